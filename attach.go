@@ -1,0 +1,149 @@
+//go:build linux
+
+package pipework
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// Attach is [Attach] by this Attacher.
+func (a *Attacher) Attach(ctx context.Context, t Target, s Spec) (*Attachment, error) {
+	s = s.normal()
+	j := &job{Attacher: a, op: "attach", spec: s}
+	if err := s.validate(); err != nil {
+		return nil, j.fail("spec", err)
+	}
+	if err := j.open(ctx, t); err != nil {
+		return nil, err
+	}
+	defer j.close()
+	out, err := j.attach(ctx)
+	if err != nil {
+		return nil, j.rollBack(ctx, err)
+	}
+	return out, nil
+}
+
+// attach does everything under the guest's lock, then announces without it.
+func (j *job) attach(ctx context.Context) (*Attachment, error) {
+	out, err := j.locked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j.log(ctx, "announce")
+	if err := j.announcer.Announce(ctx, &j.port, j.spec.Addrs); err != nil {
+		if ctx.Err() != nil {
+			return nil, j.fail("announce", err)
+		}
+		j.port.Warn("%v", err)
+	}
+	if err := j.guest.Alive(); err != nil {
+		return nil, j.fail("guest", err)
+	}
+	out.Warnings = j.port.Warnings
+	return out, nil
+}
+
+func (j *job) locked(ctx context.Context) (*Attachment, error) {
+	unlock, err := j.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	j.log(ctx, "plug")
+	err = j.spec.Link.Plug(ctx, &j.port, &j.undo)
+	if errors.Is(err, fs.ErrExist) {
+		return j.again(ctx, err)
+	}
+	if err != nil {
+		return nil, j.fail("link", err)
+	}
+	return j.configure(ctx)
+}
+
+// configure brings the guest's interface up and gives it what the Spec says.
+func (j *job) configure(ctx context.Context) (*Attachment, error) {
+	if err := rtnl.SetLink(ctx, j.port.Conn, j.spec.Name, j.port.Mark.String()); err != nil {
+		return nil, j.fail("link", err)
+	}
+	l, err := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
+	if err != nil {
+		return nil, j.fail("link", err)
+	}
+	j.port.Index, j.port.MAC = l.Index, l.MAC
+	j.log(ctx, "address", "index", l.Index)
+	for _, p := range j.spec.Addrs {
+		if err := j.addAddr(ctx, l, p); err != nil {
+			return nil, j.fail("address", err)
+		}
+	}
+	out := j.attachment(l)
+	for _, g := range j.spec.Gateways {
+		j.log(ctx, "route", "gateway", g)
+		displaced, err := j.replaceDefault(ctx, l.Index, g)
+		if err != nil {
+			return nil, j.fail("route", err)
+		}
+		out.Displaced = append(out.Displaced, displaced...)
+	}
+	return out, nil
+}
+
+// attachment is what Attach made, without asking the kernel again.
+func (j *job) attachment(l *rtnl.Link) *Attachment {
+	return &Attachment{
+		Guest: j.guest.Identity, Name: l.Name, Index: l.Index, Link: j.spec.Link.String(),
+		HostName: j.port.HostName, MAC: MAC(l.MAC), MTU: l.MTU,
+		Addrs: j.spec.Addrs, Gateways: j.spec.Gateways,
+	}
+}
+
+// again deals with a guest that has an interface of this name already: it is
+// mended when the same Spec made it, and left alone when not.
+func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
+	// What Plug created on the way to finding that out is not needed.
+	if err := j.undo.Run(ctx); err != nil {
+		return nil, j.fail("undo", err)
+	}
+	l, err := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
+	if err != nil {
+		return nil, j.fail("link", err)
+	}
+	mark, ours := link.ParseMark(l.Alias)
+	switch {
+	case !ours:
+		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, which pipework did not make: choose another name", taken))
+	case mark.Spec != j.port.Mark.Spec:
+		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, plugged into %s with other settings: detach it first", taken, mark.Link))
+	}
+	return j.mend(ctx, l)
+}
+
+// mend puts right what is not as the Spec says.
+func (j *job) mend(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
+	j.port.Index, j.port.MAC = l.Index, l.MAC
+	drifts, err := j.drifts(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	var mended []string
+	for _, d := range drifts {
+		j.log(ctx, "mend", "drift", d.What)
+		if err := d.Mend(ctx, &j.undo); err != nil {
+			return nil, j.fail("link", err)
+		}
+		mended = append(mended, d.What)
+	}
+	out, err := j.read(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	out.Existed, out.Mended = true, mended
+	return out, nil
+}

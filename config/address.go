@@ -1,0 +1,231 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A Family is an address family, by the version number of its protocol. The zero
+// value stands for both.
+type Family uint8
+
+// The families that -a knows.
+const (
+	Inet  Family = 4 // IPv4: -a 4, -a inet
+	Inet6 Family = 6 // IPv6: -a 6, -a inet6
+)
+
+// String returns "IPv4", "IPv6", or "any" for the zero value.
+func (f Family) String() string {
+	if f == 0 {
+		return "any"
+	}
+	return fmt.Sprintf("IPv%d", uint8(f))
+}
+
+func familyOf(addr netip.Addr) Family {
+	if addr.Is4() {
+		return Inet
+	}
+	return Inet6
+}
+
+// sameFamily returns a test for addresses of addr's family.
+func sameFamily(addr netip.Addr) func(netip.Addr) bool {
+	return func(other netip.Addr) bool { return familyOf(other) == familyOf(addr) }
+}
+
+func (p *parser) family(text string) {
+	switch text {
+	case "4", "inet":
+		p.line.Family = Inet
+	case "6", "inet6":
+		p.line.Family = Inet6
+	default:
+		p.addf("-a %q is no address family: write 4, 6, inet or inet6", text)
+	}
+}
+
+// noAddress is the word that attaches without an address.
+const noAddress = "0/0"
+
+// addresses reads the third word: a DHCP word, 0/0, or addresses between commas.
+func (p *parser) addresses(word string) {
+	if word == noAddress {
+		return
+	}
+	if isDHCP(word) {
+		p.dhcp(word)
+		return
+	}
+	for piece := range strings.SplitSeq(word, ",") {
+		if piece == "" && word != "" {
+			p.addf("the list %q has an empty place: leave out the extra comma", word)
+			continue
+		}
+		p.address(piece)
+	}
+	slices.SortFunc(p.line.Gateways, netip.Addr.Compare)
+	p.ownGateways()
+}
+
+// isDHCP reports whether word names one of the classic DHCP clients, with or
+// without options after a colon.
+func isDHCP(word string) bool {
+	client, _, _ := strings.Cut(word, ":")
+	switch client {
+	case "dhcp", "udhcpc", "udhcpc-f", "dhclient", "dhclient-f", "dhcpcd":
+		return true
+	}
+	return false
+}
+
+func (p *parser) dhcp(word string) {
+	if !printable(word) {
+		p.addf("the DHCP word %q %s", word, unprintable)
+	}
+	p.line.DHCP = word
+}
+
+// address reads one address/prefix[@gateway].
+func (p *parser) address(word string) {
+	text, gateway, has := strings.Cut(word, "@")
+	if text == noAddress {
+		p.addf("%q: 0/0 means no address and stands alone: leave it out, or the gateways and addresses beside it", word)
+		return
+	}
+	prefix, err := parsePrefix(text)
+	p.add(err)
+	if err == nil {
+		p.addPrefix(prefix)
+	}
+	if has {
+		p.gateway(gateway, prefix)
+	}
+}
+
+func (p *parser) addPrefix(prefix netip.Prefix) {
+	family := familyOf(prefix.Addr())
+	switch {
+	case p.line.Family != 0 && p.line.Family != family:
+		p.addf("-a %d refuses the %s address %s: write -a %d, or leave out -a", p.line.Family, family, prefix, family)
+	case slices.Contains(p.line.Addrs, prefix):
+		p.addf("the address %s is given twice: keep one", prefix)
+	}
+	p.line.Addrs = append(p.line.Addrs, prefix)
+}
+
+// parsePrefix reads an address with its prefix length, and keeps its host bits.
+func parsePrefix(word string) (netip.Prefix, error) {
+	text, _, masked := strings.Cut(word, "/")
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, or dhcp", word)
+	}
+	if err := usable(addr, "write the guest's own address, or 0/0 for none"); err != nil {
+		return netip.Prefix{}, fmt.Errorf("the address %q %w", word, err)
+	}
+	if !masked {
+		return netip.Prefix{}, netmaskError(addr)
+	}
+	prefix, err := netip.ParsePrefix(word)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("the prefix length of %q is not a number from 0 to %d: did you mean %s?", word, addr.BitLen(), suggest(addr))
+	}
+	return prefix, nil
+}
+
+// netmaskError is worded as the classic tool's message, which scripts look for.
+func netmaskError(addr netip.Addr) error {
+	//lint:ignore ST1005 the classic wording
+	return fmt.Errorf("The IP address should include a netmask. Maybe you meant %s ?", suggest(addr))
+}
+
+// suggest gives addr the prefix length it most likely lacks.
+func suggest(addr netip.Addr) netip.Prefix {
+	if addr.Is4() {
+		return netip.PrefixFrom(addr, 24)
+	}
+	return netip.PrefixFrom(addr, 64)
+}
+
+// usable refuses an address that no single host can bear, and says the mend.
+func usable(addr netip.Addr, mend string) error {
+	switch {
+	case addr.Zone() != "":
+		return fmt.Errorf("has a zone, which the interface already says: write it as %s", addr.WithZone(""))
+	case addr.Is4In6():
+		return fmt.Errorf("is IPv4 in IPv6 clothing: write it as %s", addr.Unmap())
+	case addr.IsUnspecified():
+		return fmt.Errorf("is the unspecified one: %s", mend)
+	case addr.IsMulticast():
+		return fmt.Errorf("is a multicast one: %s", mend)
+	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return fmt.Errorf("is the limited broadcast: %s", mend)
+	}
+	return nil
+}
+
+// gateway reads the text after the @ of an address; of is that address, or the
+// zero value where it could not be read.
+func (p *parser) gateway(text string, of netip.Prefix) {
+	addr, err := parseGateway(text)
+	if err != nil {
+		p.add(err)
+		return
+	}
+	family := familyOf(addr)
+	switch {
+	case of.IsValid() && familyOf(of.Addr()) != family:
+		p.addf("the gateway %s is %s and its address %s is not: give a gateway of the same family", addr, family, of)
+	case slices.ContainsFunc(p.line.Gateways, sameFamily(addr)):
+		p.addf("the gateway %s is given twice for %s: keep one default gateway a family", addr, family)
+	default:
+		p.line.Gateways = append(p.line.Gateways, addr)
+	}
+}
+
+func parseGateway(text string) (netip.Addr, error) {
+	if strings.Contains(text, "@") {
+		return netip.Addr{}, fmt.Errorf("the gateway is given twice in %q: keep one after the @", "@"+text)
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("the gateway %q is not an address: write it without a prefix length, as in 10.0.0.2/24@10.0.0.1, or leave out the @", text)
+	}
+	if err := usable(addr, "write the router's own address, or leave out the @"); err != nil {
+		return netip.Addr{}, fmt.Errorf("the gateway %q %w", text, err)
+	}
+	return addr, nil
+}
+
+// ownGateways refuses a gateway that is one of the guest's own addresses.
+func (p *parser) ownGateways() {
+	for _, gateway := range p.line.Gateways {
+		if slices.ContainsFunc(p.line.Addrs, func(a netip.Prefix) bool { return a.Addr() == gateway }) {
+			p.addf("the gateway %s is the guest's own address: write the router's", gateway)
+		}
+	}
+}
+
+// addressWord says the addresses, each gateway after the first of its family.
+func (l Line) addressWord() string {
+	if l.DHCP != "" {
+		return l.DHCP
+	}
+	if len(l.Addrs) == 0 {
+		return noAddress
+	}
+	unsaid := slices.Clone(l.Gateways)
+	pieces := make([]string, len(l.Addrs))
+	for i, prefix := range l.Addrs {
+		pieces[i] = prefix.String()
+		if g := slices.IndexFunc(unsaid, sameFamily(prefix.Addr())); g >= 0 {
+			pieces[i] += "@" + unsaid[g].String()
+			unsaid = slices.Delete(unsaid, g, g+1)
+		}
+	}
+	return strings.Join(pieces, ",")
+}

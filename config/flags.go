@@ -1,0 +1,69 @@
+package config
+
+// Flags are the words that are the command's own, not an attachment's.
+type Flags struct {
+	JSON    bool   // --json: print JSON
+	Verbose bool   // -v: say what is done
+	Help    bool   // --help, -h: print Usage
+	Version bool   // --version: print the version
+	Forward string // "on" (--forward), "off" (--no-forward), "" where neither was said
+}
+
+// Split takes the command's own flags out of args wherever they stand before a
+// --, and returns the other words, the -- with them, for [Parse], [ParseDetach]
+// or a verb. A flag may be repeated; --forward beside --no-forward is refused
+// with an error that is [ErrUsage].
+func Split(args []string) (Flags, []string, error) {
+	var flags Flags
+	var rest []string
+	var p problems
+	for i, word := range args {
+		if word == "--" {
+			rest = append(rest, args[i:]...)
+			break
+		}
+		before := flags.Forward
+		if !flags.take(word) {
+			rest = append(rest, word)
+		}
+		if before != "" && before != flags.Forward {
+			p.addf("--forward and --no-forward contradict each other: keep one")
+		}
+	}
+	return flags, rest, p.err()
+}
+
+// take sets the flag that word is, and reports whether it is one.
+func (f *Flags) take(word string) bool {
+	switch word {
+	case "--json":
+		f.JSON = true
+	case "-v":
+		f.Verbose = true
+	case "--help", "-h":
+		f.Help = true
+	case "--version":
+		f.Version = true
+	case "--forward":
+		f.Forward = "on"
+	case "--no-forward":
+		f.Forward = "off"
+	default:
+		return false
+	}
+	return true
+}
+
+// ParseDetach reads the words after the verb detach: the guest, and with -i the
+// interface inside it, "" for the default. [errors.Is] tells its errors as
+// [ErrUsage].
+func ParseDetach(args []string) (guest, name string, err error) {
+	w := scan(args, map[string]bool{"-i": true})
+	if w.count(1, 1, "detach <guest> [-i containerinterface]") {
+		guest, name = w.guest(w.positional[0]), w.name("-i")
+	}
+	if err := w.err(); err != nil {
+		return "", "", err
+	}
+	return guest, name, nil
+}

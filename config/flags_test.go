@@ -1,0 +1,88 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSplit(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		args []string
+		want Flags
+		rest []string
+	}{
+		{"nothing", nil, Flags{}, nil},
+		{"no flags", []string{"br1", "web", "0/0"}, Flags{}, []string{"br1", "web", "0/0"}},
+		{"every flag", []string{"--json", "-v", "--help", "--version", "--forward"}, Flags{JSON: true, Verbose: true, Help: true, Version: true, Forward: "on"}, nil},
+		{"short help", []string{"-h"}, Flags{Help: true}, nil},
+		{"anywhere", []string{"br1", "--json", "-i", "eth2", "web", "--no-forward", "0/0", "-v"}, Flags{JSON: true, Verbose: true, Forward: "off"}, []string{"br1", "-i", "eth2", "web", "0/0"}},
+		{"repeated", []string{"--forward", "--json", "--json", "--forward"}, Flags{JSON: true, Forward: "on"}, nil},
+		{"after --", []string{"-v", "br1", "--", "--json", "0/0"}, Flags{Verbose: true}, []string{"br1", "--", "--json", "0/0"}},
+		{"other options stay", []string{"list", "--jsonl", "--json=1"}, Flags{}, []string{"list", "--jsonl", "--json=1"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			flags, rest, err := Split(row.args)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(row.want, flags); diff != "" {
+				t.Errorf("flags (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(row.rest, rest); diff != "" {
+				t.Errorf("rest (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSplitRefuses(t *testing.T) {
+	for _, args := range [][]string{{"--forward", "--no-forward"}, {"--no-forward", "br1", "--forward"}} {
+		_, _, err := Split(args)
+		checkRefusal(t, err, "--forward and --no-forward contradict each other: keep one")
+	}
+}
+
+func TestParseDetach(t *testing.T) {
+	for _, row := range []struct {
+		name        string
+		args        []string
+		guest, want string
+	}{
+		{"guest", []string{"web"}, "web", ""},
+		{"interface", []string{"web", "-i", "eth2"}, "web", "eth2"},
+		{"interface first", []string{"-i=eth2", "web"}, "web", "eth2"},
+		{"dashed guest", []string{"--", "-web"}, "-web", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			guest, name, err := ParseDetach(row.args)
+			if err != nil || guest != row.guest || name != row.want {
+				t.Errorf("ParseDetach(%q) = %q, %q, %v, want %q, %q", row.args, guest, name, err, row.guest, row.want)
+			}
+		})
+	}
+}
+
+func TestParseDetachRefuses(t *testing.T) {
+	const syntax = "write pipework detach <guest> [-i containerinterface]"
+	for _, row := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no guest", nil, "too few words (0 of at least 1): " + syntax},
+		{"two guests", []string{"web", "db"}, `too many words, the first too many is "db": ` + syntax},
+		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are -i, and for every command --json, -v, --forward, --no-forward, --help, --version`},
+		{"no value", []string{"web", "-i"}, "option -i has no value: write -i value, or -i=value for one that begins with a dash"},
+		{"everything at once", []string{"", "-i", ".."}, `the guest is empty: name a container, or check that the variable it came from is set; -i ".." names a folder, not an interface: write one such as eth1`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			guest, name, err := ParseDetach(row.args)
+			checkRefusal(t, err, row.want)
+			if guest != "" || name != "" {
+				t.Errorf("ParseDetach(%q) = %q, %q beside its error", row.args, guest, name)
+			}
+		})
+	}
+}

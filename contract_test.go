@@ -1,0 +1,22 @@
+//go:build linux
+
+package pipework_test
+
+import (
+	"testing"
+
+	"github.com/go-pipework/pipework/internal/contract"
+	"github.com/go-pipework/pipework/link"
+)
+
+func TestContract(t *testing.T) {
+	t.Run("bridge made", func(t *testing.T) {
+		contract.Run(t, contract.Case{Peers: true, Setup: func(testing.TB) link.Backend { return link.Bridge{Name: "br1"} }})
+	})
+	t.Run("bridge there", func(t *testing.T) {
+		contract.Run(t, contract.Case{Peers: true, Setup: func(t testing.TB) link.Backend {
+			addBridge(t, "lan")
+			return link.Bridge{Name: "lan"}
+		}})
+	})
+}

@@ -1,0 +1,90 @@
+//go:build linux
+
+package pipework_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// fill makes the bridge br9 with n ports whose other ends are in one guest.
+func fill(t testing.TB, g *ns.Guest, n int) {
+	t.Helper()
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	br := addBridge(t, "br9")
+	const group = 9
+	for i := range n {
+		a := attrs(fmt.Sprintf("vcrowd%d", i))
+		a.MasterIndex, a.Group = br.Index, group
+		v := &netlink.Veth{LinkAttrs: a, PeerName: fmt.Sprintf("eth%d", i), PeerNamespace: netlink.NsFd(g.NetNS())}
+		if err := h.LinkAdd(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { delGroup(t, group) })
+}
+
+// addBridge makes a bridge for the length of the test.
+func addBridge(t testing.TB, name string) *netlink.Bridge {
+	t.Helper()
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	br := &netlink.Bridge{LinkAttrs: attrs(name)}
+	br.HardwareAddr = link.RandomMAC()
+	if err := h.LinkAdd(br); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { del(t, name) })
+	if err := h.LinkSetUp(br); err != nil {
+		t.Fatal(err)
+	}
+	return br
+}
+
+func attrs(name string) netlink.LinkAttrs {
+	a := netlink.NewLinkAttrs()
+	a.Name = name
+	return a
+}
+
+func del(t testing.TB, name string) {
+	t.Helper()
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	l, err := h.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.LinkDel(l); err != nil {
+		t.Error(err)
+	}
+}
+
+// delGroup removes all links of a group in one message: one grace period
+// instead of thousands.
+func delGroup(t testing.TB, group uint32) {
+	t.Helper()
+	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
+	req.AddData(&nl.IfInfomsg{})
+	req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(group)))
+	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
+		t.Error(err)
+	}
+}

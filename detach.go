@@ -1,0 +1,118 @@
+//go:build linux
+
+package pipework
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// Detach is [Detach] by this Attacher.
+func (a *Attacher) Detach(ctx context.Context, t Target, s Spec) error {
+	s = s.normal()
+	j := &job{Attacher: a, op: "detach", spec: s}
+	if err := link.ValidName(s.Name); err != nil {
+		return j.fail("spec", errs.New(fs.ErrInvalid, "%w", err))
+	}
+	err := j.open(ctx, t)
+	if errors.Is(err, fs.ErrNotExist) {
+		return j.forget(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	defer j.close()
+	if err := j.detach(ctx); err != nil {
+		return j.rollBack(ctx, err)
+	}
+	return nil
+}
+
+// forget cleans up on the host after a guest that is gone.
+func (j *job) forget(ctx context.Context) error {
+	if j.spec.Link == nil {
+		return nil
+	}
+	if err := j.openHost(ctx); err != nil {
+		return j.fail("link", err)
+	}
+	defer j.closeHost()
+	j.port = link.Port{Host: j.host, Name: j.spec.Name}
+	if err := j.spec.Link.Unplug(ctx, &j.port); err != nil {
+		return j.fail("link", err)
+	}
+	return nil
+}
+
+// detach leaves what cannot be undone, the removal of the interface, for last.
+func (j *job) detach(ctx context.Context) error {
+	unlock, err := j.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	l, err := j.find(ctx)
+	if errors.Is(err, fs.ErrNotExist) && j.spec.Link == nil {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, family := range families {
+		if l == nil {
+			break // gone already, and its routes with it
+		}
+		j.log(ctx, "restore routes", "family", family)
+		if err := j.restoreDefaults(ctx, l.Index, family); err != nil {
+			return j.fail("route", err)
+		}
+	}
+	j.log(ctx, "unplug")
+	if err := j.spec.Link.Unplug(ctx, &j.port); err != nil {
+		return j.fail("link", j.stillThere(ctx, err))
+	}
+	return nil
+}
+
+// stillThere forgets the way back when the interface is gone although its
+// removal failed at something else: then there is nothing to return to, and the
+// next Detach does the rest.
+func (j *job) stillThere(ctx context.Context, err error) error {
+	if _, gone := rtnl.LinkByName(fault.Off(ctx), j.port.Conn, j.spec.Name); errors.Is(gone, fs.ErrNotExist) {
+		j.undo = link.Undo{}
+	}
+	return err
+}
+
+var families = [...]int{unix.AF_INET, unix.AF_INET6}
+
+// find looks the interface up, reads its mark into the port, and makes sure
+// that it is the one that the Spec means.
+func (j *job) find(ctx context.Context) (*rtnl.Link, error) {
+	l, err := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
+	if err != nil {
+		return nil, j.fail("link", err)
+	}
+	mark, ours := link.ParseMark(l.Alias)
+	if !ours {
+		return nil, j.fail("link", errs.New(fs.ErrPermission, "pipework did not make this interface: leaving it alone"))
+	}
+	if j.spec.Link == nil {
+		if j.spec.Link, err = link.FromMark(mark); err != nil {
+			return nil, j.fail("link", err)
+		}
+	}
+	if want := j.spec.Link.String(); want != mark.Link {
+		return nil, j.fail("link", errs.New(fs.ErrInvalid, "the interface is plugged into %s, not %s", mark.Link, want))
+	}
+	j.port.Mark = mark
+	return l, nil
+}

@@ -1,0 +1,35 @@
+// Package fault lets the contract test make every single step of an operation
+// fail in turn. A step is any call that leaves the process: each netlink
+// message, each opened socket, each sysctl. In production a context carries no
+// Injector and a step costs one context lookup.
+package fault
+
+import "context"
+
+// An Injector decides, step by step, whether the step fails before it is made.
+type Injector func(step string) error
+
+type key struct{}
+
+// With returns a context whose steps ask f first.
+func With(ctx context.Context, f Injector) context.Context {
+	return context.WithValue(ctx, key{}, f)
+}
+
+// Step reports why the named step must not be made: the context ended, or the
+// Injector said so. Clean-up runs in a context that [Off] made.
+func Step(ctx context.Context, step string) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if f, ok := ctx.Value(key{}).(Injector); ok && f != nil {
+		return f(step)
+	}
+	return nil
+}
+
+// Off returns a context that shares ctx's values but neither its end nor its
+// Injector: for clean-up after a failure.
+func Off(ctx context.Context) context.Context {
+	return With(context.WithoutCancel(ctx), nil)
+}

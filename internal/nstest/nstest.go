@@ -1,0 +1,103 @@
+//go:build linux
+
+// Package nstest gives tests throwaway guests in a sandbox of their own, and
+// compares the whole of it before and after.
+package nstest
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// Main runs a package's tests in a sandbox; call it from TestMain. Where the
+// machine does not permit one, the tests are skipped with the reason, unless
+// PIPEWORK_REQUIRE promises the lane "userns".
+func Main(m *testing.M) {
+	sandbox.GuestMain()
+	if err := sandbox.Enter(); err != nil {
+		fmt.Fprintln(os.Stderr, "skip lane userns:", err)
+		if Required("userns") {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// Required says whether PIPEWORK_REQUIRE, a list with commas, names the lane:
+// then a test that cannot run in it must fail.
+func Required(lane string) bool {
+	return slices.Contains(strings.Split(os.Getenv("PIPEWORK_REQUIRE"), ","), lane)
+}
+
+var count atomic.Int64
+
+// Guest makes a named network namespace for the length of the test, and opens
+// it.
+func Guest(t testing.TB) (ns.Named, *ns.Guest) {
+	t.Helper()
+	name := fmt.Sprintf("g%d", count.Add(1))
+	remove, err := sandbox.Namespace(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, remove()) })
+	g, err := sandbox.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, g.Close()) })
+	return ns.Named(name), g
+}
+
+// Process starts a guest that has a process, for the length of the test.
+func Process(t testing.TB) *sandbox.Process {
+	t.Helper()
+	p, err := sandbox.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Kill() })
+	return p
+}
+
+// Ping fails the test unless an address answers within two seconds.
+func Ping(t testing.TB, from *ns.Handle, to string) {
+	t.Helper()
+	if err := ping(t, from, to, 2*time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+// NoPing fails the test if an address answers within half a second.
+func NoPing(t testing.TB, from *ns.Handle, to string) {
+	t.Helper()
+	if err := ping(t, from, to, 500*time.Millisecond); err == nil {
+		t.Errorf("%s answers, and must not", to)
+	}
+}
+
+func ping(t testing.TB, from *ns.Handle, to string, d time.Duration) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	_, err := sandbox.Ping(ctx, from, netip.MustParseAddr(to))
+	return err
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}

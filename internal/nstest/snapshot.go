@@ -1,0 +1,141 @@
+//go:build linux
+
+package nstest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A World is everything that pipework may change, in lines that are compared as
+// text: the links, addresses, routes and rules of some namespaces, and this
+// process's files, goroutines, and threads in other namespaces. It is read with
+// the netlink library, not with the code under test.
+type World struct {
+	guests []*ns.Handle
+	lines  []string
+}
+
+// Observe reads the world, the host's namespace and these guests, once it has
+// come to rest.
+func Observe(t testing.TB, guests ...*ns.Handle) *World {
+	t.Helper()
+	w := &World{guests: guests}
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		w.lines = w.read(t)
+		time.Sleep(40 * time.Millisecond)
+		if slices.Equal(w.lines, w.read(t)) {
+			break
+		}
+	}
+	return w
+}
+
+// Unchanged fails the test unless the world is as it was, within two seconds:
+// the kernel cleans up some things behind the caller's back, as does the
+// goroutine that closes a packet socket.
+func (w *World) Unchanged(t testing.TB) {
+	t.Helper()
+	var diff string
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if diff = cmp.Diff(w.lines, w.read(t)); diff == "" {
+			return
+		}
+	}
+	t.Errorf("the world has changed (-before +after):\n%s", diff)
+}
+
+func (w *World) read(t testing.TB) []string {
+	t.Helper()
+	lines := append(process(t), describe(t, "host", nil)...)
+	for i, g := range w.guests {
+		lines = append(lines, describe(t, fmt.Sprintf("guest %d", i+1), g)...)
+	}
+	return lines
+}
+
+// process describes this process: what its descriptors are, how many
+// goroutines it has, and which of its threads are not at home.
+func process(t testing.TB) []string {
+	t.Helper()
+	lines := []string{fmt.Sprintf("goroutines %d", runtime.NumGoroutine())}
+	var files []string
+	fds, err := filepath.Glob("/proc/self/fd/*")
+	must(t, err)
+	for _, fd := range fds {
+		if to, err := os.Readlink(fd); err == nil {
+			kind, _, _ := strings.Cut(to, ":")
+			files = append(files, "fd "+kind)
+		}
+	}
+	slices.Sort(files)
+	home, err := os.Readlink("/proc/self/ns/net")
+	must(t, err)
+	threads, err := filepath.Glob("/proc/self/task/*/ns/net")
+	must(t, err)
+	for _, thread := range threads {
+		if at, err := os.Readlink(thread); err == nil && at != home {
+			lines = append(lines, "a thread is in "+at)
+		}
+	}
+	return append(lines, files...)
+}
+
+// describe lists one namespace; nil is the process's own.
+func describe(t testing.TB, where string, at *ns.Handle) []string {
+	t.Helper()
+	space := netns.None()
+	if at != nil {
+		space = at.NetNS()
+	}
+	h, err := netlink.NewHandleAt(space, unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	links, err := h.LinkList()
+	must(t, err)
+	byIndex := map[int]string{}
+	var lines []string
+	for _, l := range links {
+		a := l.Attrs()
+		byIndex[a.Index] = a.Name
+		lines = append(lines, fmt.Sprintf("%s link %s %s up=%v mtu=%d mac=%s master=%d alias=%q altnames=%v", where, a.Name, l.Type(),
+			a.RawFlags&unix.IFF_UP != 0, a.MTU, a.HardwareAddr, a.MasterIndex, a.Alias, a.AltNames))
+	}
+	addrs, err := h.AddrList(nil, netlink.FAMILY_ALL)
+	must(t, err)
+	for _, a := range addrs {
+		if a.IP.IsLinkLocalUnicast() {
+			continue // made by the kernel, some time after the link is up
+		}
+		lines = append(lines, fmt.Sprintf("%s addr %s brd=%v dev %s", where, a.IPNet, a.Broadcast, byIndex[a.LinkIndex]))
+	}
+	routes, err := h.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{}, netlink.RT_FILTER_TABLE)
+	must(t, err)
+	for _, r := range routes {
+		if r.Type != unix.RTN_MULTICAST && (r.Dst == nil || !r.Dst.IP.IsLinkLocalUnicast()) { // likewise
+			lines = append(lines, fmt.Sprintf("%s route %s", where, r))
+		}
+	}
+	rules, err := h.RuleList(netlink.FAMILY_ALL)
+	must(t, err)
+	for _, r := range rules {
+		lines = append(lines, fmt.Sprintf("%s rule %s", where, r))
+	}
+	slices.Sort(lines)
+	return lines
+}

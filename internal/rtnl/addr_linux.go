@@ -1,0 +1,119 @@
+package rtnl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/ns"
+)
+
+// An Addr is one address of a link.
+type Addr struct {
+	Index  int
+	Prefix netip.Prefix // host bits kept
+	Flags  uint32       // IFA_F_*
+	Scope  uint8        // RT_SCOPE_*
+}
+
+// Usable says whether duplicate address detection (RFC 4862) is over and found
+// the address unused.
+func (a Addr) Usable() bool {
+	return a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0
+}
+
+// Duplicate says whether another node on the link has the address already.
+func (a Addr) Duplicate() bool { return a.Flags&unix.IFA_F_DADFAILED != 0 }
+
+// AddAddr gives the link an address, with the subnet's broadcast address where
+// IPv4 has one (prefixes up to /30), as `ip addr add … brd +` does. An address
+// that is there already is left as it is.
+func AddAddr(ctx context.Context, c *ns.Conn, index int, p netip.Prefix) error {
+	req := addrRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, index, p)
+	if brd, ok := Broadcast(p); ok {
+		req.AddData(nl.NewRtAttr(unix.IFA_BROADCAST, brd.AsSlice()))
+	}
+	if _, err := c.Do(ctx, req, 0); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("add address %s: %w", p, err)
+	}
+	return nil
+}
+
+// DelAddr takes an address from the link; nil when it is not there.
+func DelAddr(ctx context.Context, c *ns.Conn, index int, p netip.Prefix) error {
+	_, err := c.Do(ctx, addrRequest(unix.RTM_DELADDR, unix.NLM_F_ACK, index, p), 0)
+	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+		return fmt.Errorf("remove address %s: %w", p, err)
+	}
+	return nil
+}
+
+func addrRequest(msgType, flags, index int, p netip.Prefix) *nl.NetlinkRequest {
+	req := nl.NewNetlinkRequest(msgType, flags)
+	req.AddData(&nl.IfAddrmsg{IfAddrmsg: unix.IfAddrmsg{
+		Family: uint8(Family(p.Addr())), Prefixlen: uint8(p.Bits()), Index: uint32(index),
+	}})
+	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, p.Addr().AsSlice()))
+	req.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, p.Addr().AsSlice()))
+	return req
+}
+
+// Addrs lists the addresses of the link with this index; 0: of all links.
+func Addrs(ctx context.Context, c *ns.Conn, index int) ([]Addr, error) {
+	req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
+	req.AddData(&nl.IfAddrmsg{IfAddrmsg: unix.IfAddrmsg{Index: uint32(index)}})
+	msgs, err := c.Do(ctx, req, unix.RTM_NEWADDR)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	addrs := make([]Addr, 0, len(msgs))
+	for _, m := range msgs {
+		if a, ok := parseAddr(m); ok && (index == 0 || a.Index == index) {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs, nil
+}
+
+func parseAddr(m []byte) (Addr, bool) {
+	if len(m) < unix.SizeofIfAddrmsg {
+		return Addr{}, false
+	}
+	msg := nl.DeserializeIfAddrmsg(m)
+	attrs := m[unix.SizeofIfAddrmsg:]
+	ip := Attr(attrs, unix.IFA_LOCAL)
+	if ip == nil {
+		ip = Attr(attrs, unix.IFA_ADDRESS)
+	}
+	addr, ok := netip.AddrFromSlice(ip)
+	a := Addr{Index: int(msg.Index), Scope: msg.Scope, Flags: uint32(msg.Flags), Prefix: netip.PrefixFrom(addr, int(msg.Prefixlen))}
+	if flags := Attr(attrs, unix.IFA_FLAGS); flags != nil {
+		a.Flags = u32(flags)
+	}
+	return a, ok
+}
+
+// Broadcast is the last address of an IPv4 subnet; subnets of /31 and /32 have
+// none (RFC 3021).
+func Broadcast(p netip.Prefix) (netip.Addr, bool) {
+	if !p.Addr().Is4() || p.Bits() > 30 {
+		return netip.Addr{}, false
+	}
+	b := p.Masked().Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.AddrFrom4(b), true
+}
+
+// Family is the address's AF_INET or AF_INET6.
+func Family(a netip.Addr) int {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}

@@ -1,0 +1,261 @@
+package rtnl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A Link is what RTM_GETLINK says of one interface, as far as pipework asks.
+type Link struct {
+	Index     int
+	Name      string
+	Kind      string // "bridge", "veth", …; "" for a device without rtnl_link_ops
+	Type      uint16 // ARPHRD_*
+	MAC       net.HardwareAddr
+	MTU       int
+	Master    int  // index of the bridge or bond; 0: none
+	Parent    int  // IFLA_LINK: index of the lower device or peer; 0: none
+	Foreign   bool // Parent is an index in another namespace
+	Alias     string
+	Up        bool   // IFF_UP
+	Running   bool   // carrier, and operational
+	PortState int    // IFLA_BRPORT_STATE of a bridge port; -1 when it is none
+	Data      []byte // IFLA_INFO_DATA
+	PortData  []byte // IFLA_INFO_SLAVE_DATA
+}
+
+// skipStats is RTEXT_FILTER_SKIP_STATS: counters are large and unused.
+const skipStats = 1 << 3
+
+// LinkByName asks for one link. A name that no link bears is fs.ErrNotExist.
+func LinkByName(ctx context.Context, c *ns.Conn, name string) (*Link, error) {
+	return getLink(ctx, c, 0, name)
+}
+
+// LinkByIndex asks for one link by its index.
+func LinkByIndex(ctx context.Context, c *ns.Conn, index int) (*Link, error) {
+	return getLink(ctx, c, index, "")
+}
+
+func getLink(ctx context.Context, c *ns.Conn, index int, name string) (*Link, error) {
+	req := LinkRequest(unix.RTM_GETLINK, 0, &nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Index: int32(index)}})
+	req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats)))
+	if name != "" {
+		req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	}
+	msgs, err := c.Do(ctx, req, 0)
+	if errors.Is(err, unix.ENODEV) {
+		return nil, errs.New(fs.ErrNotExist, "no interface %s", orIndex(name, index))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up interface %s: %w", orIndex(name, index), err)
+	}
+	if len(msgs) != 1 {
+		return nil, fmt.Errorf("look up interface %s: the kernel gave %d answers", orIndex(name, index), len(msgs))
+	}
+	return parseLink(msgs[0])
+}
+
+func orIndex(name string, index int) string {
+	if name != "" {
+		return name
+	}
+	return fmt.Sprintf("with index %d", index)
+}
+
+// Links lists the links of a namespace.
+func Links(ctx context.Context, c *ns.Conn) ([]*Link, error) {
+	req := LinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP, &nl.IfInfomsg{})
+	req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats)))
+	return dumpLinks(ctx, c, req)
+}
+
+// Ports lists the ports of a bridge or bond.
+func Ports(ctx context.Context, c *ns.Conn, master int) ([]*Link, error) {
+	req := LinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP, &nl.IfInfomsg{})
+	req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats)))
+	req.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(master))))
+	return dumpLinks(ctx, c, req)
+}
+
+func dumpLinks(ctx context.Context, c *ns.Conn, req *nl.NetlinkRequest) ([]*Link, error) {
+	msgs, err := c.Do(ctx, req, unix.RTM_NEWLINK)
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	links := make([]*Link, 0, len(msgs))
+	for _, m := range msgs {
+		l, err := parseLink(m)
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, l)
+	}
+	return links, nil
+}
+
+// LinkRequest begins a link message.
+func LinkRequest(msgType, flags int, msg *nl.IfInfomsg) *nl.NetlinkRequest {
+	req := nl.NewNetlinkRequest(msgType, flags)
+	req.AddData(msg)
+	return req
+}
+
+// NewLinkFlags are the netlink flags of `ip link add`.
+const NewLinkFlags = unix.NLM_F_CREATE | unix.NLM_F_EXCL | unix.NLM_F_ACK
+
+// UpMsg is the header of a message that also sets a link up.
+func UpMsg() *nl.IfInfomsg {
+	return &nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Flags: unix.IFF_UP, Change: unix.IFF_UP}}
+}
+
+// SetLink changes the link called name: its alias when that is not empty, and
+// up, in one message.
+func SetLink(ctx context.Context, c *ns.Conn, name, alias string) error {
+	req := LinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK, UpMsg())
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	if alias != "" {
+		req.AddData(nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(alias)))
+	}
+	if _, err := c.Do(ctx, req, 0); err != nil {
+		return fmt.Errorf("set %s up: %w", name, err)
+	}
+	return nil
+}
+
+// SetMaster puts the link into a bridge; master 0 takes it out of any.
+func SetMaster(ctx context.Context, c *ns.Conn, index, master int) error {
+	return setLinkAttr(ctx, c, index, unix.IFLA_MASTER, nl.Uint32Attr(uint32(master)))
+}
+
+// SetMTU sets the link's MTU in bytes.
+func SetMTU(ctx context.Context, c *ns.Conn, index, mtu int) error {
+	return setLinkAttr(ctx, c, index, unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu)))
+}
+
+// SetMAC sets the link's hardware address.
+func SetMAC(ctx context.Context, c *ns.Conn, index int, mac net.HardwareAddr) error {
+	return setLinkAttr(ctx, c, index, unix.IFLA_ADDRESS, mac)
+}
+
+// SetAlias sets the link's ifalias, at most 255 bytes.
+func SetAlias(ctx context.Context, c *ns.Conn, index int, alias string) error {
+	return setLinkAttr(ctx, c, index, unix.IFLA_IFALIAS, []byte(alias))
+}
+
+func setLinkAttr(ctx context.Context, c *ns.Conn, index, attr int, value []byte) error {
+	req := LinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK, &nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Index: int32(index)}})
+	req.AddData(nl.NewRtAttr(attr, value))
+	_, err := c.Do(ctx, req, 0)
+	return err
+}
+
+// SetDown sets the link down.
+func SetDown(ctx context.Context, c *ns.Conn, index int) error {
+	msg := &nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Index: int32(index), Change: unix.IFF_UP}}
+	_, err := c.Do(ctx, LinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK, msg), 0)
+	return err
+}
+
+// DelLink removes the link called name; nil when there is none.
+func DelLink(ctx context.Context, c *ns.Conn, name string) error {
+	req := LinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK, &nl.IfInfomsg{})
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	if _, err := c.Do(ctx, req, 0); err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("remove interface %s: %w", name, err)
+	}
+	return nil
+}
+
+func parseLink(m []byte) (*Link, error) {
+	if len(m) < unix.SizeofIfInfomsg {
+		return nil, fmt.Errorf("read interface: message of %d bytes", len(m))
+	}
+	msg := nl.DeserializeIfInfomsg(m)
+	l := &Link{
+		Index: int(msg.Index), Type: msg.Type, PortState: -1,
+		Up:      msg.Flags&unix.IFF_UP != 0,
+		Running: msg.Flags&unix.IFF_RUNNING != 0 && msg.Flags&unix.IFF_LOWER_UP != 0,
+	}
+	attrs, err := nl.ParseRouteAttr(m[unix.SizeofIfInfomsg:])
+	if err != nil {
+		return nil, fmt.Errorf("read interface: %w", err)
+	}
+	for _, a := range attrs {
+		switch a.Attr.Type {
+		case unix.IFLA_IFNAME:
+			l.Name = unix.ByteSliceToString(a.Value)
+		case unix.IFLA_ADDRESS:
+			l.MAC = net.HardwareAddr(a.Value)
+		case unix.IFLA_MTU:
+			l.MTU = int(u32(a.Value))
+		case unix.IFLA_MASTER:
+			l.Master = int(u32(a.Value))
+		case unix.IFLA_LINK:
+			l.Parent = int(u32(a.Value))
+		case unix.IFLA_LINK_NETNSID:
+			l.Foreign = true
+		case unix.IFLA_IFALIAS:
+			l.Alias = unix.ByteSliceToString(a.Value)
+		case unix.IFLA_LINKINFO:
+			l.parseInfo(a.Value)
+		}
+	}
+	return l, nil
+}
+
+func (l *Link) parseInfo(b []byte) {
+	attrs, err := nl.ParseRouteAttr(b)
+	if err != nil {
+		return
+	}
+	var portKind string
+	for _, a := range attrs {
+		switch a.Attr.Type {
+		case nl.IFLA_INFO_KIND:
+			l.Kind = unix.ByteSliceToString(a.Value)
+		case nl.IFLA_INFO_DATA:
+			l.Data = a.Value
+		case nl.IFLA_INFO_SLAVE_KIND:
+			portKind = unix.ByteSliceToString(a.Value)
+		case nl.IFLA_INFO_SLAVE_DATA:
+			l.PortData = a.Value
+		}
+	}
+	if v := Attr(l.PortData, nl.IFLA_BRPORT_STATE); portKind == "bridge" && len(v) == 1 {
+		l.PortState = int(v[0])
+	}
+}
+
+// Attr finds the first attribute of this type in a list of them; nil if none.
+func Attr(list []byte, attrType uint16) []byte {
+	attrs, err := nl.ParseRouteAttr(list)
+	if err != nil {
+		return nil
+	}
+	for _, a := range attrs {
+		if a.Attr.Type&typeMask == attrType {
+			return a.Value
+		}
+	}
+	return nil
+}
+
+// typeMask takes NLA_F_NESTED and NLA_F_NET_BYTEORDER off an attribute type.
+const typeMask = 0x3fff
+
+func u32(b []byte) uint32 {
+	if len(b) < 4 {
+		return 0
+	}
+	return nl.NativeEndian().Uint32(b)
+}

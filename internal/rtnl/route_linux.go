@@ -1,0 +1,254 @@
+package rtnl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A Route is one route as the kernel told it, kept whole, so that it can be put
+// back exactly: multipath, metrics, preferred source and all.
+type Route struct {
+	Family  int
+	Table   uint32
+	Metric  uint32
+	Index   int // of the interface; 0 for multipath and unreachable routes
+	Gateway netip.Addr
+	Dst     netip.Prefix
+
+	msg   unix.RtMsg
+	attrs []nlAttr
+}
+
+// rtaNhID is RTA_NH_ID of linux/rtnetlink.h.
+const rtaNhID = 30
+
+type nlAttr struct {
+	attrType uint16
+	value    []byte
+}
+
+// String is the route as `ip route` would print its beginning.
+func (r Route) String() string {
+	s := "default"
+	if r.Dst.Bits() > 0 {
+		s = r.Dst.String()
+	}
+	if r.Gateway.IsValid() {
+		s += " via " + r.Gateway.String()
+	}
+	if r.Metric != 0 {
+		s += fmt.Sprintf(" metric %d", r.Metric)
+	}
+	return s
+}
+
+// Routes lists the routes of one family and table; table 0 stands for all of
+// them.
+func Routes(ctx context.Context, c *ns.Conn, family int, table uint32) ([]Route, error) {
+	req := nl.NewNetlinkRequest(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
+	req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family)}})
+	if table != 0 {
+		req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(table)))
+	}
+	msgs, err := c.Do(ctx, req, unix.RTM_NEWROUTE)
+	if errors.Is(err, unix.ENOENT) { // strict checking: the table does not exist
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	routes := make([]Route, 0, len(msgs))
+	for _, m := range msgs {
+		r, ok := parseRoute(m)
+		if ok && int(r.msg.Family) == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && (table == 0 || r.Table == table) {
+			routes = append(routes, r)
+		}
+	}
+	return routes, nil
+}
+
+// Defaults lists the default routes of one family and table.
+func Defaults(ctx context.Context, c *ns.Conn, family int, table uint32) ([]Route, error) {
+	all, err := Routes(ctx, c, family, table)
+	routes := all[:0]
+	for _, r := range all {
+		if r.Dst.Bits() == 0 && r.msg.Type == unix.RTN_UNICAST {
+			routes = append(routes, r)
+		}
+	}
+	return routes, err
+}
+
+func parseRoute(m []byte) (Route, bool) {
+	if len(m) < unix.SizeofRtMsg {
+		return Route{}, false
+	}
+	msg := nl.DeserializeRtMsg(m).RtMsg
+	attrs, err := nl.ParseRouteAttr(m[unix.SizeofRtMsg:])
+	if err != nil {
+		return Route{}, false
+	}
+	r := Route{Family: int(msg.Family), Table: uint32(msg.Table), msg: msg}
+	dst := netip.IPv4Unspecified()
+	if r.Family == unix.AF_INET6 {
+		dst = netip.IPv6Unspecified()
+	}
+	for _, a := range attrs {
+		r.attrs = append(r.attrs, nlAttr{a.Attr.Type & typeMask, a.Value})
+		switch a.Attr.Type {
+		case unix.RTA_TABLE:
+			r.Table = u32(a.Value)
+		case unix.RTA_PRIORITY:
+			r.Metric = u32(a.Value)
+		case unix.RTA_OIF:
+			r.Index = int(u32(a.Value))
+		case unix.RTA_GATEWAY:
+			r.Gateway, _ = netip.AddrFromSlice(a.Value)
+		case unix.RTA_DST:
+			dst, _ = netip.AddrFromSlice(a.Value)
+		}
+	}
+	r.Dst = netip.PrefixFrom(dst, int(msg.Dst_len))
+	return r, true
+}
+
+// InTable is the same route in another table.
+func (r Route) InTable(table uint32) Route {
+	r.Table = table
+	return r
+}
+
+// Put adds the route, replacing one with the same destination and metric.
+func (r Route) Put(ctx context.Context, c *ns.Conn) error {
+	return r.send(ctx, c, unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
+}
+
+// Add adds the route beside others with the same destination and metric; nil
+// when the very same route is there already.
+func (r Route) Add(ctx context.Context, c *ns.Conn) error {
+	err := r.send(ctx, c, unix.RTM_NEWROUTE, unix.NLM_F_CREATE)
+	if errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	return err
+}
+
+// SameKey says whether the kernel, told to replace, would take one route for
+// the other: same family, destination, metric and type of service.
+func (r Route) SameKey(o Route) bool {
+	return r.Family == o.Family && r.Dst == o.Dst && r.metric() == o.metric() && r.msg.Tos == o.msg.Tos
+}
+
+// metric is the metric that the kernel uses: IPv6 takes 1024 for none
+// (IP6_RT_PRIO_USER).
+func (r Route) metric() uint32 {
+	if r.Metric == 0 && r.Family == unix.AF_INET6 {
+		return 1024
+	}
+	return r.Metric
+}
+
+// Delete removes the route; nil when it is not there.
+func (r Route) Delete(ctx context.Context, c *ns.Conn) error {
+	err := r.send(ctx, c, unix.RTM_DELROUTE, 0)
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}
+
+func (r Route) send(ctx context.Context, c *ns.Conn, msgType, flags int) error {
+	req := nl.NewNetlinkRequest(msgType, flags|unix.NLM_F_ACK)
+	msg := r.msg
+	msg.Table = unix.RT_TABLE_COMPAT
+	msg.Flags &= unix.RTNH_F_ONLINK // the others are states, which the kernel refuses to be told
+	req.AddData(&nl.RtMsg{RtMsg: msg})
+	req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(r.Table)))
+	byObject := r.has(rtaNhID)
+	for _, a := range r.attrs {
+		if a.sendable(byObject) {
+			req.AddData(nl.NewRtAttr(int(a.attrType), a.forSending()))
+		} else if a.attrType == unix.RTA_CACHEINFO && msgType == unix.RTM_NEWROUTE {
+			addExpiry(req, a.value)
+		}
+	}
+	if _, err := c.Do(ctx, req, 0); err != nil {
+		return fmt.Errorf("route %s: %w", r, err)
+	}
+	return nil
+}
+
+func (r Route) has(attrType uint16) bool {
+	for _, a := range r.attrs {
+		if a.attrType == attrType {
+			return true
+		}
+	}
+	return false
+}
+
+// sendable leaves out what the kernel tells but does not take, and, for a route
+// by nexthop object, what the object says already.
+func (a nlAttr) sendable(byObject bool) bool {
+	switch a.attrType {
+	case unix.RTA_TABLE, unix.RTA_CACHEINFO:
+		return false
+	case unix.RTA_OIF, unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_MULTIPATH, unix.RTA_ENCAP, unix.RTA_ENCAP_TYPE:
+		return !byObject
+	}
+	return true
+}
+
+// forSending clears the state flags inside RTA_MULTIPATH.
+func (a nlAttr) forSending() []byte {
+	if a.attrType != unix.RTA_MULTIPATH {
+		return a.value
+	}
+	b := append([]byte(nil), a.value...)
+	for rest := b; len(rest) >= unix.SizeofRtNexthop; {
+		n := int(nl.NativeEndian().Uint16(rest))
+		rest[2] &= unix.RTNH_F_ONLINK
+		if n < unix.SizeofRtNexthop || n > len(rest) {
+			break
+		}
+		rest = rest[min((n+3)&^3, len(rest)):]
+	}
+	return b
+}
+
+// addExpiry turns the remaining lifetime that rta_cacheinfo tells (third field,
+// in clock ticks of 1/100 s) into the RTA_EXPIRES that a new route takes.
+func addExpiry(req *nl.NetlinkRequest, cacheinfo []byte) {
+	if len(cacheinfo) < 12 {
+		return
+	}
+	if ticks := int32(u32(cacheinfo[8:])); ticks > 0 {
+		req.AddData(nl.NewRtAttr(unix.RTA_EXPIRES, nl.Uint32Attr(uint32(ticks/100)+1)))
+	}
+}
+
+// Via is the route to dst through gw on the link with this index, in the main
+// table, as `ip route add DST via GW dev LINK` would make it. An invalid gw
+// stands for a directly connected dst.
+func Via(dst netip.Prefix, gw netip.Addr, index int) Route {
+	r := Route{Family: Family(dst.Addr()), Table: unix.RT_TABLE_MAIN, Index: index, Gateway: gw, Dst: dst}
+	r.msg = unix.RtMsg{Family: uint8(r.Family), Dst_len: uint8(dst.Bits()), Protocol: unix.RTPROT_BOOT, Type: unix.RTN_UNICAST}
+	if !gw.IsValid() && r.Family == unix.AF_INET {
+		r.msg.Scope = unix.RT_SCOPE_LINK
+	}
+	if dst.Bits() > 0 {
+		r.attrs = append(r.attrs, nlAttr{unix.RTA_DST, dst.Addr().AsSlice()})
+	}
+	if gw.IsValid() {
+		r.attrs = append(r.attrs, nlAttr{unix.RTA_GATEWAY, gw.AsSlice()})
+	}
+	r.attrs = append(r.attrs, nlAttr{unix.RTA_OIF, nl.Uint32Attr(uint32(index))})
+	return r
+}

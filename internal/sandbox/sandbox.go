@@ -1,0 +1,137 @@
+//go:build linux
+
+// Package sandbox runs a program in user, network and mount namespaces of its
+// own, where it is root and can touch nothing of the machine's, and makes
+// throwaway guests there. Tests and the quickstart stand on it.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/ns"
+)
+
+// inside is the environment variable that tells a re-executed program so.
+const inside = "PIPEWORK_SANDBOX"
+
+// Enter runs the program again, with the same arguments, in namespaces of its
+// own. In that second process it returns nil; in the first it ends the program
+// with the second's exit status. An error says why this machine does not permit
+// it. It must be called from the main goroutine, which it keeps on the main
+// thread: so that no thread with another namespace, left to end, is that one,
+// which cannot end. Needs no privilege.
+func Enter() error {
+	if os.Getenv(inside) != "" {
+		runtime.LockOSThread()
+		return furnish()
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+		Pdeathsig:   syscall.SIGKILL,
+	}
+	runtime.LockOSThread() // Pdeathsig is sent when the thread ends
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		os.Exit(exit.ExitCode())
+	}
+	if err == nil {
+		os.Exit(0)
+	}
+	return fmt.Errorf("make a user namespace: %w (%s)", err, refusal())
+}
+
+// refusal guesses which setting forbids user namespaces.
+func refusal() string {
+	for _, s := range []struct{ path, bad, mend string }{
+		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1 permits it"},
+		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl kernel.apparmor_restrict_unprivileged_userns=0 permits it"},
+		{"/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=1000 permits it"},
+	} {
+		if text, err := os.ReadFile(s.path); err == nil && len(text) > 0 && string(text[:1]) == s.bad {
+			return s.mend
+		}
+	}
+	return "the kernel lacks CONFIG_USER_NS, or a container's seccomp filter forbids it"
+}
+
+// furnish gives the sandbox a private /run, for named namespaces, and loopback.
+func furnish() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
+		return fmt.Errorf("mount a private /run: %w", err)
+	}
+	if err := os.Mkdir("/run/netns", 0o755); err != nil {
+		return err
+	}
+	return loopbackUp()
+}
+
+// loopbackUp sets lo up in the namespace of the calling thread.
+func loopbackUp() error {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = h.Close() }()
+	lo, err := h.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	return h.LinkSetUp(lo)
+}
+
+// Namespace makes a network namespace called name, as ip-netns(8) would, with
+// loopback up, and returns a function that removes it. It is found by
+// ns.Named(name). Only for a sandbox.
+func Namespace(name string) (remove func() error, err error) {
+	path := "/run/netns/" + name
+	if err := os.WriteFile(path, nil, 0o444); err != nil {
+		return nil, err
+	}
+	made := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends in the new namespace
+		made <- unshareTo(path)
+	}()
+	if err := <-made; err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	return func() error {
+		return errors.Join(unix.Unmount(path, unix.MNT_DETACH), os.Remove(path))
+	}, nil
+}
+
+func unshareTo(path string) error {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("make a network namespace: %w", err)
+	}
+	if err := loopbackUp(); err != nil {
+		return fmt.Errorf("set loopback up: %w", err)
+	}
+	if err := unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("name a network namespace: %w", err)
+	}
+	return nil
+}
+
+// Open opens the named namespace.
+func Open(name string) (*ns.Guest, error) {
+	return ns.Named(name).Open(context.Background())
+}

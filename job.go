@@ -1,0 +1,173 @@
+//go:build linux
+
+package pipework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A job is one call at work on one guest.
+type job struct {
+	*Attacher
+	op    string
+	spec  Spec
+	host  link.Host
+	guest *ns.Guest
+	port  link.Port
+	undo  link.Undo
+
+	announcer *link.Announcer // only for attach
+}
+
+// open opens the guest, the host, and a connection inside each.
+func (j *job) open(ctx context.Context, t Target) (err error) {
+	j.log(ctx, "open")
+	if j.guest, err = t.Open(ctx); err != nil {
+		return j.fail("guest", err)
+	}
+	if err := j.openHost(ctx); err != nil {
+		_ = j.guest.Close()
+		return j.fail("guest", err)
+	}
+	if err := j.prepare(ctx); err != nil {
+		j.close()
+		return j.fail("guest", err)
+	}
+	return nil
+}
+
+func (j *job) openHost(ctx context.Context) error {
+	host, err := openHost(ctx, j.Host)
+	j.host = host
+	return err
+}
+
+// openHost holds the namespace h open, or the calling thread's where h is nil,
+// and opens a connection inside. The caller closes it with closeHost.
+func openHost(ctx context.Context, h *ns.Handle) (host link.Host, err error) {
+	if host.Handle = h; h != nil {
+		host.Conn, err = h.Conn(ctx)
+		return host, err
+	}
+	if host.Handle, err = ns.Current(); err != nil {
+		return host, err
+	}
+	if host.Conn, err = ns.Dial(ctx); err != nil {
+		_ = host.Close()
+	}
+	return host, err
+}
+
+func (j *job) closeHost() {
+	_ = j.host.Conn.Close()
+	if j.Host == nil {
+		_ = j.host.Close()
+	}
+}
+
+// prepare refuses the host's own namespace, opens a connection inside the
+// guest, and fills the port.
+func (j *job) prepare(ctx context.Context) error {
+	if j.guest.Inode() == j.host.Inode() && !j.spec.AllowHost {
+		return errs.New(fs.ErrPermission, "%s uses the host's own network: plugging it in would reconfigure the host (AllowHost permits it)", j.guest.Name)
+	}
+	conn, err := j.enter(ctx)
+	if err != nil {
+		return err
+	}
+	j.port = link.Port{
+		Host: j.host, Guest: j.guest, Conn: conn,
+		Name: j.spec.Name, MAC: j.spec.MAC, MTU: j.spec.MTU,
+		Mark: link.Mark{Interface: j.spec.Name, Guest: j.guest.Identity},
+	}
+	if j.port.MAC == nil {
+		j.port.MAC = link.RandomMAC()
+	}
+	if j.spec.Link == nil {
+		return nil
+	}
+	j.port.Mark.Link = j.spec.Link.String()
+	j.port.Mark.Spec, err = j.spec.digest()
+	return err
+}
+
+// enter opens inside the guest what the job needs there, in one visit.
+func (j *job) enter(ctx context.Context) (conn *ns.Conn, err error) {
+	err = j.guest.Do(ctx, func() error {
+		if conn, err = ns.Dial(ctx); err == nil && j.op == "attach" {
+			j.announcer = link.NewAnnouncer()
+		}
+		return err
+	})
+	return conn, err
+}
+
+func (j *job) close() {
+	if j.announcer != nil {
+		j.announcer.Close()
+	}
+	if j.port.Conn != nil {
+		_ = j.port.Conn.Close()
+	}
+	j.closeHost()
+	_ = j.guest.Close()
+}
+
+// lockTime bounds the wait for others at work on the same guest. A process in
+// the guest may hold the lock for ever, which hurts only the guest.
+const lockTime = 10 * time.Second
+
+// lock makes calls on one guest wait for one another, in whatever process.
+func (j *job) lock(ctx context.Context) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	unlock, err = j.guest.Lock(ctx)
+	if err != nil {
+		return nil, j.fail("guest", err)
+	}
+	return unlock, nil
+}
+
+// rollBack undoes what was done before err.
+func (j *job) rollBack(ctx context.Context, err error) error {
+	j.log(ctx, "roll back", "error", err)
+	if undone := j.undo.Run(ctx); undone != nil {
+		if j.Log != nil {
+			j.Log.ErrorContext(ctx, "roll back", "error", undone)
+		}
+		return j.fail("undo", fmt.Errorf("%w; and then %w", err, undone))
+	}
+	return err
+}
+
+// fail makes err an *Error, unless it is one.
+func (j *job) fail(stage string, err error) error {
+	var e *Error
+	if errors.As(err, &e) && stage != "undo" {
+		return err
+	}
+	e = &Error{Op: j.op, Stage: stage, Interface: j.spec.Name, Err: err}
+	if j.guest != nil {
+		e.Guest = j.guest.Name
+	}
+	return e
+}
+
+func (j *job) log(ctx context.Context, stage string, args ...any) {
+	if j.Log == nil {
+		return
+	}
+	args = append(args, "interface", j.spec.Name)
+	if j.guest != nil {
+		args = append(args, "guest", j.guest.Name)
+	}
+	j.Log.DebugContext(ctx, j.op+": "+stage, args...)
+}

@@ -1,0 +1,265 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
+	"github.com/mdlayher/ndp"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/rtnl"
+)
+
+const (
+	// forwardTime bounds the wait for a port that does not forward yet: one
+	// with spanning tree listens and learns for 30 seconds.
+	forwardTime = 2 * time.Second
+	// dadTime bounds duplicate address detection: a random delay of up to one
+	// second, and one probe that is waited for a second (RFC 4862, 5.4).
+	dadTime = 4 * time.Second
+)
+
+// An Announcer tells neighbours where addresses are now, so that they need not
+// wait for old entries to time out. It sends in the guest it was opened in.
+type Announcer struct {
+	packet int
+	err    error
+}
+
+// NewAnnouncer opens an Announcer on a thread inside the guest: call it from
+// ns.Handle.Do. Needs CAP_NET_RAW there; a lack of it is told by Announce.
+func NewAnnouncer() *Announcer {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) // protocol 0 receives nothing
+	if errors.Is(err, unix.EPERM) {
+		err = errs.New(fs.ErrPermission, "needs CAP_NET_RAW in the guest's network namespace")
+	}
+	return &Announcer{packet: fd, err: err}
+}
+
+// Close closes the socket in a goroutine of its own: closing a packet socket
+// waits for an RCU grace period, about 14 ms.
+func (a *Announcer) Close() {
+	if a.err == nil {
+		go func() { _ = unix.Close(a.packet) }()
+	}
+}
+
+// Announce sends a gratuitous ARP request and reply for every IPv4 address (RFC
+// 5227 section 3; arping -U and -A), and an unsolicited neighbour advertisement
+// for every IPv6 one once duplicate address detection is over (RFC 4861 section
+// 7.2.6). It waits until the guest's interface has carrier and the host's end
+// forwards, for two seconds at most, and says so on p.Warnings when it did not
+// come to that. A duplicate IPv6 address is an error that satisfies fs.ErrExist.
+func (a *Announcer) Announce(ctx context.Context, p *Port, addrs []netip.Prefix) error {
+	if len(addrs) == 0 {
+		return nil
+	}
+	if err := waitForwarding(ctx, p); err != nil {
+		return err
+	}
+	if len(p.MAC) != 6 {
+		return errs.New(errors.ErrUnsupported, "announce %s: only Ethernet addresses can be announced", p.Name)
+	}
+	var v4, v6 []netip.Addr
+	for _, a := range addrs {
+		if a.Addr().Is4() {
+			v4 = append(v4, a.Addr())
+		} else {
+			v6 = append(v6, a.Addr())
+		}
+	}
+	return errors.Join(a.announceARP(ctx, p, v4), announceND(ctx, p, v6))
+}
+
+// waitForwarding waits until frames that the guest sends reach others. If that
+// took a while, it asks for the guest's MAC again.
+func waitForwarding(ctx context.Context, p *Port) error {
+	end := time.Now().Add(forwardTime)
+	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
+		why, err := blocked(ctx, p)
+		if err != nil {
+			return err
+		}
+		if why == "" {
+			return nil
+		}
+		if time.Now().After(end) {
+			p.Warn("announced before frames pass: %s", why)
+			return nil
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		l, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
+		if err != nil {
+			return err
+		}
+		p.MAC = l.MAC
+	}
+}
+
+// blocked says in one phrase why frames do not pass yet; "" when they do. A
+// host's end tells it all: it has carrier only when both ends are up.
+func blocked(ctx context.Context, p *Port) (string, error) {
+	c, name := p.Host.Conn, p.HostName
+	if name == "" {
+		c, name = p.Conn, p.Name
+	}
+	l, err := rtnl.LinkByName(ctx, c, name)
+	switch {
+	case err != nil:
+		return "", err
+	case !l.Running:
+		return name + " has no carrier", nil
+	case l.PortState >= 0 && l.PortState != brStateForwarding:
+		return "the bridge port " + name + " is not forwarding yet (spanning tree)", nil
+	}
+	return "", nil
+}
+
+// brStateForwarding is BR_STATE_FORWARDING of linux/if_bridge.h.
+const brStateForwarding = 3
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// announceARP sends both forms for every address.
+func (a *Announcer) announceARP(ctx context.Context, p *Port, addrs []netip.Addr) error {
+	if a.err != nil {
+		return fmt.Errorf("announce %s: %w", p.Name, a.err)
+	}
+	to := unix.SockaddrLinklayer{Ifindex: p.Index, Halen: 6}
+	copy(to.Addr[:], ethernet.Broadcast)
+	for _, addr := range addrs {
+		for _, op := range []arp.Operation{arp.OperationRequest, arp.OperationReply} {
+			frame, err := gratuitousARP(op, p.MAC, addr)
+			if err != nil {
+				return fmt.Errorf("announce %s: %w", addr, err)
+			}
+			if err := fault.Step(ctx, "send ARP"); err != nil {
+				return err
+			}
+			if err := unix.Sendto(a.packet, frame, 0, &to); err != nil {
+				return fmt.Errorf("announce %s: %w", addr, err)
+			}
+		}
+	}
+	return nil
+}
+
+// gratuitousARP is a frame in which sender and target are the same address.
+func gratuitousARP(op arp.Operation, mac net.HardwareAddr, a netip.Addr) ([]byte, error) {
+	target := ethernet.Broadcast
+	if op == arp.OperationRequest {
+		target = make(net.HardwareAddr, 6)
+	}
+	pkt, err := arp.NewPacket(op, mac, a, target, a)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := pkt.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	f := ethernet.Frame{Destination: ethernet.Broadcast, Source: mac, EtherType: ethernet.EtherTypeARP, Payload: payload}
+	return f.MarshalBinary()
+}
+
+// announceND waits for duplicate address detection, then advertises.
+func announceND(ctx context.Context, p *Port, addrs []netip.Addr) error {
+	if len(addrs) == 0 {
+		return nil
+	}
+	if err := waitDAD(ctx, p, addrs); err != nil {
+		return err
+	}
+	for _, a := range addrs {
+		if err := advertise(ctx, p, a); err != nil {
+			return fmt.Errorf("announce %s: %w", a, err)
+		}
+	}
+	return nil
+}
+
+func waitDAD(ctx context.Context, p *Port, addrs []netip.Addr) error {
+	for end := time.Now().Add(dadTime); ; {
+		have, err := rtnl.Addrs(ctx, p.Conn, p.Index)
+		if err != nil {
+			return err
+		}
+		tentative, err := dadState(p, have, addrs)
+		if err != nil || tentative == "" {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("announce %s: duplicate address detection did not end within %v (is there carrier?)", tentative, dadTime)
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// dadState names an address that is still tentative, or fails for one that
+// somebody else has.
+func dadState(p *Port, have []rtnl.Addr, want []netip.Addr) (tentative string, err error) {
+	for _, h := range have {
+		for _, a := range want {
+			switch {
+			case h.Prefix.Addr() != a || h.Usable():
+			case h.Duplicate():
+				return "", errs.New(fs.ErrExist, "another node has %s already: duplicate address detection failed on %s", a, p.Name)
+			default:
+				tentative = a.String()
+			}
+		}
+	}
+	return tentative, nil
+}
+
+// advertise sends one unsolicited neighbour advertisement to all nodes. The
+// kernel fills the checksum of a raw ICMPv6 socket (RFC 3542 section 3.1).
+func advertise(ctx context.Context, p *Port, a netip.Addr) error {
+	msg, err := ndp.MarshalMessage(&ndp.NeighborAdvertisement{
+		Override: true, TargetAddress: a,
+		Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Target, Addr: p.MAC}},
+	})
+	if err != nil {
+		return err
+	}
+	var fd int
+	err = p.Guest.Do(ctx, func() (err error) {
+		fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMPV6)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	// Receivers drop any other hop limit (RFC 4861, 7.1.2).
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255); err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet6{Addr: a.As16(), ZoneId: uint32(p.Index)}); err != nil {
+		return err
+	}
+	if err := fault.Step(ctx, "send advertisement"); err != nil {
+		return err
+	}
+	return unix.Sendto(fd, msg, 0, &unix.SockaddrInet6{Addr: netip.IPv6LinkLocalAllNodes().As16(), ZoneId: uint32(p.Index)})
+}

@@ -1,0 +1,73 @@
+package link
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A Backend makes one network interface in a guest, and takes it away again. A
+// Backend is a value that holds its own configuration, such as
+// Bridge{Name: "br1"}; anyone can implement one.
+//
+// Whatever a method creates outside of the guest must bear the Port's Mark, and
+// only what bears a mark may be removed. No method removes or resets what
+// existed before.
+type Backend interface {
+	// Plug makes the interface p.Name in the guest, down, with p.MAC and p.MTU,
+	// connected on the host's side, and fills p.HostName. Each change pushes
+	// its reverse on u; Plug itself undoes nothing. When the guest has an
+	// interface of that name already, Plug changes nothing and its error
+	// satisfies fs.ErrExist.
+	Plug(ctx context.Context, p *Port, u *Undo) error
+
+	// Check compares what Plug made with what it would make now, and changes
+	// nothing. It fills p.HostName. The interface p.Name exists in the guest.
+	Check(ctx context.Context, p *Port) ([]Drift, error)
+
+	// Unplug removes what Plug made, and what Plug created on the host for it
+	// when nobody else uses that. What is gone already is no error; the guest
+	// itself may be gone, then p.Conn and p.Guest are nil.
+	Unplug(ctx context.Context, p *Port) error
+
+	// String is the kind and the host's interface, "bridge:br1". It is written
+	// into the mark, so that it has to stay the same for the same place.
+	fmt.Stringer
+}
+
+// A Host is the namespace that bridges and NICs are in.
+type Host struct {
+	*ns.Handle
+	Conn *ns.Conn // opened inside it
+}
+
+// A Port is one interface to be made, checked or removed: what a Backend is
+// told, and where it puts what it learned.
+type Port struct {
+	Host  Host
+	Guest *ns.Guest
+	Conn  *ns.Conn // opened inside the guest
+
+	Name string           // of the interface inside the guest
+	MAC  net.HardwareAddr // never nil for Plug
+	MTU  int              // bytes; 0: the backend's choice
+	Mark Mark
+
+	Index    int      // of the interface inside the guest, once it is there
+	HostName string   // of the host's end, where there is one
+	Warnings []string // one line each, for the caller to read
+}
+
+// Warn adds one line to p.Warnings.
+func (p *Port) Warn(format string, args ...any) {
+	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+}
+
+// A Drift is one difference between what was made and what is.
+type Drift struct {
+	What string // one line: "host end veth1pl123 is down"
+	// Mend puts it right, and pushes the reverse on u.
+	Mend func(ctx context.Context, u *Undo) error
+}

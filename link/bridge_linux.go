@@ -1,0 +1,209 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
+)
+
+// bridgeMark is the ifalias of a bridge that pipework made.
+const bridgeMark = markWord + " bridge"
+
+// Plug makes the veth pair; see [Backend].
+func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
+	defer holdBridges(ctx, p.Host.RLock)()
+	br, err := b.ensure(ctx, p, u)
+	if err != nil {
+		return err
+	}
+	if p.MTU == 0 {
+		p.MTU = br.MTU
+	}
+	p.HostName = b.HostName
+	if err := plugVeth(ctx, p, u, br.Index); err != nil {
+		return err
+	}
+	if !br.Up {
+		p.Warn("bridge %s is down and passes no frames: ip link set %s up", b.Name, b.Name)
+	}
+	return b.forward(ctx, p, u, br)
+}
+
+// ensure finds the bridge, or creates it where its name says that it may be.
+func (b Bridge) ensure(ctx context.Context, p *Port, u *Undo) (*rtnl.Link, error) {
+	br, err := b.find(ctx, p)
+	if !errors.Is(err, fs.ErrNotExist) || !creatable(b.Name) {
+		return br, err
+	}
+	if err := createBridge(ctx, p, b.Name); err != nil && !errors.Is(err, unix.EEXIST) {
+		return nil, newLinkError(err, "bridge", "CONFIG_BRIDGE", p)
+	} else if err == nil {
+		u.Push("bridge "+b.Name, func(ctx context.Context) error { return b.releaseIf(ctx, p, func(*rtnl.Link) bool { return true }) })
+		if err := rtnl.SetLink(ctx, p.Host.Conn, b.Name, bridgeMark); err != nil {
+			return nil, err
+		}
+	}
+	return b.find(ctx, p)
+}
+
+func (b Bridge) find(ctx context.Context, p *Port) (*rtnl.Link, error) {
+	br, err := rtnl.LinkByName(ctx, p.Host.Conn, b.Name)
+	if errors.Is(err, fs.ErrNotExist) && !creatable(b.Name) {
+		return nil, errs.New(fs.ErrNotExist, "no bridge %s: create it with `ip link add %s type bridge`, or choose a name that begins with br", b.Name, b.Name)
+	}
+	if err == nil && br.Kind != "bridge" {
+		return nil, errs.New(fs.ErrInvalid, "%s is no bridge but %s", b.Name, kindOf(br))
+	}
+	return br, err
+}
+
+// createBridge makes a bridge, up, with a MAC of its own: one that is not set
+// follows the lowest port and changes with every guest.
+func createBridge(ctx context.Context, p *Port, name string) error {
+	req := rtnl.LinkRequest(unix.RTM_NEWLINK, rtnl.NewLinkFlags, rtnl.UpMsg())
+	for _, a := range endAttrs(name, RandomMAC(), p.MTU) {
+		req.AddData(a)
+	}
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
+	req.AddData(info)
+	_, err := p.Host.Conn.Do(ctx, req, 0)
+	return err
+}
+
+// Check finds the bridge and the host's end of the pair; see [Backend].
+func (b Bridge) Check(ctx context.Context, p *Port) ([]Drift, error) {
+	br, err := b.find(ctx, p)
+	if errors.Is(err, fs.ErrNotExist) && creatable(b.Name) {
+		return []Drift{{"bridge " + b.Name + " is gone", func(ctx context.Context, u *Undo) error { return b.rejoin(ctx, p, u) }}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	drifts, err := checkVeth(ctx, p, br)
+	if err != nil {
+		return nil, err
+	}
+	return drifts, nil
+}
+
+// rejoin makes a bridge that was removed under its guests anew.
+func (b Bridge) rejoin(ctx context.Context, p *Port, u *Undo) error {
+	br, err := b.ensure(ctx, p, u)
+	if err != nil {
+		return err
+	}
+	drifts, err := checkVeth(ctx, p, br)
+	for i := 0; err == nil && i < len(drifts); i++ {
+		err = drifts[i].Mend(ctx, u)
+	}
+	return err
+}
+
+// Unplug removes the pair, and the bridge when it was made by pipework and
+// nothing else uses it; see [Backend].
+func (b Bridge) Unplug(ctx context.Context, p *Port) error {
+	if err := unplugVeth(ctx, p); err != nil {
+		return err
+	}
+	return b.release(ctx, p)
+}
+
+// lockTime bounds the wait for the host's lock. Any process may hold a lock on
+// its own namespace, so it must not stop anyone for longer.
+const lockTime = 2 * time.Second
+
+// holdBridges takes the host's lock: shared while a guest is plugged in, alone
+// while an unused bridge is removed, so that none is removed under a new port.
+func holdBridges(ctx context.Context, lock func(context.Context) (func(), error)) (unlock func()) {
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	unlock, err := lock(ctx)
+	if err != nil {
+		return func() {}
+	}
+	return unlock
+}
+
+// release removes the bridge if it bears the mark and nobody uses it.
+func (b Bridge) release(ctx context.Context, p *Port) error {
+	return b.releaseIf(ctx, p, func(br *rtnl.Link) bool { return br.Alias == bridgeMark })
+}
+
+// releaseIf removes the bridge if it is ours and nobody uses it: no ports, no
+// addresses but link-local ones, nothing stacked on it.
+func (b Bridge) releaseIf(ctx context.Context, p *Port, ours func(*rtnl.Link) bool) error {
+	defer holdBridges(ctx, p.Host.Lock)()
+	br, err := rtnl.LinkByName(ctx, p.Host.Conn, b.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || !ours(br) {
+		return err
+	}
+	used, err := bridgeUsed(ctx, p, br)
+	if err != nil || used {
+		return err
+	}
+	if err := rtnl.DelLink(ctx, p.Host.Conn, b.Name); err != nil {
+		return err
+	}
+	return closeForward(ctx, p.Host, b.Name)
+}
+
+func bridgeUsed(ctx context.Context, p *Port, br *rtnl.Link) (bool, error) {
+	ports, err := rtnl.Ports(ctx, p.Host.Conn, br.Index)
+	if err != nil || len(ports) > 0 {
+		return true, err
+	}
+	addrs, err := rtnl.Addrs(ctx, p.Host.Conn, br.Index)
+	if err != nil {
+		return true, err
+	}
+	for _, a := range addrs {
+		if !a.Prefix.Addr().IsLinkLocalUnicast() {
+			return true, nil
+		}
+	}
+	links, err := rtnl.Links(ctx, p.Host.Conn)
+	for _, l := range links {
+		if l.Parent == br.Index && !l.Foreign {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// forward lets frames pass within the bridge where a firewall would drop them
+// and the configuration says so; else it warns.
+func (b Bridge) forward(ctx context.Context, p *Port, u *Undo, br *rtnl.Link) error {
+	if b.Forward == ForwardOff {
+		return nil
+	}
+	if b.Forward == ForwardOwn && br.Alias != bridgeMark {
+		warning, err := checkForward(ctx, p.Host, b.Name)
+		if warning != "" {
+			p.Warn("%s", warning)
+		}
+		return err
+	}
+	warning, opened, err := openForward(ctx, p.Host, b.Name)
+	if err != nil {
+		return fmt.Errorf("let frames pass within %s: %w", b.Name, err)
+	}
+	if opened {
+		u.Push("firewall rule for "+b.Name, func(ctx context.Context) error { return closeForward(ctx, p.Host, b.Name) })
+	}
+	if warning != "" {
+		p.Warn("%s", warning)
+	}
+	return nil
+}

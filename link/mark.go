@@ -1,0 +1,114 @@
+package link
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A Mark says that pipework made a link, and for whom. It is kept in the link's
+// ifalias, where `ip link` shows it, and survives a move to another namespace.
+// Its keys are those that the shell tool wrote into Open vSwitch.
+type Mark struct {
+	Link      string // the Backend's String
+	Interface string // the name inside the guest
+	Guest     ns.Identity
+	Spec      string // digest of what was asked for
+}
+
+// markWord begins every mark.
+const markWord = "pipework"
+
+// aliasMax is what the kernel keeps of an ifalias (IFALIASZ, without the NUL).
+const aliasMax = 255
+
+// String is the mark as it is kept: at most 255 bytes of printable ASCII. A
+// guest's name that would not fit is shortened.
+func (m Mark) String() string {
+	s := m.format(m.Guest.Name)
+	if over := len(s) - aliasMax; over > 0 {
+		s = m.format(m.Guest.Name[:max(0, len(m.Guest.Name)-over)])
+	}
+	return s[:min(len(s), aliasMax)]
+}
+
+func (m Mark) format(name string) string {
+	var b strings.Builder
+	b.WriteString(markWord)
+	for _, kv := range [...][2]string{
+		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"nspid", pid(m.Guest.PID)},
+		{"containerid", short(m.Guest.ID)}, {"network_of", m.Guest.NetworkOf}, {"containername", name},
+	} {
+		if kv[1] != "" {
+			b.WriteString(" " + kv[0] + "=" + url.PathEscape(kv[1]))
+		}
+	}
+	return b.String()
+}
+
+func pid(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// short is a container ID as runtimes print it: its first twelve characters.
+func short(id string) string { return id[:min(len(id), 12)] }
+
+// ParseMark reads a mark from an ifalias. Other people's aliases are not ok.
+func ParseMark(alias string) (Mark, bool) {
+	word, rest, _ := strings.Cut(alias, " ")
+	if word != markWord || len(alias) > aliasMax {
+		return Mark{}, false
+	}
+	var m Mark
+	for field := range strings.FieldsSeq(rest) {
+		key, value, _ := strings.Cut(field, "=")
+		if v, err := url.PathUnescape(value); err == nil {
+			m.set(key, v)
+		}
+	}
+	return m, m.Link != ""
+}
+
+func (m *Mark) set(key, value string) {
+	switch key {
+	case "link":
+		m.Link = value
+	case "interface":
+		m.Interface = value
+	case "spec":
+		m.Spec = value
+	case "nspid":
+		m.Guest.PID, _ = strconv.Atoi(value)
+	case "containerid":
+		m.Guest.ID = value
+	case "network_of":
+		m.Guest.NetworkOf = value
+	case "containername":
+		m.Guest.Name = value
+	}
+}
+
+// hostName is the classic name of a host end, v<ifname>pl<pid>. Where that has
+// more than 15 characters, or the guest has no PID, it is "vpl" and twelve hex
+// digits of a hash of the name and the namespace.
+func hostName(ifname string, g *ns.Guest) string {
+	if name := fmt.Sprintf("v%spl%d", ifname, g.PID); g.PID > 0 && len(name) <= nameMax {
+		return name
+	}
+	return hashedName(ifname, g)
+}
+
+func hashedName(ifname string, g *ns.Guest) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %v", ifname, g.PID, g.Inode()))
+	return fmt.Sprintf("vpl%x", sum[:6])
+}
+
+// nameMax is the longest interface name (IFNAMSIZ, without the NUL).
+const nameMax = 15

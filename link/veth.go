@@ -1,0 +1,182 @@
+//go:build linux
+
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
+)
+
+// plugVeth makes a veth pair in one message: the host's end up and already a
+// port of master (0: of nothing), the guest's end inside the guest with its
+// final name, MAC and MTU. Each end bears the mark when it returns. p.HostName
+// names the host's end; "" stands for the classic name.
+func plugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
+	chosen := p.HostName != ""
+	if !chosen {
+		p.HostName = hostName(p.Name, p.Guest)
+	}
+	err := createVeth(ctx, p, master)
+	if errors.Is(err, unix.EEXIST) {
+		err = vethTaken(ctx, p, master, chosen)
+	}
+	if err != nil {
+		return err
+	}
+	host := p.HostName
+	u.Push("veth "+host, func(ctx context.Context) error { return rtnl.DelLink(ctx, p.Host.Conn, host) })
+	return rtnl.SetLink(ctx, p.Host.Conn, host, p.Mark.String())
+}
+
+// vethTaken finds out which of the two names is in use, and chooses another
+// default name for the host's end: a namespace whose PID was reused may take a
+// moment to let its own go.
+func vethTaken(ctx context.Context, p *Port, master int, chosen bool) error {
+	if _, err := rtnl.LinkByName(ctx, p.Conn, p.Name); !errors.Is(err, fs.ErrNotExist) {
+		return taken(p, err)
+	}
+	if !chosen {
+		p.HostName = hashedName(p.Name, p.Guest)
+		err := createVeth(ctx, p, master)
+		if !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+	}
+	return errs.New(fs.ErrInvalid, "the host has an interface %s already: choose another name for the host's end", p.HostName)
+}
+
+// taken is the error of a guest that has an interface of this name already;
+// err is how the look-up ended.
+func taken(p *Port, err error) error {
+	if err != nil {
+		return err
+	}
+	return errs.New(fs.ErrExist, "%s has an interface %s already", p.Guest.Name, p.Name)
+}
+
+func createVeth(ctx context.Context, p *Port, master int) error {
+	req := rtnl.LinkRequest(unix.RTM_NEWLINK, rtnl.NewLinkFlags, rtnl.UpMsg())
+	for _, a := range endAttrs(p.HostName, RandomMAC(), p.MTU) {
+		req.AddData(a)
+	}
+	if master != 0 {
+		req.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(master))))
+	}
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
+	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
+	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
+	for _, a := range endAttrs(p.Name, p.MAC, p.MTU) {
+		peer.AddChild(a)
+	}
+	peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(p.Guest.NetNS())))
+	req.AddData(info)
+	if _, err := p.Host.Conn.Do(ctx, req, 0); err != nil {
+		return newLinkError(err, "veth", "CONFIG_VETH", p)
+	}
+	return nil
+}
+
+// endAttrs are the attributes of one end, which a message and a nested
+// attribute take alike.
+func endAttrs(name string, mac net.HardwareAddr, mtu int) []*nl.RtAttr {
+	list := []*nl.RtAttr{
+		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)),
+		nl.NewRtAttr(unix.IFLA_ADDRESS, mac),
+	}
+	if mtu > 0 {
+		list = append(list, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))))
+	}
+	return list
+}
+
+// newLinkError says what the errno of an RTM_NEWLINK means for a user.
+func newLinkError(err error, kind, config string, p *Port) error {
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return errs.New(errors.ErrUnsupported, "this kernel has no %s links: %s", kind, config)
+	case errors.Is(err, unix.EPERM):
+		return errs.New(fs.ErrPermission, "create %s link: needs CAP_NET_ADMIN in the host's and in the guest's network namespace (run as root)", kind)
+	case errors.Is(err, unix.EINVAL) && p.MTU > 0:
+		return fmt.Errorf("create %s link for %s (MTU %d): %w", kind, p.Name, p.MTU, err)
+	}
+	return fmt.Errorf("create %s link for %s: %w", kind, p.Name, err)
+}
+
+// checkVeth finds the host's end of the guest's interface and checks that it is
+// up and a port of master.
+func checkVeth(ctx context.Context, p *Port, master *rtnl.Link) ([]Drift, error) {
+	host, err := vethHostEnd(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	p.HostName = host.Name
+	var drifts []Drift
+	if !host.Up {
+		drifts = append(drifts, Drift{"host end " + host.Name + " is down", func(ctx context.Context, u *Undo) error {
+			u.Push("up "+host.Name, func(ctx context.Context) error { return rtnl.SetDown(ctx, p.Host.Conn, host.Index) })
+			return rtnl.SetLink(ctx, p.Host.Conn, host.Name, "")
+		}})
+	}
+	if host.Master != master.Index {
+		drifts = append(drifts, Drift{"host end " + host.Name + " is not a port of " + master.Name, func(ctx context.Context, u *Undo) error {
+			u.Push("master of "+host.Name, func(ctx context.Context) error { return rtnl.SetMaster(ctx, p.Host.Conn, host.Index, host.Master) })
+			return rtnl.SetMaster(ctx, p.Host.Conn, host.Index, master.Index)
+		}})
+	}
+	return drifts, nil
+}
+
+// vethHostEnd follows the guest's end to its peer, which must be in the host's
+// namespace and bear the mark: what the guest itself says of it proves nothing.
+func vethHostEnd(ctx context.Context, p *Port) (*rtnl.Link, error) {
+	guest, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
+	if err != nil {
+		return nil, err
+	}
+	if guest.Kind != "veth" {
+		return nil, errs.New(fs.ErrInvalid, "%s in %s is no veth but %s", p.Name, p.Guest.Name, kindOf(guest))
+	}
+	host, err := rtnl.LinkByIndex(ctx, p.Host.Conn, guest.Parent)
+	if err != nil {
+		return nil, fmt.Errorf("find the host's end of %s: %w", p.Name, err)
+	}
+	mark, ok := ParseMark(host.Alias)
+	if !ok || mark.Interface != p.Mark.Interface || host.Kind != "veth" {
+		return nil, errs.New(fs.ErrInvalid, "the host's end of %s does not bear pipework's mark: %s is somebody else's", p.Name, host.Name)
+	}
+	return host, nil
+}
+
+func kindOf(l *rtnl.Link) string {
+	if l.Kind == "" {
+		return "a physical or loopback device"
+	}
+	return "a " + l.Kind
+}
+
+// unplugVeth removes the pair by its host end, which the kernel does not do in
+// part. A pair whose host end is not ours any more is removed by the guest's.
+func unplugVeth(ctx context.Context, p *Port) error {
+	if p.Conn == nil {
+		return nil // the pair went with the guest
+	}
+	host, err := vethHostEnd(ctx, p)
+	switch {
+	case err == nil:
+		p.HostName = host.Name
+		return rtnl.DelLink(ctx, p.Host.Conn, host.Name)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
+		return rtnl.DelLink(ctx, p.Conn, p.Name)
+	}
+	return err
+}

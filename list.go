@@ -1,0 +1,122 @@
+//go:build linux
+
+package pipework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// List is [List] by this Attacher.
+func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, error) {
+	every := len(targets) == 0
+	if every {
+		targets = everyNamespace()
+	}
+	all := []*Attachment{}
+	seen := map[ns.Inode]bool{}
+	var denied error
+	for _, t := range targets {
+		list, err := a.list(ctx, t, seen)
+		switch {
+		case err == nil:
+			all = append(all, list...)
+		case every && errors.Is(err, fs.ErrNotExist): // it ended while we looked
+		case every && errors.Is(err, fs.ErrPermission):
+			denied = err
+		default:
+			return nil, err
+		}
+	}
+	if denied != nil {
+		return all, &Error{Op: "list", Stage: "guest", Err: errs.New(fs.ErrPermission, "some namespaces could not be looked into (run as root): %w", denied)}
+	}
+	return all, nil
+}
+
+// everyNamespace is one target for every namespace that a process is in, and
+// for every named one. Namespaces are told apart by what /proc says, which
+// saves opening each process's.
+func everyNamespace() []Target {
+	var targets []Target
+	seen := map[string]bool{}
+	procs, _ := filepath.Glob("/proc/[0-9]*/ns/net")
+	for _, path := range procs {
+		inode, err := os.Readlink(path)
+		if seen[inode] && err == nil {
+			continue
+		}
+		seen[inode] = true
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
+		targets = append(targets, ns.PID(pid))
+	}
+	named, _ := filepath.Glob("/run/netns/*")
+	for _, path := range named {
+		targets = append(targets, ns.Named(filepath.Base(path)))
+	}
+	return targets
+}
+
+// list tells what is plugged into one target, unless seen has its namespace.
+func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) ([]*Attachment, error) {
+	j := &job{Attacher: a, op: "list", spec: Spec{AllowHost: true}}
+	if err := j.open(ctx, t); err != nil {
+		return nil, err
+	}
+	defer j.close()
+	if seen[j.guest.Inode()] {
+		return nil, nil
+	}
+	seen[j.guest.Inode()] = true
+	links, err := rtnl.Links(ctx, j.port.Conn)
+	if err != nil {
+		return nil, j.fail("link", err)
+	}
+	var all []*Attachment
+	for _, l := range links {
+		mark, ours := link.ParseMark(l.Alias)
+		if !ours || mark.Interface != l.Name {
+			continue // host ends bear the mark too
+		}
+		one, err := j.describe(ctx, l, mark)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// describe reads one interface, and what its backend has to say of it.
+func (j *job) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachment, error) {
+	j.port.Name, j.port.Mark, j.port.HostName = l.Name, mark, ""
+	var drifts []string
+	if backend, err := link.FromMark(mark); err == nil {
+		found, err := backend.Check(ctx, &j.port)
+		for _, d := range found {
+			drifts = append(drifts, d.What)
+		}
+		if err != nil {
+			drifts = append(drifts, fmt.Sprint(err))
+		}
+	}
+	out, err := j.read(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	if mark.Guest.Name != "" {
+		out.Guest.Name, out.Guest.ID, out.Guest.NetworkOf = mark.Guest.Name, mark.Guest.ID, mark.Guest.NetworkOf
+	}
+	out.Drifts = drifts
+	return out, nil
+}

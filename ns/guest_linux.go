@@ -1,0 +1,49 @@
+package ns
+
+import (
+	"errors"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+)
+
+// A Guest is a namespace held open together with who it belongs to, and a
+// pidfd of its process where it was found by one. Close it when done: until
+// then it keeps the namespace alive.
+type Guest struct {
+	*Handle
+	Identity
+	pidfd int // 0: none
+}
+
+// Alive returns nil while the process that the guest was found by runs, and an
+// error that satisfies fs.ErrNotExist once it ended. A guest that was found by
+// path or name has no process and is always alive.
+func (g *Guest) Alive() error {
+	if g.pidfd == 0 {
+		return nil
+	}
+	fds := []unix.PollFd{{Fd: int32(g.pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	for errors.Is(err, unix.EINTR) {
+		n, err = unix.Poll(fds, 0)
+	}
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return errs.New(fs.ErrNotExist, "%s: process %d has ended", g.Name, g.PID)
+	}
+	return nil
+}
+
+// Close lets the guest's namespace and process go.
+func (g *Guest) Close() error {
+	err := g.Handle.Close()
+	if g.pidfd != 0 {
+		err = errors.Join(err, unix.Close(g.pidfd))
+	}
+	return err
+}

@@ -1,0 +1,176 @@
+package ns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/fault"
+)
+
+// A Handle is a network namespace held open. While it is open the namespace
+// lives on, and with it every interface inside, even when all of its processes
+// have ended: close it soon. Its methods but
+// Close may be called from several goroutines at once.
+type Handle struct {
+	fd int
+	id Inode
+}
+
+// Current holds open the namespace of the calling thread: the process's own,
+// unless the caller locked its goroutine to a thread and moved that.
+func Current() (*Handle, error) {
+	return open("/proc/thread-self/ns/net")
+}
+
+// open opens path, which must be a network namespace.
+func open(path string) (*Handle, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return newHandle(fd, path)
+}
+
+// newHandle takes fd over, also when it fails.
+func newHandle(fd int, name string) (*Handle, error) {
+	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+	if err != nil || kind != unix.CLONE_NEWNET {
+		_ = unix.Close(fd)
+		return nil, errs.New(fs.ErrInvalid, "%s is no network namespace", name)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("stat %s: %w", name, err)
+	}
+	return &Handle{fd: fd, id: Inode{Dev: st.Dev, Ino: st.Ino}}, nil
+}
+
+// Inode tells this namespace from others that are held open.
+func (h *Handle) Inode() Inode { return h.id }
+
+// Close lets the namespace go. Every later use fails.
+func (h *Handle) Close() error {
+	fd := h.fd
+	h.fd = -1
+	return unix.Close(fd)
+}
+
+// NetNS is the namespace as github.com/vishvananda/netns and netlink take it.
+// It is valid until Close.
+func (h *Handle) NetNS() netns.NsHandle { return netns.NsHandle(h.fd) }
+
+// Do calls f on a thread inside the namespace and waits for it. What f opens
+// (sockets, files under /proc/sys/net) belongs to this namespace and may be
+// used from any thread afterwards. f must not start goroutines that rely on the
+// namespace, nor keep running when ctx ends. The caller's own goroutine and
+// thread stay where they are. Needs CAP_SYS_ADMIN in the namespace's owning
+// user namespace and in the caller's own; without it the error satisfies
+// [fs.ErrPermission].
+func (h *Handle) Do(ctx context.Context, f func() error) error {
+	if err := fault.Step(ctx, "enter namespace"); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- h.enter(f) }()
+	return <-done
+}
+
+// enter runs f inside the namespace on the calling goroutine's thread. The
+// thread is unlocked only once it is back; otherwise it ends with the goroutine.
+func (h *Handle) enter(f func() error) error {
+	runtime.LockOSThread()
+	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("open this thread's network namespace: %w", err)
+	}
+	defer func() { _ = unix.Close(home) }()
+	if err := netns.Set(h.NetNS()); err != nil {
+		runtime.UnlockOSThread()
+		return enterError(err)
+	}
+	err = f()
+	if back := netns.Set(netns.NsHandle(home)); back == nil {
+		runtime.UnlockOSThread()
+	}
+	return err
+}
+
+func enterError(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return errs.New(fs.ErrPermission, "enter network namespace: needs CAP_SYS_ADMIN (run as root)")
+	}
+	return fmt.Errorf("enter network namespace: %w", err)
+}
+
+// Conn opens a route-netlink connection inside the namespace.
+func (h *Handle) Conn(ctx context.Context) (*Conn, error) {
+	var c *Conn
+	err := h.Do(ctx, func() (err error) {
+		c, err = Dial(ctx)
+		return err
+	})
+	return c, err
+}
+
+// Netlink opens a handle of the netlink library inside the namespace, for what
+// [Conn] does not cover. The caller closes it, and must not use it afterwards:
+// a closed handle works silently in the calling thread's namespace.
+func (h *Handle) Netlink(ctx context.Context) (*netlink.Handle, error) {
+	var n *netlink.Handle
+	err := h.Do(ctx, func() (err error) {
+		n, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		return err
+	})
+	return n, err
+}
+
+// Lock takes the namespace's lock, which all processes on the machine share,
+// and waits for it until ctx ends. It is an advisory flock(2) on the
+// namespace's own file, so it needs no directory and ends with the process.
+func (h *Handle) Lock(ctx context.Context) (unlock func(), err error) {
+	return h.flock(ctx, unix.LOCK_EX)
+}
+
+// RLock is [Handle.Lock] shared with other holders of RLock.
+func (h *Handle) RLock(ctx context.Context) (unlock func(), err error) {
+	return h.flock(ctx, unix.LOCK_SH)
+}
+
+// flock opens the file anew: a lock belongs to the open file description, and
+// h may be shared by goroutines that must exclude each other.
+func (h *Handle) flock(ctx context.Context, how int) (func(), error) {
+	if err := fault.Step(ctx, "lock namespace"); err != nil {
+		return nil, err
+	}
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", h.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("lock network namespace: %w", err)
+	}
+	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
+		err := unix.Flock(fd, how|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = unix.Close(fd) }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			_ = unix.Close(fd)
+			return nil, fmt.Errorf("lock network namespace: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			_ = unix.Close(fd)
+			return nil, fmt.Errorf("another process is busy in this network namespace: %w", context.Cause(ctx))
+		case <-time.After(wait):
+		}
+	}
+}

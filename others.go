@@ -1,0 +1,30 @@
+//go:build !linux
+
+package pipework
+
+import (
+	"context"
+	"errors"
+)
+
+func unsupported(op string) error {
+	return &Error{Op: op, Stage: "guest", Err: errors.ErrUnsupported}
+}
+
+// Attach needs Linux.
+func (a *Attacher) Attach(context.Context, Target, Spec) (*Attachment, error) {
+	return nil, unsupported("attach")
+}
+
+// Detach needs Linux.
+func (a *Attacher) Detach(context.Context, Target, Spec) error { return unsupported("detach") }
+
+// List needs Linux.
+func (a *Attacher) List(context.Context, ...Target) ([]*Attachment, error) {
+	return nil, unsupported("list")
+}
+
+// Check needs Linux.
+func (a *Attacher) Check(context.Context, Target, Spec) (*Attachment, error) {
+	return nil, unsupported("check")
+}

@@ -1,0 +1,158 @@
+// Package pipework plugs running containers, or any network namespace, into
+// networks, and unplugs them again exactly.
+//
+// [Attach] gives the guest that a [Target] finds an interface as a [Spec]
+// describes it: a backend such as link.Bridge, addresses, gateways. [Detach]
+// takes it away and puts back what it displaced. [List] and [Check] tell what is
+// plugged in and what drifted. Package functions use the zero [Attacher].
+//
+//	a, err := pipework.Attach(ctx, docker.Container("web"), pipework.Spec{
+//		Link:     link.Bridge{Name: "br1"},
+//		Addrs:    []netip.Prefix{netip.MustParsePrefix("192.168.1.1/24")},
+//		Gateways: []netip.Addr{netip.MustParseAddr("192.168.1.254")},
+//	})
+//
+// Nothing is left half-done: after an error, a cancelled context, or a Detach,
+// links, addresses and routes on the host and in the guest equal what they were.
+// What pipework made bears a mark in its ifalias (see link.Mark); there is no
+// other record, so that programs need not share anything to work together.
+//
+// It works on Linux 5.3 and later with CAP_NET_ADMIN and CAP_SYS_ADMIN in the
+// host's and the guest's namespaces; elsewhere every call answers
+// [errors.ErrUnsupported]. It starts no program, and no goroutine or thread
+// outlives a call, but for some milliseconds the goroutine that closes the
+// socket an announcement was sent on.
+package pipework
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A Target finds one guest: ns.PID(1234), ns.Path("/run/netns/x"),
+// ns.Named("x"), docker.Container("web").
+type Target = ns.Target
+
+// A Spec says what to plug into a guest.
+type Spec struct {
+	// Link makes the interface. For Detach and Check nil means: whatever the
+	// mark on the interface says, for backends of package link.
+	Link link.Backend `json:"-"`
+	// Name of the interface inside the guest, at most 15 bytes; "" means eth1.
+	Name string `json:"name"`
+	// MAC of the interface inside the guest; nil stands for a random locally
+	// administered one.
+	MAC net.HardwareAddr `json:"mac,omitempty"`
+	// MTU in bytes; 0 takes the bridge's or parent's.
+	MTU int `json:"mtu,omitempty"`
+	// Addrs are the addresses, with host bits and prefix length. Without any,
+	// the interface is up and has no address.
+	Addrs []netip.Prefix `json:"addrs,omitempty"`
+	// Gateways, at most one of each family, replace the default routes of their
+	// family. Detach puts the displaced ones back. A gateway that no address
+	// covers is reached by a host route.
+	Gateways []netip.Addr `json:"gateways,omitempty"`
+	// AllowHost permits a guest that shares the host's own network namespace,
+	// such as a container run with --net=host: it reconfigures the host.
+	AllowHost bool `json:"allow_host,omitempty"`
+}
+
+// DefaultName is the interface's name inside the guest where a Spec has none.
+const DefaultName = "eth1"
+
+// An Attachment is one interface that is plugged in, as the kernel tells it.
+type Attachment struct {
+	Guest ns.Identity `json:"guest"`
+	// Name of the interface inside the guest, and Index there.
+	Name  string `json:"interface"`
+	Index int    `json:"index"`
+	// Link is the backend's String: "bridge:br1".
+	Link string `json:"link"`
+	// HostName is the interface at the host's end; empty where there is none.
+	HostName string `json:"host_interface,omitempty"`
+	MAC      MAC    `json:"mac"`
+	MTU      int    `json:"mtu"`
+	// Addrs are all global addresses of the interface.
+	Addrs    []netip.Prefix `json:"addresses"`
+	Gateways []netip.Addr   `json:"gateways,omitempty"`
+	// Displaced are the default routes that Detach puts back.
+	Displaced []string `json:"displaced,omitempty"`
+	// Existed says that Attach found the interface already plugged in as asked;
+	// Mended lists what it put right.
+	Existed bool     `json:"existed,omitempty"`
+	Mended  []string `json:"mended,omitempty"`
+	// Drifts lists what is not as it was asked for; only List and Check fill it.
+	Drifts []string `json:"drifts,omitempty"`
+	// Warnings are for people: what works less well than it should, and what to
+	// do about it.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// A MAC is a hardware address that is text in JSON.
+type MAC net.HardwareAddr
+
+// String prints the address as net.HardwareAddr does.
+func (m MAC) String() string { return net.HardwareAddr(m).String() }
+
+// MarshalText writes the address with colons.
+func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (m *MAC) UnmarshalText(text []byte) error {
+	mac, err := net.ParseMAC(string(text))
+	*m = MAC(mac)
+	return err
+}
+
+// An Attacher is where and how to work. The zero value works on the network
+// namespace of the calling thread and says nothing. It may be used by several
+// goroutines.
+type Attacher struct {
+	// Host is the namespace that bridges and NICs are in; nil stands for the
+	// calling thread's. The Attacher does not close it.
+	Host *ns.Handle
+	// Log hears each stage at debug level, and failed clean-ups as errors; nil
+	// is silence.
+	Log *slog.Logger
+}
+
+// Attach plugs one interface into the guest. The same Attach again finds the
+// interface, mends what drifted, and returns the same Attachment; a different
+// Spec for an interface name that is in use is an error that satisfies
+// fs.ErrExist and changes nothing. Attach returns once the interface is up, its
+// addresses are announced and IPv6 duplicate address detection is over, which
+// takes one to two seconds; IPv4 alone takes about a millisecond. After an
+// error everything is as it was.
+//
+// Errors are of type *Error. Beside the Target's they satisfy fs.ErrInvalid (the
+// Spec is wrong), fs.ErrExist, fs.ErrNotExist (no such bridge), fs.ErrPermission
+// (which names what is needed), errors.ErrUnsupported (this kernel lacks it).
+func Attach(ctx context.Context, t Target, s Spec) (*Attachment, error) {
+	return new(Attacher).Attach(ctx, t, s)
+}
+
+// Detach unplugs the interface s.Name that Attach made, and puts back the
+// default routes that it displaced. s.Link may be nil. An interface, process or
+// container that is gone already is no error; an interface that pipework did not
+// make is left alone, with an error that satisfies fs.ErrPermission.
+func Detach(ctx context.Context, t Target, s Spec) error {
+	return new(Attacher).Detach(ctx, t, s)
+}
+
+// List tells what is plugged into the targets; without any, into every network
+// namespace that a process or a name under /run/netns holds.
+func List(ctx context.Context, targets ...Target) ([]*Attachment, error) {
+	return new(Attacher).List(ctx, targets...)
+}
+
+// Check compares what is plugged in with the Spec, and lists each difference in
+// Attachment.Drifts. It changes nothing. An interface that is not there is an
+// error that satisfies fs.ErrNotExist.
+func Check(ctx context.Context, t Target, s Spec) (*Attachment, error) {
+	return new(Attacher).Check(ctx, t, s)
+}

@@ -1,0 +1,131 @@
+package pipework
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/link"
+)
+
+// normal fills the defaults in and sorts what has no order.
+func (s Spec) normal() Spec {
+	if s.Name == "" {
+		s.Name = DefaultName
+	}
+	return s
+}
+
+// digest tells one Spec from another on the mark of a link: 64 bits in hex.
+func (s Spec) digest() (string, error) {
+	text, err := json.Marshal(struct {
+		Link    string
+		Backend link.Backend
+		Spec    Spec
+	}{s.Link.String(), s.Link, s})
+	if err != nil {
+		return "", fmt.Errorf("backend %s: %w", s.Link, err)
+	}
+	sum := sha256.Sum256(text)
+	return fmt.Sprintf("%x", sum[:8]), nil
+}
+
+// validate says everything that is wrong at once; nothing was touched yet.
+func (s Spec) validate() error {
+	var wrong []error
+	if s.Link == nil {
+		wrong = append(wrong, errors.New("no link: say what to plug into, such as link.Bridge{Name: \"br1\"}"))
+	}
+	wrong = append(wrong, link.ValidName(s.Name), validMAC(s.MAC), s.validMTU())
+	for i, p := range s.Addrs {
+		wrong = append(wrong, validAddr(p))
+		if slices.Contains(s.Addrs[:i], p) {
+			wrong = append(wrong, fmt.Errorf("address %s is given twice", p))
+		}
+	}
+	for i, g := range s.Gateways {
+		wrong = append(wrong, s.validGateway(g, s.Gateways[:i]))
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return errs.New(fs.ErrInvalid, "%w", err)
+	}
+	return nil
+}
+
+func validMAC(mac net.HardwareAddr) error {
+	switch {
+	case len(mac) == 0:
+		return nil
+	case len(mac) != 6:
+		return fmt.Errorf("MAC %s has %d bytes: Ethernet needs 6", mac, len(mac))
+	case mac[0]&1 != 0:
+		return fmt.Errorf("MAC %s is a multicast address: its first byte must be even, such as 02", mac)
+	case slices.Max(mac) == 0:
+		return errors.New("MAC 00:00:00:00:00:00 is no address")
+	}
+	return nil
+}
+
+// The kernel's bounds: ETH_MIN_MTU, IPV6_MIN_MTU, and 16 bits.
+func (s Spec) validMTU() error {
+	switch {
+	case s.MTU == 0:
+		return nil
+	case s.MTU < 68 || s.MTU > 65535:
+		return fmt.Errorf("MTU %d is out of range: 68 to 65535 bytes", s.MTU)
+	case s.MTU < 1280 && slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() }):
+		return fmt.Errorf("MTU %d is too small for IPv6, which needs 1280 bytes", s.MTU)
+	}
+	return nil
+}
+
+func validAddr(p netip.Prefix) error {
+	a := p.Addr()
+	switch {
+	case !p.IsValid():
+		return errors.New("an address is not valid: it needs an address and a prefix length, such as 10.0.0.2/24")
+	case a.Is4In6():
+		return fmt.Errorf("address %s is IPv4 written as IPv6: write %s", p, a.Unmap())
+	case a.IsUnspecified(), a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return fmt.Errorf("%s is no address of an interface", a)
+	}
+	return nil
+}
+
+func (s Spec) validGateway(g netip.Addr, before []netip.Addr) error {
+	if !g.IsValid() || g.IsUnspecified() || g.IsMulticast() || g.Is4In6() || g.Zone() != "" {
+		return fmt.Errorf("%s is no address of a gateway", g)
+	}
+	family := "IPv6"
+	if g.Is4() {
+		family = "IPv4"
+	}
+	for _, b := range before {
+		if b.Is4() == g.Is4() {
+			return fmt.Errorf("gateways %s and %s: only one default route of each family", b, g)
+		}
+	}
+	if slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr() == g }) {
+		return fmt.Errorf("gateway %s is the interface's own address", g)
+	}
+	if !slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr().Is4() == g.Is4() }) {
+		return fmt.Errorf("gateway %s needs an %s address on the interface", g, family)
+	}
+	return nil
+}
+
+// covered says whether an address of the interface makes g reachable.
+func (s Spec) covered(g netip.Addr) bool {
+	return g.IsLinkLocalUnicast() && g.Is6() ||
+		slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Contains(g) })
+}
+
+// names joins texts for a message.
+func names(list []string) string { return strings.Join(list, ", ") }
