@@ -3,7 +3,10 @@
 package pipework_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -13,6 +16,18 @@ import (
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
+
+// noFilter switches br_netfilter off in the sandbox, where the kernel has it: a
+// firewall in the way of bridged frames costs time that is not the attach's.
+func noFilter(t testing.TB) {
+	t.Helper()
+	for _, tool := range []string{"iptables", "ip6tables"} {
+		err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+tool, []byte("0"), 0)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+}
 
 // fill makes the bridge br9 with n ports whose other ends are in one guest.
 func fill(t testing.TB, g *ns.Guest, n int) {
@@ -86,5 +101,21 @@ func delGroup(t testing.TB, group uint32) {
 	req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(group)))
 	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
 		t.Error(err)
+	}
+}
+
+func setGroup(t testing.TB, name string, group int) {
+	t.Helper()
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	l, err := h.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.LinkSetGroup(l, group); err != nil {
+		t.Fatal(err)
 	}
 }

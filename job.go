@@ -77,7 +77,7 @@ func (j *job) closeHost() {
 // guest, and fills the port.
 func (j *job) prepare(ctx context.Context) error {
 	if j.guest.Inode() == j.host.Inode() && !j.spec.AllowHost {
-		return errs.New(fs.ErrPermission, "%s uses the host's own network: plugging it in would reconfigure the host (AllowHost permits it)", j.guest.Name)
+		return errs.New(fs.ErrPermission, "the guest uses the host's own network: plugging it in would reconfigure the host (only Spec.AllowHost permits it)")
 	}
 	conn, err := j.enter(ctx)
 	if err != nil {

@@ -2,6 +2,7 @@ package pipework
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -23,18 +25,28 @@ func (s Spec) normal() Spec {
 	return s
 }
 
-// digest tells one Spec from another on the mark of a link: 64 bits in hex.
+// digest tells one Spec from another on the mark of a link: 64 bits in hex. Each
+// field has a line of its own, in this order; the backend's is its JSON.
 func (s Spec) digest() (string, error) {
-	text, err := json.Marshal(struct {
-		Link    string
-		Backend link.Backend
-		Spec    Spec
-	}{s.Link.String(), s.Link, s})
+	backend, err := json.Marshal(s.Link)
 	if err != nil {
 		return "", fmt.Errorf("backend %s: %w", s.Link, err)
 	}
-	sum := sha256.Sum256(text)
-	return fmt.Sprintf("%x", sum[:8]), nil
+	b := make([]byte, 0, 512)
+	b = append(append(b, s.Link.String()...), '\n')
+	b = append(append(b, backend...), '\n')
+	b = append(append(b, s.Name...), '\n')
+	b = append(append(b, s.MAC...), '\n')
+	b = append(strconv.AppendInt(b, int64(s.MTU), 10), '\n')
+	for _, p := range s.Addrs {
+		b = append(p.AppendTo(b), ' ')
+	}
+	b = append(b, '\n')
+	for _, g := range s.Gateways {
+		b = append(g.AppendTo(b), ' ')
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8]), nil
 }
 
 // validate says everything that is wrong at once; nothing was touched yet.

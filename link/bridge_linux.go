@@ -19,10 +19,15 @@ const bridgeMark = markWord + " bridge"
 
 // Plug makes the veth pair; see [Backend].
 func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
-	defer holdBridges(ctx, p.Host.RLock)()
-	br, err := b.ensure(ctx, p, u)
-	if err != nil {
+	br, err := b.find(ctx, p)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if br == nil || br.Alias == bridgeMark { // nobody removes other people's bridges
+		defer holdBridges(ctx, p.Host.RLock)()
+		if br, err = b.ensure(ctx, p, u); err != nil {
+			return err
+		}
 	}
 	if p.MTU == 0 {
 		p.MTU = br.MTU
@@ -199,7 +204,7 @@ func (b Bridge) forward(ctx context.Context, p *Port, u *Undo, br *rtnl.Link) er
 	if err != nil {
 		return fmt.Errorf("let frames pass within %s: %w", b.Name, err)
 	}
-	if opened {
+	if opened && br.Alias != bridgeMark { // ours takes its rule along, and others may rely on it by then
 		u.Push("firewall rule for "+b.Name, func(ctx context.Context) error { return closeForward(ctx, p.Host, b.Name) })
 	}
 	if warning != "" {

@@ -38,13 +38,17 @@ func (m Mark) String() string {
 
 func (m Mark) format(name string) string {
 	var b strings.Builder
+	b.Grow(aliasMax)
 	b.WriteString(markWord)
 	for _, kv := range [...][2]string{
 		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"nspid", pid(m.Guest.PID)},
 		{"containerid", short(m.Guest.ID)}, {"network_of", m.Guest.NetworkOf}, {"containername", name},
 	} {
 		if kv[1] != "" {
-			b.WriteString(" " + kv[0] + "=" + url.PathEscape(kv[1]))
+			b.WriteByte(' ')
+			b.WriteString(kv[0])
+			b.WriteByte('=')
+			b.WriteString(url.PathEscape(kv[1]))
 		}
 	}
 	return b.String()
@@ -99,7 +103,7 @@ func (m *Mark) set(key, value string) {
 // more than 15 characters, or the guest has no PID, it is "vpl" and twelve hex
 // digits of a hash of the name and the namespace.
 func hostName(ifname string, g *ns.Guest) string {
-	if name := fmt.Sprintf("v%spl%d", ifname, g.PID); g.PID > 0 && len(name) <= nameMax {
+	if name := "v" + ifname + "pl" + strconv.Itoa(g.PID); g.PID > 0 && len(name) <= nameMax {
 		return name
 	}
 	return hashedName(ifname, g)

@@ -64,23 +64,12 @@ func taken(p *Port, err error) error {
 }
 
 func createVeth(ctx context.Context, p *Port, master int) error {
-	req := rtnl.LinkRequest(unix.RTM_NEWLINK, rtnl.NewLinkFlags, rtnl.UpMsg())
-	for _, a := range endAttrs(p.HostName, RandomMAC(), p.MTU) {
-		req.AddData(a)
-	}
-	if master != 0 {
-		req.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(master))))
-	}
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
-	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
-	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
-	for _, a := range endAttrs(p.Name, p.MAC, p.MTU) {
-		peer.AddChild(a)
-	}
-	peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(p.Guest.NetNS())))
-	req.AddData(info)
-	if _, err := p.Host.Conn.Do(ctx, req, 0); err != nil {
+	err := rtnl.Veth{
+		Here:   rtnl.End{Name: p.HostName, MAC: RandomMAC(), MTU: p.MTU},
+		There:  rtnl.End{Name: p.Name, MAC: p.MAC, MTU: p.MTU},
+		Master: master, Namespace: p.Guest.Handle,
+	}.Add(ctx, p.Host.Conn)
+	if err != nil {
 		return newLinkError(err, "veth", "CONFIG_VETH", p)
 	}
 	return nil
@@ -106,6 +95,8 @@ func newLinkError(err error, kind, config string, p *Port) error {
 		return errs.New(errors.ErrUnsupported, "this kernel has no %s links: %s", kind, config)
 	case errors.Is(err, unix.EPERM):
 		return errs.New(fs.ErrPermission, "create %s link: needs CAP_NET_ADMIN in the host's and in the guest's network namespace (run as root)", kind)
+	case errors.Is(err, unix.EXFULL):
+		return fmt.Errorf("create %s link for %s: the bridge has 1023 ports, a Linux bridge's most: %w", kind, p.Name, err)
 	case errors.Is(err, unix.EINVAL) && p.MTU > 0:
 		return fmt.Errorf("create %s link for %s (MTU %d): %w", kind, p.Name, p.MTU, err)
 	}

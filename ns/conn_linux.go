@@ -22,14 +22,11 @@ import (
 // library's zeroes 64 KiB for every message it receives, and asks for its own
 // port number every time, which together take longer than the kernel does.
 type Conn struct {
-	mu  sync.Mutex
-	fd  int
-	seq uint32
+	mu     sync.Mutex
+	fd     int
+	seq    uint32
+	strict bool // NETLINK_GET_STRICT_CHK was asked for
 }
-
-// answerTime bounds the wait for an answer, which the kernel has ready when the
-// request returns: it passes only when an answer was lost.
-const answerTime = 5 // seconds
 
 // Dial opens a Conn in the namespace of the calling thread. [Handle.Conn] opens
 // one in another namespace.
@@ -41,13 +38,7 @@ func Dial(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open route netlink: %w", err)
 	}
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: answerTime}); err != nil {
-		_ = unix.Close(fd)
-		return nil, fmt.Errorf("open route netlink: %w", err)
-	}
-	// Since Linux 4.12 and 4.20; without them errors say less, and dumps more.
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1) // Linux 4.12: errors with a text
 	return &Conn{fd: fd}, nil
 }
 
@@ -83,26 +74,33 @@ const maxDumps = 10
 // buffers are large enough for what the kernel packs into one answer.
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
+// exchange sends one request and reads until it is answered. The kernel works on
+// it inside the system call that sends it, and has the answer, or an ENOBUFS, at
+// hand when that returns: reading does not wait.
 func (c *Conn) exchange(req *nl.NetlinkRequest, reply uint16) ([][]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if req.Flags&unix.NLM_F_DUMP != 0 && !c.strict {
+		c.strict = true
+		_ = unix.SetsockoptInt(c.fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1) // Linux 4.20: filtered by the kernel
+	}
 	c.seq++
 	req.Seq = c.seq
-	if _, err := unix.Write(c.fd, req.Serialize()); err != nil {
+	if _, err := unix.Write(c.fd, encode(req)); err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
 	a := answer{seq: c.seq, reply: reply, single: req.Flags&(unix.NLM_F_DUMP|unix.NLM_F_ACK) == 0}
 	for !a.done {
-		n, _, err := unix.Recvfrom(c.fd, buf[:], unix.MSG_TRUNC)
+		n, err := unix.Read(c.fd, buf[:])
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
 			return nil, fmt.Errorf("netlink: %w", err)
-		case n > len(buf):
-			return nil, fmt.Errorf("netlink: an answer of %d bytes does not fit: %w", n, unix.EMSGSIZE)
+		case n == len(buf):
+			return nil, fmt.Errorf("netlink: an answer has %d bytes or more: %w", n, unix.EMSGSIZE)
 		}
 		if err := a.read(buf[:n]); err != nil {
 			return nil, err
@@ -112,6 +110,20 @@ func (c *Conn) exchange(req *nl.NetlinkRequest, reply uint16) ([][]byte, error) 
 		return nil, nl.ErrDumpInterrupted
 	}
 	return a.msgs, nil
+}
+
+// encode is req.Serialize, without its copies for a request that is in one piece.
+func encode(req *nl.NetlinkRequest) []byte {
+	if len(req.Data) > 0 {
+		return req.Serialize()
+	}
+	b := make([]byte, 0, unix.SizeofNlMsghdr+len(req.RawData))
+	b = binary.NativeEndian.AppendUint32(b, uint32(cap(b)))
+	b = binary.NativeEndian.AppendUint16(b, req.Type)
+	b = binary.NativeEndian.AppendUint16(b, req.Flags)
+	b = binary.NativeEndian.AppendUint32(b, req.Seq)
+	b = binary.NativeEndian.AppendUint32(b, req.Pid)
+	return append(b, req.RawData...)
 }
 
 // An answer gathers what comes back for one request.
@@ -200,6 +212,8 @@ func stepName(msgType uint16) string {
 		return "RTM_NEWADDR"
 	case unix.RTM_NEWROUTE:
 		return "RTM_NEWROUTE"
+	case unix.RTM_GETROUTE:
+		return "RTM_GETROUTE"
 	}
 	return fmt.Sprintf("rtnetlink message %d", msgType)
 }

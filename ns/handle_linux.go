@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -28,29 +29,32 @@ type Handle struct {
 // Current holds open the namespace of the calling thread: the process's own,
 // unless the caller locked its goroutine to a thread and moved that.
 func Current() (*Handle, error) {
-	return open("/proc/thread-self/ns/net")
+	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open this thread's network namespace: %w", err)
+	}
+	return newHandle(fd)
 }
 
-// open opens path, which must be a network namespace.
-func open(path string) (*Handle, error) {
+// openFile opens the file at path, which must be a network namespace.
+func openFile(path string) (*Handle, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	return newHandle(fd, path)
+	if kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+		_ = unix.Close(fd)
+		return nil, errs.New(fs.ErrInvalid, "%s is no network namespace", path)
+	}
+	return newHandle(fd)
 }
 
-// newHandle takes fd over, also when it fails.
-func newHandle(fd int, name string) (*Handle, error) {
-	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
-	if err != nil || kind != unix.CLONE_NEWNET {
-		_ = unix.Close(fd)
-		return nil, errs.New(fs.ErrInvalid, "%s is no network namespace", name)
-	}
+// newHandle takes over fd, a network namespace, also when it fails.
+func newHandle(fd int) (*Handle, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		_ = unix.Close(fd)
-		return nil, fmt.Errorf("stat %s: %w", name, err)
+		return nil, fmt.Errorf("look at a network namespace: %w", err)
 	}
 	return &Handle{fd: fd, id: Inode{Dev: st.Dev, Ino: st.Ino}}, nil
 }
@@ -81,7 +85,11 @@ func (h *Handle) Do(ctx context.Context, f func() error) error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- h.enter(f) }()
+	go func() {
+		err := errors.New("the function called in a network namespace did not return") // but runtime.Goexit
+		defer func() { done <- err }()
+		err = h.enter(f)
+	}()
 	return <-done
 }
 
@@ -94,16 +102,16 @@ func (h *Handle) enter(f func() error) error {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("open this thread's network namespace: %w", err)
 	}
-	defer func() { _ = unix.Close(home) }()
+	defer func() {
+		if netns.Set(netns.NsHandle(home)) == nil {
+			runtime.UnlockOSThread()
+		}
+		_ = unix.Close(home)
+	}()
 	if err := netns.Set(h.NetNS()); err != nil {
-		runtime.UnlockOSThread()
 		return enterError(err)
 	}
-	err = f()
-	if back := netns.Set(netns.NsHandle(home)); back == nil {
-		runtime.UnlockOSThread()
-	}
-	return err
+	return f()
 }
 
 func enterError(err error) error {
@@ -153,7 +161,7 @@ func (h *Handle) flock(ctx context.Context, how int) (func(), error) {
 	if err := fault.Step(ctx, "lock namespace"); err != nil {
 		return nil, err
 	}
-	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", h.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(h.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("lock network namespace: %w", err)
 	}

@@ -44,16 +44,15 @@ func (p PID) Open(ctx context.Context) (*Guest, error) {
 // namespaceOf asks the pidfd itself (Linux 6.11), or else opens the process's
 // file under /proc, which the caller has to check against the pidfd.
 func namespaceOf(pidfd, pid int) (*Handle, error) {
-	path := fmt.Sprintf("/proc/%d/ns/net", pid)
 	fd, err := unix.IoctlRetInt(pidfd, unix.PIDFD_GET_NET_NAMESPACE)
 	switch {
 	case err == nil:
 		unix.CloseOnExec(fd)
-		return newHandle(fd, path)
+		return newHandle(fd)
 	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return nil, err
 	}
-	return open(path)
+	return openFile(fmt.Sprintf("/proc/%d/ns/net", pid))
 }
 
 func pidError(pid int, err error) error {
@@ -84,7 +83,7 @@ func (p Path) Open(ctx context.Context) (*Guest, error) {
 	if st.Type != unix.NSFS_MAGIC {
 		return nil, errs.New(fs.ErrInvalid, "%s is no network namespace", path)
 	}
-	h, err := open(path)
+	h, err := openFile(path)
 	if err != nil {
 		return nil, pathError(path, err)
 	}

@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -33,10 +34,11 @@ func (a Addr) Duplicate() bool { return a.Flags&unix.IFA_F_DADFAILED != 0 }
 // IPv4 has one (prefixes up to /30), as `ip addr add … brd +` does. An address
 // that is there already is left as it is.
 func AddAddr(ctx context.Context, c *ns.Conn, index int, p netip.Prefix) error {
-	req := addrRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, index, p)
+	m := addrMessage(index, p)
 	if brd, ok := Broadcast(p); ok {
-		req.AddData(nl.NewRtAttr(unix.IFA_BROADCAST, brd.AsSlice()))
+		m.attr(unix.IFA_BROADCAST, brd.AsSlice()...)
 	}
+	req := m.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
 	if _, err := c.Do(ctx, req, 0); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("add address %s: %w", p, err)
 	}
@@ -45,21 +47,21 @@ func AddAddr(ctx context.Context, c *ns.Conn, index int, p netip.Prefix) error {
 
 // DelAddr takes an address from the link; nil when it is not there.
 func DelAddr(ctx context.Context, c *ns.Conn, index int, p netip.Prefix) error {
-	_, err := c.Do(ctx, addrRequest(unix.RTM_DELADDR, unix.NLM_F_ACK, index, p), 0)
+	_, err := c.Do(ctx, addrMessage(index, p).request(unix.RTM_DELADDR, unix.NLM_F_ACK), 0)
 	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 		return fmt.Errorf("remove address %s: %w", p, err)
 	}
 	return nil
 }
 
-func addrRequest(msgType, flags, index int, p netip.Prefix) *nl.NetlinkRequest {
-	req := nl.NewNetlinkRequest(msgType, flags)
-	req.AddData(&nl.IfAddrmsg{IfAddrmsg: unix.IfAddrmsg{
-		Family: uint8(Family(p.Addr())), Prefixlen: uint8(p.Bits()), Index: uint32(index),
-	}})
-	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, p.Addr().AsSlice()))
-	req.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, p.Addr().AsSlice()))
-	return req
+// addrMessage is a struct ifaddrmsg and the address.
+func addrMessage(index int, p netip.Prefix) message {
+	m := make(message, unix.SizeofIfAddrmsg, 64)
+	m[0], m[1] = uint8(Family(p.Addr())), uint8(p.Bits())
+	binary.NativeEndian.PutUint32(m[4:], uint32(index))
+	m.attr(unix.IFA_LOCAL, p.Addr().AsSlice()...)
+	m.attr(unix.IFA_ADDRESS, p.Addr().AsSlice()...)
+	return m
 }
 
 // Addrs lists the addresses of the link with this index; 0: of all links.

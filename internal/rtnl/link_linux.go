@@ -47,12 +47,12 @@ func LinkByIndex(ctx context.Context, c *ns.Conn, index int) (*Link, error) {
 }
 
 func getLink(ctx context.Context, c *ns.Conn, index int, name string) (*Link, error) {
-	req := LinkRequest(unix.RTM_GETLINK, 0, &nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Index: int32(index)}})
-	req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats)))
+	m := linkHeader(index, 0, 0)
+	m.attrU32(unix.IFLA_EXT_MASK, skipStats)
 	if name != "" {
-		req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+		m.attrString(unix.IFLA_IFNAME, name)
 	}
-	msgs, err := c.Do(ctx, req, 0)
+	msgs, err := c.Do(ctx, m.request(unix.RTM_GETLINK, 0), 0)
 	if errors.Is(err, unix.ENODEV) {
 		return nil, errs.New(fs.ErrNotExist, "no interface %s", orIndex(name, index))
 	}
@@ -121,12 +121,12 @@ func UpMsg() *nl.IfInfomsg {
 // SetLink changes the link called name: its alias when that is not empty, and
 // up, in one message.
 func SetLink(ctx context.Context, c *ns.Conn, name, alias string) error {
-	req := LinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK, UpMsg())
-	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	m := linkHeader(0, unix.IFF_UP, unix.IFF_UP)
+	m.attrString(unix.IFLA_IFNAME, name)
 	if alias != "" {
-		req.AddData(nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(alias)))
+		m.attr(unix.IFLA_IFALIAS, []byte(alias)...)
 	}
-	if _, err := c.Do(ctx, req, 0); err != nil {
+	if _, err := c.Do(ctx, m.request(unix.RTM_SETLINK, unix.NLM_F_ACK), 0); err != nil {
 		return fmt.Errorf("set %s up: %w", name, err)
 	}
 	return nil
@@ -186,72 +186,47 @@ func parseLink(m []byte) (*Link, error) {
 		Up:      msg.Flags&unix.IFF_UP != 0,
 		Running: msg.Flags&unix.IFF_RUNNING != 0 && msg.Flags&unix.IFF_LOWER_UP != 0,
 	}
-	attrs, err := nl.ParseRouteAttr(m[unix.SizeofIfInfomsg:])
-	if err != nil {
-		return nil, fmt.Errorf("read interface: %w", err)
-	}
-	for _, a := range attrs {
-		switch a.Attr.Type {
+	for attr, value := range attrs(m[unix.SizeofIfInfomsg:]) {
+		switch attr {
 		case unix.IFLA_IFNAME:
-			l.Name = unix.ByteSliceToString(a.Value)
+			l.Name = unix.ByteSliceToString(value)
 		case unix.IFLA_ADDRESS:
-			l.MAC = net.HardwareAddr(a.Value)
+			l.MAC = net.HardwareAddr(value)
 		case unix.IFLA_MTU:
-			l.MTU = int(u32(a.Value))
+			l.MTU = int(u32(value))
 		case unix.IFLA_MASTER:
-			l.Master = int(u32(a.Value))
+			l.Master = int(u32(value))
 		case unix.IFLA_LINK:
-			l.Parent = int(u32(a.Value))
+			l.Parent = int(u32(value))
 		case unix.IFLA_LINK_NETNSID:
 			l.Foreign = true
 		case unix.IFLA_IFALIAS:
-			l.Alias = unix.ByteSliceToString(a.Value)
+			l.Alias = unix.ByteSliceToString(value)
 		case unix.IFLA_LINKINFO:
-			l.parseInfo(a.Value)
+			l.parseInfo(value)
 		}
 	}
 	return l, nil
 }
 
 func (l *Link) parseInfo(b []byte) {
-	attrs, err := nl.ParseRouteAttr(b)
-	if err != nil {
-		return
-	}
 	var portKind string
-	for _, a := range attrs {
-		switch a.Attr.Type {
+	for attr, value := range attrs(b) {
+		switch attr {
 		case nl.IFLA_INFO_KIND:
-			l.Kind = unix.ByteSliceToString(a.Value)
+			l.Kind = unix.ByteSliceToString(value)
 		case nl.IFLA_INFO_DATA:
-			l.Data = a.Value
+			l.Data = value
 		case nl.IFLA_INFO_SLAVE_KIND:
-			portKind = unix.ByteSliceToString(a.Value)
+			portKind = unix.ByteSliceToString(value)
 		case nl.IFLA_INFO_SLAVE_DATA:
-			l.PortData = a.Value
+			l.PortData = value
 		}
 	}
 	if v := Attr(l.PortData, nl.IFLA_BRPORT_STATE); portKind == "bridge" && len(v) == 1 {
 		l.PortState = int(v[0])
 	}
 }
-
-// Attr finds the first attribute of this type in a list of them; nil if none.
-func Attr(list []byte, attrType uint16) []byte {
-	attrs, err := nl.ParseRouteAttr(list)
-	if err != nil {
-		return nil
-	}
-	for _, a := range attrs {
-		if a.Attr.Type&typeMask == attrType {
-			return a.Value
-		}
-	}
-	return nil
-}
-
-// typeMask takes NLA_F_NESTED and NLA_F_NET_BYTEORDER off an attribute type.
-const typeMask = 0x3fff
 
 func u32(b []byte) uint32 {
 	if len(b) < 4 {

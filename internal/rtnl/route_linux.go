@@ -52,12 +52,12 @@ func (r Route) String() string {
 // Routes lists the routes of one family and table; table 0 stands for all of
 // them.
 func Routes(ctx context.Context, c *ns.Conn, family int, table uint32) ([]Route, error) {
-	req := nl.NewNetlinkRequest(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
-	req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family)}})
+	m := make(message, unix.SizeofRtMsg, 32)
+	m[0] = uint8(family)
 	if table != 0 {
-		req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(table)))
+		m.attrU32(unix.RTA_TABLE, table)
 	}
-	msgs, err := c.Do(ctx, req, unix.RTM_NEWROUTE)
+	msgs, err := c.Do(ctx, m.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP), unix.RTM_NEWROUTE)
 	if errors.Is(err, unix.ENOENT) { // strict checking: the table does not exist
 		return nil, nil
 	}
@@ -91,28 +91,24 @@ func parseRoute(m []byte) (Route, bool) {
 		return Route{}, false
 	}
 	msg := nl.DeserializeRtMsg(m).RtMsg
-	attrs, err := nl.ParseRouteAttr(m[unix.SizeofRtMsg:])
-	if err != nil {
-		return Route{}, false
-	}
 	r := Route{Family: int(msg.Family), Table: uint32(msg.Table), msg: msg}
 	dst := netip.IPv4Unspecified()
 	if r.Family == unix.AF_INET6 {
 		dst = netip.IPv6Unspecified()
 	}
-	for _, a := range attrs {
-		r.attrs = append(r.attrs, nlAttr{a.Attr.Type & typeMask, a.Value})
-		switch a.Attr.Type {
+	for attr, value := range attrs(m[unix.SizeofRtMsg:]) {
+		r.attrs = append(r.attrs, nlAttr{attr, value})
+		switch attr {
 		case unix.RTA_TABLE:
-			r.Table = u32(a.Value)
+			r.Table = u32(value)
 		case unix.RTA_PRIORITY:
-			r.Metric = u32(a.Value)
+			r.Metric = u32(value)
 		case unix.RTA_OIF:
-			r.Index = int(u32(a.Value))
+			r.Index = int(u32(value))
 		case unix.RTA_GATEWAY:
-			r.Gateway, _ = netip.AddrFromSlice(a.Value)
+			r.Gateway, _ = netip.AddrFromSlice(value)
 		case unix.RTA_DST:
-			dst, _ = netip.AddrFromSlice(a.Value)
+			dst, _ = netip.AddrFromSlice(value)
 		}
 	}
 	r.Dst = netip.PrefixFrom(dst, int(msg.Dst_len))
@@ -165,21 +161,20 @@ func (r Route) Delete(ctx context.Context, c *ns.Conn) error {
 }
 
 func (r Route) send(ctx context.Context, c *ns.Conn, msgType, flags int) error {
-	req := nl.NewNetlinkRequest(msgType, flags|unix.NLM_F_ACK)
 	msg := r.msg
 	msg.Table = unix.RT_TABLE_COMPAT
 	msg.Flags &= unix.RTNH_F_ONLINK // the others are states, which the kernel refuses to be told
-	req.AddData(&nl.RtMsg{RtMsg: msg})
-	req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(r.Table)))
+	m := append(make(message, 0, 128), (&nl.RtMsg{RtMsg: msg}).Serialize()...)
+	m.attrU32(unix.RTA_TABLE, r.Table)
 	byObject := r.has(rtaNhID)
 	for _, a := range r.attrs {
 		if a.sendable(byObject) {
-			req.AddData(nl.NewRtAttr(int(a.attrType), a.forSending()))
+			m.attr(a.attrType, a.forSending()...)
 		} else if a.attrType == unix.RTA_CACHEINFO && msgType == unix.RTM_NEWROUTE {
-			addExpiry(req, a.value)
+			m.addExpiry(a.value)
 		}
 	}
-	if _, err := c.Do(ctx, req, 0); err != nil {
+	if _, err := c.Do(ctx, m.request(msgType, flags|unix.NLM_F_ACK), 0); err != nil {
 		return fmt.Errorf("route %s: %w", r, err)
 	}
 	return nil
@@ -225,12 +220,12 @@ func (a nlAttr) forSending() []byte {
 
 // addExpiry turns the remaining lifetime that rta_cacheinfo tells (third field,
 // in clock ticks of 1/100 s) into the RTA_EXPIRES that a new route takes.
-func addExpiry(req *nl.NetlinkRequest, cacheinfo []byte) {
+func (m *message) addExpiry(cacheinfo []byte) {
 	if len(cacheinfo) < 12 {
 		return
 	}
 	if ticks := int32(u32(cacheinfo[8:])); ticks > 0 {
-		req.AddData(nl.NewRtAttr(unix.RTA_EXPIRES, nl.Uint32Attr(uint32(ticks/100)+1)))
+		m.attrU32(unix.RTA_EXPIRES, uint32(ticks/100)+1)
 	}
 }
 

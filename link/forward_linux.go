@@ -1,0 +1,187 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"time"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// dockerChain is where Docker leaves room for other people's rules: it jumps
+// there before its own, and does not touch what it finds inside.
+const dockerChain = "DOCKER-USER"
+
+// An ipFamily is one of the two protocols whose bridged frames br_netfilter
+// shows to the firewall.
+type ipFamily struct {
+	nft    nftables.TableFamily
+	tool   string // the program that rules are typed with; the sysctl has its name too
+	legacy xtables
+}
+
+var ipFamilies = []ipFamily{
+	{nftables.TableFamilyIPv4, "iptables", xtables4},
+	{nftables.TableFamilyIPv6, "ip6tables", xtables6},
+}
+
+// checkForward tells whether a firewall drops frames within the bridge. The
+// warning is one line with the commands to type. It changes nothing.
+func checkForward(ctx context.Context, h Host, bridge string) (warning string, err error) {
+	f, err := newFirewall(ctx, h, bridge, judged)
+	if f == nil || err != nil {
+		return "", err
+	}
+	defer f.close()
+	return f.warning(ctx, ", or use --forward")
+}
+
+// openForward lets frames pass within the bridge: it puts an accept rule at the
+// head of Docker's chain for other people's rules, for IPv4 and IPv6, unless
+// they pass there already. opened says that it did, for the caller to take it
+// back with closeForward; it is false where another process did the same at the
+// same time. Other firewalls it leaves alone, with a warning as checkForward's.
+// After an error the rules are as before.
+func openForward(ctx context.Context, h Host, bridge string) (warning string, opened bool, err error) {
+	f, err := newFirewall(ctx, h, bridge, judged)
+	if f == nil || err != nil {
+		return "", false, err
+	}
+	defer f.close()
+	added, alone, err := f.openAll(ctx)
+	if err == nil {
+		warning, err = f.warning(ctx, "")
+	}
+	if err == nil {
+		return warning, alone, nil
+	}
+	if stays := f.takeBack(ctx, added); stays != nil {
+		err = fmt.Errorf("%w (and a rule stays: %w)", err, stays)
+	}
+	return "", false, err
+}
+
+// openAll opens every family. It returns those that it added a rule for, also
+// with an error, and whether nobody else did.
+func (f *firewall) openAll(ctx context.Context) (added []ipFamily, alone bool, err error) {
+	for _, fam := range f.families {
+		ok, err := f.open(ctx, fam)
+		if ok {
+			added = append(added, fam)
+		}
+		if err != nil {
+			return added, false, err
+		}
+	}
+	alone = len(added) > 0
+	for _, fam := range added {
+		one, err := f.single(ctx, fam)
+		if err != nil {
+			return added, false, err
+		}
+		alone = alone && one
+	}
+	return added, alone, nil
+}
+
+// takeBackTime bounds what takes a rule back after a failure.
+const takeBackTime = 2 * time.Second
+
+// takeBack removes the rules just added, over a new connection: this one ended
+// with ctx, or does not work.
+func (f *firewall) takeBack(ctx context.Context, added []ipFamily) error {
+	ctx, cancel := context.WithTimeout(fault.Off(ctx), takeBackTime)
+	defer cancel()
+	again, err := newFirewall(ctx, f.host, f.bridge, func(context.Context) ([]ipFamily, error) { return added, nil })
+	if again == nil || err != nil {
+		return err
+	}
+	defer again.close()
+	return again.remove(ctx)
+}
+
+// closeForward removes the rules that openForward made for this bridge, in both
+// families. Rules that are gone already are no error.
+func closeForward(ctx context.Context, h Host, bridge string) error {
+	f, err := newFirewall(ctx, h, bridge, loaded)
+	if f == nil || err != nil {
+		return err
+	}
+	defer f.close()
+	return f.remove(ctx)
+}
+
+// judged returns the families whose bridged frames the calling thread's network
+// namespace shows to its firewall. Two small reads tell that there are none.
+func judged(ctx context.Context) ([]ipFamily, error) {
+	var on []ipFamily
+	for _, fam := range ipFamilies {
+		value, err := bridgeSysctl(ctx, fam)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil // no br_netfilter
+		}
+		if err != nil {
+			return nil, err
+		}
+		if value != '0' {
+			on = append(on, fam)
+		}
+	}
+	return on, nil
+}
+
+// loaded returns both families where the kernel has br_netfilter, and none
+// where it has not.
+func loaded(ctx context.Context) ([]ipFamily, error) {
+	_, err := bridgeSysctl(ctx, ipFamilies[0])
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return ipFamilies, err
+}
+
+// bridgeSysctl reads br_netfilter's switch for this family, '0' or '1', in the
+// calling thread's network namespace. Before Linux 5.3 there is one for all, to
+// be seen in the initial namespace only.
+func bridgeSysctl(ctx context.Context, fam ipFamily) (byte, error) {
+	if err := fault.Step(ctx, "read bridge-nf-call-"+fam.tool); err != nil {
+		return 0, err
+	}
+	value := [1]byte{'0'}
+	_, err := readStart("/proc/sys/net/bridge/bridge-nf-call-"+fam.tool, value[:])
+	return value[0], err
+}
+
+// readStart reads the beginning of a file of /proc, without the poller's cost.
+func readStart(path string, b []byte) (int, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", path, err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	n, err := unix.Read(fd, b)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", path, err)
+	}
+	return n, nil
+}
+
+// within calls f inside the namespace: on the spot where the calling thread is
+// in it already, which is cheaper and needs no privilege.
+func within(ctx context.Context, h Host, f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var st unix.Stat_t
+	err := unix.Stat("/proc/thread-self/ns/net", &st)
+	if err == nil && h.Inode() == (ns.Inode{Dev: st.Dev, Ino: st.Ino}) {
+		return f()
+	}
+	return h.Do(ctx, f)
+}

@@ -1,0 +1,688 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// fwNS makes a network namespace, so that no test sees another's firewall.
+func fwNS(t testing.TB) *ns.Handle {
+	t.Helper()
+	var h *ns.Handle
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and the thread ends with the goroutine
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err == nil {
+			h, err = ns.Current()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Fatalf("network namespace: %v (not root, and no user namespace)", err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	return h
+}
+
+// fwHost is a namespace whose bridged frames are judged.
+func fwHost(t testing.TB) Host {
+	t.Helper()
+	h := Host{Handle: fwNS(t)}
+	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil {
+		t.Skip("the kernel has no br_netfilter")
+	}
+	fwSysctl(t, h, "1")
+	return h
+}
+
+func fwSysctl(t testing.TB, h Host, value string) {
+	t.Helper()
+	for _, fam := range ipFamilies {
+		fwIn(t, h.Handle, func() error {
+			return os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+fam.tool, []byte(value), 0o644)
+		})
+	}
+}
+
+func fwIn(t testing.TB, h *ns.Handle, f func() error) {
+	t.Helper()
+	if err := h.Do(context.Background(), f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fwRun runs a program inside; ok is false where the machine has none.
+func fwRun(t testing.TB, h Host, program string, args ...string) (out string, ok bool) {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return "", false
+	}
+	fwIn(t, h.Handle, func() error {
+		cmd := exec.Command(path, args...)
+		cmd.Env = append(os.Environ(), "XTABLES_LOCKFILE="+t.TempDir()+"/lock")
+		b, err := cmd.CombinedOutput()
+		if out = string(b); err != nil {
+			err = fmt.Errorf("%s %s: %w: %s", program, strings.Join(args, " "), err, b)
+		}
+		return err
+	})
+	return out, true
+}
+
+// fwNFT edits the ruleset.
+func fwNFT(t testing.TB, h Host, f func(*nftables.Conn)) {
+	t.Helper()
+	c, err := nftables.New(nftables.WithNetNSFd(int(h.NetNS())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f(c)
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type fwChain struct {
+	family nftables.TableFamily
+	table  string
+	name   string
+	policy nftables.ChainPolicy
+	rules  [][]expr.Any
+}
+
+var (
+	fw4, fw6, fwInet = nftables.TableFamilyIPv4, nftables.TableFamilyIPv6, nftables.TableFamilyINet
+	fwDrop, fwAccept = nftables.ChainPolicyDrop, nftables.ChainPolicyAccept
+)
+
+// fwBase adds a base chain at the forward hook.
+func fwBase(c *nftables.Conn, in fwChain) {
+	t := c.AddTable(&nftables.Table{Family: in.family, Name: in.table})
+	chain := c.AddChain(&nftables.Chain{
+		Name: in.name, Table: t, Type: nftables.ChainTypeFilter, Policy: &in.policy,
+		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter,
+	})
+	for _, r := range in.rules {
+		c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: r})
+	}
+}
+
+// fwDocker adds what Docker makes of a family: FORWARD with policy drop, and its
+// chain for others, which returns.
+func fwDocker(c *nftables.Conn, families ...nftables.TableFamily) {
+	for _, family := range families {
+		t := c.AddTable(&nftables.Table{Family: family, Name: "filter"})
+		user := c.AddChain(&nftables.Chain{Name: dockerChain, Table: t})
+		c.AddRule(&nftables.Rule{Table: t, Chain: user, Exprs: []expr.Any{&expr.Counter{}, fwTo(expr.VerdictReturn, "")}})
+		fwBase(c, fwChain{family, "filter", "FORWARD", fwDrop, [][]expr.Any{{&expr.Counter{}, fwTo(expr.VerdictJump, dockerChain)}}})
+	}
+}
+
+func fwTo(kind expr.VerdictKind, chain string) *expr.Verdict {
+	return &expr.Verdict{Kind: kind, Chain: chain}
+}
+
+func fwNamed(key expr.MetaKey, op expr.CmpOp, name string) []expr.Any {
+	return []expr.Any{&expr.Meta{Key: key, Register: 1}, &expr.Cmp{Op: op, Register: 1, Data: []byte(name)}}
+}
+
+// fwOwn counts our rules, by family.
+func fwOwn(t testing.TB, h Host, bridge string) map[string]int {
+	t.Helper()
+	ctx := context.Background()
+	f, err := newFirewall(ctx, h, bridge, loaded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	n := map[string]int{}
+	for _, fam := range ipFamilies {
+		own, err := f.own(ctx, fam)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(own) > 0 {
+			n[fam.tool] = len(own)
+		}
+	}
+	return n
+}
+
+func wantOwn(t *testing.T, h Host, want map[string]int) {
+	t.Helper()
+	if diff := cmp.Diff(want, fwOwn(t, h, "br1")); diff != "" {
+		t.Errorf("rules for br1 (-want +got):\n%s", diff)
+	}
+}
+
+// mustOpen opens br1 and wants the answer.
+func mustOpen(t *testing.T, h Host, wantWarning string, wantOpened bool) {
+	t.Helper()
+	warning, opened, err := openForward(context.Background(), h, "br1")
+	if err != nil || warning != wantWarning || opened != wantOpened {
+		t.Errorf("openForward: %q, %v, %v; want %q, %v", warning, opened, err, wantWarning, wantOpened)
+	}
+}
+
+func mustCheck(t *testing.T, h Host, want string) {
+	t.Helper()
+	warning, err := checkForward(context.Background(), h, "br1")
+	if err != nil || warning != want {
+		t.Errorf("checkForward: %q, %v; want %q", warning, err, want)
+	}
+}
+
+func mustClose(t *testing.T, h Host) {
+	t.Helper()
+	if err := closeForward(context.Background(), h, "br1"); err != nil {
+		t.Errorf("closeForward: %v", err)
+	}
+}
+
+var (
+	both   = map[string]int{"iptables": 1, "ip6tables": 1}
+	none   = map[string]int{}
+	drops  = "the firewall drops frames within br1: "
+	docker = drops + "iptables -I DOCKER-USER -i br1 -o br1 -j ACCEPT; ip6tables -I DOCKER-USER -i br1 -o br1 -j ACCEPT, or use --forward"
+)
+
+func TestForwardDocker(t *testing.T) {
+	h := fwHost(t)
+	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
+	mustCheck(t, h, docker)
+	wantOwn(t, h, none)
+	mustOpen(t, h, "", true)
+	wantOwn(t, h, both)
+	mustOpen(t, h, "", false)
+	wantOwn(t, h, both)
+	mustCheck(t, h, "")
+
+	// Docker makes its chains anew, for one family.
+	fwNFT(t, h, func(c *nftables.Conn) {
+		c.DelTable(&nftables.Table{Family: fw4, Name: "filter"})
+		fwDocker(c, fw4)
+	})
+	wantOwn(t, h, map[string]int{"ip6tables": 1})
+	mustOpen(t, h, "", true)
+	wantOwn(t, h, both)
+
+	// Other bridges' rules stay.
+	if _, _, err := openForward(context.Background(), h, "br10"); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, h)
+	wantOwn(t, h, none)
+	if diff := cmp.Diff(both, fwOwn(t, h, "br10")); diff != "" {
+		t.Errorf("rules for br10 (-want +got):\n%s", diff)
+	}
+	mustClose(t, h)
+	mustCheck(t, h, docker)
+}
+
+func TestForwardOneFamily(t *testing.T) {
+	h := fwHost(t)
+	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4) })
+	mustOpen(t, h, "", true)
+	wantOwn(t, h, map[string]int{"iptables": 1})
+	mustCheck(t, h, "")
+	mustClose(t, h)
+	wantOwn(t, h, none)
+}
+
+// TestForwardOrphan has a DOCKER-USER that nothing jumps to any more.
+func TestForwardOrphan(t *testing.T) {
+	h := fwHost(t)
+	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4) })
+	fwNFT(t, h, func(c *nftables.Conn) {
+		c.FlushChain(&nftables.Chain{Name: "FORWARD", Table: &nftables.Table{Name: "filter", Family: fw4}})
+	})
+	mustOpen(t, h, drops+"iptables -I FORWARD -i br1 -o br1 -j ACCEPT", true)
+	mustOpen(t, h, drops+"iptables -I FORWARD -i br1 -o br1 -j ACCEPT", false)
+	wantOwn(t, h, map[string]int{"iptables": 1})
+}
+
+// TestForwardOff leaves everything alone where bridged frames are not judged,
+// but takes away what was added before.
+func TestForwardOff(t *testing.T) {
+	h := fwHost(t)
+	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
+	mustOpen(t, h, "", true)
+	fwSysctl(t, h, "0")
+	mustClose(t, h)
+	wantOwn(t, h, none)
+	mustCheck(t, h, "")
+	mustOpen(t, h, "", false)
+	wantOwn(t, h, none)
+}
+
+// TestForwardRulesets has the rulesets that are nobody's to change.
+func TestForwardRulesets(t *testing.T) {
+	in, out := fwNamed(expr.MetaKeyIIFNAME, expr.CmpOpEq, "br1\x00"), fwNamed(expr.MetaKeyOIFNAME, expr.CmpOpEq, "br1\x00")
+	accept, reject := fwTo(expr.VerdictAccept, ""), &expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: 3}
+	rule := func(parts ...any) (exprs []expr.Any) {
+		for _, p := range parts {
+			if e, ok := p.(expr.Any); ok {
+				exprs = append(exprs, e)
+			} else {
+				exprs = append(exprs, p.([]expr.Any)...)
+			}
+		}
+		return exprs
+	}
+	classic := func(policy nftables.ChainPolicy, rules ...[]expr.Any) fwChain {
+		return fwChain{fw4, "filter", "FORWARD", policy, rules}
+	}
+	insert := drops + "iptables -I FORWARD -i br1 -o br1 -j ACCEPT"
+	for _, tt := range []struct {
+		name  string
+		chain fwChain
+		want  string
+	}{
+		{"accept", classic(fwAccept), ""},
+		{"drop", classic(fwDrop), insert},
+		{"drop, IPv6", fwChain{fw6, "filter", "FORWARD", fwDrop, nil}, drops + "ip6tables -I FORWARD -i br1 -o br1 -j ACCEPT"},
+		{"drop, native", fwChain{fw4, "filter", "forward", fwDrop, nil}, drops + "nft insert rule ip filter forward iifname br1 oifname br1 accept"},
+		{"drop, inet", fwChain{fwInet, "fw", "fwd", fwDrop, nil}, drops + "nft insert rule inet fw fwd iifname br1 oifname br1 accept"},
+		{"mended", classic(fwDrop, rule(in, out, &expr.Counter{}, accept)), ""},
+		{"mended in part", classic(fwDrop, rule(in, accept)), ""},
+		{"all bridges", classic(fwDrop, rule(fwNamed(expr.MetaKeyIIFNAME, expr.CmpOpEq, "br"), accept)), ""},
+		{"all but one", classic(fwDrop, rule(fwNamed(expr.MetaKeyIIFNAME, expr.CmpOpNeq, "br0\x00"), accept)), ""},
+		{"another's", classic(fwDrop, rule(fwNamed(expr.MetaKeyIIFNAME, expr.CmpOpEq, "br10\x00"), accept)), insert},
+		{"replies only", classic(fwDrop, rule(
+			&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
+			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: []byte{6, 0, 0, 0}, Xor: make([]byte, 4)},
+			&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)}, accept)), insert},
+		{"reject after all", classic(fwAccept, rule(in, out, reject)), insert},
+		{"drop before accept", classic(fwDrop, rule(in, fwTo(expr.VerdictDrop, "")), rule(in, out, accept)), insert},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := fwHost(t)
+			fwNFT(t, h, func(c *nftables.Conn) { fwBase(c, tt.chain) })
+			mustCheck(t, h, tt.want)
+			mustOpen(t, h, tt.want, false)
+			mustClose(t, h)
+		})
+	}
+}
+
+// TestForwardAlways knows the matches of iptables that every bridged frame
+// passes.
+func TestForwardAlways(t *testing.T) {
+	physdev := func(invert, asks byte) *expr.Match {
+		info := make(xt.Unknown, 72)
+		info[64], info[65] = invert, asks
+		return &expr.Match{Name: "physdev", Info: &info}
+	}
+	comment := xt.Comment("any")
+	for _, tt := range []struct {
+		name string
+		m    *expr.Match
+		want bool
+	}{
+		{"comment", &expr.Match{Name: "comment", Info: &comment}, true},
+		{"bridged", physdev(0, 4), true},
+		{"not bridged", physdev(4, 4), false},
+		{"physdev in", physdev(0, 1), false},
+		{"short", &expr.Match{Name: "physdev", Info: &xt.Unknown{}}, false},
+		{"another", &expr.Match{Name: "mark", Info: &xt.Unknown{}}, false},
+	} {
+		if got := always(tt.m); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestForwardRace opens many at once, and wants one rule.
+func TestForwardRace(t *testing.T) {
+	h := fwHost(t)
+	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
+	for range 5 {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				if _, _, err := openForward(context.Background(), h, "br1"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		wantOwn(t, h, both)
+		mustClose(t, h)
+		wantOwn(t, h, none)
+	}
+}
+
+// TestForwardFaults fails every step in turn, and wants the ruleset as it was.
+func TestForwardFaults(t *testing.T) {
+	h := fwHost(t)
+	fwNFT(t, h, func(c *nftables.Conn) {
+		fwDocker(c, fw4, fw6)
+		fwBase(c, fwChain{fwInet, "fw", "fwd", fwDrop, nil})
+	})
+	boom := errors.New("boom")
+	for n := 0; ; n++ {
+		steps := []string{}
+		ctx := fault.With(context.Background(), func(step string) error {
+			if steps = append(steps, step); len(steps) > n {
+				return boom
+			}
+			return nil
+		})
+		_, opened, err := openForward(ctx, h, "br1")
+		if err == nil {
+			if !opened || n < 10 {
+				t.Errorf("opened %v after %d steps: %q", opened, n, steps)
+			}
+			break
+		}
+		if !errors.Is(err, boom) || opened || strings.Contains(err.Error(), "\n") {
+			t.Errorf("step %d (%q): %v, opened %v", n, steps[n], err, opened)
+		}
+		wantOwn(t, h, none)
+	}
+	wantOwn(t, h, both)
+	for n := 0; ; n++ {
+		left := n
+		ctx := fault.With(context.Background(), func(string) error {
+			if left--; left < 0 {
+				return boom
+			}
+			return nil
+		})
+		if err := closeForward(ctx, h, "br1"); err == nil {
+			break
+		} else if !errors.Is(err, boom) {
+			t.Errorf("step %d: %v", n, err)
+		}
+		wantOwn(t, h, both)
+	}
+	wantOwn(t, h, none)
+}
+
+func TestForwardCancelled(t *testing.T) {
+	h := fwHost(t)
+	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, _, err := openForward(ctx, h, "br1"); !errors.Is(err, context.Canceled) {
+		t.Errorf("open: %v", err)
+	}
+	if err := closeForward(ctx, h, "br1"); !errors.Is(err, context.Canceled) {
+		t.Errorf("close: %v", err)
+	}
+	wantOwn(t, h, none)
+}
+
+// TestForwardStopped ends a call that waits in the socket for an answer.
+func TestForwardStopped(t *testing.T) {
+	h := fwHost(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	f, err := newFirewall(ctx, h, "br1", judged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	cancel()
+	err = f.ask(context.WithoutCancel(ctx), "list", func() error {
+		for range 1000 { // until the deadline has been set
+			if _, err := f.nft.ListTables(); err != nil {
+				return err
+			}
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a call after the context's end: %v", err)
+	}
+}
+
+func TestForwardPermission(t *testing.T) {
+	h := fwHost(t)
+	f := &firewall{host: h}
+	err := f.ask(context.Background(), "list tables", func() error { return unix.EPERM })
+	if !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestForwardIptables has iptables list, check, save, restore and delete the
+// rule.
+func TestForwardIptables(t *testing.T) {
+	for _, tool := range []string{"iptables-nft", "ip6tables-nft"} {
+		t.Run(tool, func(t *testing.T) {
+			h := fwHost(t)
+			if _, ok := fwRun(t, h, tool, "-P", "FORWARD", "DROP"); !ok {
+				t.Skip("no " + tool)
+			}
+			for _, args := range []string{"-N DOCKER-USER", "-A DOCKER-USER -j RETURN", "-A FORWARD -j DOCKER-USER"} {
+				fwRun(t, h, tool, strings.Fields(args)...)
+			}
+			mustOpen(t, h, "", true)
+			want := "-N DOCKER-USER\n-A DOCKER-USER -i br1 -o br1 -m comment --comment \"pipework br1\" -j ACCEPT\n-A DOCKER-USER -j RETURN\n"
+			if got, _ := fwRun(t, h, tool, "-S", "DOCKER-USER"); got != want {
+				t.Errorf("%s -S DOCKER-USER (-want +got):\n%s", tool, cmp.Diff(want, got))
+			}
+			saved, _ := fwRun(t, h, tool+"-save")
+			file := t.TempDir() + "/rules"
+			if err := os.WriteFile(file, []byte(saved), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			fwRun(t, h, tool+"-restore", file)
+			mustOpen(t, h, "", false)
+			mustClose(t, h)
+			mustOpen(t, h, "", true)
+			rule := []string{"DOCKER-USER", "-i", "br1", "-o", "br1", "-m", "comment", "--comment", "pipework br1", "-j", "ACCEPT"}
+			fwRun(t, h, tool, append([]string{"-C"}, rule...)...)
+			fwRun(t, h, tool, append([]string{"-D"}, rule...)...)
+			wantOwn(t, h, none)
+
+			// The mend, typed.
+			warning, err := checkForward(context.Background(), h, "br1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			command := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(warning, drops), ", or use --forward"))
+			fwRun(t, h, command[0], command[1:]...)
+			mustCheck(t, h, "")
+			mustOpen(t, h, "", false)
+		})
+	}
+}
+
+// TestForwardLegacy has a policy that netlink cannot see.
+func TestForwardLegacy(t *testing.T) {
+	for i, tool := range []string{"iptables", "ip6tables"} {
+		t.Run(tool, func(t *testing.T) {
+			legacy := tool + "-legacy"
+			if _, err := exec.LookPath(legacy); err != nil {
+				t.Skip("no " + legacy)
+			}
+			h := fwHost(t)
+			err := h.Do(context.Background(), func() error {
+				cmd := exec.Command(legacy, "-S")
+				cmd.Env = append(os.Environ(), "XTABLES_LOCKFILE="+t.TempDir()+"/lock")
+				if out, err := cmd.CombinedOutput(); err != nil {
+					return fmt.Errorf("%s: %w: %s", legacy, err, out)
+				}
+				_, err := os.ReadFile("/proc/thread-self/net/" + ipFamilies[i].legacy.names)
+				return err
+			})
+			if err != nil {
+				t.Skipf("only for root, and where the kernel has it: %v", err)
+			}
+			mustCheck(t, h, "") // the table is there, but its policy accepts
+			fwRun(t, h, legacy, "-P", "FORWARD", "DROP")
+			fwRun(t, h, legacy, "-A", "FORWARD", "-i", "br10", "-o", "br1", "-j", "ACCEPT")
+			want := drops + legacy + " -I FORWARD -i br1 -o br1 -j ACCEPT"
+			mustCheck(t, h, want)
+			mustOpen(t, h, want, false)
+			fwRun(t, h, legacy, "-N", "DOCKER-USER")
+			want = strings.Replace(want, "FORWARD", "DOCKER-USER", 1)
+			mustCheck(t, h, want)
+			fwRun(t, h, legacy, strings.Fields(strings.TrimPrefix(want, drops))[1:]...)
+			mustCheck(t, h, "")
+		})
+	}
+}
+
+// FuzzLegacyRules feeds the walk through the kernel's table with anything.
+func FuzzLegacyRules(f *testing.F) {
+	f.Add([]byte{}, 0)
+	f.Add(make([]byte, 400), 100)
+	entry := make([]byte, 152)
+	entry[88], entry[90] = 112, 152
+	f.Add(entry, 0)
+	f.Fuzz(func(_ *testing.T, blob []byte, policy int) {
+		for _, x := range []xtables{xtables4, xtables6} {
+			l := &legacyRules{xtables: x, blob: blob, policy: policy}
+			l.drops("br1")
+			l.has(dockerChain)
+		}
+	})
+}
+
+// TestForwardTraffic sends packets from one guest to another through a bridge.
+func TestForwardTraffic(t *testing.T) {
+	h := fwHost(t)
+	guests := fwBridge(t, h)
+	say := func(want bool) {
+		t.Helper()
+		for _, addrs := range [][2]string{{"192.0.2.1", "192.0.2.2"}, {"2001:db8::1", "2001:db8::2"}} {
+			if got := fwReaches(t, guests, addrs, want); got != want {
+				t.Errorf("%s reaches %s: %v, want %v", addrs[0], addrs[1], got, want)
+			}
+		}
+	}
+	say(true)
+	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
+	say(false)
+	mustOpen(t, h, "", true)
+	say(true)
+	mustClose(t, h)
+	say(false)
+}
+
+// fwBridge makes the bridge br1 with two guests on it.
+func fwBridge(t *testing.T, h Host) (guests [2]*ns.Handle) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := context.Background()
+	host, err := h.Netlink(ctx)
+	must(err)
+	defer host.Close()
+	br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br1"}}
+	must(host.LinkAdd(br))
+	must(host.LinkSetUp(br))
+	for i := range guests {
+		guests[i] = fwNS(t)
+		veth := &netlink.Veth{
+			LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprint("port", i), MasterIndex: br.Index, Flags: net.FlagUp},
+			PeerName:  "eth0", PeerNamespace: netlink.NsFd(guests[i].NetNS()),
+		}
+		must(host.LinkAdd(veth))
+		guest, err := guests[i].Netlink(ctx)
+		must(err)
+		defer guest.Close()
+		eth0, err := guest.LinkByName("eth0")
+		must(err)
+		for _, a := range []string{"192.0.2.%d/24", "2001:db8::%d/64"} {
+			addr, err := netlink.ParseAddr(fmt.Sprintf(a, i+1))
+			must(err)
+			if addr.IP.To4() == nil {
+				addr.Flags = unix.IFA_F_NODAD
+			}
+			must(guest.AddrAdd(eth0, addr))
+		}
+		must(guest.LinkSetUp(eth0))
+	}
+	return guests
+}
+
+// fwReaches says whether a datagram from one guest reaches the other: within
+// five seconds where it should, and not in some tenths of one where not.
+func fwReaches(t *testing.T, guests [2]*ns.Handle, addrs [2]string, expect bool) bool {
+	t.Helper()
+	var from, to *net.UDPConn
+	for i, c := range []**net.UDPConn{&from, &to} {
+		addr := net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(addrs[i]), 4000))
+		fwIn(t, guests[i], func() (err error) { *c, err = net.ListenUDP("udp", addr); return err })
+		defer func() { _ = (*c).Close() }()
+	}
+	tries := 5
+	if expect {
+		tries = 100
+	}
+	for range tries {
+		_, _ = from.WriteTo([]byte("hello"), to.LocalAddr())
+		_ = to.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if _, _, err := to.ReadFrom(make([]byte, 16)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// inOwnNS runs f on a thread whose namespace is h, as a process's own is.
+func inOwnNS(b *testing.B, h Host, f func()) {
+	b.Helper()
+	fwIn(b, h.Handle, func() error { f(); return nil })
+}
+
+func BenchmarkForwardOff(b *testing.B) {
+	h := fwHost(b)
+	fwSysctl(b, h, "0")
+	benchForward(b, h)
+}
+
+// BenchmarkForwardNone finds no firewall, where bridged frames would be judged.
+func BenchmarkForwardNone(b *testing.B) { benchForward(b, fwHost(b)) }
+
+// BenchmarkForwardThere finds the rule in place.
+func BenchmarkForwardThere(b *testing.B) {
+	h := fwHost(b)
+	fwNFT(b, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
+	benchForward(b, h)
+}
+
+func benchForward(b *testing.B, h Host) {
+	ctx := context.Background()
+	loop := func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, _, err := openForward(ctx, h, "br1"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("own", func(b *testing.B) { inOwnNS(b, h, func() { loop(b) }) })
+	b.Run("other", loop)
+}

@@ -1,0 +1,81 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/fault"
+)
+
+// inspect asks for one container by a name that reference approved.
+func (s *session) inspect(ctx context.Context, ref string) (*container.InspectResponse, error) {
+	if err := fault.Step(ctx, "inspect container"); err != nil {
+		return nil, err
+	}
+	res, err := s.client.ContainerInspect(ctx, ref, client.ContainerInspectOptions{})
+	if err != nil {
+		return nil, s.inspectError(ctx, ref, err)
+	}
+	if res.Container.State == nil || res.Container.ID == "" {
+		return nil, fmt.Errorf("inspect container %s: the answer describes none: is a Docker engine at %s?", ref, s.host)
+	}
+	return &res.Container, nil
+}
+
+func (s *session) inspectError(ctx context.Context, ref string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("the Docker engine at %s does not answer: %w", s.host, context.Cause(ctx))
+	case s.refused != nil:
+		return s.refused
+	case client.IsErrConnectionFailed(err):
+		return errs.New(unix.ECONNREFUSED, "the Docker engine at %s broke off: %s", s.host, oneLine(err))
+	case errdefs.IsNotFound(err):
+		return errs.New(fs.ErrNotExist, "no container %q: see docker ps -a", ref)
+	}
+	if many := s.begunBy(ctx, ref); len(many) > 1 {
+		return errs.New(fs.ErrInvalid, "%q begins the IDs of %d containers (%s): give more of the ID, or a name", ref, len(many), strings.Join(many, ", "))
+	}
+	return errs.New(err, "inspect container %s at %s: %s", ref, s.host, oneLine(err))
+}
+
+// beginning is what an ID can begin with.
+var beginning = regexp.MustCompile(`^[0-9a-f]{1,64}$`)
+
+// begunBy lists the containers whose IDs begin so. Engines report an ambiguous
+// ID as a failure of their own, each in its own words, and Docker 20.10 finds
+// none when asked for those only.
+func (s *session) begunBy(ctx context.Context, prefix string) []string {
+	if !beginning.MatchString(prefix) {
+		return nil
+	}
+	all, err := s.client.ContainerList(ctx, client.ContainerListOptions{All: true})
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, c := range all.Items {
+		if strings.HasPrefix(c.ID, prefix) {
+			found = append(found, title(c))
+		}
+	}
+	return found
+}
+
+func title(c container.Summary) string {
+	if len(c.Names) == 0 {
+		return c.ID
+	}
+	return strings.TrimPrefix(c.Names[0], "/")
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -1,0 +1,138 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// Open finds the container and holds its network namespace open; see
+// [Engine.Container] for the errors and privileges.
+func (c Container) Open(ctx context.Context) (*ns.Guest, error) {
+	return Engine{}.Container(string(c)).Open(ctx)
+}
+
+func (t target) Open(ctx context.Context) (*ns.Guest, error) {
+	ref, err := reference(t.name)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSession(t.engine.Host)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(ctx, ref)
+}
+
+// maxTries bounds how often a container is looked up that changes its process
+// just then; the pauses between add up to 150 ms.
+const maxTries = 5
+
+// open looks the container up and opens it, anew while it changes meanwhile.
+func (s *session) open(ctx context.Context, ref string) (*ns.Guest, error) {
+	pause := 10 * time.Millisecond
+	for try := 1; ; try++ {
+		c, err := s.inspect(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		g, err := s.guest(ctx, c)
+		if try == maxTries || !errors.As(err, new(movedError)) {
+			return g, err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return nil, fmt.Errorf("container %s keeps changing: %w", label(c), err)
+		}
+		pause *= 2
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// A movedError says that the process the engine named is not, or no longer,
+// the container's: worth another look.
+type movedError struct{ error }
+
+func (e movedError) Unwrap() error { return e.error }
+
+func moved(c *container.InspectResponse) error {
+	return movedError{errs.New(fs.ErrNotExist, "container %s has no process that stays: see docker logs %s", label(c), label(c))}
+}
+
+// guest opens the process that c names, makes sure that it is the container's
+// and says who it is.
+func (s *session) guest(ctx context.Context, c *container.InspectResponse) (*ns.Guest, error) {
+	if err := standstill(c); err != nil {
+		return nil, err
+	}
+	g, err := s.process(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prove(ctx, g, c); err != nil {
+		_ = g.Close()
+		return nil, err
+	}
+	if g.Identity, err = s.identity(ctx, c); err != nil {
+		_ = g.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// process opens the process that c names. In another PID namespace the number
+// is nobody's, or that of a process we may not open.
+func (s *session) process(ctx context.Context, c *container.InspectResponse) (*ns.Guest, error) {
+	g, err := ns.PID(c.State.Pid).Open(ctx)
+	gone := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case err == nil:
+		return g, nil
+	case (gone || errors.Is(err, fs.ErrPermission)) && !s.sharesPIDs():
+		return nil, s.foreign(c)
+	case gone:
+		return nil, moved(c)
+	}
+	return nil, fmt.Errorf("container %s: %w", label(c), err)
+}
+
+func (s *session) identity(ctx context.Context, c *container.InspectResponse) (ns.Identity, error) {
+	id := ns.Identity{Name: label(c), ID: c.ID, PID: c.State.Pid}
+	if c.HostConfig == nil || !c.HostConfig.NetworkMode.IsContainer() {
+		return id, nil
+	}
+	var err error
+	id.NetworkOf, err = s.networkOf(ctx, c.HostConfig.NetworkMode.ConnectedContainer())
+	return id, err
+}
+
+// networkOf returns the name of the container whose network another one joined,
+// or what the engine calls it where it is gone.
+func (s *session) networkOf(ctx context.Context, joined string) (string, error) {
+	ref, err := reference(joined)
+	if err != nil {
+		return joined, nil
+	}
+	c, err := s.inspect(ctx, ref)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ref, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return label(c), nil
+}

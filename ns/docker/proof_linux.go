@@ -1,0 +1,94 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// prove makes sure that the process g holds is a process of c. The engine's
+// word is older than g: the container may have ended since, and its number may
+// have gone to another process. Whatever is read by that number counts only if
+// g's process is still alive afterwards.
+func (s *session) prove(ctx context.Context, g *ns.Guest, c *container.InspectResponse) error {
+	if inGroupOf(g.PID, c.ID) {
+		return stillThere(g, c)
+	}
+	if !s.sharesPIDs() {
+		return s.foreign(c)
+	}
+	again, err := s.inspect(ctx, c.ID)
+	if errors.Is(err, fs.ErrNotExist) {
+		return moved(c)
+	}
+	if err != nil {
+		return err
+	}
+	if !sameStart(c, again) {
+		return moved(c)
+	}
+	return stillThere(g, c)
+}
+
+func stillThere(g *ns.Guest, c *container.InspectResponse) error {
+	if g.Alive() != nil {
+		return moved(c)
+	}
+	return nil
+}
+
+// sameStart tells whether two answers of the engine mean the same process.
+func sameStart(a, b *container.InspectResponse) bool {
+	return a.ID == b.ID && b.State.Running && !b.State.Restarting &&
+		a.State.Pid == b.State.Pid && a.State.StartedAt == b.State.StartedAt
+}
+
+// ids finds full container IDs in the path of a control group, be it
+// /docker/ID, docker-ID.scope or libpod-ID.
+var ids = regexp.MustCompile(`[0-9a-f]{64}`)
+
+// inGroupOf tells whether a process is in a control group of the container with
+// this ID, see cgroups(7). In a container inside a container the innermost
+// counts. Without control groups (podman run --cgroups=disabled) it is false.
+func inGroupOf(pid int, id string) bool {
+	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	return err == nil && namesGroup(string(groups), id)
+}
+
+// namesGroup reads what is in /proc/PID/cgroup: one line a hierarchy.
+func namesGroup(groups, id string) bool {
+	for path := range strings.Lines(groups) {
+		if found := ids.FindAllString(path, -1); len(found) > 0 && found[len(found)-1] == id {
+			return true
+		}
+	}
+	return false
+}
+
+// foreign is the error for an engine whose process numbers are not ours.
+func (s *session) foreign(c *container.InspectResponse) error {
+	return errs.New(errors.ErrUnsupported, "container %s: the engine at %s counts processes in another PID namespace: run this program in the host's (docker run --pid=host)", label(c), s.host)
+}
+
+// sharesPIDs tells whether the engine counts processes as we do. Its own PID,
+// as the kernel translated it for us, is 0 where we cannot see the engine.
+func (s *session) sharesPIDs() bool {
+	if s.peer <= 0 {
+		return false
+	}
+	theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", s.peer))
+	if err != nil {
+		return false
+	}
+	ours, err := os.Readlink("/proc/self/ns/pid")
+	return err == nil && ours == theirs
+}
