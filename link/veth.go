@@ -60,7 +60,7 @@ func taken(p *Port, err error) error {
 	if err != nil {
 		return err
 	}
-	return errs.New(fs.ErrExist, "%s has an interface %s already", p.Guest.Name, p.Name)
+	return errs.New(fs.ErrExist, "the guest has an interface %s already", p.Name)
 }
 
 func createVeth(ctx context.Context, p *Port, master int) error {

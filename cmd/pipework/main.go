@@ -122,6 +122,9 @@ func (c *command) list(ctx context.Context, guests []string) error {
 	if c.flags.JSON {
 		return errors.Join(err, c.json(all))
 	}
+	if len(all) == 0 {
+		return c.print("nothing is plugged in\n")
+	}
 	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "GUEST\tINTERFACE\tLINK\tHOST END\tMAC\tADDRESSES\tDRIFT")
 	for _, a := range all {

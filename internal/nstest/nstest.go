@@ -23,6 +23,12 @@ import (
 // machine does not permit one, the tests are skipped with the reason, unless
 // PIPEWORK_REQUIRE promises the lane "userns".
 func Main(m *testing.M) {
+	Enter()
+	os.Exit(m.Run())
+}
+
+// Enter is what Main does before it runs the tests.
+func Enter() {
 	sandbox.GuestMain()
 	if err := sandbox.Enter(); err != nil {
 		fmt.Fprintln(os.Stderr, "skip lane userns:", err)
@@ -31,7 +37,6 @@ func Main(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
 }
 
 // Required says whether PIPEWORK_REQUIRE, a list with commas, names the lane:
