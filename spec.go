@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
@@ -138,6 +137,3 @@ func (s Spec) covered(g netip.Addr) bool {
 	return g.IsLinkLocalUnicast() && g.Is6() ||
 		slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Contains(g) })
 }
-
-// names joins texts for a message.
-func names(list []string) string { return strings.Join(list, ", ") }

@@ -140,6 +140,7 @@ func parsePrefix(word string) (netip.Prefix, error) {
 // netmaskError is worded as the classic tool's message, which scripts look for.
 func netmaskError(addr netip.Addr) error {
 	//lint:ignore ST1005 the classic wording
+	//nolint:staticcheck // the classic wording, which scripts look for
 	return fmt.Errorf("The IP address should include a netmask. Maybe you meant %s ?", suggest(addr))
 }
 

@@ -127,10 +127,10 @@ func (x xtables) get(fd, option int, b []byte) error {
 // each calls f with every entry and its target until f returns true, and says
 // whether it did.
 func (l *legacyRules) each(f func(at int, entry, target []byte) bool) bool {
-	for at := 0; at+l.xtables.target+4 <= len(l.blob); {
+	for at := 0; at+l.target+4 <= len(l.blob); {
 		entry := l.blob[at:]
-		target := int(binary.NativeEndian.Uint16(entry[l.xtables.target:]))
-		next := int(binary.NativeEndian.Uint16(entry[l.xtables.target+2:]))
+		target := int(binary.NativeEndian.Uint16(entry[l.target:]))
+		next := int(binary.NativeEndian.Uint16(entry[l.target+2:]))
 		if next > len(entry) || target+targetSize > next {
 			return false
 		}

@@ -21,15 +21,11 @@ import (
 // final name, MAC and MTU. Each end bears the mark when it returns. p.HostName
 // names the host's end; "" stands for the classic name.
 func plugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
-	chosen := p.HostName != ""
-	if !chosen {
-		p.HostName = hostName(p.Name, p.Guest)
+	names := []string{p.HostName}
+	if p.HostName == "" {
+		names = []string{hostName(p.Name, p.Guest), hashedName(p.Name, p.Guest)}
 	}
-	err := createVeth(ctx, p, master)
-	if errors.Is(err, unix.EEXIST) {
-		err = vethTaken(ctx, p, master, chosen)
-	}
-	if err != nil {
+	if err := createVeth(ctx, p, master, names); err != nil {
 		return err
 	}
 	host := p.HostName
@@ -37,18 +33,24 @@ func plugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	return rtnl.SetLink(ctx, p.Host.Conn, host, p.Mark.String())
 }
 
-// vethTaken finds out which of the two names is in use, and chooses another
-// default name for the host's end: a namespace whose PID was reused may take a
-// moment to let its own go.
-func vethTaken(ctx context.Context, p *Port, master int, chosen bool) error {
-	if _, err := rtnl.LinkByName(ctx, p.Conn, p.Name); !errors.Is(err, fs.ErrNotExist) {
-		return taken(p, err)
-	}
-	if !chosen {
-		p.HostName = hashedName(p.Name, p.Guest)
-		err := createVeth(ctx, p, master)
+// createVeth makes the pair with the first of these host names that is free: a
+// namespace whose PID was reused may take a moment to let its own go.
+func createVeth(ctx context.Context, p *Port, master int, names []string) error {
+	for _, name := range names {
+		p.HostName = name
+		err := rtnl.Veth{
+			Here:   rtnl.End{Name: name, MAC: RandomMAC(), MTU: p.MTU},
+			There:  rtnl.End{Name: p.Name, MAC: p.MAC, MTU: p.MTU},
+			Master: master, Namespace: p.Guest.Handle,
+		}.Add(ctx, p.Host.Conn)
+		if err == nil {
+			return nil
+		}
 		if !errors.Is(err, unix.EEXIST) {
-			return err
+			return newLinkError(err, "veth", "CONFIG_VETH", p)
+		}
+		if _, err := rtnl.LinkByName(ctx, p.Conn, p.Name); !errors.Is(err, fs.ErrNotExist) {
+			return taken(p, err)
 		}
 	}
 	return errs.New(fs.ErrInvalid, "the host has an interface %s already: choose another name for the host's end", p.HostName)
@@ -61,18 +63,6 @@ func taken(p *Port, err error) error {
 		return err
 	}
 	return errs.New(fs.ErrExist, "the guest has an interface %s already", p.Name)
-}
-
-func createVeth(ctx context.Context, p *Port, master int) error {
-	err := rtnl.Veth{
-		Here:   rtnl.End{Name: p.HostName, MAC: RandomMAC(), MTU: p.MTU},
-		There:  rtnl.End{Name: p.Name, MAC: p.MAC, MTU: p.MTU},
-		Master: master, Namespace: p.Guest.Handle,
-	}.Add(ctx, p.Host.Conn)
-	if err != nil {
-		return newLinkError(err, "veth", "CONFIG_VETH", p)
-	}
-	return nil
 }
 
 // endAttrs are the attributes of one end, which a message and a nested

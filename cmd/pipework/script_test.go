@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if name := filepath.Base(os.Args[0]); name != "pipework" { // as which a script runs this program
-		nstest.Enter()
+		nstest.Enter("cli")
 		if err := flag.Set("test.parallel", "1"); err != nil { // the scripts share one host
 			panic(err)
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-pipework/pipework/internal/nstest"
 )
 
 // programs are what an engine cannot do without.
@@ -22,7 +24,8 @@ func Require(t testing.TB) {
 	why := missing()
 	switch {
 	case why == "":
-	case slices.Contains(strings.Split(os.Getenv("PIPEWORK_REQUIRE"), ","), "docker"):
+		nstest.Ran("docker")
+	case nstest.Required("docker"):
 		t.Fatalf("PIPEWORK_REQUIRE promises docker: %s", why)
 	default:
 		t.Skip(why)

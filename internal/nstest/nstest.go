@@ -6,6 +6,7 @@ package nstest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -23,26 +24,45 @@ import (
 // machine does not permit one, the tests are skipped with the reason, unless
 // PIPEWORK_REQUIRE promises the lane "userns".
 func Main(m *testing.M) {
-	Enter()
+	Enter("userns")
 	os.Exit(m.Run())
 }
 
-// Enter is what Main does before it runs the tests.
-func Enter() {
+// Enter is what Main does before it runs the tests, for a lane of this name.
+func Enter(lane string) {
 	sandbox.GuestMain()
 	if err := sandbox.Enter(); err != nil {
-		fmt.Fprintln(os.Stderr, "skip lane userns:", err)
-		if Required("userns") {
+		fmt.Fprintf(os.Stderr, "skip lane %s: %v\n", lane, err)
+		if Required(lane) {
 			os.Exit(1)
 		}
 		os.Exit(0)
 	}
+	Ran(lane)
 }
 
 // Required says whether PIPEWORK_REQUIRE, a list with commas, names the lane:
 // then a test that cannot run in it must fail.
 func Required(lane string) bool {
 	return slices.Contains(strings.Split(os.Getenv("PIPEWORK_REQUIRE"), ","), lane)
+}
+
+// Ran notes in the file that PIPEWORK_RAN names that a package's tests run in
+// the lane, for the closing lines of make test.
+func Ran(lane string) {
+	path := os.Getenv("PIPEWORK_RAN")
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	if err == nil {
+		_, err = fmt.Fprintln(f, lane)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 var count atomic.Int64

@@ -4,6 +4,7 @@ package nstest
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,13 +21,15 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// A World is everything that pipework may change, in lines that are compared as
-// text: the links, addresses, routes and rules of some namespaces, and this
-// process's files, goroutines, and threads in other namespaces. It is read with
-// the netlink library, not with the code under test.
+// A World is everything that pipework may change. The links, addresses, routes
+// and rules of some namespaces, and this process's threads in other namespaces,
+// are lines that are compared as text; they are read with the netlink library,
+// not with the code under test. Of this process's goroutines and open files
+// there may be fewer afterwards, but not more.
 type World struct {
 	guests []*ns.Handle
 	lines  []string
+	held   map[string]int // goroutines, and files by what they are
 }
 
 // Observe reads the world, the host's namespace and these guests, once it has
@@ -35,7 +38,7 @@ func Observe(t testing.TB, guests ...*ns.Handle) *World {
 	t.Helper()
 	w := &World{guests: guests}
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
-		w.lines = w.read(t)
+		w.lines, w.held = w.read(t), held(t)
 		time.Sleep(40 * time.Millisecond)
 		if slices.Equal(w.lines, w.read(t)) {
 			break
@@ -51,7 +54,7 @@ func (w *World) Unchanged(t testing.TB) {
 	t.Helper()
 	var diff string
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if diff = cmp.Diff(w.lines, w.read(t)); diff == "" {
+		if diff = cmp.Diff(w.lines, w.read(t)) + w.leaks(t); diff == "" {
 			return
 		}
 	}
@@ -60,28 +63,43 @@ func (w *World) Unchanged(t testing.TB) {
 
 func (w *World) read(t testing.TB) []string {
 	t.Helper()
-	lines := append(process(t), describe(t, "host", nil)...)
+	lines := append(strayThreads(t), describe(t, "host", nil)...)
 	for i, g := range w.guests {
 		lines = append(lines, describe(t, fmt.Sprintf("guest %d", i+1), g)...)
 	}
 	return lines
 }
 
-// process describes this process: what its descriptors are, how many
-// goroutines it has, and which of its threads are not at home.
-func process(t testing.TB) []string {
+// leaks lists what this process holds more of than before.
+func (w *World) leaks(t testing.TB) string {
 	t.Helper()
-	lines := []string{fmt.Sprintf("goroutines %d", runtime.NumGoroutine())}
-	var files []string
+	var b strings.Builder
+	now := held(t)
+	for _, what := range slices.Sorted(maps.Keys(now)) {
+		if now[what] > w.held[what] {
+			fmt.Fprintf(&b, "%s: %d before, %d after\n", what, w.held[what], now[what])
+		}
+	}
+	return b.String()
+}
+
+func held(t testing.TB) map[string]int {
+	t.Helper()
+	count := map[string]int{"goroutines": runtime.NumGoroutine()}
 	fds, err := filepath.Glob("/proc/self/fd/*")
 	must(t, err)
 	for _, fd := range fds {
 		if to, err := os.Readlink(fd); err == nil {
 			kind, _, _ := strings.Cut(to, ":")
-			files = append(files, "fd "+kind)
+			count["open "+kind]++
 		}
 	}
-	slices.Sort(files)
+	return count
+}
+
+// strayThreads lists this process's threads that are not at home.
+func strayThreads(t testing.TB) (lines []string) {
+	t.Helper()
 	home, err := os.Readlink("/proc/self/ns/net")
 	must(t, err)
 	threads, err := filepath.Glob("/proc/self/task/*/ns/net")
@@ -91,7 +109,7 @@ func process(t testing.TB) []string {
 			lines = append(lines, "a thread is in "+at)
 		}
 	}
-	return append(lines, files...)
+	return lines
 }
 
 // describe lists one namespace; nil is the process's own.

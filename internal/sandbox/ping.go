@@ -47,13 +47,22 @@ func Ping(ctx context.Context, from *ns.Handle, to netip.Addr) (time.Duration, e
 			time.Sleep(20 * time.Millisecond) // no route or no neighbour yet: try until ctx ends
 			continue
 		}
-		if answered(conn, reply, proto, to, seq, sent.Add(250*time.Millisecond)) {
+		want := answer{reply, proto, to.String(), seq}
+		if want.arrives(conn, sent.Add(250*time.Millisecond)) {
 			return time.Since(sent), nil
 		}
 	}
 }
 
-func answered(conn *icmp.PacketConn, reply icmp.Type, proto int, from netip.Addr, seq int, until time.Time) bool {
+// An answer is the echo reply that is waited for.
+type answer struct {
+	reply icmp.Type
+	proto int
+	from  string
+	seq   int
+}
+
+func (a answer) arrives(conn *icmp.PacketConn, until time.Time) bool {
 	buf := make([]byte, 1500)
 	for {
 		if err := conn.SetReadDeadline(until); err != nil {
@@ -63,11 +72,11 @@ func answered(conn *icmp.PacketConn, reply icmp.Type, proto int, from netip.Addr
 		if err != nil {
 			return false
 		}
-		msg, err := icmp.ParseMessage(proto, buf[:n])
-		if err != nil || msg.Type != reply || peer.String() != from.String() {
+		msg, err := icmp.ParseMessage(a.proto, buf[:n])
+		if err != nil || msg.Type != a.reply || peer.String() != a.from {
 			continue
 		}
-		if echo, ok := msg.Body.(*icmp.Echo); ok && echo.Seq == seq {
+		if echo, ok := msg.Body.(*icmp.Echo); ok && echo.Seq == a.seq {
 			return true
 		}
 	}

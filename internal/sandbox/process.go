@@ -15,9 +15,8 @@ const guestArg = "pipework-sandbox-guest"
 
 // A Process is a guest that has a process: a stand-in for a container.
 type Process struct {
-	PID   int
-	cmd   *exec.Cmd
-	stdin io.Closer
+	PID int
+	cmd *exec.Cmd // its standard input stays open as long as this process lives
 }
 
 // Start starts a process in a network namespace of its own. The calling program
@@ -27,8 +26,7 @@ func Start() (*Process, error) {
 	cmd.Args[0] = guestArg
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
+	if _, err := cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
@@ -38,7 +36,7 @@ func Start() (*Process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start a guest: %w", err)
 	}
-	p := &Process{PID: cmd.Process.Pid, cmd: cmd, stdin: stdin}
+	p := &Process{PID: cmd.Process.Pid, cmd: cmd}
 	if _, err := stdout.Read(make([]byte, 1)); err != nil {
 		_ = p.Kill()
 		return nil, fmt.Errorf("start a guest: it ended at once: %w", err)
@@ -49,8 +47,10 @@ func Start() (*Process, error) {
 // Kill ends the guest as abruptly as can be, and waits for its end.
 func (p *Process) Kill() error {
 	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // "signal: killed"
-	return p.stdin.Close()
+	if err := p.cmd.Wait(); p.cmd.ProcessState == nil {
+		return err // it was never started, or somebody else waited
+	}
+	return nil
 }
 
 // GuestMain is the whole life of a process that [Start] started: it sets

@@ -76,7 +76,7 @@ func wantError(t *testing.T, to ns.Target, class error, text string) {
 		t.Errorf("error text:\n%s", diff)
 	}
 	for _, c := range []error{fs.ErrNotExist, fs.ErrInvalid, fs.ErrPermission, errors.ErrUnsupported, syscall.ECONNREFUSED} {
-		if errors.Is(err, c) != (c == class) {
+		if errors.Is(err, c) != errors.Is(class, c) {
 			t.Errorf("errors.Is(err, %v) is %v", c, errors.Is(err, c))
 		}
 	}

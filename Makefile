@@ -1,0 +1,42 @@
+# make test   installs what is missing (Debian, as root) and runs every lane
+# make quick  runs what needs neither root nor packages
+# make bench  compares an attach with what the kernel alone takes
+# make lint   installs golangci-lint and runs it
+
+GO       ?= go
+LANES    := userns cli docker
+PACKAGES := gcc libc6-dev iproute2 iptables busybox-static docker.io
+LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+RAN      := $(CURDIR)/bin/lanes-that-ran
+
+.PHONY: test quick bench lint packages vet
+
+test: packages vet
+	@mkdir -p bin && rm -f $(RAN)
+	PIPEWORK_REQUIRE=userns,cli,docker PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -timeout 15m ./...
+	@for lane in $(LANES); do \
+		grep -qx $$lane $(RAN) || { echo "lane $$lane did not run"; exit 1; }; \
+		echo "lane $$lane: passed"; \
+	done
+
+quick: vet
+	$(GO) test ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 400x .
+
+vet:
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+
+lint:
+	GOBIN=$(CURDIR)/bin $(GO) install $(LINT)
+	bin/golangci-lint run ./...
+
+# Only what is missing is installed: a second run needs no network.
+packages:
+	@missing=; for p in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	[ -z "$$missing" ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; }

@@ -1,0 +1,105 @@
+package pipework
+
+import (
+	"net"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/go-pipework/pipework/link"
+)
+
+func prefixes(words ...string) (list []netip.Prefix) {
+	for _, w := range words {
+		list = append(list, netip.MustParsePrefix(w))
+	}
+	return list
+}
+
+func TestValidate(t *testing.T) {
+	good := Spec{Link: link.Bridge{Name: "br1"}, Name: "eth1"}
+	gw := func(words ...string) (list []netip.Addr) {
+		for _, w := range words {
+			list = append(list, netip.MustParseAddr(w))
+		}
+		return list
+	}
+	for name, test := range map[string]struct {
+		change func(*Spec)
+		want   string // "": valid
+	}{
+		"nothing":            {func(*Spec) {}, ""},
+		"both families":      {func(s *Spec) { s.Addrs, s.Gateways = prefixes("10.0.0.2/24", "fd00::2/64"), gw("10.0.0.1", "fe80::1") }, ""},
+		"gateway elsewhere":  {func(s *Spec) { s.Addrs, s.Gateways = prefixes("10.0.0.2/32"), gw("10.9.9.9") }, ""},
+		"no link":            {func(s *Spec) { s.Link = nil }, "no link"},
+		"long name":          {func(s *Spec) { s.Name = "a234567890123456" }, "the kernel takes 15"},
+		"multicast MAC":      {func(s *Spec) { s.MAC = net.HardwareAddr{1, 0, 0, 0, 0, 1} }, "multicast"},
+		"zero MAC":           {func(s *Spec) { s.MAC = make(net.HardwareAddr, 6) }, "no address"},
+		"InfiniBand MAC":     {func(s *Spec) { s.MAC = make(net.HardwareAddr, 20) }, "20 bytes"},
+		"tiny MTU":           {func(s *Spec) { s.MTU = 67 }, "68 to 65535"},
+		"huge MTU":           {func(s *Spec) { s.MTU = 65536 }, "68 to 65535"},
+		"MTU below IPv6's":   {func(s *Spec) { s.MTU, s.Addrs = 1279, prefixes("fd00::1/64") }, "1280"},
+		"empty address":      {func(s *Spec) { s.Addrs = []netip.Prefix{{}} }, "not valid"},
+		"mapped address":     {func(s *Spec) { s.Addrs = prefixes("::ffff:10.0.0.1/120") }, "write 10.0.0.1"},
+		"no address":         {func(s *Spec) { s.Addrs = prefixes("0.0.0.0/0") }, "no address of an interface"},
+		"multicast address":  {func(s *Spec) { s.Addrs = prefixes("224.0.0.1/24") }, "no address of an interface"},
+		"twice":              {func(s *Spec) { s.Addrs = prefixes("10.0.0.2/24", "10.0.0.2/24") }, "given twice"},
+		"own gateway":        {func(s *Spec) { s.Addrs, s.Gateways = prefixes("10.0.0.2/24"), gw("10.0.0.2") }, "own address"},
+		"other family":       {func(s *Spec) { s.Addrs, s.Gateways = prefixes("10.0.0.2/24"), gw("fd00::1") }, "needs an IPv6 address"},
+		"two gateways":       {func(s *Spec) { s.Addrs, s.Gateways = prefixes("10.0.0.2/24"), gw("10.0.0.1", "10.0.0.3") }, "only one default route"},
+		"multicast gateway":  {func(s *Spec) { s.Addrs, s.Gateways = prefixes("10.0.0.2/24"), gw("224.0.0.1") }, "no address of a gateway"},
+		"everything at once": {func(s *Spec) { s.MTU, s.MAC, s.Name = 1, make(net.HardwareAddr, 6), "a/b" }, "a/b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := good
+			test.change(&s)
+			err := s.validate()
+			if err == nil != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("validate: %v, want %q", err, test.want)
+			}
+		})
+	}
+	s := good
+	s.MTU, s.MAC, s.Name = 1, make(net.HardwareAddr, 6), "a/b"
+	text := (&Error{Op: "attach", Err: s.validate()}).Error()
+	if strings.Count(text, ";") != 2 || strings.Contains(text, "\n") {
+		t.Errorf("three faults on one line: %q", text)
+	}
+}
+
+// TestDigest changes each field of a Spec in turn: a field that does not change
+// the digest would let two different Specs pass for one.
+func TestDigest(t *testing.T) {
+	seen := map[string]string{}
+	add := func(field string, s Spec) {
+		t.Helper()
+		d, err := s.digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[d]; ok {
+			t.Errorf("%s has the digest of %s", field, other)
+		}
+		seen[d] = field
+	}
+	base := Spec{Link: link.Bridge{Name: "br1"}, Name: "eth1"}
+	add("nothing", base)
+	for name, change := range map[string]func(*Spec){
+		"Link":     func(s *Spec) { s.Link = link.Bridge{Name: "br1", HostName: "x"} },
+		"Name":     func(s *Spec) { s.Name = "eth2" },
+		"MAC":      func(s *Spec) { s.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 1} },
+		"MTU":      func(s *Spec) { s.MTU = 1400 },
+		"Addrs":    func(s *Spec) { s.Addrs = prefixes("10.0.0.2/24") },
+		"Gateways": func(s *Spec) { s.Gateways = []netip.Addr{netip.MustParseAddr("10.0.0.1")} },
+	} {
+		s := base
+		change(&s)
+		add(name, s)
+	}
+	known := len(seen) - 1
+	const permission = 1 // AllowHost permits, and changes nothing that is made
+	if fields := reflect.TypeFor[Spec]().NumField(); fields != known+permission {
+		t.Errorf("Spec has %d fields, this test knows %d: give the new one a line in digest and here", fields, known+permission)
+	}
+}
