@@ -119,3 +119,12 @@ func setGroup(t testing.TB, name string, group int) {
 		t.Fatal(err)
 	}
 }
+
+// writeBridge sets a bridge's attribute by sysfs, which it mounts for itself.
+func writeBridge(name, file, value string) error {
+	if err := unix.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
+		return err
+	}
+	defer func() { _ = unix.Unmount("/sys", unix.MNT_DETACH) }()
+	return os.WriteFile("/sys/class/net/"+name+"/bridge/"+file, []byte(value), 0)
+}

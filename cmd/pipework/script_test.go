@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/vishvananda/netlink"
@@ -38,6 +39,7 @@ func TestScripts(t *testing.T) {
 			"guest":  guest,
 			"bridge": bridge,
 			"show":   show,
+			"await":  await,
 		},
 	})
 }
@@ -68,6 +70,24 @@ func bridge(ts *testscript.TestScript, _ bool, names []string) {
 			defer func() { _ = h.Close() }()
 			ts.Check(h.LinkDel(br))
 		})
+	}
+}
+
+// await waits until the guest has the interface.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	g, err := sandbox.Open(args[0])
+	ts.Check(err)
+	defer func() { _ = g.Close() }()
+	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
+	ts.Check(err)
+	defer func() { _ = h.Close() }()
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err = h.LinkByName(args[1]); err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s has no %s", args[0], args[1])
+		}
 	}
 }
 
