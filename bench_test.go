@@ -33,6 +33,7 @@ type floor struct {
 	packet      int
 	before      [][]byte // on the host: bridge, pair, mark
 	askHost     []byte
+	remove      []byte
 	inGuest     [][]byte // mark and up, ask, address, list, route
 	frames      [][]byte
 	seq         uint32
@@ -109,6 +110,7 @@ func (f *floor) encode(g *ns.Guest, bridge *net.Interface, mac net.HardwareAddr)
 	markHost := message(unix.RTM_SETLINK, 0, up(), name(f.name), nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(alias)))
 	f.before = [][]byte{ask(bridge.Name), pair, markHost}
 	f.askHost = ask(f.name)
+	f.remove = message(unix.RTM_DELLINK, 0, &nl.IfInfomsg{}, name(f.name))
 	gw := []byte{10, 9, 0, 1}
 	f.inGuest = [][]byte{
 		message(unix.RTM_SETLINK, 0, up(), name("eth9"), nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(alias))),
@@ -172,6 +174,8 @@ func (f *floor) attach(index int) {
 	}
 }
 
+func (f *floor) detach() { f.send(f.host, f.remove) }
+
 // forwards asks once whether the host's end has carrier; its port state follows.
 func (f *floor) forwards() bool {
 	flags := binary.NativeEndian.Uint32(f.send(f.host, f.askHost)[16+8:])
@@ -188,10 +192,10 @@ func median(d []time.Duration) time.Duration {
 // after each, and measure cold caches.
 const batch = 10
 
-// BenchmarkAttachOverFloor runs the floor and Attach in turn, each on a guest of
+// BenchmarkAttachBridge runs the floor and Attach in turn, each on a guest of
 // its own, and reports both medians and their ratio, with few guests and with a
 // thousand on the bridge.
-func BenchmarkAttachOverFloor(b *testing.B) {
+func BenchmarkAttachBridge(b *testing.B) {
 	for _, others := range []int{2, 1000} {
 		b.Run(fmt.Sprintf("guests=%d", others), func(b *testing.B) {
 			noFilter(b)
@@ -225,11 +229,49 @@ func BenchmarkAttachOverFloor(b *testing.B) {
 				}
 			}
 			unplugAll(b, pairs)
-			b.ReportMetric(float64(median(floors).Microseconds()), "floor-µs")
-			b.ReportMetric(float64(median(attaches).Microseconds()), "attach-µs")
-			b.ReportMetric(float64(median(attaches))/float64(median(floors)), "ratio")
+			report(b, floors, attaches)
 		})
 	}
+}
+
+func report(b *testing.B, floors, ours []time.Duration) {
+	b.ReportMetric(float64(median(floors).Microseconds()), "floor-µs")
+	b.ReportMetric(float64(median(ours).Microseconds()), "ours-µs")
+	b.ReportMetric(float64(median(ours))/float64(median(floors)), "ratio")
+}
+
+// BenchmarkDetach removes what the floor and Attach made, one at a time: the
+// floor by the one message that removes a pair. The kernel waits for grace
+// periods in both.
+func BenchmarkDetach(b *testing.B) {
+	noFilter(b)
+	_, crowd := nstest.Guest(b)
+	fill(b, crowd, 2)
+	br, err := net.InterfaceByName("br9")
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := newPair(b, br, 0)
+	s := pipework.Spec{Name: "eth9", Link: link.Bridge{Name: "br9"}, Addrs: []netip.Prefix{netip.MustParsePrefix("10.9.0.2/24")},
+		Gateways: []netip.Addr{netip.MustParseAddr("10.9.0.1")}}
+	var floors, detaches []time.Duration
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		p.runFloor()
+		p.runAttach(b, s)
+		p.index++
+		b.StartTimer()
+		start := time.Now()
+		p.floor.detach()
+		floors = append(floors, time.Since(start))
+		start = time.Now()
+		if err := pipework.Detach(b.Context(), p.target, s); err != nil {
+			b.Fatal(err)
+		}
+		detaches = append(detaches, time.Since(start))
+	}
+	report(b, floors, detaches)
 }
 
 // A pair is a guest for the floor and a guest for Attach.

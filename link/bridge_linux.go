@@ -97,7 +97,25 @@ func (b Bridge) Check(ctx context.Context, p *Port) ([]Drift, error) {
 	if err != nil {
 		return nil, err
 	}
-	return drifts, nil
+	blocked, err := b.firewallDrift(ctx, p, br)
+	return append(drifts, blocked...), err
+}
+
+// firewallDrift finds frames dropped that Plug let pass: Docker's chains may have
+// been made anew since. On somebody else's bridge it warns, as Plug does.
+func (b Bridge) firewallDrift(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift, error) {
+	if b.Forward == ForwardOff {
+		return nil, nil
+	}
+	warning, err := checkForward(ctx, p.Host, b.Name)
+	if warning == "" || err != nil {
+		return nil, err
+	}
+	if b.Forward == ForwardOwn && br.Alias != bridgeMark {
+		p.Warn("%s", warning)
+		return nil, nil
+	}
+	return []Drift{{"the firewall drops frames within " + b.Name, func(ctx context.Context, u *Undo) error { return b.forward(ctx, p, u, br) }}}, nil
 }
 
 // rejoin makes a bridge that was removed under its guests anew.

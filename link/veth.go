@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // plugVeth makes a veth pair in one message: the host's end up and already a
@@ -21,9 +22,9 @@ import (
 // final name, MAC and MTU. Each end bears the mark when it returns. p.HostName
 // names the host's end; "" stands for the classic name.
 func plugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
-	names := []string{p.HostName}
-	if p.HostName == "" {
-		names = []string{hostName(p.Name, p.Guest), hashedName(p.Name, p.Guest)}
+	names := []func(string, *ns.Guest) string{hostName, hashedName}
+	if chosen := p.HostName; chosen != "" {
+		names = []func(string, *ns.Guest) string{func(string, *ns.Guest) string { return chosen }}
 	}
 	if err := createVeth(ctx, p, master, names); err != nil {
 		return err
@@ -35,11 +36,11 @@ func plugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 
 // createVeth makes the pair with the first of these host names that is free: a
 // namespace whose PID was reused may take a moment to let its own go.
-func createVeth(ctx context.Context, p *Port, master int, names []string) error {
+func createVeth(ctx context.Context, p *Port, master int, names []func(string, *ns.Guest) string) error {
 	for _, name := range names {
-		p.HostName = name
+		p.HostName = name(p.Name, p.Guest)
 		err := rtnl.Veth{
-			Here:   rtnl.End{Name: name, MAC: RandomMAC(), MTU: p.MTU},
+			Here:   rtnl.End{Name: p.HostName, MAC: RandomMAC(), MTU: p.MTU},
 			There:  rtnl.End{Name: p.Name, MAC: p.MAC, MTU: p.MTU},
 			Master: master, Namespace: p.Guest.Handle,
 		}.Add(ctx, p.Host.Conn)
