@@ -259,7 +259,7 @@ func TestBridgeStays(t *testing.T) {
 
 // TestMTU takes the bridge's, unless told otherwise.
 func TestMTU(t *testing.T) {
-	br := addBridge(t, "lan")
+	br := addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
 	if err := handle(t, nil).LinkSetMTU(br, 1400); err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestNeighboursLearn(t *testing.T) {
 	old, _ := nstest.Guest(t)
 	now, gn := nstest.Guest(t)
 	watcher, gw := nstest.Guest(t)
-	addBridge(t, "lan")
+	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
 	attach(t, watcher, spec("eth1", "lan", "10.1.0.9/24", "fd01::9/64"))
 	moving := spec("eth1", "lan", "10.1.0.2/24", "fd01::2/64")
 	attach(t, old, moving)
@@ -332,7 +332,7 @@ func TestDuplicateIPv6(t *testing.T) {
 // TestSpanningTree plugs into a bridge whose port listens and learns for thirty
 // seconds: Attach says so after two.
 func TestSpanningTree(t *testing.T) {
-	addBridge(t, "lan")
+	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
 	for file, value := range map[string]string{"stp_state": "1", "forward_delay": "1500"} {
 		if err := writeBridge("lan", file, value); err != nil {
 			t.Skip("no sysfs in the sandbox:", err)

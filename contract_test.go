@@ -5,6 +5,8 @@ package pipework_test
 import (
 	"testing"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/link"
 )
@@ -15,7 +17,7 @@ func TestContract(t *testing.T) {
 	})
 	t.Run("bridge there", func(t *testing.T) {
 		contract.Run(t, contract.Case{Peers: true, Setup: func(t testing.TB) link.Backend {
-			addBridge(t, "lan")
+			addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
 			return link.Bridge{Name: "lan"}
 		}})
 	})

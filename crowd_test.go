@@ -37,7 +37,7 @@ func fill(t testing.TB, g *ns.Guest, n int) {
 		t.Fatal(err)
 	}
 	defer func() { _ = h.Close() }()
-	br := addBridge(t, "br9")
+	br := addBridge(t, &netlink.Bridge{LinkAttrs: attrs("br9")})
 	const group = 9
 	for i := range n {
 		a := attrs(fmt.Sprintf("vcrowd%d", i))
@@ -51,19 +51,18 @@ func fill(t testing.TB, g *ns.Guest, n int) {
 }
 
 // addBridge makes a bridge for the length of the test.
-func addBridge(t testing.TB, name string) *netlink.Bridge {
+func addBridge(t testing.TB, br *netlink.Bridge) *netlink.Bridge {
 	t.Helper()
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = h.Close() }()
-	br := &netlink.Bridge{LinkAttrs: attrs(name)}
 	br.HardwareAddr = link.RandomMAC()
 	if err := h.LinkAdd(br); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { del(t, name) })
+	t.Cleanup(func() { del(t, br.Name) })
 	if err := h.LinkSetUp(br); err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, 
 		}
 	}
 	if denied != nil && os.Geteuid() != 0 {
-		return all, &Error{Op: "list", Stage: "guest", Err: errs.New(fs.ErrPermission, "some namespaces could not be looked into: %w", denied)}
+		return all, &Error{Op: "list", Stage: "guest", Err: errs.New(fs.ErrPermission, "some namespaces could not be looked into: %w", errors.Unwrap(denied))}
 	}
 	return all, nil
 }

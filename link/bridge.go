@@ -26,6 +26,19 @@ type Bridge struct {
 	// HostName names the host's end of the pair; "" stands for
 	// v<interface>pl<pid>, or a hashed name where that exceeds 15 characters.
 	HostName string `json:"host_name,omitempty"`
+	// VLAN, 1 to 4094, is the guest's: frames to it come untagged, and frames from
+	// it belong to that VLAN (the port's PVID). 0 leaves the bridge's default.
+	// VLAN and Trunks need a bridge with VLAN filtering; one that is created for
+	// them has it.
+	VLAN uint16 `json:"vlan,omitempty"`
+	// Trunks are the VLANs that the guest sees tagged. With Trunks and no VLAN
+	// it sees nothing untagged.
+	Trunks []uint16 `json:"trunks,omitempty"`
+	// Isolated keeps the guest from other isolated ports of the bridge; it
+	// reaches those that are not (Linux 4.18).
+	Isolated bool `json:"isolated,omitempty"`
+	// Hairpin sends frames back out of the port that they came in by.
+	Hairpin bool `json:"hairpin,omitempty"`
 	// Forward deals with a firewall that drops bridged frames.
 	Forward Forward `json:"forward,omitempty"`
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -29,11 +28,17 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 			return err
 		}
 	}
+	if err := b.canFilter(br); err != nil {
+		return err
+	}
 	if p.MTU == 0 {
 		p.MTU = br.MTU
 	}
 	p.HostName = b.HostName
 	if err := plugVeth(ctx, p, u, br.Index); err != nil {
+		return err
+	}
+	if err := b.setPort(ctx, p, br); err != nil {
 		return err
 	}
 	if !br.Up {
@@ -44,12 +49,15 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 
 // ensure finds the bridge, or creates it where its name says that it may be.
 func (b Bridge) ensure(ctx context.Context, p *Port, u *Undo) (*rtnl.Link, error) {
-	br, err := b.find(ctx, p)
+	found, err := b.find(ctx, p)
 	if !errors.Is(err, fs.ErrNotExist) || !creatable(b.Name) {
-		return br, err
+		return found, err
 	}
-	if err := createBridge(ctx, p, b.Name); err != nil && !errors.Is(err, unix.EEXIST) {
-		return nil, newLinkError(err, "bridge", "CONFIG_BRIDGE", p)
+	// A MAC that nobody set follows the bridge's lowest port, and changes with
+	// every guest.
+	br := rtnl.Bridge{End: rtnl.End{Name: b.Name, MAC: RandomMAC(), MTU: p.MTU}, VLANFiltering: b.filters()}
+	if err := br.Add(ctx, p.Host.Conn); err != nil && !errors.Is(err, unix.EEXIST) {
+		return nil, b.createError(err, p)
 	} else if err == nil {
 		u.Push("bridge "+b.Name, func(ctx context.Context) error { return b.releaseIf(ctx, p, func(*rtnl.Link) bool { return true }) })
 		if err := rtnl.SetLink(ctx, p.Host.Conn, b.Name, bridgeMark); err != nil {
@@ -57,6 +65,13 @@ func (b Bridge) ensure(ctx context.Context, p *Port, u *Undo) (*rtnl.Link, error
 		}
 	}
 	return b.find(ctx, p)
+}
+
+func (b Bridge) createError(err error, p *Port) error {
+	if b.filters() && errors.Is(err, unix.EOPNOTSUPP) {
+		return errNoVLANs()
+	}
+	return newLinkError(err, "bridge", "CONFIG_BRIDGE", p)
 }
 
 func (b Bridge) find(ctx context.Context, p *Port) (*rtnl.Link, error) {
@@ -68,20 +83,6 @@ func (b Bridge) find(ctx context.Context, p *Port) (*rtnl.Link, error) {
 		return nil, errs.New(fs.ErrInvalid, "%s is no bridge but %s", b.Name, kindOf(br))
 	}
 	return br, err
-}
-
-// createBridge makes a bridge, up, with a MAC of its own: one that is not set
-// follows the lowest port and changes with every guest.
-func createBridge(ctx context.Context, p *Port, name string) error {
-	req := rtnl.LinkRequest(unix.RTM_NEWLINK, rtnl.NewLinkFlags, rtnl.UpMsg())
-	for _, a := range endAttrs(name, RandomMAC(), p.MTU) {
-		req.AddData(a)
-	}
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
-	req.AddData(info)
-	_, err := p.Host.Conn.Do(ctx, req, 0)
-	return err
 }
 
 // Check finds the bridge and the host's end of the pair; see [Backend].
@@ -97,8 +98,12 @@ func (b Bridge) Check(ctx context.Context, p *Port) ([]Drift, error) {
 	if err != nil {
 		return nil, err
 	}
+	port, err := b.portDrifts(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	blocked, err := b.firewallDrift(ctx, p, br)
-	return append(drifts, blocked...), err
+	return append(append(drifts, port...), blocked...), err
 }
 
 // firewallDrift finds frames dropped that Plug let pass: Docker's chains may have

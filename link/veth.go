@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -64,19 +62,6 @@ func taken(p *Port, err error) error {
 		return err
 	}
 	return errs.New(fs.ErrExist, "the guest has an interface %s already", p.Name)
-}
-
-// endAttrs are the attributes of one end, which a message and a nested
-// attribute take alike.
-func endAttrs(name string, mac net.HardwareAddr, mtu int) []*nl.RtAttr {
-	list := []*nl.RtAttr{
-		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)),
-		nl.NewRtAttr(unix.IFLA_ADDRESS, mac),
-	}
-	if mtu > 0 {
-		list = append(list, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))))
-	}
-	return list
 }
 
 // newLinkError says what the errno of an RTM_NEWLINK means for a user.

@@ -1,0 +1,122 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
+)
+
+// filters says whether the port needs a bridge that filters VLANs.
+func (b Bridge) filters() bool { return b.VLAN != 0 || len(b.Trunks) > 0 }
+
+// vlans are the VLANs that the port belongs to.
+func (b Bridge) vlans() rtnl.VLANs {
+	v := rtnl.VLANs{}
+	for _, t := range b.Trunks {
+		v[t] = 0
+	}
+	if b.VLAN != 0 {
+		v[b.VLAN] = rtnl.VLANPVID | rtnl.VLANUntagged
+	}
+	return v
+}
+
+// canFilter refuses a bridge that does not filter VLANs when it should.
+func (b Bridge) canFilter(br *rtnl.Link) error {
+	if !b.filters() {
+		return nil
+	}
+	on, possible := br.VLANFiltering()
+	switch {
+	case !possible:
+		return errNoVLANs()
+	case !on:
+		return errs.New(fs.ErrInvalid, "bridge %s does not filter VLANs: ip link set %s type bridge vlan_filtering 1", b.Name, b.Name)
+	}
+	return nil
+}
+
+func errNoVLANs() error {
+	return errs.New(errors.ErrUnsupported, "this kernel's bridges know no VLANs: CONFIG_BRIDGE_VLAN_FILTERING")
+}
+
+// setPort gives the new port its VLANs, before the guest's end is up, instead of
+// the one that every new port gets; and its flags. They go with the port.
+func (b Bridge) setPort(ctx context.Context, p *Port, br *rtnl.Link) error {
+	if b.plain() {
+		return nil
+	}
+	port, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
+	if err != nil {
+		return err
+	}
+	if b.filters() {
+		if err := b.setVLANs(ctx, p, port, rtnl.VLANs{br.DefaultPVID(): 0}); err != nil {
+			return err
+		}
+	}
+	if b.flags() != (rtnl.PortFlags{}) {
+		return portError(rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, b.flags()))
+	}
+	return nil
+}
+
+// plain says that the port is as every new port.
+func (b Bridge) plain() bool { return !b.filters() && b.flags() == rtnl.PortFlags{} }
+
+func (b Bridge) flags() rtnl.PortFlags {
+	return rtnl.PortFlags{Isolated: b.Isolated, Hairpin: b.Hairpin}
+}
+
+// setVLANs gives the port its VLANs, and takes the others of had.
+func (b Bridge) setVLANs(ctx context.Context, p *Port, port *rtnl.Link, had rtnl.VLANs) error {
+	want, extra := b.vlans(), maps.Clone(had)
+	maps.DeleteFunc(extra, func(vid, _ uint16) bool { _, keep := want[vid]; return keep || vid == 0 })
+	if err := rtnl.DelVLANs(ctx, p.Host.Conn, port.Index, extra); err != nil {
+		return err
+	}
+	return portError(rtnl.SetVLANs(ctx, p.Host.Conn, port.Index, want))
+}
+
+func portError(err error) error {
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return errs.New(errors.ErrUnsupported, "%w: this kernel's bridges lack it (CONFIG_BRIDGE_VLAN_FILTERING, or Linux before 4.18 for isolation)", err)
+	}
+	return err
+}
+
+// portDrifts compares the port's VLANs and flags with what they should be.
+func (b Bridge) portDrifts(ctx context.Context, p *Port) ([]Drift, error) {
+	if b.plain() {
+		return nil, nil
+	}
+	port, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
+	if err != nil {
+		return nil, err
+	}
+	var drifts []Drift
+	if was := port.PortFlags(); was != b.flags() {
+		drifts = append(drifts, Drift{fmt.Sprintf("bridge port %s has %+v instead of %+v", port.Name, was, b.flags()), func(ctx context.Context, u *Undo) error {
+			u.Push("port flags of "+port.Name, func(ctx context.Context) error { return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, was) })
+			return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, b.flags())
+		}})
+	}
+	if !b.filters() {
+		return drifts, nil
+	}
+	have, err := rtnl.PortVLANs(ctx, p.Host.Conn, port.Index)
+	if err != nil || maps.Equal(have, b.vlans()) {
+		return drifts, err
+	}
+	return append(drifts, Drift{fmt.Sprintf("bridge port %s has other VLANs than asked for", port.Name), func(ctx context.Context, u *Undo) error {
+		u.Push("VLANs of "+port.Name, func(ctx context.Context) error { return rtnl.SetVLANs(ctx, p.Host.Conn, port.Index, have) })
+		return b.setVLANs(ctx, p, port, have)
+	}}), nil
+}
