@@ -1,6 +1,9 @@
 package link
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // A Forward says what to do where the host's firewall drops frames inside a
 // Linux bridge: with br_netfilter loaded, the FORWARD chain also judges what a
@@ -30,10 +33,22 @@ type Bridge struct {
 	Forward Forward `json:"forward,omitempty"`
 }
 
-var _ Backend = Bridge{}
+var (
+	_ Backend   = Bridge{}
+	_ Validator = Bridge{}
+)
 
 // String is "bridge:" and the bridge's name.
 func (b Bridge) String() string { return "bridge:" + b.Name }
+
+// Validate says what is wrong with the names.
+func (b Bridge) Validate() error {
+	wrong := []error{ValidName(b.Name)}
+	if b.HostName != "" {
+		wrong = append(wrong, ValidName(b.HostName))
+	}
+	return errors.Join(wrong...)
+}
 
 // creatable says whether the classic tool would create a bridge of this name.
 func creatable(name string) bool { return strings.HasPrefix(name, "br") }
