@@ -29,6 +29,9 @@ func (i IPoIB) Plug(ctx context.Context, p *Port, u *Undo) error {
 		return err
 	}
 	if !lower.Up {
+		if err := free(ctx, p); err != nil {
+			return err
+		}
 		u.Push("up "+lower.Name, func(ctx context.Context) error { return rtnl.SetDown(ctx, p.Host.Conn, lower.Index) })
 		if err := rtnl.SetLink(ctx, p.Host.Conn, lower.Name, ""); err != nil {
 			return err

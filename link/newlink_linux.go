@@ -37,8 +37,8 @@ func (n newLink) link(name string, mtu int) rtnl.NewLink {
 func (n newLink) plug(ctx context.Context, p *Port, u *Undo) error {
 	err := n.inPlace(ctx, p, 0)
 	if _, refused := errors.AsType[unix.Errno](err); refused {
-		if _, found := rtnl.LinkByName(ctx, p.Conn, p.Name); !errors.Is(found, fs.ErrNotExist) {
-			return taken(p, found)
+		if err := free(ctx, p); err != nil {
+			return err
 		}
 	}
 	if errors.Is(err, unix.EEXIST) {
@@ -91,6 +91,16 @@ func (n newLink) moveIn(ctx context.Context, p *Port, u *Undo) error {
 		return err
 	}
 	return rtnl.Move(ctx, p.Host.Conn, l.Index, rtnl.Place{Namespace: p.Guest.Handle, Name: p.Name})
+}
+
+// free makes sure that the guest has no interface of this name, where something
+// on the host would be changed before the kernel could say so.
+func free(ctx context.Context, p *Port) error {
+	_, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return taken(p, err)
 }
 
 // taken is the error of a guest that has an interface of this name already;

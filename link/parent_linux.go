@@ -61,7 +61,7 @@ func (a parent) ensure(ctx context.Context, p *Port, u *Undo) (*rtnl.Link, error
 	if l.Type != unix.ARPHRD_ETHER {
 		return nil, errs.New(fs.ErrInvalid, "%s is no Ethernet interface: macvlan, ipvlan and VLANs need one", l.Name)
 	}
-	if err := raise(ctx, p, u, l); err != nil || a.vlan == 0 {
+	if err := raiseFor(ctx, p, u, l); err != nil || a.vlan == 0 {
 		return l, err
 	}
 	return ensureVLAN(ctx, p, u, a, l)
@@ -96,12 +96,20 @@ func linkNames(links []*rtnl.Link) string {
 	return strings.Join(names, ", ")
 }
 
-// raise sets an interface of the host up. It stays up after Unplug: others may
-// have come to use it.
-func raise(ctx context.Context, p *Port, u *Undo, l *rtnl.Link) error {
+// raiseFor is raise for an interface that is not there yet.
+func raiseFor(ctx context.Context, p *Port, u *Undo, l *rtnl.Link) error {
 	if l.Up {
 		return nil
 	}
+	if err := free(ctx, p); err != nil {
+		return err
+	}
+	return raise(ctx, p, u, l)
+}
+
+// raise sets an interface of the host up. It stays up after Unplug: others may
+// have come to use it.
+func raise(ctx context.Context, p *Port, u *Undo, l *rtnl.Link) error {
 	u.Push("up "+l.Name, func(ctx context.Context) error {
 		return whenUnused(ctx, p.Host, l, func() error { return rtnl.SetDown(ctx, p.Host.Conn, l.Index) })
 	})

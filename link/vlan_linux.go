@@ -35,6 +35,9 @@ func vlanName(a parent) string {
 func ensureVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Link) (*rtnl.Link, error) {
 	v, err := findVLAN(ctx, p.Host, a, lower)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := free(ctx, p); err != nil {
+			return nil, err
+		}
 		if err := createVLAN(ctx, p, u, a, lower); err != nil {
 			return nil, err
 		}
@@ -43,7 +46,7 @@ func ensureVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Lin
 	if err != nil {
 		return nil, err
 	}
-	return v, raise(ctx, p, u, v)
+	return v, raiseFor(ctx, p, u, v)
 }
 
 // findVLAN finds the interface by its classic name, or else by what it is: a
