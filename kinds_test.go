@@ -243,7 +243,7 @@ func TestModeIsMended(t *testing.T) {
 	c, err := g.Conn(t.Context())
 	must(t, err)
 	defer func() { _ = c.Close() }()
-	private := rtnl.Option{Type: nl.IFLA_MACVLAN_MODE, Value: nl.Uint32Attr(uint32(netlink.MACVLAN_MODE_PRIVATE))}
+	private := rtnl.Option{Type: nl.IFLA_MACVLAN_MODE, Value: nl.Uint32Attr(nl.MACVLAN_MODE_PRIVATE)}
 	must(t, rtnl.SetOption(t.Context(), c, &rtnl.Link{Index: at.Index, Kind: "macvlan"}, private))
 	all, err := pipework.List(t.Context(), guest)
 	if err != nil || len(all) != 1 || !slices.Equal(all[0].Drifts, []string{"mode of eth1 is not vepa"}) {
