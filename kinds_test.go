@@ -291,10 +291,11 @@ func TestVLANOutlivesItsGuests(t *testing.T) {
 	vlan := link.Macvlan{Parent: "nic0", VLAN: 100}
 	a, _ := nstest.Guest(t)
 	world := nstest.Observe(t)
-	die := func() {
+	die := func() ns.PID {
 		p := nstest.Process(t)
 		plug(t, ns.PID(p.PID), vlan)
 		_ = p.Kill()
+		return ns.PID(p.PID)
 	}
 	die()
 	plug(t, a, vlan)
@@ -303,6 +304,11 @@ func TestVLANOutlivesItsGuests(t *testing.T) {
 	}
 	eventually(t, "the last user is unplugged, the other dead", func() bool {
 		unplug(t, a, vlan)
+		return !exists("nic0.100")
+	})
+	dead := die()
+	eventually(t, "the dead guest is unplugged", func() bool {
+		unplug(t, dead, vlan)
 		return !exists("nic0.100")
 	})
 	die()
@@ -323,6 +329,12 @@ func TestVLANOfOthers(t *testing.T) {
 	addVLAN(t, "blue", nic, 200)
 	addVLAN(t, "nic0.300", nic, 301)
 	guest, g := nstest.Guest(t)
+	addVLAN(t, "away", nic, 400)
+	onHost(t, func(h *netlink.Handle) {
+		l, err := h.LinkByName("away")
+		must(t, err)
+		must(t, h.LinkSetNsFd(l, int(g.NetNS())))
+	})
 	for _, id := range []int{100, 200} {
 		plug(t, guest, link.Macvlan{Parent: "nic0", VLAN: id}) // it sets the VLAN up, which stays
 		unplug(t, guest, nil)
@@ -332,9 +344,11 @@ func TestVLANOfOthers(t *testing.T) {
 		plug(t, guest, link.Macvlan{Parent: "nic0", VLAN: id})
 		unplug(t, guest, nil)
 	}
-	_, err := pipework.Attach(t.Context(), guest, pipework.Spec{Link: link.Macvlan{Parent: "nic0", VLAN: 300}})
-	if !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), "nic0.300 is not VLAN 300 of nic0") {
-		t.Errorf("nic0.300 with tag 301: %v", err)
+	for id, says := range map[int]string{300: "nic0.300 is not VLAN 300 of nic0", 400: "in another network namespace"} {
+		_, err := pipework.Attach(t.Context(), guest, pipework.Spec{Link: link.Macvlan{Parent: "nic0", VLAN: id}})
+		if !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("VLAN %d: %v", id, err)
+		}
 	}
 	world.Unchanged(t)
 }
@@ -451,6 +465,42 @@ func TestClaimLeftBehind(t *testing.T) {
 	world.Unchanged(t)
 	leave()
 	unplug(t, guest, vlan)
+	world.Unchanged(t)
+}
+
+// Collect removes what killed calls and dead guests left on the host, and
+// nothing that is not marked.
+func TestCollect(t *testing.T) {
+	nic := addNIC(t, "nic0")
+	h := host(t)
+	guest, _ := nstest.Guest(t)
+	world := nstest.Observe(t)
+	onHost(t, func(h *netlink.Handle) {
+		for _, name := range []string{"halfway", "others"} {
+			a := attrs(name)
+			a.ParentIndex = nic.Index
+			l := &netlink.Macvlan{LinkAttrs: a, Mode: netlink.MACVLAN_MODE_BRIDGE}
+			must(t, h.LinkAdd(l))
+			if name == "halfway" {
+				must(t, h.LinkSetAlias(l, "pipework link=macvlan:nic0 interface=eth1"))
+			}
+		}
+	})
+	p := nstest.Process(t)
+	plug(t, ns.PID(p.PID), link.Bridge{Name: "br5"})
+	plug(t, guest, link.Macvlan{Parent: "nic0"})
+	removed, err := link.Collect(t.Context(), h)
+	if err != nil || !slices.Equal(removed, []string{"halfway"}) {
+		t.Errorf("collected %q, %v", removed, err)
+	}
+	_ = p.Kill()
+	eventually(t, "br5 is collected", func() bool {
+		_, err := link.Collect(t.Context(), h)
+		must(t, err)
+		return !exists("br5")
+	})
+	del(t, "others")
+	unplug(t, guest, nil)
 	world.Unchanged(t)
 }
 

@@ -64,7 +64,7 @@ type Port struct {
 	Conn  *ns.Conn // opened inside the guest
 
 	Name string           // of the interface inside the guest
-	MAC  net.HardwareAddr // never nil for Plug
+	MAC  net.HardwareAddr // never nil for Plug; not for a FixedMAC
 	MTU  int              // bytes; 0: the backend's choice
 	Mark Mark
 

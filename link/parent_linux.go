@@ -36,7 +36,7 @@ func (a parent) plug(ctx context.Context, p *Port, u *Undo, n newLink) error {
 		return errs.New(fs.ErrInvalid, "%s takes no %s interface: it is a port of a bridge or bond, or carries another kind of such interfaces", lower.Name, n.kind)
 	}
 	if errors.Is(err, unix.EINVAL) && n.kind == "macvlan" {
-		return fmt.Errorf("%w (one in mode passthru has %s for itself alone)", err, lower.Name)
+		return fmt.Errorf("%w (perhaps one in mode passthru has %s for itself alone)", err, lower.Name)
 	}
 	return err
 }

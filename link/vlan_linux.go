@@ -43,6 +43,9 @@ func ensureVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Lin
 		}
 		v, err = findVLAN(ctx, p.Host, a, lower)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errs.New(fs.ErrInvalid, "VLAN %d of %s exists already, in another network namespace", a.vlan, a.name)
+	}
 	if err != nil {
 		return nil, err
 	}
