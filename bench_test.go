@@ -166,6 +166,10 @@ func (f *floor) attach(index int) {
 	for !f.forwards() {
 		time.Sleep(50 * time.Microsecond)
 	}
+	f.announce(index)
+}
+
+func (f *floor) announce(index int) {
 	to := unix.SockaddrLinklayer{Ifindex: index, Halen: 6, Addr: [8]byte{255, 255, 255, 255, 255, 255}}
 	for _, frame := range f.frames {
 		if err := unix.Sendto(f.packet, frame, 0, &to); err != nil {

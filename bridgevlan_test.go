@@ -44,7 +44,7 @@ func needFiltering(t testing.TB) {
 func TestContractBridgeVLAN(t *testing.T) {
 	needFiltering(t)
 	for name, backend := range map[string]link.Bridge{
-		"made":  {Name: "br1", VLAN: 100, Trunks: []uint16{7, 8}, Hairpin: true},
+		"made":  {Name: "br1", VLAN: 100, Trunks: []int{7, 8}, Hairpin: true},
 		"there": {Name: "lan", VLAN: 100},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestVLANsAreApart(t *testing.T) {
 // TestTrunk gives one guest VLAN 100 tagged, which it takes apart by itself.
 func TestTrunk(t *testing.T) {
 	needFiltering(t)
-	g := plugAll(t, link.Bridge{Name: "br1", VLAN: 100}, link.Bridge{Name: "br1", Trunks: []uint16{100, 200}})
+	g := plugAll(t, link.Bridge{Name: "br1", VLAN: 100}, link.Bridge{Name: "br1", Trunks: []int{100, 200}})
 	nstest.NoPing(t, g[0].Handle, "10.3.0.2")
 	h := handle(t, g[1])
 	eth1, err := h.LinkByName("eth1")

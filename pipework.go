@@ -46,7 +46,7 @@ type Spec struct {
 	// Name of the interface inside the guest, at most 15 bytes; "" means eth1.
 	Name string `json:"name"`
 	// MAC of the interface inside the guest; nil stands for a random locally
-	// administered one.
+	// administered one, or what a link.FixedMAC has.
 	MAC net.HardwareAddr `json:"mac,omitempty"`
 	// MTU in bytes; 0 takes the bridge's or parent's.
 	MTU int `json:"mtu,omitempty"`

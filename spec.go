@@ -54,7 +54,7 @@ func (s Spec) validate() error {
 	if s.Link == nil {
 		wrong = append(wrong, errors.New("no link: say what to plug into, such as link.Bridge{Name: \"br1\"}"))
 	}
-	wrong = append(wrong, link.ValidName(s.Name), validMAC(s.MAC), s.validMTU())
+	wrong = append(wrong, s.validLink(), link.ValidName(s.Name), validMAC(s.MAC), s.validMTU())
 	for i, p := range s.Addrs {
 		wrong = append(wrong, validAddr(p))
 		if slices.Contains(s.Addrs[:i], p) {
@@ -68,6 +68,18 @@ func (s Spec) validate() error {
 		return errs.New(fs.ErrInvalid, "%w", err)
 	}
 	return nil
+}
+
+// validLink asks the backend what it thinks of its settings, and of the MAC.
+func (s Spec) validLink() error {
+	var wrong []error
+	if v, ok := s.Link.(link.Validator); ok {
+		wrong = append(wrong, v.Validate())
+	}
+	if f, ok := s.Link.(link.FixedMAC); ok && s.MAC != nil && f.FixedMAC() != "" {
+		wrong = append(wrong, fmt.Errorf("MAC %s: %s", s.MAC, f.FixedMAC()))
+	}
+	return errors.Join(wrong...)
 }
 
 func validMAC(mac net.HardwareAddr) error {

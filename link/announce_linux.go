@@ -63,11 +63,12 @@ func (a *Announcer) Announce(ctx context.Context, p *Port, addrs []netip.Prefix)
 	if len(addrs) == 0 {
 		return nil
 	}
-	if err := waitForwarding(ctx, p); err != nil {
-		return err
+	l, err := waitForwarding(ctx, p)
+	if err != nil || l.NoARP {
+		return err // without ARP nobody keeps entries
 	}
-	if len(p.MAC) != 6 {
-		return errs.New(errors.ErrUnsupported, "announce %s: only Ethernet addresses can be announced", p.Name)
+	if len(p.MAC) != 6 && l.Type != arphrdInfiniband {
+		return errs.New(errors.ErrUnsupported, "announce %s: only Ethernet and IPoIB addresses can be announced", p.Name)
 	}
 	var v4, v6 []netip.Addr
 	for _, a := range addrs {
@@ -77,53 +78,51 @@ func (a *Announcer) Announce(ctx context.Context, p *Port, addrs []netip.Prefix)
 			v6 = append(v6, a.Addr())
 		}
 	}
-	return errors.Join(a.announceARP(ctx, p, v4), announceND(ctx, p, v6))
+	return errors.Join(a.announceARP(ctx, p, l, v4), announceND(ctx, p, v6))
 }
 
 // waitForwarding waits until frames that the guest sends reach others. If that
-// took a while, it asks for the guest's MAC again.
-func waitForwarding(ctx context.Context, p *Port) error {
+// took a while, it asks for the guest's MAC again. It returns the link that it
+// looked at: the host's end, or the guest's interface where there is none.
+func waitForwarding(ctx context.Context, p *Port) (*rtnl.Link, error) {
 	end := time.Now().Add(forwardTime)
 	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
-		why, err := blocked(ctx, p)
-		if err != nil {
-			return err
-		}
-		if why == "" {
-			return nil
+		l, why, err := blocked(ctx, p)
+		if err != nil || why == "" {
+			return l, err
 		}
 		if time.Now().After(end) {
 			p.Warn("announced before frames pass: %s", why)
-			return nil
+			return l, nil
 		}
 		if err := sleep(ctx, wait); err != nil {
-			return err
+			return nil, err
 		}
-		l, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
+		guest, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		p.MAC = l.MAC
+		p.MAC = guest.MAC
 	}
 }
 
 // blocked says in one phrase why frames do not pass yet; "" when they do. A
 // host's end tells it all: it has carrier only when both ends are up.
-func blocked(ctx context.Context, p *Port) (string, error) {
+func blocked(ctx context.Context, p *Port) (l *rtnl.Link, why string, err error) {
 	c, name := p.Host.Conn, p.HostName
 	if name == "" {
 		c, name = p.Conn, p.Name
 	}
-	l, err := rtnl.LinkByName(ctx, c, name)
+	l, err = rtnl.LinkByName(ctx, c, name)
 	switch {
 	case err != nil:
-		return "", err
+		return nil, "", err
 	case !l.Running:
-		return name + " has no carrier", nil
+		return l, name + " has no carrier", nil
 	case l.PortState >= 0 && l.PortState != brStateForwarding:
-		return "the bridge port " + name + " is not forwarding yet (spanning tree)", nil
+		return l, "the bridge port " + name + " is not forwarding yet (spanning tree)", nil
 	}
-	return "", nil
+	return l, "", nil
 }
 
 // brStateForwarding is BR_STATE_FORWARDING of linux/if_bridge.h.
@@ -139,7 +138,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // announceARP sends both forms for every address.
-func (a *Announcer) announceARP(ctx context.Context, p *Port, addrs []netip.Addr) error {
+func (a *Announcer) announceARP(ctx context.Context, p *Port, l *rtnl.Link, addrs []netip.Addr) error {
 	if a.err != nil {
 		return fmt.Errorf("announce %s: %w", p.Name, a.err)
 	}
@@ -147,7 +146,7 @@ func (a *Announcer) announceARP(ctx context.Context, p *Port, addrs []netip.Addr
 	copy(to.Addr[:], ethernet.Broadcast)
 	for _, addr := range addrs {
 		for _, op := range []arp.Operation{arp.OperationRequest, arp.OperationReply} {
-			frame, err := gratuitousARP(op, p.MAC, addr)
+			frame, err := gratuitousARP(op, p.MAC, l, addr)
 			if err != nil {
 				return fmt.Errorf("announce %s: %w", addr, err)
 			}
@@ -162,21 +161,27 @@ func (a *Announcer) announceARP(ctx context.Context, p *Port, addrs []netip.Addr
 	return nil
 }
 
-// gratuitousARP is a frame in which sender and target are the same address.
-func gratuitousARP(op arp.Operation, mac net.HardwareAddr, a netip.Addr) ([]byte, error) {
-	target := ethernet.Broadcast
+// gratuitousARP is a frame in which sender and target are the same address, for
+// all that hear broadcasts on l's network.
+func gratuitousARP(op arp.Operation, mac net.HardwareAddr, l *rtnl.Link, a netip.Addr) ([]byte, error) {
+	everyone := ethernet.Broadcast
+	if l.Type == arphrdInfiniband {
+		everyone = l.Broadcast // has the partition key in it
+	}
+	target := everyone
 	if op == arp.OperationRequest {
-		target = make(net.HardwareAddr, 6)
+		target = make(net.HardwareAddr, len(mac))
 	}
 	pkt, err := arp.NewPacket(op, mac, a, target, a)
 	if err != nil {
 		return nil, err
 	}
+	pkt.HardwareType = l.Type // ARPHRD_* are the numbers of the protocol
 	payload, err := pkt.MarshalBinary()
-	if err != nil {
-		return nil, err
+	if err != nil || l.Type == arphrdInfiniband {
+		return ipoibFrame(everyone, payload), err
 	}
-	f := ethernet.Frame{Destination: ethernet.Broadcast, Source: mac, EtherType: ethernet.EtherTypeARP, Payload: payload}
+	f := ethernet.Frame{Destination: everyone, Source: mac, EtherType: ethernet.EtherTypeARP, Payload: payload}
 	return f.MarshalBinary()
 }
 
@@ -237,7 +242,7 @@ func dadState(p *Port, have []rtnl.Addr, want []netip.Addr) (tentative string, e
 func advertise(ctx context.Context, p *Port, a netip.Addr) error {
 	msg, err := ndp.MarshalMessage(&ndp.NeighborAdvertisement{
 		Override: true, TargetAddress: a,
-		Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Target, Addr: p.MAC}},
+		Options: []ndp.Option{targetOption(p.MAC)},
 	})
 	if err != nil {
 		return err
@@ -262,4 +267,13 @@ func advertise(ctx context.Context, p *Port, a netip.Addr) error {
 		return err
 	}
 	return unix.Sendto(fd, msg, 0, &unix.SockaddrInet6{Addr: netip.IPv6LinkLocalAllNodes().As16(), ZoneId: uint32(p.Index)})
+}
+
+// targetOption is the target link-layer address option: an IPoIB address is
+// padded at its front (RFC 4391 section 9.3), which package ndp does not do.
+func targetOption(mac net.HardwareAddr) ndp.Option {
+	if len(mac) == infinibandLen {
+		return &ndp.RawOption{Type: uint8(ndp.Target), Length: 3, Value: append([]byte{0, 0}, mac...)}
+	}
+	return &ndp.LinkLayerAddress{Direction: ndp.Target, Addr: mac}
 }

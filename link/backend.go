@@ -37,6 +37,19 @@ type Backend interface {
 	fmt.Stringer
 }
 
+// A Validator is a Backend that can tell a configuration that is wrong by
+// itself, before anything is touched: all that is wrong, joined.
+type Validator interface {
+	Validate() error
+}
+
+// A FixedMAC is a Backend whose interfaces have a MAC that is not the caller's to
+// choose: it ignores Port.MAC. The text says why, in one line; "" means that it
+// may be chosen after all.
+type FixedMAC interface {
+	FixedMAC() string
+}
+
 // A Host is the namespace that bridges and NICs are in.
 type Host struct {
 	*ns.Handle
@@ -51,7 +64,7 @@ type Port struct {
 	Conn  *ns.Conn // opened inside the guest
 
 	Name string           // of the interface inside the guest
-	MAC  net.HardwareAddr // never nil for Plug
+	MAC  net.HardwareAddr // never nil for Plug; not for a FixedMAC
 	MTU  int              // bytes; 0: the backend's choice
 	Mark Mark
 

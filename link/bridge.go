@@ -1,6 +1,11 @@
 package link
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // A Forward says what to do where the host's firewall drops frames inside a
 // Linux bridge: with br_netfilter loaded, the FORWARD chain also judges what a
@@ -30,10 +35,10 @@ type Bridge struct {
 	// it belong to that VLAN (the port's PVID). 0 leaves the bridge's default.
 	// VLAN and Trunks need a bridge with VLAN filtering; one that is created for
 	// them has it.
-	VLAN uint16 `json:"vlan,omitempty"`
+	VLAN int `json:"vlan,omitempty"`
 	// Trunks are the VLANs that the guest sees tagged. With Trunks and no VLAN
 	// it sees nothing untagged.
-	Trunks []uint16 `json:"trunks,omitempty"`
+	Trunks []int `json:"trunks,omitempty"`
 	// Isolated keeps the guest from other isolated ports of the bridge; it
 	// reaches those that are not (Linux 4.18).
 	Isolated bool `json:"isolated,omitempty"`
@@ -43,10 +48,31 @@ type Bridge struct {
 	Forward Forward `json:"forward,omitempty"`
 }
 
-var _ Backend = Bridge{}
+var (
+	_ Backend   = Bridge{}
+	_ Validator = Bridge{}
+)
 
 // String is "bridge:" and the bridge's name.
 func (b Bridge) String() string { return "bridge:" + b.Name }
+
+// Validate says what is wrong with the names and VLANs.
+func (b Bridge) Validate() error {
+	wrong := []error{ValidName(b.Name)}
+	if b.HostName != "" {
+		wrong = append(wrong, ValidName(b.HostName))
+	}
+	for _, tag := range b.Trunks {
+		wrong = append(wrong, validTag(tag))
+	}
+	if b.VLAN != 0 {
+		wrong = append(wrong, validTag(b.VLAN))
+	}
+	if slices.Contains(b.Trunks, b.VLAN) {
+		wrong = append(wrong, fmt.Errorf("VLAN %d cannot be tagged and untagged at once", b.VLAN))
+	}
+	return errors.Join(wrong...)
+}
 
 // creatable says whether the classic tool would create a bridge of this name.
 func creatable(name string) bool { return strings.HasPrefix(name, "br") }

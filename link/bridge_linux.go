@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +22,7 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 		return err
 	}
 	if br == nil || br.Alias == bridgeMark { // nobody removes other people's bridges
-		defer holdBridges(ctx, p.Host.RLock)()
+		defer hold(ctx, p.Host.RLock)()
 		if br, err = b.ensure(ctx, p, u); err != nil {
 			return err
 		}
@@ -55,7 +54,10 @@ func (b Bridge) ensure(ctx context.Context, p *Port, u *Undo) (*rtnl.Link, error
 	}
 	// A MAC that nobody set follows the bridge's lowest port, and changes with
 	// every guest.
-	br := rtnl.Bridge{End: rtnl.End{Name: b.Name, MAC: RandomMAC(), MTU: p.MTU}, VLANFiltering: b.filters()}
+	br := rtnl.NewLink{End: rtnl.End{Name: b.Name, MAC: RandomMAC(), MTU: p.MTU}, Kind: "bridge", Up: true}
+	if b.filters() {
+		br.Option = rtnl.FilterVLANs()
+	}
 	if err := br.Add(ctx, p.Host.Conn); err != nil && !errors.Is(err, unix.EEXIST) {
 		return nil, b.createError(err, p)
 	} else if err == nil {
@@ -145,22 +147,6 @@ func (b Bridge) Unplug(ctx context.Context, p *Port) error {
 	return b.release(ctx, p)
 }
 
-// lockTime bounds the wait for the host's lock. Any process may hold a lock on
-// its own namespace, so it must not stop anyone for longer.
-const lockTime = 2 * time.Second
-
-// holdBridges takes the host's lock: shared while a guest is plugged in, alone
-// while an unused bridge is removed, so that none is removed under a new port.
-func holdBridges(ctx context.Context, lock func(context.Context) (func(), error)) (unlock func()) {
-	ctx, cancel := context.WithTimeout(ctx, lockTime)
-	defer cancel()
-	unlock, err := lock(ctx)
-	if err != nil {
-		return func() {}
-	}
-	return unlock
-}
-
 // release removes the bridge if it bears the mark and nobody uses it.
 func (b Bridge) release(ctx context.Context, p *Port) error {
 	return b.releaseIf(ctx, p, func(br *rtnl.Link) bool { return br.Alias == bridgeMark })
@@ -169,7 +155,7 @@ func (b Bridge) release(ctx context.Context, p *Port) error {
 // releaseIf removes the bridge if it is ours and nobody uses it: no ports, no
 // addresses but link-local ones, nothing stacked on it.
 func (b Bridge) releaseIf(ctx context.Context, p *Port, ours func(*rtnl.Link) bool) error {
-	defer holdBridges(ctx, p.Host.Lock)()
+	defer hold(ctx, p.Host.Lock)()
 	br, err := rtnl.LinkByName(ctx, p.Host.Conn, b.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -192,22 +178,7 @@ func bridgeUsed(ctx context.Context, p *Port, br *rtnl.Link) (bool, error) {
 	if err != nil || len(ports) > 0 {
 		return true, err
 	}
-	addrs, err := rtnl.Addrs(ctx, p.Host.Conn, br.Index)
-	if err != nil {
-		return true, err
-	}
-	for _, a := range addrs {
-		if !a.Prefix.Addr().IsLinkLocalUnicast() {
-			return true, nil
-		}
-	}
-	links, err := rtnl.Links(ctx, p.Host.Conn)
-	for _, l := range links {
-		if l.Parent == br.Index && !l.Foreign {
-			return true, err
-		}
-	}
-	return false, err
+	return stackedOn(ctx, p.Host, br)
 }
 
 // forward lets frames pass within the bridge where a firewall would drop them

@@ -20,10 +20,10 @@ func (b Bridge) filters() bool { return b.VLAN != 0 || len(b.Trunks) > 0 }
 func (b Bridge) vlans() rtnl.VLANs {
 	v := rtnl.VLANs{}
 	for _, t := range b.Trunks {
-		v[t] = 0
+		v[uint16(t)] = 0
 	}
 	if b.VLAN != 0 {
-		v[b.VLAN] = rtnl.VLANPVID | rtnl.VLANUntagged
+		v[uint16(b.VLAN)] = rtnl.VLANPVID | rtnl.VLANUntagged
 	}
 	return v
 }

@@ -11,8 +11,21 @@ import (
 // Check and Unplug. Backends of other packages are errors.ErrUnsupported.
 func FromMark(m Mark) (Backend, error) {
 	kind, name, _ := strings.Cut(m.Link, ":")
-	if kind == "bridge" {
+	kind, mode, _ := strings.Cut(kind, "-")
+	on := parseParent(name)
+	switch kind {
+	case "bridge":
 		return Bridge{Name: name, Forward: ForwardOff}, nil
+	case "macvlan":
+		b := Macvlan{Parent: on.name, VLAN: on.vlan}
+		return b, b.Mode.UnmarshalText([]byte(mode))
+	case "ipvlan":
+		b := Ipvlan{Parent: on.name, VLAN: on.vlan}
+		return b, b.Mode.UnmarshalText([]byte(mode))
+	case "dummy":
+		return Dummy{}, nil
+	case "ipoib":
+		return parseIPoIB(name), nil
 	}
 	return nil, errs.New(errors.ErrUnsupported, "plugged into %s, which is no backend of package link: give Spec.Link", m.Link)
 }

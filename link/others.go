@@ -15,3 +15,47 @@ func (Bridge) Check(context.Context, *Port) ([]Drift, error) { return nil, error
 
 // Unplug needs Linux.
 func (Bridge) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
+// Plug needs Linux.
+func (Macvlan) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
+
+// Check needs Linux.
+func (Macvlan) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.ErrUnsupported }
+
+// Unplug needs Linux.
+func (Macvlan) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
+// Plug needs Linux.
+func (Ipvlan) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
+
+// Check needs Linux.
+func (Ipvlan) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.ErrUnsupported }
+
+// Unplug needs Linux.
+func (Ipvlan) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
+// Plug needs Linux.
+func (Dummy) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
+
+// Check needs Linux.
+func (Dummy) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.ErrUnsupported }
+
+// Unplug needs Linux.
+func (Dummy) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
+// Plug needs Linux.
+func (IPoIB) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
+
+// Check needs Linux.
+func (IPoIB) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.ErrUnsupported }
+
+// Unplug needs Linux.
+func (IPoIB) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
+// Collect needs Linux.
+func Collect(context.Context, Host) ([]string, error) { return nil, errors.ErrUnsupported }
+
+// Detect needs Linux.
+func Detect(context.Context, Host, string, OVSLookup) (Backend, error) {
+	return nil, errors.ErrUnsupported
+}

@@ -55,30 +55,6 @@ func createVeth(ctx context.Context, p *Port, master int, names []func(string, *
 	return errs.New(fs.ErrInvalid, "the host has an interface %s already: choose another name for the host's end", p.HostName)
 }
 
-// taken is the error of a guest that has an interface of this name already;
-// err is how the look-up ended.
-func taken(p *Port, err error) error {
-	if err != nil {
-		return err
-	}
-	return errs.New(fs.ErrExist, "the guest has an interface %s already", p.Name)
-}
-
-// newLinkError says what the errno of an RTM_NEWLINK means for a user.
-func newLinkError(err error, kind, config string, p *Port) error {
-	switch {
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return errs.New(errors.ErrUnsupported, "this kernel has no %s links: %s", kind, config)
-	case errors.Is(err, unix.EPERM):
-		return errs.New(fs.ErrPermission, "create %s link: needs CAP_NET_ADMIN in the host's and in the guest's network namespace (run as root)", kind)
-	case errors.Is(err, unix.EXFULL):
-		return fmt.Errorf("create %s link for %s: the bridge has 1023 ports, a Linux bridge's most: %w", kind, p.Name, err)
-	case errors.Is(err, unix.EINVAL) && p.MTU > 0:
-		return fmt.Errorf("create %s link for %s (MTU %d): %w", kind, p.Name, p.MTU, err)
-	}
-	return fmt.Errorf("create %s link for %s: %w", kind, p.Name, err)
-}
-
 // checkVeth finds the host's end of the guest's interface and checks that it is
 // up and a port of master.
 func checkVeth(ctx context.Context, p *Port, master *rtnl.Link) ([]Drift, error) {

@@ -3,6 +3,7 @@
 package nstest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -124,8 +125,7 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 		t.Fatal(err)
 	}
 	defer func() { _ = h.Close() }()
-	links, err := h.LinkList()
-	must(t, err)
+	links := dump(t, h.LinkList)
 	byIndex := map[int]string{}
 	var lines []string
 	for _, l := range links {
@@ -134,26 +134,36 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 		lines = append(lines, fmt.Sprintf("%s link %s %s up=%v mtu=%d mac=%s master=%d alias=%q altnames=%v", where, a.Name, l.Type(),
 			a.RawFlags&unix.IFF_UP != 0, a.MTU, a.HardwareAddr, a.MasterIndex, a.Alias, a.AltNames))
 	}
-	addrs, err := h.AddrList(nil, netlink.FAMILY_ALL)
-	must(t, err)
+	addrs := dump(t, func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
 	for _, a := range addrs {
 		if a.IP.IsLinkLocalUnicast() {
 			continue // made by the kernel, some time after the link is up
 		}
 		lines = append(lines, fmt.Sprintf("%s addr %s brd=%v dev %s", where, a.IPNet, a.Broadcast, byIndex[a.LinkIndex]))
 	}
-	routes, err := h.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{}, netlink.RT_FILTER_TABLE)
-	must(t, err)
+	routes := dump(t, func() ([]netlink.Route, error) {
+		return h.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{}, netlink.RT_FILTER_TABLE)
+	})
 	for _, r := range routes {
 		if r.Type != unix.RTN_MULTICAST && (r.Dst == nil || !r.Dst.IP.IsLinkLocalUnicast()) { // likewise
 			lines = append(lines, fmt.Sprintf("%s route %s", where, r))
 		}
 	}
-	rules, err := h.RuleList(netlink.FAMILY_ALL)
-	must(t, err)
+	rules := dump(t, func() ([]netlink.Rule, error) { return h.RuleList(netlink.FAMILY_ALL) })
 	for _, r := range rules {
 		lines = append(lines, fmt.Sprintf("%s rule %s", where, r))
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// dump lists something anew until nobody changed it meanwhile.
+func dump[T any](t testing.TB, list func() ([]T, error)) []T {
+	t.Helper()
+	all, err := list()
+	for try := 1; try < 100 && errors.Is(err, netlink.ErrDumpInterrupted); try++ {
+		all, err = list()
+	}
+	must(t, err)
+	return all
 }

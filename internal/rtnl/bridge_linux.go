@@ -28,28 +28,9 @@ const (
 	VLANUntagged = 4 // BRIDGE_VLAN_INFO_UNTAGGED
 )
 
-// A Bridge is a bridge to be made. VLANFiltering is ignored by a kernel that has
-// none.
-type Bridge struct {
-	End
-	VLANFiltering bool
-}
-
-// Add makes the bridge, up.
-func (b Bridge) Add(ctx context.Context, c *ns.Conn) error {
-	m := linkHeader(0, unix.IFF_UP, unix.IFF_UP)
-	b.append(&m)
-	info := m.nest(unix.IFLA_LINKINFO)
-	m.attr(unix.IFLA_INFO_KIND, []byte("bridge")...)
-	if b.VLANFiltering {
-		data := m.nest(unix.IFLA_INFO_DATA)
-		m.attr(brVLANFiltering, 1)
-		m.end(data)
-	}
-	m.end(info)
-	_, err := c.Do(ctx, m.request(unix.RTM_NEWLINK, NewLinkFlags), 0)
-	return err
-}
+// FilterVLANs is the option of a new bridge that filters VLANs. A kernel whose
+// bridges know none refuses or ignores it.
+func FilterVLANs() Option { return Option{Type: brVLANFiltering, Value: []byte{1}} }
 
 // VLANFiltering tells whether the bridge filters VLANs, and whether it could.
 func (l *Link) VLANFiltering() (on, possible bool) {

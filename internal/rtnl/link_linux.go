@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -21,12 +23,14 @@ type Link struct {
 	Kind      string // "bridge", "veth", …; "" for a device without rtnl_link_ops
 	Type      uint16 // ARPHRD_*
 	MAC       net.HardwareAddr
+	Broadcast net.HardwareAddr
 	MTU       int
 	Master    int  // index of the bridge or bond; 0: none
 	Parent    int  // IFLA_LINK: index of the lower device or peer; 0: none
 	Foreign   bool // Parent is an index in another namespace
 	Alias     string
 	Up        bool   // IFF_UP
+	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
 	Running   bool   // carrier, and operational
 	PortState int    // IFLA_BRPORT_STATE of a bridge port; -1 when it is none
 	Data      []byte // IFLA_INFO_DATA
@@ -87,11 +91,29 @@ func Ports(ctx context.Context, c *ns.Conn, master int) ([]*Link, error) {
 	return dumpLinks(ctx, c, req)
 }
 
+// LinksOfKind lists the links that have these rtnl_link_ops.
+func LinksOfKind(ctx context.Context, c *ns.Conn, kind string) ([]*Link, error) {
+	m := linkHeader(0, 0, 0)
+	m.attrU32(unix.IFLA_EXT_MASK, skipStats)
+	m.attrInfo(kind, Option{})
+	msgs, err := c.Do(ctx, m.request(unix.RTM_GETLINK, unix.NLM_F_DUMP), unix.RTM_NEWLINK)
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	links, err := parseLinks(msgs)
+	// A kernel that does not know the kind lists everything.
+	return slices.DeleteFunc(links, func(l *Link) bool { return l.Kind != kind }), err
+}
+
 func dumpLinks(ctx context.Context, c *ns.Conn, req *nl.NetlinkRequest) ([]*Link, error) {
 	msgs, err := c.Do(ctx, req, unix.RTM_NEWLINK)
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
+	return parseLinks(msgs)
+}
+
+func parseLinks(msgs [][]byte) ([]*Link, error) {
 	links := make([]*Link, 0, len(msgs))
 	for _, m := range msgs {
 		l, err := parseLink(m)
@@ -113,23 +135,42 @@ func LinkRequest(msgType, flags int, msg *nl.IfInfomsg) *nl.NetlinkRequest {
 // NewLinkFlags are the netlink flags of `ip link add`.
 const NewLinkFlags = unix.NLM_F_CREATE | unix.NLM_F_EXCL | unix.NLM_F_ACK
 
-// UpMsg is the header of a message that also sets a link up.
-func UpMsg() *nl.IfInfomsg {
-	return &nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Flags: unix.IFF_UP, Change: unix.IFF_UP}}
-}
+// inUseTime bounds the wait for a MAC that is in use.
+const inUseTime = time.Second
 
 // SetLink changes the link called name: its alias when that is not empty, and
-// up, in one message.
+// up, in one message. A macvlan whose MAC another one on the same parent has
+// cannot come up (EADDRINUSE); that is so for some tens of milliseconds after
+// the death of a guest whose MAC is given to its successor, and is waited for.
 func SetLink(ctx context.Context, c *ns.Conn, name, alias string) error {
 	m := linkHeader(0, unix.IFF_UP, unix.IFF_UP)
 	m.attrString(unix.IFLA_IFNAME, name)
 	if alias != "" {
 		m.attr(unix.IFLA_IFALIAS, []byte(alias)...)
 	}
-	if _, err := c.Do(ctx, m.request(unix.RTM_SETLINK, unix.NLM_F_ACK), 0); err != nil {
-		return fmt.Errorf("set %s up: %w", name, err)
+	for end := time.Now().Add(inUseTime); ; {
+		_, err := c.Do(ctx, m.request(unix.RTM_SETLINK, unix.NLM_F_ACK), 0)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, unix.EADDRINUSE):
+			return fmt.Errorf("set %s up: %w", name, err)
+		case time.Now().After(end):
+			return fmt.Errorf("set %s up: %w: its parent, or another interface on that, has the same MAC", name, err)
+		}
+		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
 	}
-	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // SetMaster puts the link into a bridge; master 0 takes it out of any.
@@ -166,6 +207,32 @@ func SetDown(ctx context.Context, c *ns.Conn, index int) error {
 	return err
 }
 
+// A Place is where [Move] moves a link, and what it is called there.
+type Place struct {
+	Namespace *ns.Handle
+	Name      string
+}
+
+// Move moves a link into another namespace and renames it in the same step: so
+// it cannot clash with a link there that bears its old name.
+func Move(ctx context.Context, c *ns.Conn, index int, to Place) error {
+	m := linkHeader(index, 0, 0)
+	m.attrU32(unix.IFLA_NET_NS_FD, uint32(to.Namespace.NetNS()))
+	m.attrString(unix.IFLA_IFNAME, to.Name)
+	if _, err := c.Do(ctx, m.request(unix.RTM_SETLINK, unix.NLM_F_ACK), 0); err != nil {
+		return fmt.Errorf("move %s in: %w", to.Name, err)
+	}
+	return nil
+}
+
+// SetOption changes one of the options of the link's kind.
+func SetOption(ctx context.Context, c *ns.Conn, l *Link, o Option) error {
+	m := linkHeader(l.Index, 0, 0)
+	m.attrInfo(l.Kind, o)
+	_, err := c.Do(ctx, m.request(unix.RTM_NEWLINK, unix.NLM_F_ACK), 0)
+	return err
+}
+
 // DelLink removes the link called name; nil when there is none.
 func DelLink(ctx context.Context, c *ns.Conn, name string) error {
 	req := LinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK, &nl.IfInfomsg{})
@@ -184,6 +251,7 @@ func parseLink(m []byte) (*Link, error) {
 	l := &Link{
 		Index: int(msg.Index), Type: msg.Type, PortState: -1,
 		Up:      msg.Flags&unix.IFF_UP != 0,
+		NoARP:   msg.Flags&unix.IFF_NOARP != 0,
 		Running: msg.Flags&unix.IFF_RUNNING != 0 && msg.Flags&unix.IFF_LOWER_UP != 0,
 	}
 	for attr, value := range attrs(m[unix.SizeofIfInfomsg:]) {
@@ -192,6 +260,8 @@ func parseLink(m []byte) (*Link, error) {
 			l.Name = unix.ByteSliceToString(value)
 		case unix.IFLA_ADDRESS:
 			l.MAC = net.HardwareAddr(value)
+		case unix.IFLA_BROADCAST:
+			l.Broadcast = net.HardwareAddr(value)
 		case unix.IFLA_MTU:
 			l.MTU = int(u32(value))
 		case unix.IFLA_MASTER:

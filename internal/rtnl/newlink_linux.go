@@ -13,8 +13,8 @@ import (
 // An End is one end of a veth pair.
 type End struct {
 	Name string
-	MAC  net.HardwareAddr
-	MTU  int // bytes; 0: the kernel's default
+	MAC  net.HardwareAddr // nil: the kernel's choice
+	MTU  int              // bytes; 0: the kernel's default
 }
 
 // A Veth is a pair to be made in one message: one end here, up, the other in
@@ -49,8 +49,59 @@ func (v Veth) Add(ctx context.Context, c *ns.Conn) error {
 
 func (e End) append(m *message) {
 	m.attrString(unix.IFLA_IFNAME, e.Name)
-	m.attr(unix.IFLA_ADDRESS, e.MAC...)
+	if e.MAC != nil {
+		m.attr(unix.IFLA_ADDRESS, e.MAC...)
+	}
 	if e.MTU > 0 {
 		m.attrU32(unix.IFLA_MTU, uint32(e.MTU))
 	}
+}
+
+// A NewLink is a link of any kind to be made in one message. The zero value of
+// what it says beside name and kind stands for the kernel's default.
+type NewLink struct {
+	End
+	Kind      string // of its rtnl_link_ops
+	Option    Option
+	Up        bool
+	Index     int        // in its namespace
+	Parent    int        // index here of what it stands on
+	Namespace *ns.Handle // where it is to be; nil: here
+}
+
+// An Option is an attribute of IFLA_INFO_DATA, which each kind has its own of.
+type Option struct {
+	Type  uint16
+	Value []byte
+}
+
+// Add makes the link. Errors are the kernel's.
+func (n NewLink) Add(ctx context.Context, c *ns.Conn) error {
+	var up uint32
+	if n.Up {
+		up = unix.IFF_UP
+	}
+	m := linkHeader(n.Index, up, up)
+	n.append(&m)
+	if n.Parent != 0 {
+		m.attrU32(unix.IFLA_LINK, uint32(n.Parent))
+	}
+	if n.Namespace != nil {
+		m.attrU32(unix.IFLA_NET_NS_FD, uint32(n.Namespace.NetNS()))
+	}
+	m.attrInfo(n.Kind, n.Option)
+	_, err := c.Do(ctx, m.request(unix.RTM_NEWLINK, NewLinkFlags), 0)
+	return err
+}
+
+// attrInfo appends IFLA_LINKINFO.
+func (m *message) attrInfo(kind string, o Option) {
+	info := m.nest(unix.IFLA_LINKINFO)
+	m.attr(nl.IFLA_INFO_KIND, []byte(kind)...)
+	if o.Value != nil {
+		data := m.nest(nl.IFLA_INFO_DATA)
+		m.attr(o.Type, o.Value...)
+		m.end(data)
+	}
+	m.end(info)
 }

@@ -28,9 +28,11 @@ const inside = "PIPEWORK_SANDBOX"
 // with the second's exit status. An error says why this machine does not permit
 // it. It must be called from the main goroutine, which it keeps on the main
 // thread: so that no thread with another namespace, left to end, is that one,
-// which cannot end. Needs no privilege.
+// which cannot end. Needs no privilege. In a lane (see internal/lanes), where the
+// whole machine is a throwaway, it stays in the machine's own namespaces: some
+// devices, such as InfiniBand adapters, are to be had only there.
 func Enter() error {
-	if os.Getenv(inside) != "" {
+	if os.Getenv(inside) != "" || os.Getenv("PIPEWORK_LANE") != "" {
 		runtime.LockOSThread()
 		return furnish()
 	}

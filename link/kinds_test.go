@@ -1,0 +1,63 @@
+package link
+
+import (
+	"net"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// FromMark gives back what String said.
+func TestFromMark(t *testing.T) {
+	for want, b := range map[string]Backend{
+		"bridge:br1":            Bridge{Name: "br1", Forward: ForwardOff},
+		"macvlan:eth0":          Macvlan{Parent: "eth0"},
+		"macvlan-vepa:eth0@100": Macvlan{Parent: "eth0", Mode: MacvlanVEPA, VLAN: 100},
+		"ipvlan:wlan-0":         Ipvlan{Parent: "wlan-0"},
+		"ipvlan-l3s:eth0.5@7":   Ipvlan{Parent: "eth0.5", Mode: IpvlanL3S, VLAN: 7},
+		"dummy":                 Dummy{},
+		"ipoib:ib0":             IPoIB{Parent: "ib0"},
+		"ipoib:ib0@8001":        IPoIB{Parent: "ib0", PKey: 0x8001},
+	} {
+		if b.String() != want {
+			t.Errorf("%#v is %q, want %q", b, b, want)
+		}
+		got, err := FromMark(Mark{Link: want})
+		if diff := cmp.Diff(b, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", want, err, diff)
+		}
+	}
+	if s := (IPoIB{Parent: "ib0", PKey: 1}).String(); s != "ipoib:ib0@8001" {
+		t.Errorf("limited member: %s", s)
+	}
+	for _, bad := range []string{"ovs:ovs0", "", "macvlan-odd:eth0"} {
+		if b, err := FromMark(Mark{Link: bad}); err == nil {
+			t.Errorf("%q: %#v", bad, b)
+		}
+	}
+}
+
+func TestModesAreText(t *testing.T) {
+	var m MacvlanMode
+	var i IpvlanMode
+	for _, c := range []struct {
+		text string
+		into interface{ UnmarshalText([]byte) error }
+		ok   bool
+	}{
+		{"", &m, true}, {"bridge", &m, true}, {"passthru", &m, true}, {"l2", &m, false},
+		{"", &i, true}, {"l3s", &i, true}, {"vepa", &i, false},
+	} {
+		if err := c.into.UnmarshalText([]byte(c.text)); (err == nil) != c.ok {
+			t.Errorf("%q: %v", c.text, err)
+		}
+	}
+	if m != MacvlanBridge || i != IpvlanL2 { // the last ones were refused
+		t.Errorf("after an error: %v, %v", m, i)
+	}
+	if s := MacvlanMode(7).String(); s != "mode 7" {
+		t.Error(s)
+	}
+}
+
+func mac(last byte) net.HardwareAddr { return net.HardwareAddr{2, 0, 0, 0, 0, last} }
