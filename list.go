@@ -82,11 +82,12 @@ func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) (
 	if err != nil {
 		return nil, j.fail("link", err)
 	}
+	onHost := j.guest.Inode() == j.host.Inode()
 	var all []*Attachment
 	for _, l := range links {
 		mark, ours := link.ParseMark(l.Alias)
-		if !ours || mark.Interface != l.Name {
-			continue // host ends bear the mark too
+		if !ours || mark.Interface != l.Name || onHost && !l.Up {
+			continue // host ends bear the mark too, and what returned from dead guests
 		}
 		one, err := j.describe(ctx, l, mark)
 		if err != nil {

@@ -5,6 +5,8 @@ package pipework
 import (
 	"context"
 	"errors"
+
+	"github.com/go-pipework/pipework/link"
 )
 
 func unsupported(op string) error {
@@ -27,4 +29,12 @@ func (a *Attacher) List(context.Context, ...Target) ([]*Attachment, error) {
 // Check needs Linux.
 func (a *Attacher) Check(context.Context, Target, Spec) (*Attachment, error) {
 	return nil, unsupported("check")
+}
+
+// Collect needs Linux.
+func (a *Attacher) Collect(context.Context) ([]string, error) { return nil, unsupported("collect") }
+
+// Detect needs Linux.
+func (a *Attacher) Detect(context.Context, string, link.OVSLookup) (link.Backend, error) {
+	return nil, unsupported("detect")
 }

@@ -156,3 +156,13 @@ func List(ctx context.Context, targets ...Target) ([]*Attachment, error) {
 func Check(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 	return new(Attacher).Check(ctx, t, s)
 }
+
+// Collect removes from the host what pipework made for guests that are gone:
+// bridges and VLANs that nobody uses any more, IPoIB children that the kernel
+// returned, and what a killed call left half-made. NICs of the host that were in
+// a guest when it died become what they were. It returns the names, and may be
+// called at any time; what a living guest uses, or what does not bear pipework's
+// mark, it leaves alone.
+func Collect(ctx context.Context) ([]string, error) {
+	return new(Attacher).Collect(ctx)
+}

@@ -15,7 +15,8 @@ const Usage = `Usage:
   pipework ... <guest> dhcp     [macaddr|U:string][@vlan]
   pipework mac:<address> ...                                 (the host interface with that MAC address)
   pipework detach <guest> [-i containerinterface]
-  pipework list [--json]
+  pipework list [<guest>...]
+  pipework gc                                         (take away what dead guests left on the host, bring NICs back)
 
 Flags:
   --json           print what was done, or found, as JSON

@@ -65,8 +65,10 @@ type Port struct {
 
 	Name string           // of the interface inside the guest
 	MAC  net.HardwareAddr // never nil for Plug; not for a FixedMAC
-	MTU  int              // bytes; 0: the backend's choice
-	Mark Mark
+	// MACAsked says that the Spec names MAC; otherwise it is a random one.
+	MACAsked bool
+	MTU      int // bytes; 0: the backend's choice
+	Mark     Mark
 
 	Index    int      // of the interface inside the guest, once it is there
 	HostName string   // of the host's end, where there is one

@@ -11,8 +11,13 @@ import (
 // Collect removes from the host what pipework made there and nobody uses any
 // more, and returns the names: bridges and VLANs whose guests all died without
 // being unplugged, IPoIB children that the kernel returned from dead guests, and
-// what a killed call left behind. It may be called at any time.
+// what a killed call left behind. Interfaces of the host that were in a guest
+// when it died become what they were before. It may be called at any time.
 func Collect(ctx context.Context, h Host) (removed []string, err error) {
+	removed, err = collectPhys(ctx, h)
+	if err != nil {
+		return removed, err
+	}
 	for _, kind := range []string{"ipoib", "macvlan", "ipvlan", "dummy"} {
 		names, err := collect(ctx, h, kind, isOrphan)
 		removed = append(removed, names...)

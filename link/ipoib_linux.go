@@ -74,6 +74,16 @@ func isIPoIB(l *rtnl.Link) bool {
 	return l.Type == arphrdInfiniband && len(l.MAC) == infinibandLen && (l.Kind == "ipoib" || l.Kind == "")
 }
 
+// parentIndex is the index of a child's parent on the host. The kernel leaves it
+// out where it is the same number as the child's own in the guest, which only
+// drivers with get_link_net prevent.
+func parentIndex(l *rtnl.Link) int {
+	if l.Parent == 0 {
+		return l.Index
+	}
+	return l.Parent
+}
+
 // Check finds the interface, its parent and its partition key; see [Backend].
 func (i IPoIB) Check(ctx context.Context, p *Port) ([]Drift, error) {
 	l, err := checkKind(ctx, p, "ipoib")
@@ -85,7 +95,7 @@ func (i IPoIB) Check(ctx context.Context, p *Port) ([]Drift, error) {
 		return nil, err
 	}
 	key := rtnl.Attr(l.Data, nl.IFLA_IPOIB_PKEY)
-	if l.Parent != lower.Index || i.PKey != 0 && !bytes.Equal(key, nl.Uint16Attr(i.key())) {
+	if parentIndex(l) != lower.Index || i.PKey != 0 && !bytes.Equal(key, nl.Uint16Attr(i.key())) {
 		return nil, errs.New(fs.ErrInvalid, "%s in %s is not a child of %s with this partition key: detach it first", p.Name, p.Guest.Name, lower.Name)
 	}
 	return raised(p, lower), nil

@@ -18,6 +18,7 @@ type Mark struct {
 	Interface string // the name inside the guest
 	Guest     ns.Identity
 	Spec      string // digest of what was asked for
+	Was       string // of a Phys: what it was on the host
 }
 
 // markWord begins every mark.
@@ -36,13 +37,21 @@ func (m Mark) String() string {
 	return s[:min(len(s), aliasMax)]
 }
 
+// fits says whether everything but the guest's name has room.
+func (m Mark) fits() error {
+	if n := len(m.format("")); n > aliasMax {
+		return fmt.Errorf("%d bytes do not fit into an ifalias of %d", n, aliasMax)
+	}
+	return nil
+}
+
 func (m Mark) format(name string) string {
 	var b strings.Builder
 	b.Grow(aliasMax)
 	b.WriteString(markWord)
 	for _, kv := range [...][2]string{
 		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"nspid", pid(m.Guest.PID)},
-		{"containerid", short(m.Guest.ID)}, {"network_of", m.Guest.NetworkOf}, {"containername", name},
+		{"containerid", short(m.Guest.ID)}, {"was", m.Was}, {"network_of", m.Guest.NetworkOf}, {"containername", name},
 	} {
 		if kv[1] != "" {
 			b.WriteByte(' ')
@@ -92,6 +101,8 @@ func (m *Mark) set(key, value string) {
 		m.Guest.PID, _ = strconv.Atoi(value)
 	case "containerid":
 		m.Guest.ID = value
+	case "was":
+		m.Was = value
 	case "network_of":
 		m.Guest.NetworkOf = value
 	case "containername":

@@ -52,6 +52,15 @@ func (IPoIB) Check(context.Context, *Port) ([]Drift, error) { return nil, errors
 // Unplug needs Linux.
 func (IPoIB) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
 
+// Plug needs Linux.
+func (Phys) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
+
+// Check needs Linux.
+func (Phys) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.ErrUnsupported }
+
+// Unplug needs Linux.
+func (Phys) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
 // Collect needs Linux.
 func Collect(context.Context, Host) ([]string, error) { return nil, errors.ErrUnsupported }
 

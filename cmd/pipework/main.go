@@ -62,6 +62,8 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 		return c.detach(ctx, args[1:])
 	case len(args) > 0 && args[0] == "list":
 		return c.list(ctx, args[1:])
+	case len(args) == 1 && args[0] == "gc":
+		return c.collect(ctx)
 	}
 	return c.attach(ctx, args)
 }
@@ -71,7 +73,11 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := spec(line, c.flags)
+	backend, err := c.Detect(ctx, line.Interface, nil)
+	if err != nil {
+		return err
+	}
+	s, err := line.Spec(backend, c.flags)
 	if err != nil {
 		return err
 	}
@@ -131,6 +137,17 @@ func (c *command) list(ctx context.Context, guests []string) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Guest.Name, a.Name, a.Link, a.HostName, a.MAC, each("", a.Addrs), each("", a.Drifts))
 	}
 	return errors.Join(err, table.Flush())
+}
+
+func (c *command) collect(ctx context.Context) error {
+	names, err := c.Collect(ctx)
+	if c.flags.JSON {
+		return errors.Join(err, c.json(names))
+	}
+	for _, name := range names {
+		err = errors.Join(err, c.print("%s\n", name))
+	}
+	return err
 }
 
 // describe is an Attachment on one line.

@@ -5,6 +5,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,9 @@ func TestScripts(t *testing.T) {
 			"bridge": bridge,
 			"show":   show,
 			"await":  await,
+			"nic":    nic,
 		},
+		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },
 	})
 }
 
@@ -71,6 +74,30 @@ func bridge(ts *testscript.TestScript, _ bool, names []string) {
 			ts.Check(h.LinkDel(br))
 		})
 	}
+}
+
+// nic makes what stands in for a network interface of the host: one end of a veth
+// pair, up, with this name and MAC.
+func nic(ts *testscript.TestScript, _ bool, args []string) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	ts.Check(err)
+	defer func() { _ = h.Close() }()
+	a := netlink.NewLinkAttrs()
+	a.Name = args[0]
+	a.HardwareAddr, err = net.ParseMAC(args[1])
+	ts.Check(err)
+	v := &netlink.Veth{LinkAttrs: a, PeerName: args[0] + "-wire"}
+	ts.Check(h.LinkAdd(v))
+	wire, err := h.LinkByName(v.PeerName)
+	ts.Check(err)
+	ts.Check(h.LinkSetUp(wire))
+	ts.Check(h.LinkSetUp(v))
+	ts.Defer(func() {
+		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		ts.Check(err)
+		defer func() { _ = h.Close() }()
+		ts.Check(h.LinkDel(wire))
+	})
 }
 
 // await waits until the guest has the interface.

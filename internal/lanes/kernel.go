@@ -43,7 +43,7 @@ func (c cache) kernel(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := "kernel-" + k.release + "-" + key(k.version, source)
+	name := "kernel-" + k.release + "-" + key(k.version, source, selection)
 	dir, err := c.artefact(ctx, name, k.build)
 	if err != nil {
 		return "", fmt.Errorf("kernel %s: %w", k.release, err)
@@ -92,6 +92,10 @@ func (k debianKernel) unpack(ctx context.Context, dir string) error {
 	return removeUnused(dir, filepath.Join(dir, "lib", "modules", k.release, "kernel"))
 }
 
+// selection is changed with what removeUnused removes, for cached folders to be made
+// anew.
+const selection = "2"
+
 // usedDrivers are those for hardware QEMU has, and for none.
 var usedDrivers = map[string]bool{
 	"block": true, "char": true, "infiniband": true, "net": true, "vhost": true, "virtio": true,
@@ -105,7 +109,15 @@ func removeUnused(dir, modules string) error {
 		filepath.Join(dir, "usr"),
 		filepath.Join(modules, "sound"),
 		filepath.Join(drivers, "net", "ethernet"),
-		filepath.Join(drivers, "net", "wireless"),
+	}
+	wireless, err := filepath.Glob(filepath.Join(drivers, "net", "wireless", "*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range wireless { // all but the driver of radios that are not there
+		if filepath.Base(path) != "mac80211_hwsim.ko" {
+			unused = append(unused, path)
+		}
 	}
 	entries, err := os.ReadDir(drivers)
 	if err != nil {

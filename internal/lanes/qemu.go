@@ -49,7 +49,7 @@ func prepareQEMU(ctx context.Context, c cache) (machine, error) {
 		modules: filepath.Join(kernel, "lib", "modules"),
 		load: []string{
 			"tun", "dummy numdummies=0", "8021q", "veth", "bridge", "macvlan", "macvtap",
-			"ipvlan", "ib_ipoib", "softhca",
+			"ipvlan", "ib_ipoib", "softhca", "virtio_net", "mac80211_hwsim radios=1",
 		},
 		up:  []string{"ib0"},
 		env: []string{"PIPEWORK_CLOCKSHIM=" + clock},
@@ -76,5 +76,6 @@ func qemuArgs(kernel string, b box, memory int) []string {
 		"-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
 		"-fsdev", "local,id=share,path=" + b.share() + ",security_model=none",
 		"-device", "virtio-9p-pci,fsdev=share,mount_tag=share",
+		"-device", "virtio-net-pci,romfile=,mac=52:54:00:12:34:56", // a NIC with no wire
 	}
 }

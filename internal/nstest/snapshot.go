@@ -48,13 +48,14 @@ func Observe(t testing.TB, guests ...*ns.Handle) *World {
 	return w
 }
 
-// Unchanged fails the test unless the world is as it was, within two seconds:
+// Unchanged fails the test unless the world is as it was, within four seconds:
 // the kernel cleans up some things behind the caller's back, as does the
-// goroutine that closes a packet socket.
+// goroutine that closes a packet socket, and an IPv6 address that came back is
+// checked for duplicates first.
 func (w *World) Unchanged(t testing.TB) {
 	t.Helper()
 	var diff string
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if diff = cmp.Diff(w.lines, w.read(t)) + w.leaks(t); diff == "" {
 			return
 		}

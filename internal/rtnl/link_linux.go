@@ -225,6 +225,14 @@ func Move(ctx context.Context, c *ns.Conn, index int, to Place) error {
 	return nil
 }
 
+// Rename gives the link another name. It must be down, before Linux 6.2.
+func Rename(ctx context.Context, c *ns.Conn, index int, name string) error {
+	m := linkHeader(index, 0, 0)
+	m.attrString(unix.IFLA_IFNAME, name)
+	_, err := c.Do(ctx, m.request(unix.RTM_SETLINK, unix.NLM_F_ACK), 0)
+	return err
+}
+
 // SetOption changes one of the options of the link's kind.
 func SetOption(ctx context.Context, c *ns.Conn, l *Link, o Option) error {
 	m := linkHeader(l.Index, 0, 0)

@@ -1,0 +1,90 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/link"
+)
+
+// Spec fits what the line says to the backend that its host interface stands for,
+// as link.Detect found it. What the backend has no use for (a host end's name, a
+// VLAN, a MAC) is refused; [errors.Is] tells that as [ErrUsage].
+func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
+	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways}
+	var p problems
+	if l.DHCP != "" {
+		p.addf("%s is not supported yet: give an address, or 0/0 and run a client in the guest", l.DHCP)
+	}
+	if l.DirectPhys {
+		b = l.phys(&p, b)
+	}
+	switch b := b.(type) {
+	case link.Bridge:
+		b.HostName, b.Forward = l.HostName, f.forward()
+		b.VLAN = l.vlan(&p)
+		s.Link = b
+	case link.Macvlan:
+		b.VLAN = l.vlan(&p)
+		s.Link = b
+	case link.IPoIB:
+		b.PKey = l.pkey(&p)
+		if s.Name == "" {
+			s.Name = "ib0"
+		}
+		s.Link = b
+	default:
+		if l.VLAN != "" {
+			p.addf("@%s: %s has no VLANs", l.VLAN, b)
+		}
+		s.Link = b
+	}
+	if _, veth := s.Link.(link.Bridge); l.HostName != "" && !veth {
+		p.addf("-l %s: %s has no end on the host that could have a name", l.HostName, s.Link)
+	}
+	return s, p.err()
+}
+
+// phys makes the host's interface itself what is plugged in.
+func (l Line) phys(p *problems, b link.Backend) link.Backend {
+	switch b := b.(type) {
+	case link.Macvlan:
+		return link.Phys{Device: b.Parent}
+	case link.IPoIB:
+		return link.Phys{Device: b.Parent}
+	}
+	p.add(errors.New("--direct-phys moves a network interface of the host into the guest: " + l.Interface + " is none"))
+	return b
+}
+
+func (l Line) vlan(p *problems) int {
+	id, err := l.VLANID()
+	p.add(err)
+	return int(id)
+}
+
+// pkey reads a partition key as the classic tool's ip did: hexadecimal, with or
+// without 0x.
+func (l Line) pkey(p *problems) uint16 {
+	if l.VLAN == "" {
+		return 0
+	}
+	key, err := strconv.ParseUint(strings.TrimPrefix(strings.ToLower(l.VLAN), "0x"), 16, 16)
+	if err != nil || key&0x7fff == 0 {
+		p.add(fmt.Errorf("the partition key %q is not a hexadecimal number from 1 to ffff: write one, such as @8001", l.VLAN))
+	}
+	return uint16(key)
+}
+
+func (f Flags) forward() link.Forward {
+	switch f.Forward {
+	case "on":
+		return link.ForwardOn
+	case "off":
+		return link.ForwardOff
+	}
+	return link.ForwardOwn
+}

@@ -1,0 +1,38 @@
+//go:build linux
+
+package pipework
+
+import (
+	"context"
+
+	"github.com/go-pipework/pipework/link"
+)
+
+// Collect is [Collect] by this Attacher.
+func (a *Attacher) Collect(ctx context.Context) ([]string, error) {
+	host, err := openHost(ctx, a.Host)
+	if err != nil {
+		return nil, &Error{Op: "collect", Stage: "guest", Err: err}
+	}
+	defer closeHost(host, a.Host)
+	names, err := link.Collect(ctx, host)
+	if err != nil {
+		return names, &Error{Op: "collect", Stage: "link", Err: err}
+	}
+	return names, nil
+}
+
+// Detect finds the backend for a name as the classic command line has it: see
+// link.Detect. ovs may be nil.
+func (a *Attacher) Detect(ctx context.Context, name string, ovs link.OVSLookup) (link.Backend, error) {
+	host, err := openHost(ctx, a.Host)
+	if err != nil {
+		return nil, &Error{Op: "detect", Stage: "guest", Err: err}
+	}
+	defer closeHost(host, a.Host)
+	b, err := link.Detect(ctx, host, name, ovs)
+	if err != nil {
+		return nil, &Error{Op: "detect", Stage: "link", Err: err}
+	}
+	return b, nil
+}

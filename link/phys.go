@@ -1,0 +1,30 @@
+package link
+
+// A Phys moves a network interface of the host itself into the guest: a physical
+// NIC, an SR-IOV virtual function, or any other that is nobody's part. Detach
+// brings it back with the name, MAC, MTU, permanent addresses and up state that
+// it had; they are remembered on the interface, so that it also comes back after
+// the guest died and the kernel returned it to the host under another name (see
+// Collect). Its altnames stay with it all the time. Needs CAP_NET_ADMIN in the
+// host's and in the guest's network namespace.
+//
+// A wireless interface moves with its phy (nl80211), and with it every other
+// interface of that phy.
+type Phys struct {
+	// Device is the interface's name on the host.
+	Device string `json:"device"`
+	// AllowDefaultRoute permits an interface that carries the host's default
+	// route, and so perhaps the connection that asked for this.
+	AllowDefaultRoute bool `json:"allow_default_route,omitempty"`
+}
+
+var (
+	_ Backend   = Phys{}
+	_ Validator = Phys{}
+)
+
+// Validate says what is wrong with the name.
+func (n Phys) Validate() error { return ValidName(n.Device) }
+
+// String is "phys:" and the interface's name on the host.
+func (n Phys) String() string { return "phys:" + n.Device }
