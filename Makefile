@@ -4,8 +4,8 @@
 # make lint   installs golangci-lint and runs it
 
 GO       ?= go
-LANES    := userns cli docker uml qemu
-PACKAGES := gcc libc6-dev iproute2 iptables busybox-static docker.io \
+LANES    := userns cli docker ovs uml qemu
+PACKAGES := gcc libc6-dev iproute2 iptables busybox-static docker.io openvswitch-switch \
             user-mode-linux kmod qemu-system-x86 linux-headers-amd64 xz-utils
 LANERUN  := $(CURDIR)/bin/lanerun
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -15,7 +15,7 @@ RAN      := $(CURDIR)/bin/lanes-that-ran
 
 test: packages vet
 	@mkdir -p bin && rm -f $(RAN)
-	PIPEWORK_REQUIRE=userns,cli,docker,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -timeout 15m ./...
+	PIPEWORK_REQUIRE=userns,cli,docker,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -timeout 15m ./...
 	$(MAKE) --no-print-directory uml qemu
 	@for lane in $(LANES); do \
 		grep -qx $$lane $(RAN) || { echo "lane $$lane did not run"; exit 1; }; \
@@ -23,9 +23,11 @@ test: packages vet
 	done
 
 # What the machine's own kernel may lack runs in another one: VLANs, dummies and
-# ipvlan in User-Mode Linux; InfiniBand, radios and NICs in a virtual machine.
+# ipvlan and Open vSwitch in User-Mode Linux; InfiniBand, radios and NICs in a virtual machine.
 uml: $(LANERUN)
 	CGO_ENABLED=0 $(GO) test -count=1 -timeout 10m -exec '$(LANERUN) uml -timeout 9m' . ./cmd/pipework
+	CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 10m -exec '$(LANERUN) uml -timeout 9m' \
+		-run 'TestContract/kernel|FourContainers|TwoHosts|TrunkPort' ./ovs
 	@mkdir -p bin && echo uml >>$(RAN)
 
 qemu: $(LANERUN)

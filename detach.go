@@ -5,6 +5,7 @@ package pipework
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,7 @@ import (
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // Detach is [Detach] by this Attacher.
@@ -24,7 +26,7 @@ func (a *Attacher) Detach(ctx context.Context, t Target, s Spec) error {
 	}
 	err := j.open(ctx, t)
 	if errors.Is(err, fs.ErrNotExist) {
-		return j.forget(ctx)
+		return j.forget(ctx, t)
 	}
 	if err != nil {
 		return err
@@ -37,7 +39,7 @@ func (a *Attacher) Detach(ctx context.Context, t Target, s Spec) error {
 }
 
 // forget cleans up on the host after a guest that is gone.
-func (j *job) forget(ctx context.Context) error {
+func (j *job) forget(ctx context.Context, t Target) error {
 	if j.spec.Link == nil {
 		return nil
 	}
@@ -46,10 +48,22 @@ func (j *job) forget(ctx context.Context) error {
 	}
 	defer j.closeHost()
 	j.port = link.Port{Host: j.host, Name: j.spec.Name}
+	j.port.Mark = link.Mark{Link: j.spec.Link.String(), Interface: j.spec.Name, Guest: remembered(t)}
 	if err := j.spec.Link.Unplug(ctx, &j.port); err != nil {
 		return j.fail("link", err)
 	}
 	return nil
+}
+
+// remembered is what is known of a guest that is gone, as its marks tell it.
+func remembered(t Target) ns.Identity {
+	switch t := t.(type) {
+	case ns.PID:
+		return ns.Identity{PID: int(t)}
+	case ns.Named:
+		return ns.Identity{Name: "netns:" + string(t)}
+	}
+	return ns.Identity{Name: fmt.Sprint(t)} // a path, a container's name
 }
 
 // detach leaves what cannot be undone, the removal of the interface, for last.

@@ -29,7 +29,8 @@ type Backend interface {
 
 	// Unplug removes what Plug made, and what Plug created on the host for it
 	// when nobody else uses that. What is gone already is no error; the guest
-	// itself may be gone, then p.Conn and p.Guest are nil.
+	// itself may be gone, then p.Conn and p.Guest are nil, and p.Mark.Guest is
+	// what is still known of it.
 	Unplug(ctx context.Context, p *Port) error
 
 	// String is the kind and the host's interface, "bridge:br1". It is written

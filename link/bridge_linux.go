@@ -34,7 +34,7 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 		p.MTU = br.MTU
 	}
 	p.HostName = b.HostName
-	if err := plugVeth(ctx, p, u, br.Index); err != nil {
+	if err := PlugVeth(ctx, p, u, br.Index); err != nil {
 		return err
 	}
 	if err := b.setPort(ctx, p, br); err != nil {
@@ -141,7 +141,7 @@ func (b Bridge) rejoin(ctx context.Context, p *Port, u *Undo) error {
 // Unplug removes the pair, and the bridge when it was made by pipework and
 // nothing else uses it; see [Backend].
 func (b Bridge) Unplug(ctx context.Context, p *Port) error {
-	if err := unplugVeth(ctx, p); err != nil {
+	if err := UnplugVeth(ctx, p); err != nil {
 		return err
 	}
 	return b.release(ctx, p)

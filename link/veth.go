@@ -15,11 +15,13 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// plugVeth makes a veth pair in one message: the host's end up and already a
-// port of master (0: of nothing), the guest's end inside the guest with its
-// final name, MAC and MTU. Each end bears the mark when it returns. p.HostName
-// names the host's end; "" stands for the classic name.
-func plugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
+// PlugVeth is for Backends that connect a guest by a veth pair. It makes the pair
+// in one message: the host's end up and already a port of the bridge with the
+// index master (0: of none), the guest's end inside the guest, down, with its
+// final name, MAC and MTU. The host's end bears p.Mark when it returns. p.HostName
+// names the host's end; "" stands for the classic name, or a hashed one, and is
+// filled. Errors are those of [Backend].
+func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	names := []func(string, *ns.Guest) string{hostName, hashedName}
 	if chosen := p.HostName; chosen != "" {
 		names = []func(string, *ns.Guest) string{func(string, *ns.Guest) string { return chosen }}
@@ -58,17 +60,9 @@ func createVeth(ctx context.Context, p *Port, master int, names []func(string, *
 // checkVeth finds the host's end of the guest's interface and checks that it is
 // up and a port of master.
 func checkVeth(ctx context.Context, p *Port, master *rtnl.Link) ([]Drift, error) {
-	host, err := vethHostEnd(ctx, p)
+	host, drifts, err := checkHostEnd(ctx, p)
 	if err != nil {
 		return nil, err
-	}
-	p.HostName = host.Name
-	var drifts []Drift
-	if !host.Up {
-		drifts = append(drifts, Drift{"host end " + host.Name + " is down", func(ctx context.Context, u *Undo) error {
-			u.Push("up "+host.Name, func(ctx context.Context) error { return rtnl.SetDown(ctx, p.Host.Conn, host.Index) })
-			return rtnl.SetLink(ctx, p.Host.Conn, host.Name, "")
-		}})
 	}
 	if host.Master != master.Index {
 		drifts = append(drifts, Drift{"host end " + host.Name + " is not a port of " + master.Name, func(ctx context.Context, u *Undo) error {
@@ -77,6 +71,30 @@ func checkVeth(ctx context.Context, p *Port, master *rtnl.Link) ([]Drift, error)
 		}})
 	}
 	return drifts, nil
+}
+
+// CheckVeth is for Backends that made a pair by [PlugVeth]. It finds the host's
+// end of the guest's interface, fills p.HostName, and checks that the end is up.
+// A host's end that does not bear the mark is an error that satisfies
+// fs.ErrInvalid.
+func CheckVeth(ctx context.Context, p *Port) ([]Drift, error) {
+	_, drifts, err := checkHostEnd(ctx, p)
+	return drifts, err
+}
+
+func checkHostEnd(ctx context.Context, p *Port) (host *rtnl.Link, drifts []Drift, err error) {
+	host, err = vethHostEnd(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.HostName = host.Name
+	if !host.Up {
+		drifts = append(drifts, Drift{"host end " + host.Name + " is down", func(ctx context.Context, u *Undo) error {
+			u.Push("up "+host.Name, func(ctx context.Context) error { return rtnl.SetDown(ctx, p.Host.Conn, host.Index) })
+			return rtnl.SetLink(ctx, p.Host.Conn, host.Name, "")
+		}})
+	}
+	return host, drifts, nil
 }
 
 // vethHostEnd follows the guest's end to its peer, which must be in the host's
@@ -107,11 +125,13 @@ func kindOf(l *rtnl.Link) string {
 	return "a " + l.Kind
 }
 
-// unplugVeth removes the pair by its host end, which the kernel does not do in
-// part. A pair whose host end is not ours any more is removed by the guest's.
-func unplugVeth(ctx context.Context, p *Port) error {
+// UnplugVeth is for Backends that made a pair by [PlugVeth]. It removes the pair
+// by its host end, which the kernel does not do in part, and fills p.HostName. A
+// pair whose host end is not ours any more is removed by the guest's. Without
+// p.Conn it does nothing: the pair went with the guest.
+func UnplugVeth(ctx context.Context, p *Port) error {
 	if p.Conn == nil {
-		return nil // the pair went with the guest
+		return nil
 	}
 	host, err := vethHostEnd(ctx, p)
 	switch {

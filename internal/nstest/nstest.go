@@ -28,10 +28,23 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// MainRoot is Main for packages with tests that need the machine's root: where
+// root calls it, the sandbox has no user namespace. See [sandbox.IsRoot].
+func MainRoot(m *testing.M) {
+	if sandbox.IsRoot() {
+		enter("userns", sandbox.EnterAsRoot)
+	} else {
+		Enter("userns")
+	}
+	os.Exit(m.Run())
+}
+
 // Enter is what Main does before it runs the tests, for a lane of this name.
-func Enter(lane string) {
+func Enter(lane string) { enter(lane, sandbox.Enter) }
+
+func enter(lane string, by func() error) {
 	sandbox.GuestMain()
-	if err := sandbox.Enter(); err != nil {
+	if err := by(); err != nil {
 		fmt.Fprintf(os.Stderr, "skip lane %s: %v\n", lane, err)
 		if Required(lane) || os.Getenv("PIPEWORK_LANE") != "" { // a lane is there to be used
 			os.Exit(1)

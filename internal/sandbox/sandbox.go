@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -32,7 +34,36 @@ const inside = "PIPEWORK_SANDBOX"
 // whole machine is a throwaway, it stays in the machine's own namespaces: some
 // devices, such as InfiniBand adapters, are to be had only there.
 func Enter() error {
-	if os.Getenv(inside) != "" || os.Getenv("PIPEWORK_LANE") != "" {
+	err := enter(&syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	})
+	if err != nil && !entered() {
+		return fmt.Errorf("make a user namespace: %w (%s)", err, refusal())
+	}
+	return err
+}
+
+// EnterAsRoot is [Enter] without a user namespace: the program stays the
+// machine's root, who may open devices such as /dev/net/tun. Needs
+// CAP_SYS_ADMIN.
+func EnterAsRoot() error {
+	return enter(&syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS})
+}
+
+// IsRoot says whether the program is the machine's root, not only that of a user
+// namespace.
+func IsRoot() bool {
+	text, err := os.ReadFile("/proc/self/uid_map")
+	ids := strings.Fields(string(text))
+	return err == nil && os.Getuid() == 0 && slices.Equal(ids, []string{"0", "0", "4294967295"})
+}
+
+func entered() bool { return os.Getenv(inside) != "" || os.Getenv("PIPEWORK_LANE") != "" }
+
+func enter(attr *syscall.SysProcAttr) error {
+	if entered() {
 		runtime.LockOSThread()
 		return furnish()
 	}
@@ -40,12 +71,8 @@ func Enter() error {
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-		Pdeathsig:   syscall.SIGKILL,
-	}
+	attr.Pdeathsig = syscall.SIGKILL
+	cmd.SysProcAttr = attr
 	runtime.LockOSThread() // Pdeathsig is sent when the thread ends
 	err := cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -54,7 +81,7 @@ func Enter() error {
 	if err == nil {
 		os.Exit(0)
 	}
-	return fmt.Errorf("make a user namespace: %w (%s)", err, refusal())
+	return err
 }
 
 // refusal guesses which setting forbids user namespaces.
@@ -79,7 +106,8 @@ func furnish() error {
 	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
 		return fmt.Errorf("mount a private /run: %w", err)
 	}
-	if err := os.Mkdir("/run/netns", 0o755); err != nil {
+	// All: the workers of a fuzz test share one sandbox.
+	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
 		return err
 	}
 	return loopbackUp()

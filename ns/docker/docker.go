@@ -68,6 +68,8 @@ type target struct {
 	name   string
 }
 
+func (t target) String() string { return t.name }
+
 // names is what Docker and Podman allow as a container's name; every ID is one
 // too. None has a meaning of its own in the path of a URL.
 var names = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)

@@ -1,0 +1,122 @@
+//go:build linux
+
+// Ovs-vlan plugs four throwaway guests into the Open vSwitch bridge ovs0, in one
+// subnet but two VLANs, and shows who reaches whom. It needs root and a running
+// Open vSwitch; ovs0 is made, and everything is removed again.
+//
+//	go run ./examples/ovs-vlan            with the kernel's datapath
+//	go run ./examples/ovs-vlan netdev     where the kernel has none
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ovs"
+)
+
+func main() {
+	sandbox.GuestMain() // when this process is one of the guests
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := run(ctx, os.Stdout, strings.Join(os.Args[1:], " ")); err != nil {
+		fmt.Fprintln(os.Stderr, "ovs-vlan:", err)
+		os.Exit(1)
+	}
+}
+
+// A guest is a process in a network namespace of its own, as a container is.
+type guest struct {
+	name string
+	vlan int
+	addr netip.Prefix
+	*sandbox.Process
+}
+
+func (g guest) target() pipework.Target { return ns.PID(g.PID) }
+
+func run(ctx context.Context, out io.Writer, datapath string) error {
+	guests := []guest{
+		{name: "c1", vlan: 100, addr: netip.MustParsePrefix("192.168.0.1/24")},
+		{name: "c2", vlan: 100, addr: netip.MustParsePrefix("192.168.0.2/24")},
+		{name: "c3", vlan: 200, addr: netip.MustParsePrefix("192.168.0.3/24")},
+		{name: "c4", vlan: 200, addr: netip.MustParsePrefix("192.168.0.4/24")},
+	}
+	// One connection to Open vSwitch for all of them.
+	client := new(ovs.Client)
+	defer func() { _ = client.Close() }()
+
+	for i := range guests {
+		g := &guests[i]
+		var err error
+		if g.Process, err = sandbox.Start(); err != nil {
+			return err
+		}
+		defer func() { _ = g.Kill() }()
+		spec := pipework.Spec{
+			Link:  ovs.Bridge{Name: "ovs0", Tag: g.vlan, Datapath: datapath, Client: client},
+			Addrs: []netip.Prefix{g.addr},
+		}
+		if _, err := pipework.Attach(ctx, g.target(), spec); err != nil {
+			return err
+		}
+		// The last one to go takes ovs0 along.
+		defer func() { _ = pipework.Detach(context.WithoutCancel(ctx), g.target(), spec) }()
+	}
+	draw(out, guests)
+	return matrix(ctx, out, guests)
+}
+
+// draw shows what was made.
+func draw(out io.Writer, guests []guest) {
+	lines := []string{"  +---------------------- ovs0 ---------------------+", "", "", "", ""}
+	for _, g := range guests {
+		for i, text := range []string{"      |", fmt.Sprint("  VLAN ", g.vlan), "     " + g.name, g.addr.Addr().String()} {
+			lines[i+1] += fmt.Sprintf("%-15s", text)
+		}
+	}
+	for _, line := range lines {
+		fmt.Fprintln(out, strings.TrimRight(line, " "))
+	}
+	fmt.Fprintln(out)
+}
+
+// matrix lets everybody ping everybody.
+func matrix(ctx context.Context, out io.Writer, guests []guest) error {
+	fmt.Fprint(out, "reaches   ")
+	for _, g := range guests {
+		fmt.Fprintf(out, "%6s", g.name)
+	}
+	for _, from := range guests {
+		at, err := from.target().Open(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "\n  %-8s", from.name)
+		for _, to := range guests {
+			fmt.Fprintf(out, "%6s", reaches(ctx, at.Handle, to.addr.Addr()))
+		}
+		if err := at.Close(); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(out)
+	return nil
+}
+
+func reaches(ctx context.Context, from *ns.Handle, to netip.Addr) string {
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	if _, err := sandbox.Ping(ctx, from, to); err != nil {
+		return "-"
+	}
+	return "yes"
+}

@@ -1,0 +1,202 @@
+//go:build linux
+
+package ovs_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/ovstest"
+	"github.com/go-pipework/pipework/ovs"
+)
+
+// A raw connection writes texts and reads what comes back, and nothing else.
+type raw struct {
+	t testing.TB
+	net.Conn
+	d *json.Decoder
+}
+
+func newRaw(t testing.TB, db *ovstest.Database) *raw {
+	t.Helper()
+	c, err := net.Dial("unix", strings.TrimPrefix(db.Endpoint, "unix:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return &raw{t, c, json.NewDecoder(c)}
+}
+
+func (r *raw) call(request string) json.RawMessage {
+	if _, err := r.Write([]byte(request)); err != nil {
+		r.t.Fatal(err)
+	}
+	var m struct {
+		Result json.RawMessage
+		Error  any
+	}
+	if err := r.d.Decode(&m); err != nil {
+		r.t.Fatal(err)
+	}
+	if m.Error != nil || strings.Contains(string(m.Result), `"details"`) {
+		r.t.Fatalf("%v %s", m.Error, m.Result)
+	}
+	return m.Result
+}
+
+func transact(ops string) string {
+	return `{"method":"transact","params":["Open_vSwitch",` + ops + `],"id":1}`
+}
+
+// A rawPort is an attach's transactions as texts.
+type rawPort struct{ name, iface, port string }
+
+func newRawPort(name string) rawPort {
+	id := func() string {
+		var b [16]byte
+		_, _ = rand.Read(b[:])
+		return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	}
+	return rawPort{name: name, iface: id(), port: id()}
+}
+
+const rawIDs = `["map",[["pipework.bridge","ovs0"],["pipework.containername","netns:g1"],["pipework.interface","eth1"],` +
+	`["pipework.made","x"],["pipework.mark","pipework link=ovs:ovs0 interface=eth1 spec=8b0844a91b35a5fd containername=netns:g1"],["pipework.netns","4:4026532247"]]]`
+
+func (p rawPort) rows() string {
+	return fmt.Sprintf(`{"op":"insert","table":"Interface","uuid":%q,"row":{"name":%q,"external_ids":%s}},`+
+		`{"op":"insert","table":"Port","uuid":%q,"row":{"name":%q,"interfaces":["uuid",%q],"tag":100,"external_ids":%s}}`,
+		p.iface, p.name, rawIDs, p.port, p.name, p.iface, rawIDs)
+}
+
+const rawNext = `{"op":"mutate","table":"Open_vSwitch","where":[],"mutations":[["next_cfg","+=",1]]},` +
+	`{"op":"select","table":"Open_vSwitch","where":[],"columns":["next_cfg"]}`
+
+func (p rawPort) add() string {
+	return transact(`{"op":"wait","table":"Bridge","where":[["name","==","ovs0"]],"columns":["name"],"until":"==","rows":[{"name":"ovs0"}],"timeout":0},` +
+		p.rows() + fmt.Sprintf(`,{"op":"mutate","table":"Bridge","where":[["name","==","ovs0"]],"mutations":[["ports","insert",["uuid",%q]]]},`, p.port) + rawNext)
+}
+
+func (p rawPort) wait() string {
+	return transact(fmt.Sprintf(`{"op":"wait","table":"Interface","where":[["_uuid","==",["uuid",%q]]],"columns":["ofport"],"until":"!=","rows":[{"ofport":["set",[]]}],"timeout":5000},`+
+		`{"op":"select","table":"Interface","where":[["_uuid","==",["uuid",%q]]],"columns":["ofport","error"]}`, p.iface, p.iface))
+}
+
+func (p rawPort) del() string {
+	return transact(fmt.Sprintf(`{"op":"mutate","table":"Bridge","where":[["name","==","ovs0"]],"mutations":[["ports","delete",["uuid",%q]]]},`, p.port) + rawNext)
+}
+
+// fill makes n ports that have no device.
+func fill(r *raw, n int) {
+	const chunk = 500
+	for at := 0; at < n; at += chunk {
+		var ops, ports []string
+		for i := at; i < min(n, at+chunk); i++ {
+			p := newRawPort(fmt.Sprintf("crowd%d", i))
+			ops = append(ops, p.rows())
+			ports = append(ports, fmt.Sprintf(`["uuid",%q]`, p.port))
+		}
+		r.call(transact(strings.Join(ops, ",") + `,{"op":"mutate","table":"Bridge","where":[["name","==","ovs0"]],"mutations":[["ports","insert",["set",[` + strings.Join(ports, ",") + `]]]]}`))
+	}
+}
+
+// apply gives every new interface a number at once, in the place of
+// ovs-vswitchd, whose own work with ten thousand ports takes seconds.
+func apply(t testing.TB, db *ovstest.Database) {
+	r := newRaw(t, db)
+	r.call(`{"method":"monitor","params":["Open_vSwitch","m",{"Interface":{"columns":["name"],"select":{"initial":false,"insert":true,"delete":false,"modify":false}}}],"id":1}`)
+	go func() {
+		for {
+			var m struct{ Params []json.RawMessage }
+			if r.d.Decode(&m) != nil {
+				return
+			}
+			var update struct{ Interface map[string]any }
+			if len(m.Params) != 2 || json.Unmarshal(m.Params[1], &update) != nil {
+				continue // an answer
+			}
+			for id := range update.Interface {
+				_, _ = r.Write([]byte(transact(fmt.Sprintf(`{"op":"update","table":"Interface","where":[["_uuid","==",["uuid",%q]]],"row":{"ofport":1}}`, id))))
+			}
+		}
+	}()
+}
+
+// A clock adds up the time that the steps of an attach take that speak OVSDB.
+type clock struct {
+	ovsdb time.Duration
+	begun time.Time
+}
+
+func (c *clock) watch(ctx context.Context) context.Context {
+	return fault.With(ctx, func(step string) error {
+		if !c.begun.IsZero() {
+			c.ovsdb += time.Since(c.begun)
+			c.begun = time.Time{}
+		}
+		if strings.HasPrefix(step, "ovsdb") {
+			c.begun = time.Now()
+		}
+		return nil
+	})
+}
+
+// BenchmarkAttach runs in turn the bare transactions, Attach, and ovs-vsctl, and
+// reports the medians, with few and with ten thousand ports there. The bare ones
+// are an attach's, written beforehand: one that adds the port, one that waits
+// for its number; "ovsdb" is what they take in an Attach.
+func BenchmarkAttach(b *testing.B) {
+	for _, others := range []int{10, 10_000} {
+		b.Run(fmt.Sprintf("ports=%d", others), func(b *testing.B) {
+			db := ovstest.Start(b)
+			db.Vsctl(b, "--no-wait", "add-br", "ovs0", "--", "set", "bridge", "ovs0", "datapath_type=netdev")
+			r := newRaw(b, db)
+			fill(r, others)
+			apply(b, db)
+			target, _ := nstest.Guest(b)
+			s := spec(ovs.Bridge{Name: "ovs0", Tag: 100, Client: shared(b, db)}, "10.0.0.1/24")
+			times := map[string][]time.Duration{}
+			measure := func(what string, f func()) {
+				start := time.Now()
+				f()
+				times[what] = append(times[what], time.Since(start))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				p := newRawPort("vfloor")
+				add, wait := p.add(), p.wait()
+				measure("add", func() { r.call(add) })
+				measure("wait", func() { r.call(wait) })
+				r.call(p.del())
+				var spent clock
+				measure("attach", func() { attachIn(spent.watch(b.Context()), b, target, s) })
+				times["ovsdb"] = append(times["ovsdb"], spent.ovsdb)
+				measure("detach", func() { detach(b, target, s) })
+			}
+			for range min(b.N, 10) {
+				measure("vsctl", func() { db.Vsctl(b, "--no-wait", "add-port", "ovs0", "vfloor", "tag=100") })
+				db.Vsctl(b, "--no-wait", "del-port", "vfloor")
+			}
+			report(b, times)
+		})
+	}
+}
+
+func report(b *testing.B, times map[string][]time.Duration) {
+	median := map[string]float64{}
+	for what, list := range times {
+		slices.Sort(list)
+		median[what] = float64(list[len(list)/2].Microseconds())
+		b.ReportMetric(median[what], what+"-µs")
+	}
+	b.ReportMetric(median["ovsdb"]/(median["add"]+median["wait"]), "ratio")
+}

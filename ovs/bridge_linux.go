@@ -1,0 +1,278 @@
+package ovs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// Plug makes the veth pair, and the host's end a port of the bridge; see
+// [link.Backend]. It returns when ovs-vswitchd has taken the port in, by the end
+// of ctx, or within ten seconds where that has none.
+func (b Bridge) Plug(ctx context.Context, p *link.Port, u *link.Undo) error {
+	s, end := b.Client.session()
+	defer end()
+	if _, err := s.connected(ctx); err != nil {
+		return err
+	}
+	if err := b.takeMTU(ctx, p); err != nil {
+		return err
+	}
+	p.HostName = b.HostName
+	if err := link.PlugVeth(ctx, p, u, 0); err != nil {
+		return err
+	}
+	return b.join(ctx, s, p, u)
+}
+
+// takeMTU takes the MTU of the bridge's own device, where that is in the host's
+// namespace, unless the Spec has one.
+func (b Bridge) takeMTU(ctx context.Context, p *link.Port) error {
+	if p.MTU != 0 {
+		return nil
+	}
+	l, err := rtnl.LinkByName(ctx, p.Host.Conn, b.Name)
+	if err == nil {
+		p.MTU = l.MTU
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// A bridge is what matters of one's row.
+type bridge struct {
+	id       uuid // of one that is to be created
+	datapath string
+	missing  bool // it is to be created
+}
+
+// find reads the bridge's row, or plans one where its name says that it may be
+// created.
+func (b Bridge) find(ctx context.Context, s *Client) (*bridge, error) {
+	got, err := s.transact(ctx, "find bridge", []operation{
+		choose("Bridge", has("name", b.Name), "datapath_type"),
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(got[0]) == 0 && creatable(b.Name):
+		return &bridge{id: newUUID(), datapath: orSystem(b.Datapath), missing: true}, nil
+	case len(got[0]) == 0:
+		return nil, errs.New(fs.ErrNotExist, "Open vSwitch has no bridge %s: create it with `ovs-vsctl add-br %s`, or choose a name that begins with ovs", b.Name, b.Name)
+	}
+	br := &bridge{datapath: orSystem(got[0].first().text("datapath_type"))}
+	if want := b.Datapath; want != "" && want != br.datapath {
+		return nil, errs.New(fs.ErrInvalid, "bridge %s has the datapath %s, not %s: leave Datapath empty to take it as it is", b.Name, br.datapath, want)
+	}
+	return br, nil
+}
+
+func orSystem(datapath string) string {
+	if datapath == "" {
+		return System
+	}
+	return datapath
+}
+
+// free says whether a bridge of this name can be created: there must be no other
+// device of that name. Those of Open vSwitch may be on their way out.
+func (b Bridge) free(ctx context.Context, p *link.Port) error {
+	l, err := rtnl.LinkByName(ctx, p.Host.Conn, b.Name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && l.Kind != "openvswitch" && l.Kind != "tun":
+		return errs.New(fs.ErrInvalid, "the host has an interface %s already, which is no Open vSwitch bridge", b.Name)
+	}
+	return err
+}
+
+// Check finds the port, and compares it with what Plug would make; see
+// [link.Backend].
+func (b Bridge) Check(ctx context.Context, p *link.Port) ([]link.Drift, error) {
+	s, end := b.Client.session()
+	defer end()
+	br, err := b.find(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	drifts, err := link.CheckVeth(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	more, err := b.portDrifts(ctx, s, p, br)
+	if err != nil {
+		return nil, err
+	}
+	drifts = append(drifts, more...)
+	if br.datapath != Netdev {
+		return drifts, nil
+	}
+	more, err = offloadDrifts(ctx, p)
+	return append(drifts, more...), err
+}
+
+// Unplug removes the pair, the port, and the bridge when it was made by pipework
+// and nothing else uses it; see [link.Backend]. Where the guest is gone, the
+// port is found by what p.Mark.Guest knows of it; where that is nothing, every
+// port of pipework's on the bridge goes whose guest called the interface so and
+// is gone.
+func (b Bridge) Unplug(ctx context.Context, p *link.Port) error {
+	s, end := b.Client.session()
+	defer end()
+	ports, err := b.ports(ctx, s, p)
+	if err != nil {
+		return err
+	}
+	if err := link.UnplugVeth(ctx, p); err != nil {
+		return err
+	}
+	for _, port := range ports {
+		if err := delVeth(ctx, p, port.text("name")); err != nil {
+			return err
+		}
+	}
+	if err := s.removePorts(ctx, ports); err != nil {
+		return err
+	}
+	return b.release(ctx, s, p.Host)
+}
+
+// ports are the rows of the port that p means.
+func (b Bridge) ports(ctx context.Context, s *Client, p *link.Port) (result, error) {
+	ids := map[string]string{keyMade: madePort, keyBridge: b.Name, keyInterface: p.Name}
+	guest := guestIDs(p.Mark.Guest)
+	switch {
+	case p.Guest != nil:
+		ids[keyNetNS] = netnsID(p.Guest.Inode())
+	case guest[keyNSPID] != "":
+		ids[keyNSPID] = guest[keyNSPID]
+	case guest[keyContainerName] != "":
+		ids[keyContainerName] = guest[keyContainerName]
+	}
+	got, err := s.transact(ctx, "find port", []operation{
+		choose("Port", includes("external_ids", ids), "_uuid", "name", "external_ids"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.Guest != nil || len(guest) > 0 {
+		return got[0], nil
+	}
+	return orphans(ctx, p.Host, got[0])
+}
+
+// delVeth removes the host's end of a pair, if it bears the mark: the pair of a
+// guest whose processes are gone lives on where somebody holds its namespace.
+func delVeth(ctx context.Context, p *link.Port, name string) error {
+	l, err := rtnl.LinkByName(ctx, p.Host.Conn, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if mark, ours := link.ParseMark(l.Alias); !ours || mark.Interface != p.Name {
+		return nil
+	}
+	return rtnl.DelLink(ctx, p.Host.Conn, name)
+}
+
+// removePorts takes rows out of their bridges, whichever those are, with which
+// their interfaces go too. What is gone already is no error.
+func (c *Client) removePorts(ctx context.Context, ports result) error {
+	if len(ports) == 0 {
+		return nil
+	}
+	var ops []operation
+	for _, port := range ports {
+		ops = append(ops, removePort(port.row("_uuid")))
+	}
+	next := reconfigure()
+	_, err := c.transact(ctx, "remove port", append(ops, next[:]...))
+	return err
+}
+
+func removePort(id uuid) operation {
+	op := remove("Bridge", includes("ports", id), "ports", id)
+	op.rows = anyRows
+	return op
+}
+
+// release removes the bridge if pipework made it and nobody uses it: no ports
+// but its own, no addresses but link-local ones, nothing stacked on it.
+func (b Bridge) release(ctx context.Context, s *Client, host link.Host) error {
+	got, err := s.transact(ctx, "find bridge", []operation{
+		choose("Bridge", has("name", b.Name), "_uuid", "external_ids"),
+	})
+	if err != nil || got[0].first().texts("external_ids")[keyMade] != madeBridge {
+		return err
+	}
+	id := got[0].first().row("_uuid")
+	got, err = s.transact(ctx, "find bridge port", []operation{choose("Port", has("name", b.Name), "_uuid")})
+	if err != nil {
+		return err
+	}
+	own := []uuid{}
+	for _, port := range got[0] {
+		own = append(own, port.row("_uuid"))
+	}
+	unused := guard("Bridge", isRow(id), "ports", own)
+	if _, err := s.transact(ctx, "look for other ports", []operation{unused}); err != nil {
+		return unless(timedOut, err)
+	}
+	used, err := deviceUsed(ctx, host, b.Name)
+	if err != nil || used {
+		return err
+	}
+	_, err = s.transact(ctx, "remove bridge", removeBridge(id, unused))
+	return unless(timedOut, err)
+}
+
+func removeBridge(id uuid, unused operation) []operation {
+	op := remove("Open_vSwitch", theRow(), "bridges", id)
+	next := reconfigure()
+	return append([]operation{unused, op}, next[:]...)
+}
+
+// unless forgets a refusal of this kind.
+func unless(kind string, err error) error {
+	if refused(err, kind) {
+		return nil
+	}
+	return err
+}
+
+// deviceUsed says whether the host itself uses the bridge's device.
+func deviceUsed(ctx context.Context, host link.Host, name string) (bool, error) {
+	l, err := rtnl.LinkByName(ctx, host.Conn, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return true, err
+	}
+	addrs, err := rtnl.Addrs(ctx, host.Conn, l.Index)
+	if err != nil {
+		return true, fmt.Errorf("read the addresses of %s: %w", name, err)
+	}
+	for _, a := range addrs {
+		if !a.Prefix.Addr().IsLinkLocalUnicast() {
+			return true, nil
+		}
+	}
+	links, err := rtnl.Links(ctx, host.Conn)
+	for _, other := range links {
+		if other.Parent == l.Index && !other.Foreign {
+			return true, err
+		}
+	}
+	return false, err
+}

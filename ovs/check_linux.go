@@ -1,0 +1,109 @@
+package ovs
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-pipework/pipework/link"
+)
+
+// portDrifts compares the port's rows with what join would make.
+func (b Bridge) portDrifts(ctx context.Context, s *Client, p *link.Port, br *bridge) ([]link.Drift, error) {
+	got, err := s.transact(ctx, "read port", []operation{
+		choose("Port", has("name", p.HostName), "_uuid", "tag", "trunks", "vlan_mode", "external_ids", "other_config"),
+		choose("Interface", has("name", p.HostName), "error", "ofport"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(got[0]) == 0 || br.missing {
+		return b.rejoin(p, fmt.Sprintf("host end %s is not a port of %s", p.HostName, b.Name)), nil
+	}
+	row := got[0][0]
+	if row.texts("external_ids")[keyMade] != madePort {
+		return nil, nameTaken(p)
+	}
+	members, err := s.transact(ctx, "read bridge", []operation{
+		choose("Bridge", includes("ports", row.row("_uuid")), "name"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if members[0].first().text("name") != b.Name {
+		return b.rejoin(p, fmt.Sprintf("host end %s is not a port of %s", p.HostName, b.Name)), nil
+	}
+	if err := portError(p, got[1]); err != nil {
+		return b.rejoin(p, err.Error()), nil
+	}
+	return b.settingDrifts(p, row), nil
+}
+
+// rejoin is a drift that is mended by making the port anew; what is left of it
+// is in the way of the name, and goes.
+func (b Bridge) rejoin(p *link.Port, what string) []link.Drift {
+	return []link.Drift{{What: what, Mend: func(ctx context.Context, u *link.Undo) error {
+		s, end := b.Client.session()
+		defer end()
+		return b.join(ctx, s, p, u)
+	}}}
+}
+
+// settingDrifts compares the columns that the Bridge's settings fill.
+func (b Bridge) settingDrifts(p *link.Port, row record) []link.Drift {
+	want, have := b.portColumns(), columns{
+		"tag": row.numbers("tag"), "trunks": row.numbers("trunks"), "vlan_mode": row.strings("vlan_mode"),
+		"other_config": row.texts("other_config"),
+	}
+	have["external_ids"] = row.texts("external_ids")
+	ids := row.texts("external_ids")
+	maps.Copy(ids, b.placeIDs(p)) // not the guest's, who may be known by another name now
+	want["external_ids"] = ids
+	var drifts []link.Drift
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		is, should := show(have[name]), show(want[name])
+		if is == should {
+			continue
+		}
+		what := fmt.Sprintf("%s of port %s is %s instead of %s", name, p.HostName, is, should)
+		drifts = append(drifts, link.Drift{What: what, Mend: func(ctx context.Context, u *link.Undo) error {
+			set := func(value any) func(context.Context) error {
+				return func(ctx context.Context) error { return b.set(ctx, row.row("_uuid"), columns{name: value}) }
+			}
+			u.Push(name+" of port "+p.HostName, set(have[name]))
+			return set(want[name])(ctx)
+		}})
+	}
+	return drifts
+}
+
+func (b Bridge) set(ctx context.Context, port uuid, change columns) error {
+	s, end := b.Client.session()
+	defer end()
+	next := reconfigure()
+	_, err := s.transact(ctx, "change port", append([]operation{update("Port", port, change)}, next[:]...))
+	return err
+}
+
+// show prints a value for people, the same for equal values.
+func show(value any) string {
+	switch v := value.(type) {
+	case []int:
+		v = slices.Sorted(slices.Values(v))
+		return strings.Trim(fmt.Sprint(v), "[]") + none(len(v))
+	case []string:
+		return strings.Join(v, " ") + none(len(v))
+	case map[string]string:
+		return fmt.Sprint(v) // sorted by key
+	}
+	return fmt.Sprint(value)
+}
+
+func none(elements int) string {
+	if elements == 0 {
+		return "none"
+	}
+	return ""
+}

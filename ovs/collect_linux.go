@@ -1,0 +1,129 @@
+package ovs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// Collect removes the ports that bear pipework's mark and whose guest is gone,
+// and the bridges that pipework made and that nothing uses any more. It looks
+// twice, this time apart, and removes what was an orphan both times. A guest is
+// gone when the host has no device of the port's name any more and the process
+// or the name that the guest was found by does not lead to its namespace. Ports
+// of others, and ports whose guest lives although their device is missing, stay.
+// It returns the names of the ports that it removed.
+//
+// h is the namespace that the bridges are in. PIDs are those of the PID namespace
+// that the ports were made in: call Collect in the same. A nil Client is the
+// standard socket.
+func (c *Client) Collect(ctx context.Context, h link.Host, apart time.Duration) ([]string, error) {
+	s, end := c.session()
+	defer end()
+	first, err := s.orphans(ctx, h)
+	if err != nil || len(first) == 0 {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-time.After(apart):
+	}
+	second, err := s.orphans(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	return s.collect(ctx, h, both(first, second))
+}
+
+// both are the rows of b that are in a, too. A port that was made anew
+// meanwhile is another row.
+func both(a, b result) result {
+	seen := make(map[uuid]bool, len(a))
+	for _, row := range a {
+		seen[row.row("_uuid")] = true
+	}
+	var list result
+	for _, row := range b {
+		if seen[row.row("_uuid")] {
+			list = append(list, row)
+		}
+	}
+	return list
+}
+
+// collect removes these ports, then the bridges that they leave unused.
+func (c *Client) collect(ctx context.Context, host link.Host, ports result) ([]string, error) {
+	if err := c.removePorts(ctx, ports); err != nil {
+		return nil, err
+	}
+	var names []string
+	bridges := make(map[string]bool)
+	for _, port := range ports {
+		names = append(names, port.text("name"))
+		bridges[port.texts("external_ids")[keyBridge]] = true
+	}
+	for name := range bridges {
+		if err := (Bridge{Name: name}).release(ctx, c, host); err != nil {
+			return names, err
+		}
+	}
+	return names, nil
+}
+
+// orphans reads the ports that bear the mark and whose guest is gone.
+func (c *Client) orphans(ctx context.Context, host link.Host) (result, error) {
+	got, err := c.transact(ctx, "list ports", []operation{
+		choose("Port", includes("external_ids", map[string]string{keyMade: madePort}), "_uuid", "name", "external_ids"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return orphans(ctx, host, got[0])
+}
+
+func orphans(ctx context.Context, host link.Host, ports result) (result, error) {
+	var list result
+	for _, port := range ports {
+		_, err := rtnl.LinkByName(ctx, host.Conn, port.text("name"))
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if !lives(port.texts("external_ids")) {
+			list = append(list, port)
+		}
+	}
+	return list, nil
+}
+
+// lives says whether the guest with these external_ids is there. In doubt it is.
+func lives(ids map[string]string) bool {
+	var path string
+	name := ids[keyContainerName]
+	switch pid, err := strconv.Atoi(ids[keyNSPID]); {
+	case err == nil && pid > 0:
+		path = fmt.Sprintf("/proc/%d/ns/net", pid)
+	case strings.HasPrefix(name, "netns:"):
+		path = "/run/netns/" + strings.TrimPrefix(name, "netns:")
+	case strings.HasPrefix(name, "/"):
+		path = name
+	default:
+		return true
+	}
+	now, err := inode(path)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	was, known := ids[keyNetNS]
+	return !known || netnsID(now) == was
+}

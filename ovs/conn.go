@@ -1,0 +1,223 @@
+package ovs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// A conn speaks JSON-RPC 1.0 as RFC 7047 uses it: calls from several goroutines
+// at once, answers in any order, and the server's own echo requests, which it
+// answers.
+type conn struct {
+	net     net.Conn
+	writing chan struct{} // holds a token while somebody writes
+	dead    chan struct{} // closed when nothing is read any more, after err was set
+	err     error
+
+	mu      sync.Mutex
+	last    uint64
+	waiting map[uint64]chan message
+	echoes  []message // questions, and whether somebody is answering them
+	echoing bool
+}
+
+// A message is what the server sends: a request, a notification or an answer.
+type message struct {
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params"`
+	Result json.RawMessage `json:"result"`
+	Error  json.RawMessage `json:"error"`
+	ID     json.RawMessage `json:"id"`
+}
+
+// answerMax is the largest answer in bytes: several times what a server with
+// 100,000 ports sends when all of them are asked for.
+const answerMax = 256 << 20
+
+func newConn(c net.Conn) *conn {
+	conn := &conn{
+		net: c, writing: make(chan struct{}, 1), dead: make(chan struct{}),
+		waiting: make(map[uint64]chan message),
+	}
+	go conn.read()
+	return conn
+}
+
+// close ends the connection and waits for its goroutine.
+func (c *conn) close() error {
+	err := c.net.Close()
+	<-c.dead
+	return err
+}
+
+func (c *conn) ended() bool {
+	select {
+	case <-c.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// read takes messages until there are no more.
+func (c *conn) read() {
+	limited := &io.LimitedReader{R: c.net, N: answerMax}
+	d := json.NewDecoder(limited)
+	for {
+		var m message
+		if err := d.Decode(&m); err != nil {
+			c.err = readError(err)
+			_ = c.net.Close()
+			close(c.dead)
+			return
+		}
+		limited.N = answerMax
+		c.take(m)
+	}
+}
+
+func readError(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the server has closed the connection")
+	}
+	var bad *json.SyntaxError
+	if errors.As(err, &bad) {
+		return fmt.Errorf("the server does not speak OVSDB: %w", err)
+	}
+	return err
+}
+
+// take hands an answer to whom it is for, and answers requests.
+func (c *conn) take(m message) {
+	if m.Method != "" {
+		if m.Method == "echo" && len(m.Params) > 0 && len(m.ID) > 0 {
+			c.echo(m)
+		}
+		return
+	}
+	var id uint64
+	if err := json.Unmarshal(m.ID, &id); err != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if answer := c.waiting[id]; answer != nil {
+		delete(c.waiting, id)
+		answer <- m
+	}
+}
+
+// maxEchoes bounds the questions that wait for their answer to be sent.
+const maxEchoes = 8
+
+// echo tells the server that this end lives. The answers have a goroutine of
+// their own, which ends with the connection at the latest: a server that takes
+// nothing must not keep answers from being read.
+func (c *conn) echo(m message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.echoes) == maxEchoes {
+		return
+	}
+	c.echoes = append(c.echoes, m)
+	if !c.echoing {
+		c.echoing = true
+		go c.sendEchoes()
+	}
+}
+
+func (c *conn) sendEchoes() {
+	for {
+		c.mu.Lock()
+		if len(c.echoes) == 0 {
+			c.echoing = false
+			c.mu.Unlock()
+			return
+		}
+		m := c.echoes[0]
+		c.echoes = c.echoes[1:]
+		c.mu.Unlock()
+		_ = c.send(context.Background(), fmt.Appendf(nil, `{"result":%s,"error":null,"id":%s}`, m.Params, m.ID))
+	}
+}
+
+// call sends a request and waits for its answer until ctx ends. An error leaves
+// open whether the server did what was asked.
+func (c *conn) call(ctx context.Context, method string, params any) (json.RawMessage, error) {
+	id, answer := c.expect()
+	defer c.forget(id)
+	if err := c.request(ctx, method, params, id); err != nil {
+		return nil, err
+	}
+	select {
+	case m := <-answer:
+		if len(m.Error) > 0 && string(m.Error) != "null" {
+			return nil, fmt.Errorf("%s: %s", method, m.Error)
+		}
+		return m.Result, nil
+	case <-c.dead:
+		return nil, c.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("no answer: %w", context.Cause(ctx))
+	}
+}
+
+func (c *conn) expect() (id uint64, answer chan message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	answer = make(chan message, 1)
+	c.waiting[c.last] = answer
+	return c.last, answer
+}
+
+func (c *conn) forget(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.waiting, id)
+}
+
+func (c *conn) request(ctx context.Context, method string, params any, id uint64) error {
+	p, err := json.Marshal(params)
+	if err != nil {
+		return fmt.Errorf("encode the request: %w", err)
+	}
+	return c.send(ctx, fmt.Appendf(nil, `{"method":%q,"params":%s,"id":%d}`, method, p, id))
+}
+
+// send writes one message until ctx ends. A message that was written in part
+// ends the connection.
+func (c *conn) send(ctx context.Context, text []byte) error {
+	select {
+	case c.writing <- struct{}{}:
+	case <-c.dead:
+		return c.err
+	case <-ctx.Done():
+		return fmt.Errorf("the server takes no request: %w", context.Cause(ctx))
+	}
+	defer func() { <-c.writing }()
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		_ = c.net.SetWriteDeadline(time.Unix(1, 0))
+	})
+	_, err := c.net.Write(text)
+	if !stop() {
+		<-interrupted
+		_ = c.net.SetWriteDeadline(time.Time{})
+	}
+	if err != nil {
+		_ = c.close()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return fmt.Errorf("send the request: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+//go:build linux
+
+package ovs_test
+
+import (
+	"testing"
+
+	"github.com/go-pipework/pipework/internal/contract"
+	"github.com/go-pipework/pipework/internal/ovstest"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ovs"
+)
+
+// TestContract runs on each datapath that is to be had: the dummy one without
+// root, the userspace one with it, the kernel's in the lane uml.
+func TestContract(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		datapath ovstest.Datapath
+		setting  string
+	}{
+		{"dummy", ovstest.Dummy, ovs.Netdev},
+		{"userspace", ovstest.Userspace, ovs.Netdev},
+		{"kernel", ovstest.Kernel, ovs.System},
+	} {
+		peers := c.datapath != ovstest.Dummy
+		t.Run(c.name+", bridge made", func(t *testing.T) {
+			contract.Run(t, contract.Case{Peers: peers, Setup: func(t testing.TB) link.Backend {
+				db := ovstest.Start(t)
+				db.Standard(t)
+				db.Switch(t, c.datapath, nil)
+				unchanged(t, db)
+				return ovs.Bridge{Name: "ovs0", Tag: 100, Datapath: c.setting}
+			}})
+		})
+		t.Run(c.name+", bridge there", func(t *testing.T) {
+			contract.Run(t, contract.Case{Peers: peers, Setup: func(t testing.TB) link.Backend {
+				db := ovstest.Start(t)
+				db.Switch(t, c.datapath, nil)
+				db.Vsctl(t, "add-br", "lan", "--", "set", "bridge", "lan", "datapath_type="+c.setting)
+				unchanged(t, db)
+				return ovs.Bridge{Name: "lan", Client: shared(t, db)}
+			}})
+		})
+	}
+}
+
+// unchanged fails the test when it leaves a row.
+func unchanged(t testing.TB, db *ovstest.Database) {
+	t.Helper()
+	before := db.Dump(t)
+	t.Cleanup(func() {
+		if after := db.Dump(t); after != before {
+			t.Errorf("the database was\n%s\nand is\n%s", before, after)
+		}
+	})
+}
+
+// shared is a connected client for the length of the test.
+func shared(t testing.TB, db *ovstest.Database) *ovs.Client {
+	t.Helper()
+	c := &ovs.Client{Endpoint: db.Endpoint}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := c.IsBridge(t.Context(), "any"); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -1,0 +1,20 @@
+// Package ovs plugs guests into Open vSwitch bridges. [Bridge] is a backend for
+// pipework.Spec; it speaks the OVSDB protocol (RFC 7047) itself and starts no
+// program.
+//
+// An attach is one transaction, guarded so that it fails as a whole when the
+// bridge vanished or a name is in use, and over when ovs-vswitchd has given the
+// port its number. Nothing of the database is monitored or kept: an attach costs
+// the same with ten ports as with ten thousand, but for what Open vSwitch itself
+// takes longer.
+//
+// Every port bears external_ids that say whose it is (pipework.interface,
+// .bridge, .containerid, .containername, .nspid, .netns, .vlan) and that
+// pipework made it (pipework.made, pipework.mark); nothing else is ever removed.
+// Ports outlive their container in Open vSwitch: Detach and [Client.Collect]
+// remove them.
+//
+// Needs Open vSwitch 2.13 or later, and CAP_NET_ADMIN in the host's and the
+// guest's network namespace. Where no OVSDB server listens, errors satisfy
+// fs.ErrNotExist; where it may not be spoken to, fs.ErrPermission.
+package ovs

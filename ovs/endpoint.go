@@ -1,0 +1,81 @@
+package ovs
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/go-pipework/pipework/internal/errs"
+)
+
+// standardEndpoint is where Open vSwitch listens unless it is told otherwise.
+const standardEndpoint = "unix:/var/run/openvswitch/db.sock"
+
+// standardPort is IANA's for OVSDB.
+const standardPort = "6640"
+
+func orStandard(endpoint string) string {
+	if endpoint == "" {
+		return standardEndpoint
+	}
+	return endpoint
+}
+
+// dial connects to an endpoint.
+func dial(ctx context.Context, endpoint string, config *tls.Config) (*conn, error) {
+	endpoint = orStandard(endpoint)
+	kind, address, _ := strings.Cut(endpoint, ":")
+	var c net.Conn
+	var err error
+	switch kind {
+	case "unix":
+		c, err = new(net.Dialer).DialContext(ctx, "unix", address)
+	case "tcp":
+		c, err = new(net.Dialer).DialContext(ctx, "tcp", withPort(address))
+	case "ssl":
+		if err := verifies(config); err != nil {
+			return nil, err
+		}
+		c, err = (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", withPort(address))
+	default:
+		return nil, errs.New(fs.ErrInvalid, "OVSDB endpoint %q: it begins with unix:, tcp: or ssl:", endpoint)
+	}
+	if err != nil {
+		return nil, dialError(ctx, endpoint, err)
+	}
+	return newConn(c), nil
+}
+
+// withPort adds the standard port to a host without one.
+func withPort(address string) string {
+	if _, _, err := net.SplitHostPort(address); err == nil {
+		return address
+	}
+	return net.JoinHostPort(strings.Trim(address, "[]"), standardPort)
+}
+
+// verifies refuses a configuration with which anybody could be the server.
+func verifies(c *tls.Config) error {
+	if c != nil && c.InsecureSkipVerify && c.VerifyConnection == nil && c.VerifyPeerCertificate == nil {
+		return errs.New(fs.ErrInvalid, "TLS with InsecureSkipVerify alone would trust any server: give RootCAs, or VerifyConnection")
+	}
+	return nil
+}
+
+// dialError says what a failure to connect means for a user.
+func dialError(ctx context.Context, endpoint string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("connect to OVSDB at %s: %w", endpoint, context.Cause(ctx))
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return errs.New(fs.ErrNotExist, "no OVSDB server listens at %s: start Open vSwitch (package openvswitch-switch), or give its endpoint", endpoint)
+	case errors.Is(err, fs.ErrPermission):
+		return errs.New(fs.ErrPermission, "connect to OVSDB at %s: permission denied (run as root)", endpoint)
+	}
+	return fmt.Errorf("connect to OVSDB at %s: %w", endpoint, err)
+}

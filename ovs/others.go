@@ -1,0 +1,27 @@
+//go:build !linux
+
+package ovs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-pipework/pipework/link"
+)
+
+// Plug needs Linux.
+func (Bridge) Plug(context.Context, *link.Port, *link.Undo) error { return errors.ErrUnsupported }
+
+// Check needs Linux.
+func (Bridge) Check(context.Context, *link.Port) ([]link.Drift, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Unplug needs Linux.
+func (Bridge) Unplug(context.Context, *link.Port) error { return errors.ErrUnsupported }
+
+// Collect needs Linux.
+func (*Client) Collect(context.Context, link.Host, time.Duration) ([]string, error) {
+	return nil, errors.ErrUnsupported
+}
