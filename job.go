@@ -102,23 +102,21 @@ func (j *job) prepare(ctx context.Context) error {
 	return err
 }
 
-// enter opens inside the guest what the job needs there, in one visit.
-func (j *job) enter(ctx context.Context) (conn *ns.Conn, err error) {
-	err = j.guest.Do(ctx, func() error {
-		if conn, err = ns.Dial(ctx); err == nil && j.op == "attach" {
-			j.announcer = link.NewAnnouncer()
-		}
-		return err
-	})
-	return conn, err
+// enter opens inside the guest what the job needs there. Attach goes on in the
+// meantime: the guest's connection is needed only when the interface is there.
+func (j *job) enter(ctx context.Context) (*ns.Conn, error) {
+	if j.op != "attach" {
+		return j.guest.Conn(ctx)
+	}
+	return j.guest.Begin(ctx, func() { j.announcer = link.NewAnnouncer() })
 }
 
 func (j *job) close() {
+	if j.port.Conn != nil {
+		_ = j.port.Conn.Close() // waits until it was open, and so the announcer
+	}
 	if j.announcer != nil {
 		j.announcer.Close()
-	}
-	if j.port.Conn != nil {
-		_ = j.port.Conn.Close()
 	}
 	j.closeHost()
 	_ = j.guest.Close()
