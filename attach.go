@@ -23,6 +23,13 @@ func (a *Attacher) Attach(ctx context.Context, t Target, s Spec) (*Attachment, e
 		return nil, err
 	}
 	defer j.close()
+	// Held until all is done or undone: nobody sees, or builds on, what may yet
+	// be taken back.
+	unlock, err := j.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	out, err := j.attach(ctx)
 	if err != nil {
 		return nil, j.rollBack(ctx, err)
@@ -30,15 +37,14 @@ func (a *Attacher) Attach(ctx context.Context, t Target, s Spec) (*Attachment, e
 	return out, nil
 }
 
-// attach does everything under the guest's lock, then announces without it.
 func (j *job) attach(ctx context.Context) (*Attachment, error) {
-	out, err := j.locked(ctx)
+	out, err := j.plug(ctx)
 	if err != nil {
 		return nil, err
 	}
 	j.log(ctx, "announce")
 	if err := j.announcer.Announce(ctx, &j.port, j.spec.Addrs); err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) { // given up, or taken away by somebody
 			return nil, j.fail("announce", err)
 		}
 		j.port.Warn("%v", err)
@@ -50,14 +56,9 @@ func (j *job) attach(ctx context.Context) (*Attachment, error) {
 	return out, nil
 }
 
-func (j *job) locked(ctx context.Context) (*Attachment, error) {
-	unlock, err := j.lock(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
+func (j *job) plug(ctx context.Context) (*Attachment, error) {
 	j.log(ctx, "plug")
-	err = j.spec.Link.Plug(ctx, &j.port, &j.undo)
+	err := j.spec.Link.Plug(ctx, &j.port, &j.undo)
 	if errors.Is(err, fs.ErrExist) {
 		return j.again(ctx, err)
 	}
@@ -116,6 +117,9 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 		return nil, j.fail("link", err)
 	}
 	mark, ours := link.ParseMark(l.Alias)
+	if !ours {
+		mark, ours = link.HostMark(ctx, &j.port) // killed before it marked the guest's end
+	}
 	switch {
 	case !ours:
 		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, which pipework did not make: choose another name", taken))

@@ -74,20 +74,21 @@ func (j *job) detach(ctx context.Context) error {
 	}
 	defer unlock()
 	l, err := j.find(ctx)
-	if errors.Is(err, fs.ErrNotExist) && j.spec.Link == nil {
-		return nil
-	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, family := range families {
-		if l == nil {
-			break // gone already, and its routes with it
+		index := 0 // gone already: only what it displaced may be left
+		if l != nil {
+			index = l.Index
 		}
 		j.log(ctx, "restore routes", "family", family)
-		if err := j.restoreDefaults(ctx, l.Index, family); err != nil {
+		if err := j.restoreDefaults(ctx, index, family); err != nil {
 			return j.fail("route", err)
 		}
+	}
+	if j.spec.Link == nil {
+		return nil
 	}
 	j.log(ctx, "unplug")
 	if err := j.spec.Link.Unplug(ctx, &j.port); err != nil {
@@ -108,14 +109,38 @@ func (j *job) stillThere(ctx context.Context, err error) error {
 
 var families = [...]int{unix.AF_INET, unix.AF_INET6}
 
+// lookUp finds the interface by its name, or by its mark when somebody in the
+// guest has renamed it.
+func (j *job) lookUp(ctx context.Context) (*rtnl.Link, error) {
+	l, missing := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
+	if !errors.Is(missing, fs.ErrNotExist) {
+		return l, missing
+	}
+	links, err := rtnl.Links(ctx, j.port.Conn)
+	if err != nil {
+		return nil, err
+	}
+	onHost := j.guest.Inode() == j.host.Inode()
+	for _, l := range links {
+		if m, ours := link.ParseMark(l.Alias); ours && m.Interface == j.spec.Name && !onHost {
+			return l, nil
+		}
+	}
+	return nil, missing
+}
+
 // find looks the interface up, reads its mark into the port, and makes sure
 // that it is the one that the Spec means.
 func (j *job) find(ctx context.Context) (*rtnl.Link, error) {
-	l, err := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
+	l, err := j.lookUp(ctx)
 	if err != nil {
-		return nil, j.fail("link", err)
+		return nil, j.fail("interface", err)
 	}
+	j.port.Name = l.Name
 	mark, ours := link.ParseMark(l.Alias)
+	if !ours {
+		mark, ours = link.HostMark(ctx, &j.port) // killed before it marked the guest's end
+	}
 	if !ours {
 		return nil, j.fail("link", errs.New(fs.ErrPermission, "pipework did not make this interface: leaving it alone"))
 	}

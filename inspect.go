@@ -67,6 +67,11 @@ func (j *job) drifts(ctx context.Context, l *rtnl.Link) ([]link.Drift, error) {
 
 func (j *job) linkDrifts(l *rtnl.Link) (drifts []link.Drift) {
 	c := j.port.Conn
+	if _, marked := link.ParseMark(l.Alias); !marked {
+		drifts = append(drifts, link.Drift{What: l.Name + " has lost its mark", Mend: func(ctx context.Context, _ *link.Undo) error {
+			return rtnl.SetAlias(ctx, c, l.Index, j.port.Mark.String())
+		}})
+	}
 	if !l.Up {
 		drifts = append(drifts, link.Drift{What: l.Name + " is down", Mend: func(ctx context.Context, u *link.Undo) error {
 			u.Push("up "+l.Name, func(ctx context.Context) error { return rtnl.SetDown(ctx, c, l.Index) })

@@ -30,6 +30,9 @@ type job struct {
 // open opens the guest, the host, and a connection inside each.
 func (j *job) open(ctx context.Context, t Target) (err error) {
 	j.log(ctx, "open")
+	if t == nil {
+		return j.fail("guest", errs.New(fs.ErrInvalid, "no target: say which guest, such as ns.PID(1234)"))
+	}
 	if j.guest, err = t.Open(ctx); err != nil {
 		return j.fail("guest", err)
 	}
@@ -122,9 +125,10 @@ func (j *job) close() {
 	_ = j.guest.Close()
 }
 
-// lockTime bounds the wait for others at work on the same guest. A process in
-// the guest may hold the lock for ever, which hurts only the guest.
-const lockTime = 10 * time.Second
+// lockTime bounds the wait for others at work on the same guest, each of whom may
+// have to wait for duplicate address detection. A process in the guest may hold
+// the lock for ever: that must not keep it from being unplugged.
+const lockTime = 30 * time.Second
 
 // lock makes calls on one guest wait for one another, in whatever process.
 // The host as a guest is not locked: its lock is the one that backends take.
@@ -132,13 +136,16 @@ func (j *job) lock(ctx context.Context) (unlock func(), err error) {
 	if j.guest.Inode() == j.host.Inode() {
 		return func() {}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	bounded, cancel := context.WithTimeout(ctx, lockTime)
 	defer cancel()
-	unlock, err = j.guest.Lock(ctx)
-	if err != nil {
-		return nil, j.fail("guest", err)
+	unlock, err = j.guest.Lock(bounded)
+	switch {
+	case err == nil:
+		return unlock, nil
+	case j.op == "detach" && ctx.Err() == nil && bounded.Err() != nil:
+		return func() {}, nil
 	}
-	return unlock, nil
+	return nil, j.fail("guest", err)
 }
 
 // rollBack undoes what was done before err.

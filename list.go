@@ -31,7 +31,7 @@ func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, 
 		switch {
 		case err == nil:
 			all = append(all, list...)
-		case every && errors.Is(err, fs.ErrNotExist): // it ended while we looked
+		case every && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid)): // it ended while we looked, or left its name behind
 		case every && errors.Is(err, fs.ErrPermission):
 			denied = err // even root may be denied some process, which then is the host's
 		default:
@@ -86,7 +86,7 @@ func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) (
 	var all []*Attachment
 	for _, l := range links {
 		mark, ours := link.ParseMark(l.Alias)
-		if !ours || mark.Interface != l.Name || onHost && !l.Up {
+		if !ours || onHost && (!l.Up || l.Foreign && l.Kind == "veth" || mark.Interface != l.Name) {
 			continue // host ends bear the mark too, and what returned from dead guests
 		}
 		one, err := j.describe(ctx, l, mark)
@@ -117,6 +117,9 @@ func (j *job) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Atta
 	}
 	if mark.Guest.Name != "" {
 		out.Guest.Name, out.Guest.ID, out.Guest.NetworkOf = mark.Guest.Name, mark.Guest.ID, mark.Guest.NetworkOf
+	}
+	if mark.Interface != l.Name {
+		drifts = append(drifts, "is called "+l.Name+" instead of "+mark.Interface)
 	}
 	out.Drifts = drifts
 	return out, nil

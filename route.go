@@ -30,9 +30,12 @@ func (j *job) replaceDefault(ctx context.Context, index int, gw netip.Addr) (dis
 		return nil, err
 	}
 	if !j.spec.covered(gw) {
-		if err := rtnl.Via(netip.PrefixFrom(gw, gw.BitLen()), netip.Addr{}, index).Put(ctx, c); err != nil {
+		// Beside one through another interface, not instead of it.
+		hop := rtnl.Via(netip.PrefixFrom(gw, gw.BitLen()), netip.Addr{}, index)
+		if err := hop.Add(ctx, c); err != nil {
 			return nil, err
 		}
+		j.undo.Push("route to "+gw.String(), func(ctx context.Context) error { return hop.Delete(ctx, c) })
 	}
 	ours := defaultVia(gw, index)
 	if err := ours.Put(ctx, c); err != nil {
@@ -110,7 +113,7 @@ func putBack(ctx context.Context, c *ns.Conn, old []rtnl.Route, new ...rtnl.Rout
 // default, they are dropped.
 func (j *job) restoreDefaults(ctx context.Context, index, family int) error {
 	c := j.port.Conn
-	saved, err := rtnl.Defaults(ctx, c, family, savedTable(index))
+	saved, err := j.savedDefaults(ctx, index, family)
 	if err != nil || len(saved) == 0 {
 		return err
 	}
@@ -131,6 +134,21 @@ func (j *job) restoreDefaults(ctx context.Context, index, family int) error {
 		return err
 	}
 	return j.deleteAll(ctx, saved)
+}
+
+// savedDefaults lists what the interface displaced, and what interfaces displaced
+// that are gone without having been detached. Index 0 stands for those alone.
+func (j *job) savedDefaults(ctx context.Context, index, family int) ([]rtnl.Route, error) {
+	all, err := rtnl.Defaults(ctx, j.port.Conn, family, 0)
+	all = slices.DeleteFunc(all, func(r rtnl.Route) bool { return r.Table&savedBit == 0 })
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	links, err := rtnl.Links(ctx, j.port.Conn)
+	return slices.DeleteFunc(all, func(r rtnl.Route) bool {
+		owner := int(r.Table &^ savedBit)
+		return owner != index && slices.ContainsFunc(links, func(l *rtnl.Link) bool { return l.Index == owner })
+	}), err
 }
 
 func inTable(routes []rtnl.Route, table uint32) []rtnl.Route {

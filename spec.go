@@ -16,7 +16,7 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
-// normal fills the defaults in and sorts what has no order.
+// normal fills the defaults in.
 func (s Spec) normal() Spec {
 	if s.Name == "" {
 		s.Name = DefaultName
@@ -37,11 +37,12 @@ func (s Spec) digest() (string, error) {
 	b = append(append(b, s.Name...), '\n')
 	b = append(append(b, s.MAC...), '\n')
 	b = append(strconv.AppendInt(b, int64(s.MTU), 10), '\n')
-	for _, p := range s.Addrs {
+	addrs := slices.SortedFunc(slices.Values(s.Addrs), netip.Prefix.Compare) // their order means nothing
+	for _, p := range addrs {
 		b = append(p.AppendTo(b), ' ')
 	}
 	b = append(b, '\n')
-	for _, g := range s.Gateways {
+	for _, g := range slices.SortedFunc(slices.Values(s.Gateways), netip.Addr.Compare) {
 		b = append(g.AppendTo(b), ' ')
 	}
 	sum := sha256.Sum256(b)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/mdlayher/arp"
@@ -223,6 +224,11 @@ func waitDAD(ctx context.Context, p *Port, addrs []netip.Addr) error {
 // dadState names an address that is still tentative, or fails for one that
 // somebody else has.
 func dadState(p *Port, have []rtnl.Addr, want []netip.Addr) (tentative string, err error) {
+	for _, a := range want {
+		if !slices.ContainsFunc(have, func(h rtnl.Addr) bool { return h.Prefix.Addr() == a }) {
+			return "", errs.New(fs.ErrNotExist, "%s is gone from %s", a, p.Name)
+		}
+	}
 	for _, h := range have {
 		for _, a := range want {
 			switch {

@@ -44,8 +44,9 @@ type Bridge struct {
 	Isolated bool `json:"isolated,omitempty"`
 	// Hairpin sends frames back out of the port that they came in by.
 	Hairpin bool `json:"hairpin,omitempty"`
-	// Forward deals with a firewall that drops bridged frames.
-	Forward Forward `json:"forward,omitempty"`
+	// Forward deals with a firewall that drops bridged frames. It is how, not
+	// what: two Specs that differ in it alone are the same.
+	Forward Forward `json:"-"`
 }
 
 var (

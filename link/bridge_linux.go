@@ -158,7 +158,7 @@ func (b Bridge) releaseIf(ctx context.Context, p *Port, ours func(*rtnl.Link) bo
 	defer hold(ctx, p.Host.Lock)()
 	br, err := rtnl.LinkByName(ctx, p.Host.Conn, b.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return closeForward(ctx, p.Host, b.Name) // somebody removed the bridge by hand
 	}
 	if err != nil || !ours(br) {
 		return err

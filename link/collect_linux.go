@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -14,10 +15,8 @@ import (
 // what a killed call left behind. Interfaces of the host that were in a guest
 // when it died become what they were before. It may be called at any time.
 func Collect(ctx context.Context, h Host) (removed []string, err error) {
-	removed, err = collectPhys(ctx, h)
-	if err != nil {
-		return removed, err
-	}
+	removed, stuck := collectPhys(ctx, h) // which must not keep the rest
+	defer func() { err = errors.Join(stuck, err) }()
 	for _, kind := range []string{"ipoib", "macvlan", "ipvlan", "dummy"} {
 		names, err := collect(ctx, h, kind, isOrphan)
 		removed = append(removed, names...)

@@ -82,7 +82,8 @@ func ParseMark(alias string) (Mark, bool) {
 	var m Mark
 	for field := range strings.FieldsSeq(rest) {
 		key, value, _ := strings.Cut(field, "=")
-		if v, err := url.PathUnescape(value); err == nil {
+		v, err := url.PathUnescape(value)
+		if err == nil && !strings.ContainsFunc(v, func(r rune) bool { return !strconv.IsPrint(r) }) { // guests may write marks
 			m.set(key, v)
 		}
 	}

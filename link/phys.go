@@ -15,7 +15,7 @@ type Phys struct {
 	Device string `json:"device"`
 	// AllowDefaultRoute permits an interface that carries the host's default
 	// route, and so perhaps the connection that asked for this.
-	AllowDefaultRoute bool `json:"allow_default_route,omitempty"`
+	AllowDefaultRoute bool `json:"-"`
 }
 
 var (

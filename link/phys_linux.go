@@ -216,8 +216,9 @@ func collectPhys(ctx context.Context, h Host) (back []string, err error) {
 			continue
 		}
 		m, _ := ParseMark(l.Alias)
-		if err := restorePhys(ctx, h, l, m); err != nil {
-			return back, err
+		if one := restorePhys(ctx, h, l, m); one != nil {
+			err = errors.Join(err, one)
+			continue
 		}
 		back = append(back, l.Name)
 	}

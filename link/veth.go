@@ -97,8 +97,10 @@ func checkHostEnd(ctx context.Context, p *Port) (host *rtnl.Link, drifts []Drift
 	return host, drifts, nil
 }
 
-// vethHostEnd follows the guest's end to its peer, which must be in the host's
-// namespace and bear the mark: what the guest itself says of it proves nothing.
+// vethHostEnd follows the guest's end to its peer. What the guest itself says of it
+// proves nothing: its root may give an interface any mark, and a pair any index.
+// The peer must be in the host's namespace, bear the mark, and be the one whose
+// other end is this link of this namespace, as the host's kernel tells.
 func vethHostEnd(ctx context.Context, p *Port) (*rtnl.Link, error) {
 	guest, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
 	if err != nil {
@@ -112,10 +114,37 @@ func vethHostEnd(ctx context.Context, p *Port) (*rtnl.Link, error) {
 		return nil, fmt.Errorf("find the host's end of %s: %w", p.Name, err)
 	}
 	mark, ok := ParseMark(host.Alias)
-	if !ok || mark.Interface != p.Mark.Interface || host.Kind != "veth" {
+	if ok && host.Kind == "veth" && host.Parent == guest.Index {
+		ok, err = leadsTo(ctx, p, host)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if !ok || host.Kind != "veth" || host.Parent != guest.Index || mark.Interface != p.Mark.Interface {
 		return nil, errs.New(fs.ErrInvalid, "the host's end of %s does not bear pipework's mark: %s is somebody else's", p.Name, host.Name)
 	}
 	return host, nil
+}
+
+// HostMark is the mark of the host's end of the guest's veth p.Name, where that
+// is one of pipework's: a call that was killed may not have marked the guest's.
+func HostMark(ctx context.Context, p *Port) (Mark, bool) {
+	q := *p
+	q.Mark.Interface = p.Name
+	host, err := vethHostEnd(ctx, &q)
+	if err != nil {
+		return Mark{}, false
+	}
+	return ParseMark(host.Alias)
+}
+
+// leadsTo says whether the other end of a link of the host is in p's guest.
+func leadsTo(ctx context.Context, p *Port, host *rtnl.Link) (bool, error) {
+	if p.Guest.Inode() == p.Host.Inode() {
+		return !host.Foreign, nil
+	}
+	id, err := rtnl.NSID(ctx, p.Host.Conn, p.Guest.Handle)
+	return host.Foreign && id >= 0 && host.NSID == id, err
 }
 
 func kindOf(l *rtnl.Link) string {

@@ -19,7 +19,8 @@ const (
 	brportMode        = 4  // IFLA_BRPORT_MODE: hairpin
 	brportIsolated    = 33 // IFLA_BRPORT_ISOLATED
 	bridgeVLANInfo    = 2  // IFLA_BRIDGE_VLAN_INFO
-	filterVLAN        = 2  // RTEXT_FILTER_BRVLAN
+	filterVLAN        = 4  // RTEXT_FILTER_BRVLAN_COMPRESSED: as ranges
+	vlanRangeEnd      = 16 // BRIDGE_VLAN_INFO_RANGE_END
 )
 
 // Flags of struct bridge_vlan_info.
@@ -132,9 +133,17 @@ func PortVLANs(ctx context.Context, c *ns.Conn, index int) (VLANs, error) {
 		if len(msg) < unix.SizeofIfInfomsg || int(u32(msg[4:])) != index {
 			continue
 		}
+		var first uint16
 		for t, v := range attrs(Attr(msg[unix.SizeofIfInfomsg:], unix.IFLA_AF_SPEC)) {
-			if t == bridgeVLANInfo && len(v) == 4 {
-				found[binary.NativeEndian.Uint16(v[2:])] = binary.NativeEndian.Uint16(v) & (VLANPVID | VLANUntagged)
+			if t != bridgeVLANInfo || len(v) != 4 {
+				continue
+			}
+			flags, vid := binary.NativeEndian.Uint16(v), binary.NativeEndian.Uint16(v[2:])
+			if flags&vlanRangeEnd == 0 {
+				first = vid
+			}
+			for ; first <= vid; first++ {
+				found[first] = flags & (VLANPVID | VLANUntagged)
 			}
 		}
 	}

@@ -28,6 +28,7 @@ type Link struct {
 	Master    int  // index of the bridge or bond; 0: none
 	Parent    int  // IFLA_LINK: index of the lower device or peer; 0: none
 	Foreign   bool // Parent is an index in another namespace
+	NSID      int  // of that namespace, as this one calls it
 	Alias     string
 	Up        bool   // IFF_UP
 	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
@@ -173,6 +174,24 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// NSID is what the namespace of c calls the other namespace, RTM_GETNSID; -1 when
+// it has no number for it.
+func NSID(ctx context.Context, c *ns.Conn, other *ns.Handle) (int, error) {
+	m := make(message, 4, 16) // struct rtgenmsg, padded
+	m.attrU32(netnsaFD, uint32(other.NetNS()))
+	msgs, err := c.Do(ctx, m.request(unix.RTM_GETNSID, 0), unix.RTM_NEWNSID)
+	if err != nil || len(msgs) != 1 || len(msgs[0]) < 4 {
+		return -1, err
+	}
+	return int(int32(u32(Attr(msgs[0][4:], netnsaNSID)))), nil
+}
+
+// Attributes of linux/net_namespace.h.
+const (
+	netnsaNSID = 1 // NETNSA_NSID
+	netnsaFD   = 3 // NETNSA_FD
+)
+
 // SetMaster puts the link into a bridge; master 0 takes it out of any.
 func SetMaster(ctx context.Context, c *ns.Conn, index, master int) error {
 	return setLinkAttr(ctx, c, index, unix.IFLA_MASTER, nl.Uint32Attr(uint32(master)))
@@ -277,7 +296,7 @@ func parseLink(m []byte) (*Link, error) {
 		case unix.IFLA_LINK:
 			l.Parent = int(u32(value))
 		case unix.IFLA_LINK_NETNSID:
-			l.Foreign = true
+			l.Foreign, l.NSID = true, int(int32(u32(value)))
 		case unix.IFLA_IFALIAS:
 			l.Alias = unix.ByteSliceToString(value)
 		case unix.IFLA_LINKINFO:
