@@ -121,7 +121,7 @@ func (j *job) restoreDefaults(ctx context.Context, index, family int) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(now, func(r rtnl.Route) bool { return r.Index == index })
+	i := slices.IndexFunc(now, func(r rtnl.Route) bool { return r.Index == index && index != 0 })
 	switch {
 	case i >= 0:
 		err = j.swapDefaults(ctx, inTable(saved, unix.RT_TABLE_MAIN), now[i])

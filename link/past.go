@@ -33,8 +33,7 @@ func (p past) String() string {
 	return strings.Join(words, "~")
 }
 
-// parsePast reads what String wrote. The text comes from a device that was in a
-// guest, whose root may have changed it: nothing in it is trusted to be valid.
+// parsePast reads what String wrote.
 func parsePast(s string) (past, error) {
 	words := strings.Split(s, "~")
 	if len(words) < 5 || ValidName(words[0]) != nil {

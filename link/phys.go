@@ -8,6 +8,12 @@ package link
 // Collect). Its altnames stay with it all the time. Needs CAP_NET_ADMIN in the
 // host's and in the guest's network namespace.
 //
+// What it was is sealed with a key of the host's, so that a guest cannot make the
+// host bring back something else. Static routes through the interface are not
+// remembered. The kernel returns an interface only to the machine's initial
+// network namespace, and only real ones: what software made (veth, VLAN, dummy)
+// ends with its guest.
+//
 // A wireless interface moves with its phy (nl80211), and with it every other
 // interface of that phy.
 type Phys struct {

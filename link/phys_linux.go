@@ -31,7 +31,9 @@ func (n Phys) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if err != nil {
 		return err
 	}
-	p.Mark.Was = was.String()
+	if p.Mark.Was, err = seal(n.String(), was.String()); err != nil {
+		return err
+	}
 	if err := p.Mark.fits(); err != nil {
 		return fmt.Errorf("remember what %s was: %w: take some of its addresses away", n.Device, err)
 	}
@@ -39,10 +41,18 @@ func (n Phys) Plug(ctx context.Context, p *Port, u *Undo) error {
 		return fmt.Errorf("mark %s: %w", n.Device, err)
 	}
 	u.Push("mark of "+n.Device, func(ctx context.Context) error { return n.unmark(ctx, p, nic.Index) })
+	// Pushed before the move, for one that fails half-way: the kernel moves
+	// first and renames then, and a phy is moved before its interface is renamed.
+	u.Push("move of "+n.Device, func(ctx context.Context) error {
+		err := n.moveOut(ctx, p)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
 	if err := n.moveIn(ctx, p, nic); err != nil {
 		return err
 	}
-	u.Push("move of "+n.Device, func(ctx context.Context) error { return n.moveOut(ctx, p) })
 	return n.dress(ctx, p, was)
 }
 
@@ -160,12 +170,12 @@ func (n Phys) Unplug(ctx context.Context, p *Port) error {
 // moveOut moves the interface back to the host, where recover puts it right. Its
 // name there is one that nobody has, until then.
 func (n Phys) moveOut(ctx context.Context, p *Port) error {
-	l, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
+	l, m, err := n.inGuest(ctx, p)
 	if err != nil {
 		return err
 	}
-	if !returned(l) {
-		return errs.New(fs.ErrPermission, "%s in the guest does not bear the mark of %s: leaving it alone", p.Name, n.Device)
+	if _, err := unseal(m.Link, m.Was); err != nil {
+		return fmt.Errorf("bring back %s: %w", l.Name, err)
 	}
 	name := n.Device
 	if _, err := rtnl.LinkByName(ctx, p.Host.Conn, name); err == nil {
@@ -176,6 +186,21 @@ func (n Phys) moveOut(ctx context.Context, p *Port) error {
 		return movePhy(ctx, l, guestSide(p), hostSide(p, name))
 	}
 	return err
+}
+
+// inGuest finds the interface in the guest by its mark, whatever it is called
+// there.
+func (n Phys) inGuest(ctx context.Context, p *Port) (*rtnl.Link, Mark, error) {
+	links, err := rtnl.Links(ctx, p.Conn)
+	if err != nil {
+		return nil, Mark{}, err
+	}
+	for _, l := range links {
+		if m, ok := ParseMark(l.Alias); ok && m.Link == n.String() {
+			return l, m, nil
+		}
+	}
+	return nil, Mark{}, errs.New(fs.ErrNotExist, "%s is not in %s", n.Device, p.Guest.Name)
 }
 
 // immovable says that the interface cannot change its namespace by itself, as
@@ -241,14 +266,13 @@ func (n Phys) unmark(ctx context.Context, p *Port, index int) error {
 // restorePhys makes the link on the host what its mark says that it was. The
 // mark goes last: whoever is interrupted leaves it for the next.
 func restorePhys(ctx context.Context, h Host, l *rtnl.Link, m Mark) error {
-	was, err := parsePast(m.Was)
+	text, err := unseal(m.Link, m.Was)
 	if err != nil {
 		return fmt.Errorf("bring back %s: %w", l.Name, err)
 	}
-	// The name on the host stands in the mark twice; that of the backend is
-	// ours, the other one may be the guest's forgery.
-	if "phys:"+was.Name != m.Link {
-		return fmt.Errorf("bring back %s: its mark contradicts itself: %s, %s", l.Name, m.Link, was.Name)
+	was, err := parsePast(text)
+	if err != nil {
+		return fmt.Errorf("bring back %s: %w", l.Name, err)
 	}
 	steps := []func() error{
 		func() error { return renameTo(ctx, h, l, was.Name) },

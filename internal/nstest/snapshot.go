@@ -147,7 +147,9 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 	})
 	for _, r := range routes {
 		if r.Type != unix.RTN_MULTICAST && (r.Dst == nil || !r.Dst.IP.IsLinkLocalUnicast()) { // likewise
-			lines = append(lines, fmt.Sprintf("%s route %s", where, r))
+			dev := byIndex[r.LinkIndex] // indexes change as links move
+			lines = append(lines, fmt.Sprintf("%s route %v via %v src %v dev %s table %d metric %d proto %d scope %d type %d flags %d mtu %d nexthops %v",
+				where, r.Dst, r.Gw, r.Src, dev, r.Table, r.Priority, r.Protocol, r.Scope, r.Type, r.Flags, r.MTU, r.MultiPath))
 		}
 	}
 	rules := dump(t, func() ([]netlink.Rule, error) { return h.RuleList(netlink.FAMILY_ALL) })
