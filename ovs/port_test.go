@@ -19,6 +19,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/ovstest"
+	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ovs"
@@ -280,6 +281,24 @@ func TestDetachDead(t *testing.T) {
 			world.Unchanged(t)
 		})
 	}
+}
+
+// TestDetachUnnamed unplugs a namespace whose name is gone, and it with it.
+func TestDetachUnnamed(t *testing.T) {
+	db, c := dummy(t)
+	unchanged(t, db)
+	remove, err := sandbox.Namespace("unnamed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := ns.Named("unnamed")
+	s := spec(ovs.Bridge{Name: "ovs0", Datapath: ovs.Netdev, Client: c}, "10.0.0.1/24")
+	at := attach(t, target, s)
+	if err := remove(); err != nil {
+		t.Fatal(err)
+	}
+	ovstest.Wait(t, "device of a dead guest", func() error { return nstest.NoLink(t, at.HostName) })
+	detach(t, target, s)
 }
 
 // host is this namespace.

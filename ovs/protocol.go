@@ -132,38 +132,47 @@ func (c columns) encode() ovsdb.Row {
 	return row
 }
 
-// encode makes a Go value one of OVSDB's.
+// encode makes a Go value one of OVSDB's (RFC 7047, section 5.1). libovsdb's own
+// types for them encode themselves level by level, which takes five times as
+// long.
 func encode(value any) any {
 	switch v := value.(type) {
+	case uuid:
+		return atom(v)
 	case []int:
-		return set(v)
+		return set(v, func(i int) any { return i })
 	case []string:
-		return set(v)
+		return set(v, func(s string) any { return s })
 	case []uuid:
-		return set(v)
+		return set(v, atom)
 	case map[string]string:
-		m := ovsdb.OvsMap{GoMap: make(map[any]any, len(v))}
+		pairs := make([][2]string, 0, len(v))
 		for key, value := range v {
-			m.GoMap[key] = value
+			pairs = append(pairs, [2]string{key, value})
 		}
-		return m
+		return [2]any{"map", pairs}
 	}
 	return value
 }
 
-func set[T any](list []T) ovsdb.OvsSet {
-	s := ovsdb.OvsSet{GoSet: make([]any, 0, len(list))}
+func atom(id uuid) any { return [2]string{"uuid", id.GoUUID} }
+
+func set[T any](list []T, encode func(T) any) [2]any {
+	all := make([]any, 0, len(list))
 	for _, v := range list {
-		s.GoSet = append(s.GoSet, v)
+		all = append(all, encode(v))
 	}
-	return s
+	return [2]any{"set", all}
 }
+
+// plain is an operation that encodes as it is: libovsdb's does so twice.
+type plain ovsdb.Operation
 
 // request is the parameters of a transaction.
 func request(ops []operation) []any {
 	params := []any{database}
 	for _, op := range ops {
-		params = append(params, op.Operation)
+		params = append(params, plain(op.Operation))
 	}
 	return params
 }

@@ -30,13 +30,13 @@ type Database struct {
 
 // Start starts ovsdb-server, without root, with these arguments beside the
 // usual ones. Where Open vSwitch is not installed, the test is skipped, unless
-// PIPEWORK_REQUIRE promises "ovs".
+// PIPEWORK_REQUIRE promises "ovs". Only in a sandbox.
 func Start(t testing.TB, args ...string) *Database {
 	t.Helper()
 	if _, err := os.Stat(schema); err != nil {
 		skip(t, "apt-get install openvswitch-switch")
 	}
-	dir, err := os.MkdirTemp("", "ovs") // t.TempDir's is too long for a socket
+	dir, err := os.MkdirTemp("/run", "ovs") // the sandbox's, which is gone with it; t.TempDir's is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
