@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/nstest"
@@ -52,7 +51,7 @@ func Need(t testing.TB, program string) string {
 // Network makes a bridge with an address for servers, for the length of the test.
 func Network(t testing.TB) {
 	t.Helper()
-	h := handle(t, netlinkHere)
+	h := here(t)
 	a := netlink.NewLinkAttrs()
 	a.Name = Bridge
 	br := &netlink.Bridge{LinkAttrs: a}
@@ -69,21 +68,19 @@ func Network(t testing.TB) {
 	}
 }
 
-const netlinkHere = -1
-
-func handle(t testing.TB, at int) *netlink.Handle {
+// here is a netlink handle in the host's namespace, for the length of the test.
+func here(t testing.TB) *netlink.Handle {
 	t.Helper()
-	var h *netlink.Handle
-	var err error
-	if at == netlinkHere {
-		h, err = netlink.NewHandle(unix.NETLINK_ROUTE)
-	} else {
-		h, err = netlink.NewHandleAt(netns.NsHandle(at), unix.NETLINK_ROUTE)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	must(t, err)
 	t.Cleanup(func() { _ = h.Close() })
+	return h
+}
+
+func within(t testing.TB, g *ns.Guest) *netlink.Handle {
+	t.Helper()
+	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
+	must(t, err)
 	return h
 }
 
@@ -91,7 +88,8 @@ func handle(t testing.TB, at int) *netlink.Handle {
 // address, and returns it.
 func Plug(t testing.TB, g *ns.Guest) netlink.Link {
 	t.Helper()
-	host, inside := handle(t, netlinkHere), handle(t, int(g.NetNS()))
+	host, inside := here(t), within(t, g)
+	defer inside.Close() // it would keep the guest's namespace alive
 	br, err := host.LinkByName(Bridge)
 	if err != nil {
 		t.Fatal(err)
@@ -108,10 +106,24 @@ func Plug(t testing.TB, g *ns.Guest) netlink.Link {
 	return eth1
 }
 
+// Unplugged waits up to two seconds until the host's end of a pair has gone with
+// the guest's.
+func Unplugged(t testing.TB, eth1 netlink.Link) {
+	t.Helper()
+	h := here(t)
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := h.LinkByIndex(eth1.Attrs().ParentIndex); err != nil {
+			return
+		}
+	}
+	t.Error("something keeps the dead guest's namespace alive")
+}
+
 // AddAddr gives the guest's eth1 an address.
 func AddAddr(t testing.TB, g *ns.Guest, p netip.Prefix) {
 	t.Helper()
-	h := handle(t, int(g.NetNS()))
+	h := within(t, g)
+	defer h.Close()
 	eth1, err := h.LinkByName("eth1")
 	must(t, err)
 	addr, err := netlink.ParseAddr(p.String())
