@@ -80,6 +80,11 @@ func (j *job) detach(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if l != nil {
+		if err := j.giveBack(ctx, l); err != nil {
+			return j.fail("dhcp", err)
+		}
+	}
 	for _, family := range families {
 		if l == nil {
 			break // gone already, and its routes with it

@@ -29,7 +29,7 @@ func (j *job) replaceDefault(ctx context.Context, index int, gw netip.Addr) (dis
 	if err != nil {
 		return nil, err
 	}
-	if !j.spec.covered(gw) {
+	if !j.covered(gw) {
 		if err := rtnl.Via(netip.PrefixFrom(gw, gw.BitLen()), netip.Addr{}, index).Put(ctx, c); err != nil {
 			return nil, err
 		}
@@ -49,6 +49,11 @@ func (j *job) replaceDefault(ctx context.Context, index int, gw netip.Addr) (dis
 		}
 	}
 	return displaced, nil
+}
+
+// covered says whether an address of the interface makes gw reachable.
+func (j *job) covered(gw netip.Addr) bool {
+	return j.spec.covered(gw) || j.lease != nil && j.lease.Addr.Contains(gw)
 }
 
 func defaultVia(gw netip.Addr, index int) rtnl.Route {

@@ -8,6 +8,7 @@ package dhcptest
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -53,11 +54,12 @@ func Network(t testing.TB) {
 	t.Helper()
 	h := here(t)
 	a := netlink.NewLinkAttrs()
-	a.Name = Bridge
+	a.Name, a.HardwareAddr = Bridge, net.HardwareAddr{2, 0, 0, 0, 0x77, 1} // or it would follow its ports
 	br := &netlink.Bridge{LinkAttrs: a}
 	must(t, h.LinkAdd(br))
 	t.Cleanup(func() { must(t, h.LinkDel(br)) })
 	must(t, h.LinkSetUp(br))
+	carrier(t, h, br)
 	for _, text := range []string{Router + "/24", "fd77::1/64"} {
 		addr, err := netlink.ParseAddr(text)
 		must(t, err)
@@ -66,6 +68,27 @@ func Network(t testing.TB) {
 		}
 		must(t, h.AddrAdd(br, addr))
 	}
+}
+
+// carrier gives the bridge a port, without which servers find it not running.
+func carrier(t testing.TB, h *netlink.Handle, br netlink.Link) {
+	t.Helper()
+	a := netlink.NewLinkAttrs()
+	a.Name, a.Flags, a.MasterIndex = Bridge+"port", net.FlagUp, br.Attrs().Index
+	port := &netlink.Veth{LinkAttrs: a, PeerName: Bridge + "peer"}
+	must(t, h.LinkAdd(port))
+	t.Cleanup(func() { must(t, h.LinkDel(port)) })
+	peer, err := h.LinkByName(Bridge + "peer")
+	must(t, err)
+	must(t, h.LinkSetUp(peer))
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		l, err := h.LinkByIndex(br.Attrs().Index)
+		must(t, err)
+		if l.Attrs().OperState == netlink.OperUp {
+			return
+		}
+	}
+	t.Fatal("the bridge has no carrier")
 }
 
 // here is a netlink handle in the host's namespace, for the length of the test.
