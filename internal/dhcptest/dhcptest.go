@@ -245,15 +245,26 @@ func Dnsmasq(t testing.TB, more ...string) *Server {
 // lease seconds, with T1 and T2 at a quarter and three quarters.
 func Kea(t testing.TB, lease int) *Server {
 	t.Helper()
+	return kea(t, lease, "10.77.0.0/24", "10.77.0.150-10.77.0.160")
+}
+
+// BigKea is Kea with two thousand addresses, 10.77.16.1 and up, in a subnet of /16.
+func BigKea(t testing.TB, lease int) *Server {
+	t.Helper()
+	return kea(t, lease, "10.77.0.0/16", "10.77.16.1-10.77.23.254")
+}
+
+func kea(t testing.TB, lease int, subnet, pool string) *Server {
+	t.Helper()
 	program, dir := Need(t, "kea-dhcp4"), t.TempDir()
 	conf := fmt.Sprintf(`{"Dhcp4":{"interfaces-config":{"interfaces":[%q],"dhcp-socket-type":"raw"},
 "lease-database":{"type":"memfile","persist":true,"name":%q,"lfc-interval":0},
 "valid-lifetime":%d,"min-valid-lifetime":%[3]d,"max-valid-lifetime":%[3]d,"renew-timer":%d,"rebind-timer":%d,"authoritative":true,"calculate-tee-times":false,
 "option-def":[{"name":"rfc3442","code":121,"type":"binary","space":"dhcp4"}],
-"subnet4":[{"id":1,"subnet":"10.77.0.0/24","pools":[{"pool":"10.77.0.150-10.77.0.160"}],
+"subnet4":[{"id":1,"subnet":%q,"pools":[{"pool":%q}],
 "option-data":[{"name":"routers","data":"10.77.0.1"},{"name":"rfc3442","csv-format":false,"data":"100ac80a4d00fe"}]}],
 "loggers":[{"name":"kea-dhcp4","output_options":[{"output":"stdout"}],"severity":"INFO"}]}}`,
-		Bridge, dir+"/leases", lease, max(1, lease/4), max(2, lease*3/4))
+		Bridge, dir+"/leases", lease, max(1, lease/4), max(2, lease*3/4), subnet, pool)
 	must(t, os.WriteFile(dir+"/conf", []byte(conf), 0o644))
 	return start(t, dir, "DHCP4_STARTED", program, "-c", dir+"/conf")
 }
