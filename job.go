@@ -25,7 +25,7 @@ type job struct {
 	port  link.Port
 	undo  link.Undo
 
-	announcer *link.Announcer // only for attach and lease
+	announcer *link.Announcer // only for attach, and for a lease that moved
 	lease     *dhcp.Lease     // what the interface has, once it is known
 }
 

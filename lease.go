@@ -409,8 +409,21 @@ func (j *job) changeLease(ctx context.Context, last, next *dhcp.Lease) error {
 	if next == nil || last != nil && last.Addr == next.Addr {
 		return nil
 	}
-	if err := j.announcer.Announce(ctx, &j.port, []netip.Prefix{next.Addr}); err != nil {
+	return j.announceLease(ctx, next)
+}
+
+// announceLease announces an address that took another's place. An announcement
+// that fails is no reason to give the address up.
+func (j *job) announceLease(ctx context.Context, next *dhcp.Lease) error {
+	err := j.guest.Do(ctx, func() error {
+		j.announcer = link.NewAnnouncer()
+		return nil
+	})
+	if err == nil {
+		err = j.announcer.Announce(ctx, &j.port, []netip.Prefix{next.Addr})
+	}
+	if err != nil {
 		j.log(ctx, "announce", "error", err)
 	}
-	return nil
+	return context.Cause(ctx)
 }
