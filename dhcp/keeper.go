@@ -44,6 +44,11 @@ type Kept struct {
 // most Parallel. A lease that waits holds no goroutine, socket or thread, and of
 // its guest only a pidfd, where it has a process: that keeps nothing alive, and
 // tells at once when it ends.
+//
+// Renewal is unicast, and needs a neighbour entry in the guest and one at the
+// server. The kernel counts those of all namespaces together, and by default holds
+// 1024 (net.ipv4.neigh.default.gc_thresh3): with more than about 400 guests on one
+// machine raise it, or renewals go unanswered.
 type Keeper struct {
 	// Parallel bounds how many exchanges are made at once; 0 stands for 32.
 	Parallel int
