@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
@@ -43,7 +44,7 @@ func (j *job) attach(ctx context.Context) (*Attachment, error) {
 		return nil, err
 	}
 	j.log(ctx, "announce")
-	if err := j.announcer.Announce(ctx, &j.port, j.spec.Addrs); err != nil {
+	if err := j.announcer.Announce(ctx, &j.port, out.Addrs); err != nil {
 		if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) { // given up, or taken away by somebody
 			return nil, j.fail("announce", err)
 		}
@@ -93,6 +94,11 @@ func (j *job) configure(ctx context.Context) (*Attachment, error) {
 		}
 		out.Displaced = append(out.Displaced, displaced...)
 	}
+	if j.spec.DHCP != nil {
+		if err := j.takeLease(ctx, l, out); err != nil {
+			return nil, j.fail("dhcp", err)
+		}
+	}
 	return out, nil
 }
 
@@ -101,7 +107,7 @@ func (j *job) attachment(l *rtnl.Link) *Attachment {
 	return &Attachment{
 		Guest: j.guest.Identity, Name: l.Name, Index: l.Index, Link: j.spec.Link.String(),
 		HostName: j.port.HostName, MAC: MAC(l.MAC), MTU: l.MTU,
-		Addrs: j.spec.Addrs, Gateways: j.spec.Gateways,
+		Addrs: slices.Clone(j.spec.Addrs), Gateways: slices.Clone(j.spec.Gateways),
 	}
 }
 
@@ -126,6 +132,7 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 	case mark.Spec != j.port.Mark.Spec:
 		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, plugged into %s with other settings: detach it first", taken, mark.Link))
 	}
+	j.port.Mark.Lease = mark.Lease
 	return j.mend(ctx, l)
 }
 
@@ -144,9 +151,17 @@ func (j *job) mend(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
 		}
 		mended = append(mended, d.What)
 	}
+	if j.spec.DHCP != nil {
+		if err := j.refreshLease(ctx, l); err != nil {
+			return nil, j.fail("dhcp", err)
+		}
+	}
 	out, err := j.read(ctx, l)
 	if err != nil {
 		return nil, err
+	}
+	if j.lease != nil {
+		out.Lease = j.lease
 	}
 	out.Existed, out.Mended = true, mended
 	return out, nil

@@ -77,6 +77,11 @@ func (j *job) detach(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if l != nil {
+		if err := j.giveBack(ctx, l); err != nil {
+			return j.fail("dhcp", err)
+		}
+	}
 	for _, family := range families {
 		index := 0 // gone already: only what it displaced may be left
 		if l != nil {

@@ -55,7 +55,7 @@ func (j *job) drifts(ctx context.Context, l *rtnl.Link) ([]link.Drift, error) {
 		return nil, j.fail("link", err)
 	}
 	drifts = append(drifts, j.linkDrifts(l)...)
-	for _, check := range []func(context.Context, *rtnl.Link) ([]link.Drift, error){j.addrDrifts, j.routeDrifts} {
+	for _, check := range []func(context.Context, *rtnl.Link) ([]link.Drift, error){j.addrDrifts, j.routeDrifts, j.leaseDrifts} {
 		more, err := check(ctx, l)
 		if err != nil {
 			return nil, j.fail("address", err)
@@ -144,6 +144,7 @@ func (j *job) read(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
 	if err != nil {
 		return nil, j.fail("address", err)
 	}
+	out.Lease = j.readLease(addrs)
 	for _, a := range addrs {
 		if !a.Prefix.Addr().IsLinkLocalUnicast() {
 			out.Addrs = append(out.Addrs, a.Prefix)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -24,7 +25,8 @@ type job struct {
 	port  link.Port
 	undo  link.Undo
 
-	announcer *link.Announcer // only for attach
+	announcer *link.Announcer // only for attach, and for a lease that moved
+	lease     *dhcp.Lease     // what the interface has, once it is known
 }
 
 // open opens the guest, the host, and a connection inside each.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -38,3 +39,6 @@ func (a *Attacher) Collect(context.Context) ([]string, error) { return nil, unsu
 func (a *Attacher) Detect(context.Context, string, link.OVSLookup) (link.Backend, error) {
 	return nil, unsupported("detect")
 }
+
+// Kept has nothing to keep.
+func (a *Attacher) Kept(Target, Spec, *Attachment) dhcp.Kept { return dhcp.Kept{} }

@@ -30,6 +30,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -57,6 +58,13 @@ type Spec struct {
 	// family. Detach puts the displaced ones back. A gateway that no address
 	// covers is reached by a host route.
 	Gateways []netip.Addr `json:"gateways,omitempty"`
+	// DHCP asks a server for an IPv4 address and the routes, MTU and name servers
+	// that go with it, beside Addrs. The address has the lease's time as its
+	// lifetime: one that nobody keeps (see [Attacher.Kept]) goes away when the
+	// lease ends. A gateway in Gateways, or an MTU, comes before the lease's. A
+	// server recognises the guest by its MAC: without one here, or a ClientID, a
+	// guest that is made anew is given another address. Detach gives the lease back.
+	DHCP *dhcp.Config `json:"dhcp,omitempty"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
 	AllowHost bool `json:"allow_host,omitempty"`
@@ -80,6 +88,9 @@ type Attachment struct {
 	// Addrs are all global addresses of the interface.
 	Addrs    []netip.Prefix `json:"addresses"`
 	Gateways []netip.Addr   `json:"gateways,omitempty"`
+	// Lease is what the DHCP server granted; of a lease that was found, only the
+	// address, the server and the time of expiry are known.
+	Lease *dhcp.Lease `json:"lease,omitempty"`
 	// Displaced are the default routes that Detach puts back.
 	Displaced []string `json:"displaced,omitempty"`
 	// Existed says that Attach found the interface already plugged in as asked;
@@ -126,7 +137,9 @@ type Attacher struct {
 // Spec for an interface name that is in use is an error that satisfies
 // fs.ErrExist and changes nothing. Attach returns once the interface is up, its
 // addresses are announced and IPv6 duplicate address detection is over, which
-// takes one to two seconds; IPv4 alone takes about a millisecond. After an
+// takes one to two seconds; IPv4 alone takes about a millisecond, and a DHCP
+// server as long as it takes (after eight seconds without an answer it is given
+// up, with an error that satisfies os.ErrDeadlineExceeded). After an
 // error everything is as it was.
 //
 // Errors are of type *Error. Beside the Target's they satisfy fs.ErrInvalid (the
@@ -137,7 +150,9 @@ func Attach(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 }
 
 // Detach unplugs the interface s.Name that Attach made, and puts back the
-// default routes that it displaced. s.Link may be nil. An interface, process or
+// default routes that it displaced. s.Link may be nil. A DHCP lease is given back
+// to its server; who that is, is written on the interface. s.DHCP is only needed
+// for its ResolvConf, and for a ClientID of more than 32 bytes. An interface, process or
 // container that is gone already is no error; an interface that pipework did not
 // make is left alone, with an error that satisfies fs.ErrPermission.
 func Detach(ctx context.Context, t Target, s Spec) error {

@@ -29,7 +29,7 @@ func (j *job) replaceDefault(ctx context.Context, index int, gw netip.Addr) (dis
 	if err != nil {
 		return nil, err
 	}
-	if !j.spec.covered(gw) {
+	if !j.covered(gw) {
 		// Beside one through another interface, not instead of it.
 		hop := rtnl.Via(netip.PrefixFrom(gw, gw.BitLen()), netip.Addr{}, index)
 		if err := hop.Add(ctx, c); err != nil {
@@ -52,6 +52,11 @@ func (j *job) replaceDefault(ctx context.Context, index int, gw netip.Addr) (dis
 		}
 	}
 	return displaced, nil
+}
+
+// covered says whether an address of the interface makes gw reachable.
+func (j *job) covered(gw netip.Addr) bool {
+	return j.spec.covered(gw) || j.lease != nil && j.lease.Addr.Contains(gw)
 }
 
 func defaultVia(gw netip.Addr, index int) rtnl.Route {

@@ -45,6 +45,14 @@ func (s Spec) digest() (string, error) {
 	for _, g := range slices.SortedFunc(slices.Values(s.Gateways), netip.Addr.Compare) {
 		b = append(g.AppendTo(b), ' ')
 	}
+	b = append(b, '\n')
+	if s.DHCP != nil {
+		config, err := json.Marshal(s.DHCP)
+		if err != nil {
+			return "", fmt.Errorf("DHCP: %w", err)
+		}
+		b = append(b, config...)
+	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8]), nil
 }
@@ -64,6 +72,9 @@ func (s Spec) validate() error {
 	}
 	for i, g := range s.Gateways {
 		wrong = append(wrong, s.validGateway(g, s.Gateways[:i]))
+	}
+	if s.DHCP != nil {
+		wrong = append(wrong, s.DHCP.Validate())
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return errs.New(fs.ErrInvalid, "%w", err)
@@ -139,7 +150,8 @@ func (s Spec) validGateway(g netip.Addr, before []netip.Addr) error {
 	if slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr() == g }) {
 		return fmt.Errorf("gateway %s is the interface's own address", g)
 	}
-	if !slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr().Is4() == g.Is4() }) {
+	dynamic := s.DHCP != nil && g.Is4()
+	if !dynamic && !slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr().Is4() == g.Is4() }) {
 		return fmt.Errorf("gateway %s needs an %s address on the interface", g, family)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -91,6 +92,7 @@ func TestDigest(t *testing.T) {
 		"MAC":      func(s *Spec) { s.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 1} },
 		"MTU":      func(s *Spec) { s.MTU = 1400 },
 		"Addrs":    func(s *Spec) { s.Addrs = prefixes("10.0.0.2/24") },
+		"DHCP":     func(s *Spec) { s.DHCP = &dhcp.Config{} },
 		"Gateways": func(s *Spec) { s.Gateways = []netip.Addr{netip.MustParseAddr("10.0.0.1")} },
 	} {
 		s := base

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ovs"
 )
 
 // Spec fits what the line says to the backend that its host interface stands for,
@@ -17,7 +18,9 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways}
 	var p problems
 	if l.DHCP != "" {
-		p.addf("%s is not supported yet: give an address, or 0/0 and run a client in the guest", l.DHCP)
+		asked, err := l.DHCPConfig()
+		p.add(err)
+		s.DHCP = &asked.Config
 	}
 	if l.DirectPhys {
 		b = l.phys(&p, b)
@@ -26,6 +29,9 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 	case link.Bridge:
 		b.HostName, b.Forward = l.HostName, f.forward()
 		b.VLAN = l.vlan(&p)
+		s.Link = b
+	case ovs.Bridge:
+		b.HostName, b.Tag = l.HostName, l.vlan(&p)
 		s.Link = b
 	case link.Macvlan:
 		b.VLAN = l.vlan(&p)
@@ -42,10 +48,18 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 		}
 		s.Link = b
 	}
-	if _, veth := s.Link.(link.Bridge); l.HostName != "" && !veth {
+	if l.HostName != "" && !hasHostEnd(s.Link) {
 		p.addf("-l %s: %s has no end on the host that could have a name", l.HostName, s.Link)
 	}
 	return s, p.err()
+}
+
+func hasHostEnd(b link.Backend) bool {
+	switch b.(type) {
+	case link.Bridge, ovs.Bridge:
+		return true
+	}
+	return false
 }
 
 // phys makes the host's interface itself what is plugged in.

@@ -82,6 +82,13 @@ func (a *Announcer) Announce(ctx context.Context, p *Port, addrs []netip.Prefix)
 	return errors.Join(a.announceARP(ctx, p, l, v4), announceND(ctx, p, v6))
 }
 
+// WaitForwarding waits until frames that the guest sends reach others, for two
+// seconds at most, and says so on p.Warnings when it did not come to that.
+func WaitForwarding(ctx context.Context, p *Port) error {
+	_, err := waitForwarding(ctx, p)
+	return err
+}
+
 // waitForwarding waits until frames that the guest sends reach others. If that
 // took a while, it asks for the guest's MAC again. It returns the link that it
 // looked at: the host's end, or the guest's interface where there is none.

@@ -19,6 +19,7 @@ type Mark struct {
 	Guest     ns.Identity
 	Spec      string // digest of what was asked for
 	Was       string // of a Phys: what it was on the host
+	Lease     string // what it takes to give a DHCP lease back; empty: none
 }
 
 // markWord begins every mark.
@@ -50,7 +51,7 @@ func (m Mark) format(name string) string {
 	b.Grow(aliasMax)
 	b.WriteString(markWord)
 	for _, kv := range [...][2]string{
-		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"nspid", pid(m.Guest.PID)},
+		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"lease", m.Lease}, {"nspid", pid(m.Guest.PID)},
 		{"containerid", short(m.Guest.ID)}, {"was", m.Was}, {"network_of", m.Guest.NetworkOf}, {"containername", name},
 	} {
 		if kv[1] != "" {
@@ -98,6 +99,8 @@ func (m *Mark) set(key, value string) {
 		m.Interface = value
 	case "spec":
 		m.Spec = value
+	case "lease":
+		m.Lease = value
 	case "nspid":
 		m.Guest.PID, _ = strconv.Atoi(value)
 	case "containerid":

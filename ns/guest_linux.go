@@ -47,3 +47,13 @@ func (g *Guest) Close() error {
 	}
 	return err
 }
+
+// DupPidfd returns a new pidfd of the guest's process, which the caller closes; 0
+// for a guest that was found by path or name. It tells of the process's end
+// (poll(2)) and keeps nothing of the guest alive.
+func (g *Guest) DupPidfd() (int, error) {
+	if g.pidfd == 0 {
+		return 0, nil
+	}
+	return unix.FcntlInt(uintptr(g.pidfd), unix.F_DUPFD_CLOEXEC, 3)
+}

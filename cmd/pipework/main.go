@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,8 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/ovs"
 )
 
 func main() {
@@ -73,7 +76,7 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	backend, err := c.Detect(ctx, line.Interface, nil)
+	backend, err := c.Detect(ctx, line.Interface, new(ovs.Client).Lookup)
 	if err != nil {
 		return err
 	}
@@ -89,9 +92,16 @@ func (c *command) attach(ctx context.Context, args []string) error {
 		fmt.Fprintln(c.warn, "pipework: warning:", w)
 	}
 	if c.flags.JSON {
-		return c.json(at)
+		err = c.json(at)
+	} else {
+		err = c.print("%s\n", at)
 	}
-	return c.print("%s\n", describe(at))
+	if asked, _ := line.DHCPConfig(); err != nil || !asked.Foreground {
+		return err
+	}
+	kept := c.Kept(target(line.Guest), s, at)
+	kept.Event = func(e dhcp.Event) { fmt.Fprintf(c.warn, "pipework: %v %s %s\n", e.Kind, e.Interface, e.Reason) }
+	return kept.Keep(ctx)
 }
 
 func (c *command) detach(ctx context.Context, args []string) error {
@@ -99,21 +109,43 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	at, err := c.Check(ctx, target(guest), pipework.Spec{Name: name})
-	var e *pipework.Error
-	if errors.As(err, &e) && e.Stage == "link" && errors.Is(err, os.ErrNotExist) {
-		return c.print("%s has no %s: nothing to detach\n", e.Guest, e.Interface)
-	}
+	at, err := c.plugged(ctx, guest, name)
 	if err != nil {
 		return err
 	}
-	if err := c.Detach(ctx, target(guest), pipework.Spec{Name: name}); err != nil {
+	if at == nil {
+		return c.print("%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
+	}
+	if err := c.Detach(ctx, target(guest), pipework.Spec{Name: at.Name, Link: ovsBridge(at.Link)}); err != nil {
 		return err
 	}
 	if c.flags.JSON {
 		return c.json(at)
 	}
 	return c.print("%s: %s detached from %s%s\n", at.Guest.Name, at.Name, at.Link, each(", back: ", at.Displaced))
+}
+
+// plugged finds what is plugged into the guest under this name; "" stands for
+// eth1, or for the only interface that there is.
+func (c *command) plugged(ctx context.Context, guest, name string) (*pipework.Attachment, error) {
+	all, err := c.List(ctx, target(guest))
+	if err != nil {
+		return nil, err
+	}
+	for _, at := range all {
+		if at.Name == cmp.Or(name, pipework.DefaultName) {
+			return at, nil
+		}
+	}
+	if name == "" && len(all) == 1 {
+		return all[0], nil
+	}
+	_, err = c.Check(ctx, target(guest), pipework.Spec{Name: name}) // may be there, and not ours
+	var e *pipework.Error
+	if errors.As(err, &e) && e.Stage == "interface" && errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return nil, err
 }
 
 func (c *command) list(ctx context.Context, guests []string) error {
@@ -141,6 +173,7 @@ func (c *command) list(ctx context.Context, guests []string) error {
 
 func (c *command) collect(ctx context.Context) error {
 	names, err := c.Collect(ctx)
+	names = append([]string{}, names...)
 	if c.flags.JSON {
 		return errors.Join(err, c.json(names))
 	}
@@ -148,24 +181,6 @@ func (c *command) collect(ctx context.Context) error {
 		err = errors.Join(err, c.print("%s\n", name))
 	}
 	return err
-}
-
-// describe is an Attachment on one line.
-func describe(a *pipework.Attachment) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s on %s", a.Guest.Name, a.Name, a.Link)
-	if a.HostName != "" {
-		fmt.Fprintf(&b, " (host end %s)", a.HostName)
-	}
-	fmt.Fprintf(&b, ", MAC %s%s%s", a.MAC, each(", ", a.Addrs), each(", default via ", a.Gateways))
-	b.WriteString(each(", instead of ", a.Displaced))
-	if a.Existed {
-		b.WriteString(", was there already" + each(", mended: ", a.Mended))
-	}
-	if of := a.Guest.NetworkOf; of != "" {
-		b.WriteString(", in the network of " + of)
-	}
-	return b.String()
 }
 
 // each joins a list behind its introduction; an empty list is nothing.

@@ -5,8 +5,10 @@ import (
 	"strings"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
+	"github.com/go-pipework/pipework/ovs"
 )
 
 // target is the guest that a word of the command line means: pid:1234,
@@ -27,4 +29,13 @@ func target(word string) pipework.Target {
 		return ns.Path(word)
 	}
 	return docker.Container(word)
+}
+
+// ovsBridge is the backend of a mark that package link cannot know; nil for
+// others.
+func ovsBridge(mark string) link.Backend {
+	if name, ok := strings.CutPrefix(mark, "ovs:"); ok {
+		return ovs.Bridge{Name: name}
+	}
+	return nil
 }

@@ -19,7 +19,11 @@ type Addr struct {
 	Prefix netip.Prefix // host bits kept
 	Flags  uint32       // IFA_F_*
 	Scope  uint8        // RT_SCOPE_*
+	Valid  uint32       // seconds until the kernel takes it away; Forever: never
 }
+
+// Forever is a lifetime without end (INFINITY_LIFE_TIME).
+const Forever = 1<<32 - 1
 
 // Usable says whether duplicate address detection (RFC 4862) is over and found
 // the address unused.
@@ -41,6 +45,26 @@ func AddAddr(ctx context.Context, c *ns.Conn, index int, p netip.Prefix) error {
 	req := m.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
 	if _, err := c.Do(ctx, req, 0); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("add address %s: %w", p, err)
+	}
+	return nil
+}
+
+// PutAddr is AddAddr for an address that the kernel takes away after some
+// seconds, as `ip addr replace … valid_lft` does. It also gives one that is there
+// already a new lifetime.
+func PutAddr(ctx context.Context, c *ns.Conn, a Addr) error {
+	m := addrMessage(a.Index, a.Prefix)
+	if brd, ok := Broadcast(a.Prefix); ok {
+		m.attr(unix.IFA_BROADCAST, brd.AsSlice()...)
+	}
+	at := m.nest(unix.IFA_CACHEINFO) // preferred, valid, and two times that the kernel ignores
+	for _, v := range [...]uint32{a.Valid, a.Valid, 0, 0} {
+		m = binary.NativeEndian.AppendUint32(m, v)
+	}
+	m.end(at)
+	req := m.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK)
+	if _, err := c.Do(ctx, req, 0); err != nil {
+		return fmt.Errorf("put address %s: %w", a.Prefix, err)
 	}
 	return nil
 }
@@ -95,6 +119,10 @@ func parseAddr(m []byte) (Addr, bool) {
 	a := Addr{Index: int(msg.Index), Scope: msg.Scope, Flags: uint32(msg.Flags), Prefix: netip.PrefixFrom(addr, int(msg.Prefixlen))}
 	if flags := Attr(attrs, unix.IFA_FLAGS); flags != nil {
 		a.Flags = u32(flags)
+	}
+	a.Valid = Forever
+	if info := Attr(attrs, unix.IFA_CACHEINFO); len(info) >= 8 {
+		a.Valid = u32(info[4:])
 	}
 	return a, ok
 }

@@ -1,0 +1,172 @@
+package config
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-pipework/pipework/dhcp"
+)
+
+// A DHCP is what the DHCP word of a command line asks for.
+type DHCP struct {
+	Config     dhcp.Config
+	Foreground bool          // -f: stay, and keep the lease
+	Again      time.Duration // -A: the pause before asking anew when nobody answered; 0: do not
+}
+
+// DHCPConfig reads the word l.DHCP: "dhcp", or "dhcp:" and udhcpc's options as one
+// word. Options of udhcpc that have no meaning here, and words that name a client
+// program, are refused by name.
+func (l Line) DHCPConfig() (DHCP, error) {
+	client, options, _ := strings.Cut(l.DHCP, ":")
+	p := dhcpParser{rest: strings.Fields(options)}
+	if client != "dhcp" {
+		p.addf("%s is a program, not the client of pipework: write dhcp", client)
+		return DHCP{}, p.err()
+	}
+	for len(p.rest) > 0 {
+		p.option()
+	}
+	p.add(p.out.Config.Validate())
+	if err := p.err(); err != nil {
+		return DHCP{}, err
+	}
+	return p.out, nil
+}
+
+// A dhcpParser takes options off rest.
+type dhcpParser struct {
+	problems
+	rest []string
+	out  DHCP
+}
+
+// refused are options of udhcpc that are not taken, with the reason.
+var refused = map[string]string{
+	"-s": "pipework configures the interface itself and runs no script",
+	"-i": "the interface is what pipework makes: name it with -i before the guest",
+	"-p": "there is no process: pipework writes no pid file",
+	"-b": "pipework does not go to the background: write dhcp:-f, and let a service manager run it",
+	"-C": "servers tell clients apart by it: choose another with -x 0x3d:<hex>",
+	"-R": "the lease is given back by pipework detach",
+}
+
+// valued are the options that take a value.
+var valued = map[string]func(*dhcpParser, string){
+	"-x": (*dhcpParser).send,
+	"-r": func(p *dhcpParser, v string) {
+		a, err := netip.ParseAddr(v)
+		if err != nil || !a.Is4() {
+			p.addf("dhcp: -r needs an IPv4 address, not %q", v)
+		}
+		p.out.Config.Requested = a
+	},
+	"-O": func(p *dhcpParser, v string) {
+		p.out.Config.Parameters = append(p.out.Config.Parameters, p.code(v))
+	},
+	"-V": func(p *dhcpParser, v string) { p.out.Config.VendorClass = v },
+	"-t": func(p *dhcpParser, v string) { p.out.Config.Tries = p.number("-t", v, 20) },
+	"-T": func(p *dhcpParser, v string) {
+		p.out.Config.Timeout = time.Duration(p.number("-T", v, 3600)) * time.Second
+	},
+	"-A": func(p *dhcpParser, v string) { p.out.Again = time.Duration(p.number("-A", v, 86400)) * time.Second },
+}
+
+// option takes one option, and its value, which may stick to it: -t5, -t 5.
+func (p *dhcpParser) option() {
+	word := p.rest[0]
+	p.rest = p.rest[1:]
+	if len(word) < 2 || word[0] != '-' || word[1] == '-' {
+		p.addf("dhcp: %q is no option: those of udhcpc are understood, such as -x hostname:web", word)
+		return
+	}
+	name, value := word[:2], word[2:]
+	set, takes := valued[name]
+	switch {
+	case takes && value == "" && len(p.rest) == 0:
+		p.addf("dhcp: %s needs a value", name)
+	case takes:
+		if value == "" {
+			value, p.rest = p.rest[0], p.rest[1:]
+		}
+		set(p, value)
+	case name == "-f" && value == "":
+		p.out.Foreground = true
+	case name == "-B" && value == "":
+		p.out.Config.Broadcast = true
+	case refused[name] != "":
+		p.addf("dhcp: %s is not taken: %s", name, refused[name])
+		p.skipValue(name, value)
+	default:
+		p.addf("dhcp: %s is not understood here", word)
+	}
+}
+
+// skipValue leaves the value of a refused option out.
+func (p *dhcpParser) skipValue(name, value string) {
+	if strings.Contains("-s-i-p", name) && value == "" && len(p.rest) > 0 && !strings.HasPrefix(p.rest[0], "-") {
+		p.rest = p.rest[1:]
+	}
+}
+
+func (p *dhcpParser) number(option, text string, most int) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		p.addf("dhcp: %s needs a number from 1 to %d, not %q", option, most, text)
+	}
+	return n
+}
+
+// send reads -x: an option to send, by name or number.
+func (p *dhcpParser) send(v string) {
+	name, value, given := strings.Cut(v, ":")
+	switch {
+	case !given || value == "":
+		p.addf("dhcp: -x needs an option and a value, such as -x hostname:web")
+	case name == "hostname" || number(name) == 12:
+		p.out.Config.Hostname = value
+	case name == "vendor" || number(name) == 60:
+		p.out.Config.VendorClass = value
+	case number(name) == 61:
+		id, err := hex.DecodeString(value)
+		if err != nil {
+			p.addf("dhcp: -x %s needs hexadecimal digits, not %q", name, value)
+		}
+		p.out.Config.ClientID = id
+	default:
+		p.addf("dhcp: -x %s is not sent: hostname, vendor and 0x3d (the client id) are", name)
+	}
+}
+
+// code reads an option's number or the name that udhcpc gives it.
+func (p *dhcpParser) code(text string) uint8 {
+	n := number(text)
+	if known, ok := optionNames[text]; ok {
+		n = int(known)
+	}
+	if n < 1 || n > 254 {
+		p.addf("dhcp: -O %s is no option: give its number", text)
+		return 0
+	}
+	return uint8(n)
+}
+
+// number reads 12 or 0x0c; -1 for what is none.
+func number(text string) int {
+	n, err := strconv.ParseUint(text, 0, 8)
+	if err != nil {
+		return -1
+	}
+	return int(n)
+}
+
+// optionNames are those of busybox's udhcpc (networking/udhcp/common.c).
+var optionNames = map[string]uint8{
+	"subnet": 1, "timezone": 2, "router": 3, "timesrv": 4, "namesrv": 5, "dns": 6, "logsrv": 7, "cookiesrv": 8,
+	"lprsrv": 9, "hostname": 12, "bootsize": 13, "domain": 15, "swapsrv": 16, "rootpath": 17, "ipttl": 23,
+	"mtu": 26, "broadcast": 28, "routes": 33, "nisdomain": 40, "nissrv": 41, "ntpsrv": 42, "wins": 44,
+	"tftp": 66, "bootfile": 67, "tzstr": 100, "tzdbstr": 101, "search": 119, "sipsrv": 120, "staticroutes": 121, "wpad": 252,
+}

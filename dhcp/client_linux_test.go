@@ -1,0 +1,145 @@
+package dhcp
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-pipework/pipework/internal/dhcptest"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// guest is a throwaway guest with an interface on the network.
+func guest(t testing.TB) (*Client, *ns.Guest) {
+	t.Helper()
+	_, g := nstest.Guest(t)
+	eth1 := dhcptest.Plug(t, g)
+	return &Client{Guest: g.Handle, Name: "eth1", Index: eth1.Attrs().Index, MAC: eth1.Attrs().HardwareAddr}, g
+}
+
+func acquire(t testing.TB, c *Client, last *Lease) *Lease {
+	t.Helper()
+	l, err := c.Acquire(t.Context(), last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestLifeOfALease(t *testing.T) {
+	for name, server := range map[string]func(testing.TB) *dhcptest.Server{
+		"dnsmasq": func(t testing.TB) *dhcptest.Server {
+			return dhcptest.Dnsmasq(t, "--dhcp-option=option:router,10.77.0.1", "--dhcp-option=option:dns-server,10.77.0.1", "--dhcp-option=option:mtu,1400",
+				"--dhcp-option=121,10.200.0.0/16,10.77.0.254,0.0.0.0/0,10.77.0.1", "--dhcp-option=option:domain-search,ln.test", "--dhcp-option=58,3s", "--dhcp-option=59,6s")
+		},
+		"kea": func(t testing.TB) *dhcptest.Server { return dhcptest.Kea(t, 120) },
+		"isc": func(t testing.TB) *dhcptest.Server { return dhcptest.ISC(t, 120, 120, 130) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dhcptest.Need(t, map[string]string{"dnsmasq": "dnsmasq", "kea": "kea-dhcp4", "isc": "dhcpd"}[name])
+			dhcptest.Network(t)
+			s := server(t)
+			c, g := guest(t)
+			c.Hostname = "web"
+			l := acquire(t, c, nil)
+			if l.Server != netip.MustParseAddr(dhcptest.Router) || l.Addr.Bits() != 24 || !netip.MustParsePrefix("10.77.0.0/24").Contains(l.Addr.Addr()) {
+				t.Errorf("lease: %+v", l)
+			}
+			if !slices.Contains(l.Routes, Route{netip.MustParsePrefix("10.200.0.0/16"), netip.MustParseAddr("10.77.0.254")}) || len(l.Routers) > 0 {
+				t.Errorf("routes %v, routers %v: option 121 must override 3", l.Routes, l.Routers)
+			}
+			if now := time.Now(); !l.Renew.After(now) || !l.Rebind.After(l.Renew) || !l.Expires.After(l.Rebind) || l.Expires.Sub(now) > 121*time.Second {
+				t.Errorf("times: %v, %v, %v", l.Renew, l.Rebind, l.Expires)
+			}
+			if name == "dnsmasq" && (l.MTU != 1400 || l.Gateway() != netip.MustParseAddr("10.77.0.1") || !slices.Equal(l.Search, []string{"ln.test"}) || len(l.DNS) != 1) {
+				t.Errorf("options: %+v", l)
+			}
+			if again := acquire(t, c, l); again.Addr != l.Addr {
+				t.Errorf("reboot: %v, had %v", again.Addr, l.Addr)
+			}
+			dhcptest.AddAddr(t, g, l.Addr)
+			for what, extend := range map[string]func(context.Context, *Lease) (*Lease, error){"renew": c.Renew, "rebind": c.Rebind} {
+				if next, err := extend(t.Context(), l); err != nil || next.Addr != l.Addr || next.Expires.Before(l.Expires) {
+					t.Errorf("%s: %v, %v", what, next, err)
+				}
+			}
+			if err := c.Release(t.Context(), l); err != nil {
+				t.Error(err)
+			}
+			s.Eventually(t, "the release", func(leases string) bool { return released(name, leases, l.Addr.Addr().String()) })
+		})
+	}
+}
+
+// released says whether a lease file shows that the address is free again.
+func released(server, leases, addr string) bool {
+	switch server {
+	case "kea": // a lease time of 0 ends it
+		var last string
+		for line := range strings.Lines(leases) {
+			if strings.HasPrefix(line, addr+",") {
+				last = line
+			}
+		}
+		f := strings.Split(last, ",")
+		return len(f) > 4 && f[3] == "0"
+	case "isc":
+		i := strings.LastIndex(leases, "lease "+addr+" ")
+		return i >= 0 && strings.Contains(leases[i:], "binding state free")
+	}
+	return !strings.Contains(leases, addr)
+}
+
+func TestNobodyAnswers(t *testing.T) {
+	dhcptest.Network(t)
+	c, _ := guest(t)
+	c.Timeout, c.Tries = 20*time.Millisecond, 3
+	world := nstest.Observe(t, c.Guest)
+	if _, err := c.Acquire(t.Context(), nil); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	c.Tries = 20
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := c.Acquire(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	world.Unchanged(t)
+}
+
+func TestRefused(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	s := dhcptest.Dnsmasq(t)
+	c, g := guest(t)
+	l := acquire(t, c, nil)
+	dhcptest.AddAddr(t, g, l.Addr)
+	s.Stop()
+	dhcptest.Dnsmasq(t, "--dhcp-host="+c.MAC.String()+",10.77.0.59")
+	if _, err := c.Renew(t.Context(), l); !errors.Is(err, ErrNAK) {
+		t.Errorf("renew what the server moved: %v", err)
+	}
+	if l := acquire(t, c, l); l.Addr.String() != "10.77.0.59/24" {
+		t.Errorf("moved to %v", l.Addr)
+	}
+}
+
+func TestDeclined(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	s := dhcptest.Dnsmasq(t)
+	_, squatter := guest(t)
+	dhcptest.AddAddr(t, squatter, netip.MustParsePrefix("10.77.0.50/24"))
+	c, _ := guest(t)
+	c.Probe = 150 * time.Millisecond
+	if l := acquire(t, c, nil); l.Addr.String() != "10.77.0.51/24" {
+		t.Errorf("got %v", l.Addr)
+	}
+	s.Wait(t, "DHCPDECLINE(lan) 10.77.0.50")
+}

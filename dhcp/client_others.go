@@ -1,0 +1,17 @@
+//go:build !linux
+
+package dhcp
+
+import (
+	"context"
+	"errors"
+	"net"
+)
+
+func (c *Client) acquire(context.Context, *Lease) (*Lease, error) { return nil, errors.ErrUnsupported }
+
+func (c *Client) extend(context.Context, *Lease, net.IP) (*Lease, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (c *Client) release(context.Context, *Lease) error { return errors.ErrUnsupported }

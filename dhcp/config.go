@@ -1,0 +1,109 @@
+package dhcp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+// A Config says how to ask for a lease. The zero value asks as a plain client.
+type Config struct {
+	// Hostname is sent as option 12 (RFC 2132 section 3.14); "" sends none.
+	// In a pipework.Spec "" stands for the guest's name, where that is one.
+	Hostname string `json:"hostname,omitempty"`
+	// ClientID is sent as option 61, with its type byte (RFC 2132 section 9.14);
+	// nil stands for hardware type and MAC, which stays the same when a guest is
+	// made anew with the same MAC.
+	ClientID []byte `json:"client_id,omitempty"`
+	// VendorClass is sent as option 60; "" sends none.
+	VendorClass string `json:"vendor_class,omitempty"`
+	// Parameters are numbers of options to ask for beside the usual ones; what
+	// comes back is in Lease.Options.
+	Parameters []uint8 `json:"parameters,omitempty"`
+	// Requested is the address to ask for; the server may give another.
+	Requested netip.Addr `json:"requested,omitzero"`
+	// Broadcast asks the server to broadcast its answers, for interfaces that
+	// share their MAC with others, such as ipvlan.
+	Broadcast bool `json:"broadcast,omitempty"`
+	// Probe is how long to listen for another user of the address before it is
+	// taken, while three ARP probes are sent (RFC 5227; its own timing takes up
+	// to 7 s). An address in use is declined. 0 does not probe.
+	Probe time.Duration `json:"probe,omitempty"`
+	// Timeout is the wait for the first answer, doubled with every repetition; 0
+	// stands for 250 ms. Tries is how often a message is sent; 0 stands for 5,
+	// which takes 7.75 s.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	Tries   int           `json:"tries,omitempty"`
+	// ResolvConf is the path of a resolv.conf to write DNS servers and search
+	// domains into; "" writes none. What is there is kept as comments, and comes
+	// back when the lease ends. See [WriteResolvConf].
+	ResolvConf string `json:"resolv_conf,omitempty"`
+}
+
+func (c *Config) timeout() time.Duration {
+	if c.Timeout == 0 {
+		return 250 * time.Millisecond
+	}
+	return c.Timeout
+}
+
+func (c *Config) tries() int {
+	if c.Tries == 0 {
+		return 5
+	}
+	return c.Tries
+}
+
+// span is how long it takes until an unanswered message is given up.
+func (c *Config) span() time.Duration {
+	return c.timeout() * (1<<min(c.tries(), 20) - 1)
+}
+
+// clientID is what identifies the client to the server.
+func (c *Config) clientID(mac net.HardwareAddr) []byte {
+	if c.ClientID != nil {
+		return c.ClientID
+	}
+	return append([]byte{1}, mac...) // 1: Ethernet
+}
+
+// Validate says everything that is wrong with c at once.
+func (c *Config) Validate() error {
+	var wrong []error
+	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf("dhcp: "+format, args...)) }
+	if c.Hostname != "" && !validDomain(c.Hostname) {
+		bad("%q is no host name", c.Hostname)
+	}
+	if n := len(c.ClientID); c.ClientID != nil && (n < 2 || n > 255) {
+		bad("a client id of %d bytes: it takes 2 to 255 (RFC 2132, 9.14)", n)
+	}
+	if len(c.VendorClass) > 255 {
+		bad("a vendor class of %d bytes: at most 255", len(c.VendorClass))
+	}
+	if c.Requested.IsValid() && !hostAddr(c.Requested) {
+		bad("%s is no IPv4 address of an interface", c.Requested)
+	}
+	if c.Probe < 0 || c.Timeout < 0 || c.Tries < 0 || c.Tries > 20 {
+		bad("probe %v, timeout %v, tries %d: none may be negative, and tries at most 20", c.Probe, c.Timeout, c.Tries)
+	}
+	return errors.Join(wrong...)
+}
+
+// parameters are the options that are asked for (option 55). Classless routes
+// come before routers, as RFC 3442 wants it.
+func (c *Config) parameters() []dhcpv4.OptionCode {
+	list := []dhcpv4.OptionCode{
+		dhcpv4.OptionSubnetMask, dhcpv4.OptionClasslessStaticRoute, dhcpv4.OptionRouter,
+		dhcpv4.OptionDomainNameServer, dhcpv4.OptionDomainName, dhcpv4.OptionDNSDomainSearchList,
+		dhcpv4.OptionInterfaceMTU, dhcpv4.OptionNTPServers,
+		dhcpv4.OptionRenewTimeValue, dhcpv4.OptionRebindingTimeValue,
+	}
+	for _, p := range c.Parameters {
+		list = append(list, dhcpv4.GenericOptionCode(p))
+	}
+	return list
+}

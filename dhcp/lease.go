@@ -1,0 +1,77 @@
+package dhcp
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// A Lease is what a server granted. It is plain data with JSON tags: written to
+// a file and read back it can be renewed, taken up again, or released by another
+// process.
+type Lease struct {
+	// Addr is the address with the subnet's prefix length.
+	Addr netip.Prefix `json:"address"`
+	// Server is the server's identifier (option 54).
+	Server netip.Addr `json:"server"`
+	// Routers are the default gateways, the preferred one first (option 3). They
+	// are empty when classless routes came (RFC 3442): those hold the default.
+	Routers []netip.Addr `json:"routers,omitempty"`
+	// Routes are the classless static routes (option 121).
+	Routes []Route `json:"routes,omitempty"`
+	// DNS are the name servers (option 6), Domain the domain (15), Search the
+	// domains to search (119, RFC 3397).
+	DNS    []netip.Addr `json:"dns,omitempty"`
+	Domain string       `json:"domain,omitempty"`
+	Search []string     `json:"search,omitempty"`
+	// MTU in bytes (option 26), at least 576; 0 when the server named none.
+	MTU int `json:"mtu,omitempty"`
+	// NTP are the time servers (option 42).
+	NTP []netip.Addr `json:"ntp,omitempty"`
+	// Options are those that Config.Parameters asked for, as they came.
+	Options map[uint8][]byte `json:"options,omitempty"`
+	// ClientID is what the lease was got with.
+	ClientID []byte `json:"client_id,omitempty"`
+	// Renew (T1), Rebind (T2) and Expires count from when the request was sent
+	// (RFC 2131 section 4.4.5). All are zero for a lease without end.
+	Renew   time.Time `json:"renew,omitzero"`
+	Rebind  time.Time `json:"rebind,omitzero"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// A Route is a classless static route (RFC 3442).
+type Route struct {
+	Dst netip.Prefix `json:"destination"`
+	// Via is the router; unspecified (0.0.0.0) for a destination on the link.
+	Via netip.Addr `json:"via"`
+}
+
+// Gateway is the lease's default gateway: the default route among the classless
+// routes, or else the first router. It is invalid when there is none.
+func (l *Lease) Gateway() netip.Addr {
+	for _, r := range l.Routes {
+		if r.Dst.Bits() == 0 && !r.Via.IsUnspecified() {
+			return r.Via
+		}
+	}
+	if len(l.Routers) > 0 {
+		return l.Routers[0]
+	}
+	return netip.Addr{}
+}
+
+// Remaining is how long the lease is still good at now; a lease without end is
+// negative.
+func (l *Lease) Remaining(now time.Time) time.Duration {
+	if l.Expires.IsZero() {
+		return -1
+	}
+	return max(0, l.Expires.Sub(now))
+}
+
+// sameSettings says whether an interface need not be changed from l to o, but
+// for its lifetime.
+func (l *Lease) sameSettings(o *Lease) bool {
+	return l.Addr == o.Addr && l.MTU == o.MTU && l.Domain == o.Domain && l.Server == o.Server &&
+		slices.Equal(l.Routers, o.Routers) && slices.Equal(l.Routes, o.Routes) && slices.Equal(l.DNS, o.DNS) && slices.Equal(l.Search, o.Search) && slices.Equal(l.NTP, o.NTP)
+}

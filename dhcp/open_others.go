@@ -1,0 +1,5 @@
+//go:build !linux
+
+package dhcp
+
+const nonBlock, noFollow = 0, 0

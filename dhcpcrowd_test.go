@@ -1,0 +1,111 @@
+//go:build linux
+
+package pipework_test
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/dhcptest"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// TestKeepsACrowd keeps leases of ten seconds from one server, past their end:
+// fifty for twelve seconds, or PIPEWORK_CROWD for a minute. None may be lost.
+func TestKeepsACrowd(t *testing.T) {
+	dhcptest.Need(t, "kea-dhcp4")
+	count, span := 50, 12*time.Second
+	if n, err := strconv.Atoi(os.Getenv("PIPEWORK_CROWD")); err == nil {
+		count, span = n, time.Minute
+	}
+	dhcptest.Network(t)
+	dhcptest.BigKea(t, 10)
+	goroutines, memory := usage()
+	keeper, lost, renewed := &dhcp.Keeper{}, new(atomic.Int64), new(atomic.Int64)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { _ = keeper.Run(ctx); close(ended) }()
+	spec := pipework.Spec{Link: link.Bridge{Name: dhcptest.Bridge}, DHCP: &dhcp.Config{}}
+	guests := make(chan ns.Named, count)
+	targets := make([]ns.Named, count)
+	for i := range targets {
+		targets[i], _ = nstest.Guest(t)
+		guests <- targets[i]
+	}
+	close(guests)
+	begun := time.Now()
+	inParallel(guests, func(target ns.Named) {
+		a, err := pipework.Attach(t.Context(), target, spec)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		kept := new(pipework.Attacher).Kept(target, spec, a)
+		kept.Event = func(ev dhcp.Event) {
+			switch ev.Kind {
+			case dhcp.Renewed:
+				renewed.Add(1)
+			case dhcp.Failed:
+				t.Log(ev.Reason)
+			default:
+				lost.Add(1)
+				t.Errorf("%s: %s %s", target, ev.Kind, ev.Reason)
+			}
+		}
+		if _, err := keeper.Add(t.Context(), kept); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Logf("%d attached in %v", count, time.Since(begun))
+	time.Sleep(span) // what is tested is that nothing happens
+	more, larger := usage()
+	t.Logf("%d leases kept for %v, %d renewals, %d lost: %d goroutines more, %d KiB more", count, span, renewed.Load(), lost.Load(), more-goroutines, (larger-memory)/1024)
+	if renewed.Load() < int64(count) {
+		t.Errorf("only %d renewals", renewed.Load())
+	}
+	cancel()
+	<-ended
+	again := make(chan ns.Named, count)
+	for _, target := range targets {
+		again <- target
+	}
+	close(again)
+	inParallel(again, func(target ns.Named) {
+		if at, err := pipework.Check(t.Context(), target, spec); err != nil || at.Lease == nil || !slices.Contains(at.Addrs, at.Lease.Addr) {
+			t.Errorf("%s: %+v, %v", target, at, err)
+		}
+		if err := pipework.Detach(t.Context(), target, spec); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func inParallel(guests <-chan ns.Named, f func(ns.Named)) {
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for target := range guests {
+				f(target)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func usage() (goroutines int, memory int64) {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return runtime.NumGoroutine(), int64(m.HeapAlloc)
+}

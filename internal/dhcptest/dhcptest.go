@@ -1,0 +1,311 @@
+//go:build linux
+
+// Package dhcptest runs real DHCP servers for tests: dnsmasq, Kea and ISC dhcpd,
+// each a child of the test inside its sandbox, with its files in a temporary
+// folder, ended by its PID when the test ends.
+package dhcptest
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// Bridge is the network's name, and Router its own address, at which servers
+// listen.
+const (
+	Bridge = "lan"
+	Router = "10.77.0.1"
+)
+
+// Need finds a server program, or skips the test; where PIPEWORK_REQUIRE promises
+// the lane "dhcp", it fails.
+func Need(t testing.TB, program string) string {
+	t.Helper()
+	for _, dir := range []string{"/usr/sbin/", "/usr/bin/", "/sbin/", "/usr/local/sbin/"} {
+		if _, err := os.Stat(dir + program); err == nil {
+			nstest.Ran("dhcp")
+			return dir + program
+		}
+	}
+	if nstest.Required("dhcp") {
+		t.Fatalf("no %s here: apt-get install dnsmasq-base kea-dhcp4-server isc-dhcp-server", program)
+	}
+	t.Skipf("no %s here", program)
+	return ""
+}
+
+// Network makes a bridge with an address for servers, for the length of the test.
+func Network(t testing.TB) {
+	t.Helper()
+	h := here(t)
+	a := netlink.NewLinkAttrs()
+	a.Name, a.HardwareAddr = Bridge, net.HardwareAddr{2, 0, 0, 0, 0x77, 1} // or it would follow its ports
+	br := &netlink.Bridge{LinkAttrs: a}
+	must(t, h.LinkAdd(br))
+	t.Cleanup(func() { must(t, h.LinkDel(br)) })
+	must(t, h.LinkSetUp(br))
+	carrier(t, h, br)
+	for _, text := range []string{Router + "/24", "fd77::1/64"} {
+		addr, err := netlink.ParseAddr(text)
+		must(t, err)
+		if addr.IP.To4() == nil {
+			addr.Flags = unix.IFA_F_NODAD
+		}
+		must(t, h.AddrAdd(br, addr))
+	}
+}
+
+// carrier gives the bridge a port, without which servers find it not running.
+func carrier(t testing.TB, h *netlink.Handle, br netlink.Link) {
+	t.Helper()
+	a := netlink.NewLinkAttrs()
+	a.Name, a.Flags, a.MasterIndex = Bridge+"port", net.FlagUp, br.Attrs().Index
+	port := &netlink.Veth{LinkAttrs: a, PeerName: Bridge + "peer"}
+	must(t, h.LinkAdd(port))
+	t.Cleanup(func() { must(t, h.LinkDel(port)) })
+	peer, err := h.LinkByName(Bridge + "peer")
+	must(t, err)
+	must(t, h.LinkSetUp(peer))
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		l, err := h.LinkByIndex(br.Attrs().Index)
+		must(t, err)
+		if l.Attrs().OperState == netlink.OperUp {
+			return
+		}
+	}
+	t.Fatal("the bridge has no carrier")
+}
+
+// here is a netlink handle in the host's namespace, for the length of the test.
+func here(t testing.TB) *netlink.Handle {
+	t.Helper()
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	must(t, err)
+	t.Cleanup(func() { _ = h.Close() })
+	return h
+}
+
+func within(t testing.TB, g *ns.Guest) *netlink.Handle {
+	t.Helper()
+	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
+	must(t, err)
+	return h
+}
+
+// Plug gives the guest an interface eth1 on the network, up and without an
+// address, and returns it.
+func Plug(t testing.TB, g *ns.Guest) netlink.Link {
+	t.Helper()
+	host, inside := here(t), within(t, g)
+	defer inside.Close() // it would keep the guest's namespace alive
+	br, err := host.LinkByName(Bridge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := netlink.NewLinkAttrs()
+	a.Name, a.MasterIndex, a.Flags = fmt.Sprintf("p%d", g.Inode().Ino), br.Attrs().Index, 1
+	must(t, host.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: "eth1", PeerNamespace: netlink.NsFd(g.NetNS())}))
+	eth1, err := inside.LinkByName("eth1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, inside.LinkSetUp(eth1))
+	t.Cleanup(func() { _ = host.LinkDel(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: a.Name}}) })
+	return eth1
+}
+
+// Unplugged waits up to two seconds until the host's end of a pair has gone with
+// the guest's.
+func Unplugged(t testing.TB, eth1 netlink.Link) {
+	t.Helper()
+	h := here(t)
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := h.LinkByIndex(eth1.Attrs().ParentIndex); err != nil {
+			return
+		}
+	}
+	t.Error("something keeps the dead guest's namespace alive")
+}
+
+// AddAddr gives the guest's eth1 an address.
+func AddAddr(t testing.TB, g *ns.Guest, p netip.Prefix) {
+	t.Helper()
+	h := within(t, g)
+	defer h.Close()
+	eth1, err := h.LinkByName("eth1")
+	must(t, err)
+	addr, err := netlink.ParseAddr(p.String())
+	must(t, err)
+	must(t, h.AddrReplace(eth1, addr))
+}
+
+// A Server is a DHCP server that runs.
+type Server struct {
+	Dir string
+	cmd *exec.Cmd
+	log *buffer
+	end chan struct{}
+}
+
+// start runs a server, and waits until it says that it is ready.
+func start(t testing.TB, dir, ready, program string, args ...string) *Server {
+	t.Helper()
+	s := &Server{Dir: dir, log: new(buffer), end: make(chan struct{})}
+	s.cmd = exec.Command(program, args...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.Env = append(os.Environ(), "KEA_PIDFILE_DIR="+dir, "KEA_LOCKFILE_DIR="+dir)
+	must(t, s.cmd.Start())
+	go func() { _ = s.cmd.Wait(); close(s.end) }()
+	t.Cleanup(func() {
+		s.Stop()
+		if t.Failed() {
+			t.Logf("%s said:\n%s", filepath.Base(program), s.Log())
+		}
+	})
+	s.Wait(t, ready)
+	return s
+}
+
+// Stop ends the server, and waits for its end. A stopped one stays stopped.
+func (s *Server) Stop() {
+	_ = s.cmd.Process.Kill()
+	<-s.end
+}
+
+// Log is what the server has said.
+func (s *Server) Log() string { return s.log.String() }
+
+// Wait waits up to ten seconds until the server has said text.
+func (s *Server) Wait(t testing.TB, text string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if strings.Contains(s.Log(), text) {
+			return
+		}
+		select {
+		case <-s.end:
+			t.Fatalf("the server ended: %s", s.Log())
+		default:
+		}
+	}
+	t.Fatalf("the server did not say %q: %s", text, s.Log())
+}
+
+// Leases is the server's lease file.
+func (s *Server) Leases(t testing.TB) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.Dir, "leases"))
+	must(t, err)
+	return string(b)
+}
+
+// Eventually waits up to three seconds until the lease file satisfies ok.
+func (s *Server) Eventually(t testing.TB, what string, ok func(leases string) bool) {
+	t.Helper()
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok(s.Leases(t)) {
+			return
+		}
+	}
+	t.Errorf("the server's lease file does not show %s:\n%s", what, s.Leases(t))
+}
+
+// Dnsmasq starts dnsmasq on the network. It gives out 10.77.0.50 to .60 for 120
+// seconds; more are options of its command line.
+func Dnsmasq(t testing.TB, more ...string) *Server {
+	t.Helper()
+	program, dir := Need(t, "dnsmasq"), t.TempDir()
+	args := append([]string{
+		"-d", "-C", "/dev/null", "--port=0", // -d: a user namespace forbids setgroups
+		"--no-hosts", "--no-resolv", "--no-ping", "--bind-interfaces", "--interface=" + Bridge, "--except-interface=lo",
+		"--dhcp-leasefile=" + dir + "/leases", "--dhcp-authoritative", "--log-dhcp", "--dhcp-sequential-ip",
+	}, more...)
+	if !strings.Contains(strings.Join(more, " "), "--dhcp-range=10.") {
+		args = append(args, "--dhcp-range=10.77.0.50,10.77.0.60,255.255.255.0,120")
+	}
+	return start(t, dir, "sockets bound exclusively to interface "+Bridge, program, args...)
+}
+
+// Kea starts kea-dhcp4 on the network. It gives out 10.77.0.150 to .160 for
+// lease seconds, with T1 and T2 at a quarter and three quarters.
+func Kea(t testing.TB, lease int) *Server {
+	t.Helper()
+	return kea(t, lease, "10.77.0.0/24", "10.77.0.150-10.77.0.160")
+}
+
+// BigKea is Kea with two thousand addresses, 10.77.16.1 and up, in a subnet of /16.
+func BigKea(t testing.TB, lease int) *Server {
+	t.Helper()
+	return kea(t, lease, "10.77.0.0/16", "10.77.16.1-10.77.23.254")
+}
+
+func kea(t testing.TB, lease int, subnet, pool string) *Server {
+	t.Helper()
+	program, dir := Need(t, "kea-dhcp4"), t.TempDir()
+	conf := fmt.Sprintf(`{"Dhcp4":{"interfaces-config":{"interfaces":[%q],"dhcp-socket-type":"raw"},
+"lease-database":{"type":"memfile","persist":true,"name":%q,"lfc-interval":0},
+"valid-lifetime":%d,"min-valid-lifetime":%[3]d,"max-valid-lifetime":%[3]d,"renew-timer":%d,"rebind-timer":%d,"authoritative":true,"calculate-tee-times":false,
+"option-def":[{"name":"rfc3442","code":121,"type":"binary","space":"dhcp4"}],
+"subnet4":[{"id":1,"subnet":%q,"pools":[{"pool":%q}],
+"option-data":[{"name":"routers","data":"10.77.0.1"},{"name":"rfc3442","csv-format":false,"data":"100ac80a4d00fe"}]}],
+"loggers":[{"name":"kea-dhcp4","output_options":[{"output":"stdout"}],"severity":"INFO"}]}}`,
+		Bridge, dir+"/leases", lease, max(1, lease/4), max(2, lease*3/4), subnet, pool)
+	must(t, os.WriteFile(dir+"/conf", []byte(conf), 0o644))
+	return start(t, dir, "DHCP4_STARTED", program, "-c", dir+"/conf")
+}
+
+// ISC starts dhcpd on the network. It gives out 10.77.0.first to .last for
+// seconds.
+func ISC(t testing.TB, lease, first, last int) *Server {
+	t.Helper()
+	program, dir := Need(t, "dhcpd"), t.TempDir()
+	conf := fmt.Sprintf(`authoritative; ping-check false; dhcp-cache-threshold 0; ddns-update-style none;
+default-lease-time %[1]d; max-lease-time %[1]d; min-lease-time 1;
+option rfc3442 code 121 = array of integer 8;
+subnet 10.77.0.0 netmask 255.255.255.0 { range 10.77.0.%d 10.77.0.%d; option routers 10.77.0.1;
+ option domain-name-servers 10.77.0.1; option rfc3442 16,10,200,10,77,0,254;
+ option dhcp-renewal-time %d; option dhcp-rebinding-time %d; }`, lease, first, last, max(1, lease/4), max(2, lease*3/4))
+	must(t, os.WriteFile(dir+"/conf", []byte(conf), 0o644))
+	must(t, os.WriteFile(dir+"/leases", nil, 0o644))
+	return start(t, dir, "Sending on   Socket/fallback", program, "-4", "-cf", dir+"/conf", "-lf", dir+"/leases", "-pf", dir+"/pid", "-d", "-f", Bridge)
+}
+
+// A buffer may be written and read at once.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

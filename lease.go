@@ -1,0 +1,429 @@
+//go:build linux
+
+package pipework
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"math"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// takeLease gets a lease for a new interface, and configures it.
+func (j *job) takeLease(ctx context.Context, l *rtnl.Link, out *Attachment) error {
+	if err := link.WaitForwarding(ctx, &j.port); err != nil {
+		return err
+	}
+	j.log(ctx, "dhcp")
+	got, err := j.client(l).Acquire(ctx, nil)
+	if err != nil {
+		return err
+	}
+	j.undo.Push("lease of "+got.Addr.String(), func(ctx context.Context) error { return j.releaseUnused(ctx, l, got) })
+	displaced, err := j.applyLease(ctx, l, nil, got)
+	if err != nil {
+		return err
+	}
+	out.Lease, out.MTU = got, l.MTU
+	out.Addrs = append(out.Addrs, got.Addr)
+	out.Displaced = append(out.Displaced, displaced...)
+	if gw := got.Gateway(); gw.IsValid() && !j.ownGateway() {
+		out.Gateways = append(out.Gateways, gw)
+	}
+	return nil
+}
+
+// client asks for the interface l in the guest.
+func (j *job) client(l *rtnl.Link) *dhcp.Client {
+	c := &dhcp.Client{Guest: j.guest.Handle, Name: l.Name, Index: l.Index, MAC: l.MAC}
+	if j.spec.DHCP != nil {
+		c.Config = *j.spec.DHCP
+	}
+	c.Hostname = hostname(c.Config, j.guest.Name)
+	return c
+}
+
+// hostname is the one to be sent: by default the guest's name, where that is one.
+func hostname(c dhcp.Config, guest string) string {
+	if c.Hostname == "" && (&dhcp.Config{Hostname: guest}).Validate() == nil {
+		return guest
+	}
+	return c.Hostname
+}
+
+// releaseUnused gives back a lease whose address may not be on the interface:
+// servers want to hear it from there.
+func (j *job) releaseUnused(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) error {
+	a := rtnl.Addr{Index: l.Index, Prefix: lease.Addr, Valid: 10}
+	if err := rtnl.PutAddr(ctx, j.port.Conn, a); err != nil {
+		return err
+	}
+	err := j.client(l).Release(ctx, lease)
+	if err != nil && unreachable(err) {
+		err = nil
+	}
+	return errors.Join(err, rtnl.DelAddr(ctx, j.port.Conn, l.Index, lease.Addr))
+}
+
+// refreshLease takes up the lease of an interface that exists already, and puts
+// right what belongs to it. A server that does not answer leaves it as it is,
+// unless the address is gone.
+func (j *job) refreshLease(ctx context.Context, l *rtnl.Link) error {
+	if err := link.WaitForwarding(ctx, &j.port); err != nil {
+		return err
+	}
+	addrs, err := rtnl.Addrs(ctx, j.port.Conn, l.Index)
+	if err != nil {
+		return err
+	}
+	last := j.readLease(addrs)
+	there := last != nil && hasAddr(addrs, last.Addr)
+	got, err := j.client(l).Acquire(ctx, last)
+	if errors.Is(err, os.ErrDeadlineExceeded) && there {
+		j.port.Warn("the lease of %s was not extended: %v", last.Addr, err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !there {
+		j.undo.Push("lease of "+got.Addr.String(), func(ctx context.Context) error { return j.releaseUnused(ctx, l, got) })
+		last = nil
+	}
+	_, err = j.applyLease(ctx, l, last, got)
+	return err
+}
+
+func hasAddr(addrs []rtnl.Addr, p netip.Prefix) bool {
+	return slices.ContainsFunc(addrs, func(a rtnl.Addr) bool { return a.Prefix == p })
+}
+
+// applyLease makes the interface what next says, where it was what last said; a
+// nil lease is none. The new comes before the old goes.
+func (j *job) applyLease(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) (displaced []string, err error) {
+	j.lease = next
+	if next != nil {
+		a := rtnl.Addr{Index: l.Index, Prefix: next.Addr, Valid: lifetime(next)}
+		if err := rtnl.PutAddr(ctx, j.port.Conn, a); err != nil {
+			return nil, err
+		}
+		if err := j.leaseMTU(ctx, l, next.MTU); err != nil {
+			return nil, err
+		}
+	}
+	if displaced, err = j.leaseRoutes(ctx, l, last, next); err != nil {
+		return nil, err
+	}
+	if last != nil && (next == nil || next.Addr != last.Addr) {
+		if err := rtnl.DelAddr(ctx, j.port.Conn, l.Index, last.Addr); err != nil {
+			return nil, err
+		}
+	}
+	if err := j.leaseDNS(ctx, next); err != nil {
+		return nil, err
+	}
+	return displaced, j.markLease(ctx, l, next)
+}
+
+// lifetime is how many seconds the kernel keeps the address.
+func lifetime(l *dhcp.Lease) uint32 {
+	left := l.Remaining(time.Now())
+	if left < 0 {
+		return rtnl.Forever
+	}
+	return uint32(max(1, min(math.Ceil(left.Seconds()), rtnl.Forever-1)))
+}
+
+// leaseMTU lowers the interface's MTU to the lease's; the link itself may not
+// carry more. What the Spec says comes first, as does what IPv6 needs.
+func (j *job) leaseMTU(ctx context.Context, l *rtnl.Link, mtu int) error {
+	asked := j.spec.MTU != 0
+	forIPv6 := mtu < 1280 && slices.ContainsFunc(j.spec.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() })
+	if mtu == 0 || mtu >= l.MTU || asked || forIPv6 {
+		return nil
+	}
+	if err := rtnl.SetMTU(ctx, j.port.Conn, l.Index, mtu); err != nil {
+		return err
+	}
+	before := l.MTU
+	j.undo.Push("MTU of "+l.Name, func(ctx context.Context) error { return rtnl.SetMTU(ctx, j.port.Conn, l.Index, before) })
+	l.MTU = mtu
+	return nil
+}
+
+// ownGateway says whether the Spec has an IPv4 gateway, which comes before the
+// lease's.
+func (j *job) ownGateway() bool { return slices.ContainsFunc(j.spec.Gateways, netip.Addr.Is4) }
+
+// leaseRoutes puts the lease's routes in place, then takes those away that only
+// the last one had.
+func (j *job) leaseRoutes(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) (displaced []string, err error) {
+	wanted := kernelRoutes(next, l.Index)
+	for _, r := range wanted {
+		if err := r.Put(ctx, j.port.Conn); err != nil {
+			return nil, err
+		}
+	}
+	if displaced, err = j.leaseDefault(ctx, l, last, next); err != nil {
+		return nil, err
+	}
+	for _, r := range kernelRoutes(last, l.Index) {
+		if slices.ContainsFunc(wanted, r.SameKey) {
+			continue
+		}
+		if err := r.Delete(ctx, j.port.Conn); err != nil {
+			return nil, err
+		}
+	}
+	return displaced, nil
+}
+
+// leaseDefault makes the lease's gateway the default route, or puts back what the
+// last one displaced.
+func (j *job) leaseDefault(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) ([]string, error) {
+	if j.ownGateway() {
+		return nil, nil
+	}
+	if next == nil || !next.Gateway().IsValid() {
+		if last == nil {
+			return nil, nil
+		}
+		return nil, j.dropDefault(ctx, l, last)
+	}
+	now, err := rtnl.Defaults(ctx, j.port.Conn, unix.AF_INET, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return nil, err
+	}
+	gw := next.Gateway()
+	if slices.ContainsFunc(now, func(r rtnl.Route) bool { return r.Index == l.Index && r.Gateway == gw }) {
+		return nil, nil
+	}
+	return j.replaceDefault(ctx, l.Index, gw)
+}
+
+func (j *job) dropDefault(ctx context.Context, l *rtnl.Link, last *dhcp.Lease) error {
+	if err := j.restoreDefaults(ctx, l.Index, unix.AF_INET); err != nil || !last.Gateway().IsValid() {
+		return err
+	}
+	return defaultVia(last.Gateway(), l.Index).Delete(ctx, j.port.Conn)
+}
+
+// kernelRoutes are the lease's routes but the default one: those on the link
+// first, then a host route to each router that nothing covers, then the rest.
+func kernelRoutes(l *dhcp.Lease, index int) (list []rtnl.Route) {
+	if l == nil {
+		return nil
+	}
+	covered := []netip.Prefix{l.Addr}
+	for _, r := range l.Routes {
+		if r.Via.IsUnspecified() {
+			list = append(list, rtnl.Via(r.Dst, netip.Addr{}, index))
+			covered = append(covered, r.Dst)
+		}
+	}
+	for _, r := range l.Routes {
+		if r.Via.IsUnspecified() || r.Dst.Bits() == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(covered, func(p netip.Prefix) bool { return p.Contains(r.Via) }) {
+			host := netip.PrefixFrom(r.Via, 32)
+			list, covered = append(list, rtnl.Via(host, netip.Addr{}, index)), append(covered, host)
+		}
+		list = append(list, rtnl.Via(r.Dst, r.Via, index))
+	}
+	return list
+}
+
+// leaseDNS writes the resolv.conf that was asked for, or puts it back.
+func (j *job) leaseDNS(ctx context.Context, l *dhcp.Lease) error {
+	if j.spec.DHCP == nil || j.spec.DHCP.ResolvConf == "" {
+		return nil
+	}
+	undo, err := dhcp.WriteResolvConf(ctx, j.spec.DHCP.ResolvConf, j.spec.Name, l)
+	if err != nil {
+		return err
+	}
+	j.undo.Push("resolv.conf", undo)
+	return nil
+}
+
+// markLease writes on the interface what it takes to give the lease back: address
+// and server, and a client identifier of up to 32 bytes that the MAC does not
+// tell.
+func (j *job) markLease(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) error {
+	text := ""
+	if lease != nil {
+		text = lease.Addr.String() + "," + lease.Server.String()
+		if id := lease.ClientID; len(id) <= 32 && string(id) != "\x01"+string(l.MAC) {
+			text += "," + hex.EncodeToString(id)
+		}
+	}
+	before := j.port.Mark
+	if text == before.Lease {
+		return nil
+	}
+	j.port.Mark.Lease = text
+	if err := rtnl.SetAlias(ctx, j.port.Conn, l.Index, j.port.Mark.String()); err != nil {
+		return err
+	}
+	j.undo.Push("mark of "+l.Name, func(ctx context.Context) error { return rtnl.SetAlias(ctx, j.port.Conn, l.Index, before.String()) })
+	return nil
+}
+
+// readLease is what the mark and the kernel tell of the interface's lease; nil
+// when it has none.
+func (j *job) readLease(addrs []rtnl.Addr) *dhcp.Lease {
+	fields := strings.Split(j.port.Mark.Lease, ",")
+	if len(fields) < 2 {
+		return nil
+	}
+	addr, err1 := netip.ParsePrefix(fields[0])
+	server, err2 := netip.ParseAddr(fields[1])
+	if err1 != nil || err2 != nil || !addr.Addr().Is4() || !server.Is4() {
+		return nil
+	}
+	l := &dhcp.Lease{Addr: addr, Server: server}
+	if len(fields) > 2 {
+		l.ClientID, _ = hex.DecodeString(fields[2])
+	}
+	for _, a := range addrs {
+		if a.Prefix == addr && a.Valid != rtnl.Forever {
+			l.Expires = time.Now().Add(time.Duration(a.Valid) * time.Second).Truncate(time.Second)
+		}
+	}
+	return l
+}
+
+// leaseDrifts tells of a leased address that is gone. The lease is refreshed
+// anyway after what drifted was mended.
+func (j *job) leaseDrifts(ctx context.Context, l *rtnl.Link) ([]link.Drift, error) {
+	addrs, err := rtnl.Addrs(ctx, j.port.Conn, l.Index)
+	if err != nil {
+		return nil, err
+	}
+	lease := j.readLease(addrs)
+	if lease == nil || hasAddr(addrs, lease.Addr) {
+		return nil, nil
+	}
+	return []link.Drift{{What: "leased address " + lease.Addr.String() + " is gone", Mend: func(context.Context, *link.Undo) error { return nil }}}, nil
+}
+
+// giveBack releases the interface's lease before anything else changes: a server
+// may be behind a router. A server that cannot be reached does not stop a Detach.
+func (j *job) giveBack(ctx context.Context, l *rtnl.Link) error {
+	if err := j.leaseDNS(ctx, nil); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	addrs, err := rtnl.Addrs(ctx, j.port.Conn, l.Index)
+	if err != nil {
+		return err
+	}
+	lease := j.readLease(addrs)
+	if lease == nil || !hasAddr(addrs, lease.Addr) {
+		return nil
+	}
+	j.log(ctx, "release", "address", lease.Addr)
+	c := j.client(l)
+	err = c.Release(ctx, lease)
+	if err != nil && (ctx.Err() != nil || !unreachable(err)) {
+		return err
+	}
+	if err != nil {
+		j.log(ctx, "release", "error", err)
+		return nil
+	}
+	j.undo.Push("release of "+lease.Addr.String(), func(ctx context.Context) error {
+		_, err := c.Acquire(ctx, lease)
+		return err
+	})
+	return nil
+}
+
+// unreachable says that a release cannot be sent now, nor by trying again soon:
+// the server or the way to it is gone, or the guest holds the port. The lease
+// then ends by itself.
+func unreachable(err error) bool {
+	_, refused := errors.AsType[unix.Errno](err)
+	return refused || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrPermission)
+}
+
+// Kept is what a dhcp.Keeper needs to keep the lease of an interface that Attach
+// plugged in: it applies changes to address, routes, MTU and resolv.conf, and
+// announces new addresses. The Attachment is Attach's. Event may be set on the
+// result.
+//
+//	keeper.Add(ctx, new(pipework.Attacher).Kept(target, spec, attachment))
+func (a *Attacher) Kept(t Target, s Spec, at *Attachment) dhcp.Kept {
+	kept := dhcp.Kept{Target: t, Interface: at.Name, Lease: at.Lease}
+	if s.DHCP != nil {
+		kept.Config = *s.DHCP
+	}
+	kept.Config.Hostname = hostname(kept.Config, at.Guest.Name)
+	s.Name = at.Name
+	kept.Apply = func(ctx context.Context, g *ns.Guest, last, next *dhcp.Lease) error {
+		j := &job{Attacher: a, op: "lease", spec: s.normal()}
+		if err := j.open(ctx, t); err != nil {
+			return err
+		}
+		defer j.close()
+		if j.guest.Inode() != g.Inode() {
+			return j.fail("guest", errs.New(fs.ErrNotExist, "the guest has begun anew"))
+		}
+		if err := j.changeLease(ctx, last, next); err != nil {
+			return j.rollBack(ctx, err)
+		}
+		return nil
+	}
+	return kept
+}
+
+// changeLease applies a change, and announces an address that is new.
+func (j *job) changeLease(ctx context.Context, last, next *dhcp.Lease) error {
+	unlock, err := j.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	l, err := j.find(ctx)
+	if err != nil {
+		return err
+	}
+	j.port.Index, j.port.MAC = l.Index, l.MAC
+	if _, err := j.applyLease(ctx, l, last, next); err != nil {
+		return j.fail("dhcp", err)
+	}
+	if next == nil || last != nil && last.Addr == next.Addr {
+		return nil
+	}
+	return j.announceLease(ctx, next)
+}
+
+// announceLease announces an address that took another's place. An announcement
+// that fails is no reason to give the address up.
+func (j *job) announceLease(ctx context.Context, next *dhcp.Lease) error {
+	err := j.guest.Do(ctx, func() error {
+		j.announcer = link.NewAnnouncer()
+		return nil
+	})
+	if err == nil {
+		err = j.announcer.Announce(ctx, &j.port, []netip.Prefix{next.Addr})
+	}
+	if err != nil {
+		j.log(ctx, "announce", "error", err)
+	}
+	return context.Cause(ctx)
+}
