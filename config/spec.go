@@ -69,6 +69,8 @@ func (l Line) phys(p *problems, b link.Backend) link.Backend {
 		return link.Phys{Device: b.Parent}
 	case link.IPoIB:
 		return link.Phys{Device: b.Parent}
+	case link.Phys:
+		return b
 	}
 	p.add(errors.New("--direct-phys moves a network interface of the host into the guest: " + l.Interface + " is none"))
 	return b

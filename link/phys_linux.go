@@ -87,6 +87,8 @@ func (n Phys) movable(ctx context.Context, p *Port, nic *rtnl.Link) error {
 	switch {
 	case nic.Type == unix.ARPHRD_LOOPBACK:
 		return errs.New(fs.ErrInvalid, "%s is the host's loopback: name a network interface", n.Device)
+	case nic.Kind == "bridge":
+		return errs.New(fs.ErrInvalid, "%s is a bridge: name a network interface", n.Device)
 	case nic.Master != 0:
 		return errs.New(fs.ErrInvalid, "%s is part of a bridge or bond: ip link set %s nomaster", n.Device, n.Device)
 	case n.AllowDefaultRoute:
