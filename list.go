@@ -89,6 +89,10 @@ func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) (
 		if !ours || onHost && (!l.Up || l.Foreign && l.Kind == "veth" || mark.Interface != l.Name) {
 			continue // host ends bear the mark too, and what returned from dead guests
 		}
+		j.port.Name, j.port.Mark, j.port.HostName = l.Name, mark, ""
+		if _, fromHere := link.HostMark(ctx, &j.port); l.Kind == "veth" && mark.Interface != l.Name && !fromHere {
+			continue // a host's end on another host, not a guest's that was renamed
+		}
 		one, err := j.describe(ctx, l, mark)
 		if err != nil {
 			return nil, err
@@ -100,7 +104,6 @@ func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) (
 
 // describe reads one interface, and what its backend has to say of it.
 func (j *job) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachment, error) {
-	j.port.Name, j.port.Mark, j.port.HostName = l.Name, mark, ""
 	var drifts []string
 	if backend, err := link.FromMark(mark); err == nil {
 		found, err := backend.Check(ctx, &j.port)

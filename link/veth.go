@@ -126,15 +126,15 @@ func vethHostEnd(ctx context.Context, p *Port) (*rtnl.Link, error) {
 	return host, nil
 }
 
-// HostMark is the mark of the host's end of the guest's veth p.Name, where that
-// is one of pipework's: a call that was killed may not have marked the guest's.
+// HostMark is the mark of the host's end of the guest's veth p.Name, where that is
+// pipework's for p.Mark.Interface: a call that was killed may not have marked the
+// guest's. It fills p.HostName.
 func HostMark(ctx context.Context, p *Port) (Mark, bool) {
-	q := *p
-	q.Mark.Interface = p.Name
-	host, err := vethHostEnd(ctx, &q)
+	host, err := vethHostEnd(ctx, p)
 	if err != nil {
 		return Mark{}, false
 	}
+	p.HostName = host.Name
 	return ParseMark(host.Alias)
 }
 
