@@ -104,7 +104,8 @@ func TestRenamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.LinkSetName(eth1, "foo"); err != nil {
+	// Down and up again: before Linux 6.2 an interface that is up keeps its name.
+	if err := errors.Join(h.LinkSetDown(eth1), h.LinkSetName(eth1, "foo"), h.LinkSetUp(eth1)); err != nil {
 		t.Fatal(err)
 	}
 	_ = h.Close()
