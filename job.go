@@ -107,18 +107,29 @@ func (j *job) prepare(ctx context.Context) error {
 	return err
 }
 
-// enter opens inside the guest what the job needs there. Attach goes on in the
-// meantime: the guest's connection is needed only when the interface is there.
+// enter opens inside the guest what the job needs there.
 func (j *job) enter(ctx context.Context) (*ns.Conn, error) {
-	if j.op != "attach" {
-		return j.guest.Conn(ctx)
+	if j.Host != nil { // this thread may be elsewhere
+		var c *ns.Conn
+		err := j.guest.Do(ctx, func() (err error) {
+			c, err = ns.Dial(ctx)
+			j.openAnnouncer()
+			return err
+		})
+		return c, err
 	}
-	return j.guest.Begin(ctx, func() { j.announcer = link.NewAnnouncer() })
+	return j.guest.Visit(ctx, j.host.Handle, j.openAnnouncer)
+}
+
+func (j *job) openAnnouncer() {
+	if j.op == "attach" {
+		j.announcer = link.NewAnnouncer()
+	}
 }
 
 func (j *job) close() {
 	if j.port.Conn != nil {
-		_ = j.port.Conn.Close() // waits until it was open, and so the announcer
+		_ = j.port.Conn.Close()
 	}
 	if j.announcer != nil {
 		j.announcer.Close()
@@ -138,13 +149,11 @@ func (j *job) lock(ctx context.Context) (unlock func(), err error) {
 	if j.guest.Inode() == j.host.Inode() {
 		return func() {}, nil
 	}
-	bounded, cancel := context.WithTimeout(ctx, lockTime)
-	defer cancel()
-	unlock, err = j.guest.Lock(bounded)
+	unlock, err = j.guest.Lock(ctx, lockTime)
 	switch {
 	case err == nil:
 		return unlock, nil
-	case j.op == "detach" && ctx.Err() == nil && bounded.Err() != nil:
+	case j.op == "detach" && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 		return func() {}, nil
 	}
 	return nil, j.fail("guest", err)

@@ -19,10 +19,8 @@ const lockTime = 2 * time.Second
 // hold takes the host's lock: shared while a guest is plugged into what pipework
 // may remove from the host, alone while it is removed, so that nothing is
 // removed under a new user.
-func hold(ctx context.Context, lock func(context.Context) (func(), error)) (unlock func()) {
-	ctx, cancel := context.WithTimeout(ctx, lockTime)
-	defer cancel()
-	unlock, err := lock(ctx)
+func hold(ctx context.Context, lock func(context.Context, time.Duration) (func(), error)) (unlock func()) {
+	unlock, err := lock(ctx, lockTime)
 	if err != nil {
 		return func() {}
 	}

@@ -1,8 +1,10 @@
 package ns
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,6 +39,15 @@ func (g *Guest) Alive() error {
 		return errs.New(fs.ErrNotExist, "%s: process %d has ended", g.Name, g.PID)
 	}
 	return nil
+}
+
+// Lock is [Handle.Lock] on the file that the guest was found by, which nobody else
+// has open: a Guest serves one call.
+func (g *Guest) Lock(ctx context.Context, wait time.Duration) (unlock func(), err error) {
+	if err := flock(ctx, g.fd, unix.LOCK_EX, wait); err != nil {
+		return nil, err
+	}
+	return func() { _ = unix.Flock(g.fd, unix.LOCK_UN) }, nil
 }
 
 // Close lets the guest's namespace and process go.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/ns"
@@ -156,13 +157,13 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = other.Close() }()
-	unlock, err := g.Lock(t.Context())
+	unlock, err := g.Lock(t.Context(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	waited := make(chan error)
 	go func() {
-		unlock, err := other.Lock(t.Context())
+		unlock, err := other.Lock(t.Context(), time.Minute)
 		if err == nil {
 			unlock()
 		}
@@ -170,7 +171,7 @@ func TestLock(t *testing.T) {
 	}()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := g.RLock(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := g.RLock(ctx, time.Minute); !errors.Is(err, context.Canceled) {
 		t.Errorf("a lock that somebody holds: %v", err)
 	}
 	select {
@@ -182,11 +183,11 @@ func TestLock(t *testing.T) {
 	if err := <-waited; err != nil {
 		t.Error(err)
 	}
-	first, err := g.RLock(t.Context())
+	first, err := g.RLock(t.Context(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := other.RLock(t.Context())
+	second, err := other.RLock(t.Context(), time.Minute)
 	if err != nil {
 		t.Error("readers exclude each other:", err)
 	}
