@@ -62,6 +62,7 @@ func openHost(ctx context.Context, h *ns.Handle) (host link.Host, err error) {
 		host.Conn, err = h.Conn(ctx)
 		return host, err
 	}
+	host.Here = true
 	if host.Handle, err = ns.Current(); err != nil {
 		return host, err
 	}
@@ -109,7 +110,7 @@ func (j *job) prepare(ctx context.Context) error {
 
 // enter opens inside the guest what the job needs there.
 func (j *job) enter(ctx context.Context) (*ns.Conn, error) {
-	if j.Host != nil { // this thread may be elsewhere
+	if !j.host.Here {
 		var c *ns.Conn
 		err := j.guest.Do(ctx, func() (err error) {
 			c, err = ns.Dial(ctx)

@@ -55,6 +55,8 @@ type FixedMAC interface {
 type Host struct {
 	*ns.Handle
 	Conn *ns.Conn // opened inside it
+	// Here says that the calling thread is in it, so that nothing needs to enter it.
+	Here bool
 }
 
 // A Port is one interface to be made, checked or removed: what a Backend is

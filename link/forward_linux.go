@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"runtime"
 	"time"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/fault"
-	"github.com/go-pipework/pipework/ns"
 )
 
 // dockerChain is where Docker leaves room for other people's rules: it jumps
@@ -176,11 +174,7 @@ func readStart(path string, b []byte) (int, error) {
 // within calls f inside the namespace: on the spot where the calling thread is
 // in it already, which is cheaper and needs no privilege.
 func within(ctx context.Context, h Host, f func() error) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var st unix.Stat_t
-	err := unix.Stat("/proc/thread-self/ns/net", &st)
-	if err == nil && h.Inode() == (ns.Inode{Dev: st.Dev, Ino: st.Ino}) {
+	if h.Here {
 		return f()
 	}
 	return h.Do(ctx, f)

@@ -38,7 +38,7 @@ func Current() (*Handle, error) {
 
 // openFile opens the file at path, which must be a network namespace.
 func openFile(path string) (*Handle, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -108,7 +108,7 @@ func (n Named) Open(ctx context.Context) (*Guest, error) {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
 		return nil, errs.New(fs.ErrInvalid, "%q cannot be the name of a network namespace", name)
 	}
-	g, err := Path(runDir + "/" + name).Open(ctx)
+	g, err := openNamed(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errs.New(fs.ErrNotExist, "no network namespace is named %q: see `ip netns list`", name)
 	}
@@ -118,6 +118,19 @@ func (n Named) Open(ctx context.Context) (*Guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.Name = "netns:" + name
 	return g, nil
+}
+
+// openNamed leaves out to look at the file's type before: only root can put a
+// device there.
+func openNamed(ctx context.Context, name string) (*Guest, error) {
+	if err := fault.Step(ctx, "open path"); err != nil {
+		return nil, err
+	}
+	path := runDir + "/" + name
+	h, err := openFile(path)
+	if err != nil {
+		return nil, pathError(path, err)
+	}
+	return &Guest{Handle: h, Identity: Identity{Name: "netns:" + name}}, nil
 }
