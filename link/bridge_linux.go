@@ -147,6 +147,22 @@ func (b Bridge) Unplug(ctx context.Context, p *Port) error {
 	return b.release(ctx, p)
 }
 
+// UnplugAll removes the pairs together, and then the bridges; see [BatchUnplugger].
+func (b Bridge) UnplugAll(ctx context.Context, calls []*Call) {
+	UnplugVeths(ctx, calls)
+	released := make(map[string]error)
+	for _, c := range calls {
+		of := c.Backend.(Bridge)
+		if c.Err != nil {
+			continue
+		}
+		if _, done := released[of.Name]; !done {
+			released[of.Name] = of.release(ctx, c.Port)
+		}
+		c.Err = released[of.Name]
+	}
+}
+
 // release removes the bridge if it bears the mark and nobody uses it.
 func (b Bridge) release(ctx context.Context, p *Port) error {
 	return b.releaseIf(ctx, p, func(br *rtnl.Link) bool { return br.Alias == bridgeMark })
