@@ -47,7 +47,7 @@ type Case struct {
 func Run(t *testing.T, c Case) {
 	for name, test := range map[string]func(*testing.T){
 		"reach": c.reach, "again": c.again, "attach faults": c.attachFaults, "detach faults": c.detachFaults,
-		"cancelled": c.cancelled, "race": c.race,
+		"cancelled": c.cancelled, "race": c.race, "many": c.many,
 	} {
 		t.Run(name, test)
 	}
@@ -191,9 +191,12 @@ func (c Case) detachFaults(t *testing.T) {
 // in which the second does, until none failed. It returns how many there are.
 func everyStep(t *testing.T, do func(context.Context) error) int {
 	for n := 1; ; n++ {
+		var mu sync.Mutex
 		var count int
 		var failed string
 		ctx := fault.With(t.Context(), func(step string) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if count++; count == n {
 				failed = step
 				return fmt.Errorf("%w of %s", errInjected, step)
@@ -271,6 +274,62 @@ func (c Case) race(t *testing.T) {
 	}
 	wg.Wait()
 	f.world.Unchanged(t)
+}
+
+// many plugs two guests in together, one of them twice, and makes each step fail
+// in turn: what failed is undone, the rest is complete. So it is on the way back.
+func (c Case) many(t *testing.T) {
+	f := c.fixture(t)
+	target, guest := nstest.Guest(t)
+	jobs := []pipework.Job{{Target: f.target, Spec: f.spec()}}
+	if !c.Alone {
+		other, twice := f.spec(), f.spec()
+		other.Addrs = []netip.Prefix{netip.MustParsePrefix("10.1.0.2/24")}
+		other.Gateways, twice.Gateways = nil, nil
+		twice.Name, twice.Addrs = "net2", []netip.Prefix{netip.MustParsePrefix("10.1.0.3/24")}
+		jobs = append(jobs, pipework.Job{Target: target, Spec: other}, pipework.Job{Target: f.target, Spec: twice})
+	}
+	world := nstest.Observe(t, f.guest.Handle, guest.Handle)
+	steps := everyStep(t, func(ctx context.Context) error {
+		out, err := pipework.AttachAll(ctx, jobs)
+		eachIs(t, jobs, out, err)
+		if err := pipework.DetachAll(t.Context(), jobs); err != nil {
+			t.Error(err)
+		}
+		world.Unchanged(t)
+		return err
+	})
+	t.Logf("%d steps to attach", steps)
+	steps = everyStep(t, func(ctx context.Context) error {
+		if _, err := pipework.AttachAll(t.Context(), jobs); err != nil {
+			t.Error(err)
+		}
+		err := pipework.DetachAll(ctx, jobs)
+		if err := pipework.DetachAll(t.Context(), jobs); err != nil {
+			t.Error(err)
+		}
+		world.Unchanged(t)
+		return err
+	})
+	t.Logf("%d steps to detach", steps)
+}
+
+// eachIs makes sure that each job is done, or undone with an error.
+func eachIs(t *testing.T, jobs []pipework.Job, out []*pipework.Attachment, err error) {
+	t.Helper()
+	var failed pipework.JobErrors
+	if err != nil && !errors.As(err, &failed) {
+		t.Errorf("%T: %v", err, err)
+	}
+	for i, j := range jobs {
+		at, missing := pipework.Check(t.Context(), j.Target, j.Spec)
+		switch {
+		case out[i] == nil && failed[i] != nil && errors.Is(missing, fs.ErrNotExist):
+		case out[i] != nil && (failed == nil || failed[i] == nil) && missing == nil && len(at.Drifts) == 0:
+		default:
+			t.Errorf("jobs[%d]: %v, %v; check: %+v, %v", i, out[i], failed, at, missing)
+		}
+	}
 }
 
 func attach(t *testing.T, target pipework.Target, s pipework.Spec) *pipework.Attachment {
