@@ -101,12 +101,10 @@ func (i *item) tryLock(ctx context.Context) {
 	case i.guest.Inode() == i.host.Inode():
 		i.unlock = func() {} // see job.lock
 	default:
-		unlock, ok, err := i.guest.TryLock(ctx)
-		if err != nil {
+		unlock, err := i.guest.Lock(ctx, 0)
+		busy := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
+		if i.unlock = unlock; err != nil && !busy {
 			i.err = i.fail("guest", err)
-		}
-		if ok {
-			i.unlock = unlock
 		}
 	}
 }
