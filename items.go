@@ -16,7 +16,7 @@ import (
 
 // atOnce bounds how many guests are worked on at the same time: each takes four
 // files and, for moments, a thread.
-const atOnce = 64
+const atOnce = 128
 
 // An item is one of many jobs at work.
 type item struct {

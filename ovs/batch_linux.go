@@ -19,7 +19,7 @@ func plugAll(ctx context.Context, calls []*link.Call) {
 	defer end()
 	var all []*joining
 	var whose []*link.Call
-	back := new(leaver)
+	back := &leaver{gather: gatherTime}
 	for _, c := range calls {
 		b := c.Backend.(Bridge)
 		if c.Err = b.plugVeth(ctx, s, c.Port, c.Undo); c.Err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -13,9 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/ovstest"
+	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/ovs"
 )
 
@@ -112,23 +115,7 @@ func fill(r *raw, n int) {
 // apply gives every new interface a number at once, in the place of
 // ovs-vswitchd, whose own work with ten thousand ports takes seconds.
 func apply(t testing.TB, db *ovstest.Database) {
-	r := newRaw(t, db)
-	r.call(`{"method":"monitor","params":["Open_vSwitch","m",{"Interface":{"columns":["name"],"select":{"initial":false,"insert":true,"delete":false,"modify":false}}}],"id":1}`)
-	go func() {
-		for {
-			var m struct{ Params []json.RawMessage }
-			if r.d.Decode(&m) != nil {
-				return
-			}
-			var update struct{ Interface map[string]any }
-			if len(m.Params) != 2 || json.Unmarshal(m.Params[1], &update) != nil {
-				continue // an answer
-			}
-			for id := range update.Interface {
-				_, _ = r.Write([]byte(transact(fmt.Sprintf(`{"op":"update","table":"Interface","where":[["_uuid","==",["uuid",%q]]],"row":{"ofport":1}}`, id))))
-			}
-		}
-	}()
+	applyAs(t, db, func(string) string { return `{"ofport":1}` })
 }
 
 // A clock adds up the time that the steps of an attach take that speak OVSDB.
@@ -199,4 +186,45 @@ func report(b *testing.B, times map[string][]time.Duration) {
 		b.ReportMetric(median[what], what+"-µs")
 	}
 	b.ReportMetric(median["ovsdb"]/(median["add"]+median["wait"]), "ratio")
+}
+
+// BenchmarkMany plugs 200 guests in and out, one by one and together, with a real
+// ovs-vswitchd: the userspace datapath where there is root, else the dummy one.
+func BenchmarkMany(b *testing.B) {
+	db := ovstest.Start(b)
+	datapath := ovstest.Dummy
+	if sandbox.IsRoot() {
+		datapath = ovstest.Userspace
+	}
+	db.Switch(b, datapath, nil)
+	db.Vsctl(b, "add-br", "lan", "--", "set", "bridge", "lan", "datapath_type=netdev")
+	all, _ := jobs(b, 200, ovs.Bridge{Name: "lan", Client: shared(b, db)})
+	times := map[string]time.Duration{}
+	measure := func(what string, f func() error) {
+		start := time.Now()
+		if err := f(); err != nil {
+			b.Fatal(err)
+		}
+		times[what] += time.Since(start)
+	}
+	for b.Loop() {
+		measure("attach", func() (err error) {
+			for _, j := range all {
+				_, one := pipework.Attach(b.Context(), j.Target, j.Spec)
+				err = errors.Join(err, one)
+			}
+			return err
+		})
+		measure("detachall", func() error { return pipework.DetachAll(b.Context(), all) })
+		measure("attachall", func() error { _, err := pipework.AttachAll(b.Context(), all); return err })
+		measure("detach", func() (err error) {
+			for _, j := range all {
+				err = errors.Join(err, pipework.Detach(b.Context(), j.Target, j.Spec))
+			}
+			return err
+		})
+	}
+	for what, sum := range times {
+		b.ReportMetric(float64(sum.Microseconds())/float64(b.N)/1000, what+"-ms")
+	}
 }

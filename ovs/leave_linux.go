@@ -15,9 +15,15 @@ const (
 	undoPause = 20 * time.Millisecond
 )
 
+// gatherTime is how long the first of many waits for the others, which undo what
+// came after in the meantime.
+const gatherTime = 5 * time.Millisecond
+
 // A leaver takes ports back after a failure, many that fail at the same time
 // together: a server that is hung keeps only some dozens of connections for later.
 type leaver struct {
+	gather time.Duration // before the first leaves
+
 	mu      sync.Mutex
 	busy    bool
 	waiting []leaving
@@ -36,6 +42,9 @@ func (l *leaver) leave(ctx context.Context, j *joining) error {
 	first := !l.busy
 	l.busy = true
 	l.mu.Unlock()
+	if first {
+		time.Sleep(l.gather)
+	}
 	for first {
 		some := l.next()
 		if len(some) == 0 {
