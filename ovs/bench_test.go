@@ -206,6 +206,9 @@ func BenchmarkMany(b *testing.B) {
 			b.Fatal(err)
 		}
 		times[what] += time.Since(start)
+		start = time.Now()
+		db.Vsctl(b, "set", "bridge", "lan", "external_ids:settled="+what) // waits until ovs-vswitchd has dealt with everything
+		times["settled-after-"+what] += time.Since(start)
 	}
 	for b.Loop() {
 		measure("attach", func() (err error) {
