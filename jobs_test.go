@@ -7,15 +7,18 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -228,6 +231,39 @@ func TestDetachAllIsExact(t *testing.T) {
 	world.Unchanged(t)
 	if err := pipework.DetachAll(t.Context(), stay); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDelLinksGroupInUse asks for links to be removed by a group in which somebody
+// else's link is: nothing is removed, and all are in the groups they were in.
+func TestDelLinksGroupInUse(t *testing.T) {
+	for _, name := range []string{"mine1", "mine2", "other"} {
+		addBridge(t, &netlink.Bridge{LinkAttrs: attrs(name)})
+	}
+	const group = 5
+	setGroup(t, "other", group)
+	setGroup(t, "mine2", 6)
+	conn, err := ns.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	groups := func() (links []*rtnl.Link, groups []uint32) {
+		for _, name := range []string{"mine1", "mine2", "other"} {
+			l, err := rtnl.LinkByName(t.Context(), conn, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			links, groups = append(links, l), append(groups, l.Group)
+		}
+		return links[:2], groups
+	}
+	mine, _ := groups()
+	if err := rtnl.DelLinks(t.Context(), conn, mine, group); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "other") {
+		t.Error(err)
+	}
+	if _, after := groups(); !slices.Equal(after, []uint32{0, 6, group}) {
+		t.Errorf("groups %v", after)
 	}
 }
 
