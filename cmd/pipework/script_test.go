@@ -46,8 +46,16 @@ func TestScripts(t *testing.T) {
 			"await":  await,
 			"nic":    nic,
 		},
+		Setup:     atOnce,
 		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },
 	})
+}
+
+// atOnce keeps a program under the race detector from waiting a second before it
+// ends, its default.
+func atOnce(e *testscript.Env) error {
+	e.Setenv("GORACE", "atexit_sleep_ms=0")
+	return nil
 }
 
 // TestOVS runs the command lines of testdata/ovs against a private Open vSwitch,
@@ -67,7 +75,7 @@ func TestOVS(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			dir := strings.TrimSuffix(strings.TrimPrefix(db.Endpoint, "unix:"), "/db.sock")
 			e.Setenv("OVS_RUNDIR", dir)
-			return nil
+			return atOnce(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"guest": guest, "lose": lose, "ping": ping},
 	})
