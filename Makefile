@@ -17,6 +17,7 @@ RAN      := $(CURDIR)/bin/lanes-that-ran
 test: packages vet
 	@mkdir -p bin && rm -f $(RAN)
 	PIPEWORK_REQUIRE=userns,cli,docker,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -timeout 15m ./...
+	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
 	$(MAKE) --no-print-directory uml qemu
 	@for lane in $(LANES); do \
 		grep -qx $$lane $(RAN) || { echo "lane $$lane did not run"; exit 1; }; \

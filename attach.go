@@ -39,7 +39,13 @@ func (a *Attacher) Attach(ctx context.Context, t Target, s Spec) (*Attachment, e
 }
 
 func (j *job) attach(ctx context.Context) (*Attachment, error) {
-	out, err := j.plug(ctx)
+	j.log(ctx, "plug")
+	return j.goOn(ctx, j.spec.Link.Plug(ctx, &j.port, &j.undo))
+}
+
+// goOn does what comes after Plug, which ended with the error plugged.
+func (j *job) goOn(ctx context.Context, plugged error) (*Attachment, error) {
+	out, err := j.settle(ctx, plugged)
 	if err != nil {
 		return nil, err
 	}
@@ -57,9 +63,7 @@ func (j *job) attach(ctx context.Context) (*Attachment, error) {
 	return out, nil
 }
 
-func (j *job) plug(ctx context.Context) (*Attachment, error) {
-	j.log(ctx, "plug")
-	err := j.spec.Link.Plug(ctx, &j.port, &j.undo)
+func (j *job) settle(ctx context.Context, err error) (*Attachment, error) {
 	if errors.Is(err, fs.ErrExist) {
 		return j.again(ctx, err)
 	}

@@ -13,7 +13,7 @@ import (
 
 func TestContract(t *testing.T) {
 	t.Run("bridge made", func(t *testing.T) {
-		contract.Run(t, contract.Case{Peers: true, Setup: func(testing.TB) link.Backend { return link.Bridge{Name: "br1"} }})
+		contract.Run(t, contract.Case{Peers: true, Many: true, Setup: func(testing.TB) link.Backend { return link.Bridge{Name: "br1"} }})
 	})
 	t.Run("bridge there", func(t *testing.T) {
 		contract.Run(t, contract.Case{Peers: true, Setup: func(t testing.TB) link.Backend {

@@ -47,12 +47,17 @@ func (j *job) forget(ctx context.Context, t Target) error {
 		return j.fail("link", err)
 	}
 	defer j.closeHost()
-	j.port = link.Port{Host: j.host, Name: j.spec.Name}
-	j.port.Mark = link.Mark{Link: j.spec.Link.String(), Interface: j.spec.Name, Guest: remembered(t)}
+	j.remember(t)
 	if err := j.spec.Link.Unplug(ctx, &j.port); err != nil {
 		return j.fail("link", err)
 	}
 	return nil
+}
+
+// remember fills the port for a guest that is gone.
+func (j *job) remember(t Target) {
+	j.port = link.Port{Host: j.host, Name: j.spec.Name}
+	j.port.Mark = link.Mark{Link: j.spec.Link.String(), Interface: j.spec.Name, Guest: remembered(t)}
 }
 
 // remembered is what is known of a guest that is gone, as its marks tell it.
@@ -73,6 +78,15 @@ func (j *job) detach(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	if err := j.unconfigure(ctx); err != nil || j.spec.Link == nil {
+		return err
+	}
+	j.log(ctx, "unplug")
+	return j.unplugged(ctx, j.spec.Link.Unplug(ctx, &j.port))
+}
+
+// unconfigure does what can be undone, and finds the backend.
+func (j *job) unconfigure(ctx context.Context) error {
 	l, err := j.find(ctx)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -92,11 +106,12 @@ func (j *job) detach(ctx context.Context) error {
 			return j.fail("route", err)
 		}
 	}
-	if j.spec.Link == nil {
-		return nil
-	}
-	j.log(ctx, "unplug")
-	if err := j.spec.Link.Unplug(ctx, &j.port); err != nil {
+	return nil
+}
+
+// unplugged is the end of a detach whose Unplug ended with err.
+func (j *job) unplugged(ctx context.Context, err error) error {
+	if err != nil {
 		return j.fail("link", j.stillThere(ctx, err))
 	}
 	return nil

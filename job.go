@@ -21,6 +21,7 @@ type job struct {
 	op    string
 	spec  Spec
 	host  link.Host
+	many  bool // one of many: host is everybody's
 	guest *ns.Guest
 	port  link.Port
 	undo  link.Undo
@@ -50,6 +51,9 @@ func (j *job) open(ctx context.Context, t Target) (err error) {
 }
 
 func (j *job) openHost(ctx context.Context) error {
+	if j.many {
+		return nil
+	}
 	host, err := openHost(ctx, j.Host)
 	j.host = host
 	return err
@@ -72,7 +76,11 @@ func openHost(ctx context.Context, h *ns.Handle) (host link.Host, err error) {
 	return host, err
 }
 
-func (j *job) closeHost() { closeHost(j.host, j.Host) }
+func (j *job) closeHost() {
+	if !j.many {
+		closeHost(j.host, j.Host)
+	}
+}
 
 // closeHost closes what openHost opened for h.
 func closeHost(host link.Host, h *ns.Handle) {

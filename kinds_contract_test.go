@@ -26,7 +26,7 @@ func TestKindsContract(t *testing.T) {
 		link  link.Backend
 		contract.Case
 	}{
-		{"macvlan", nil, link.Macvlan{Parent: "nic0"}, contract.Case{Peers: true}},
+		{"macvlan", nil, link.Macvlan{Parent: "nic0"}, contract.Case{Peers: true, Many: true}},
 		{"macvlan private", nil, link.Macvlan{Parent: "nic0", Mode: link.MacvlanPrivate}, contract.Case{}},
 		{"macvlan moved in", nil, slow{link.Macvlan{Parent: "nic0"}}, contract.Case{Peers: true}},
 		{"macvlan on a VLAN", []string{"vlan"}, link.Macvlan{Parent: "nic0", VLAN: 100}, contract.Case{Peers: true}},

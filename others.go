@@ -22,6 +22,14 @@ func (a *Attacher) Attach(context.Context, Target, Spec) (*Attachment, error) {
 // Detach needs Linux.
 func (a *Attacher) Detach(context.Context, Target, Spec) error { return unsupported("detach") }
 
+// AttachAll needs Linux.
+func (a *Attacher) AttachAll(_ context.Context, jobs []Job) ([]*Attachment, error) {
+	return make([]*Attachment, len(jobs)), unsupported("attach")
+}
+
+// DetachAll needs Linux.
+func (a *Attacher) DetachAll(context.Context, []Job) error { return unsupported("detach") }
+
 // List needs Linux.
 func (a *Attacher) List(context.Context, ...Target) ([]*Attachment, error) {
 	return nil, unsupported("list")

@@ -3,8 +3,9 @@
 //
 // [Attach] gives the guest that a [Target] finds an interface as a [Spec]
 // describes it: a backend such as link.Bridge, addresses, gateways. [Detach]
-// takes it away and puts back what it displaced. [List] and [Check] tell what is
-// plugged in and what drifted. Package functions use the zero [Attacher].
+// takes it away and puts back what it displaced; [AttachAll] and [DetachAll] do so
+// for many. [List] and [Check] tell what is plugged in and what drifted. Package
+// functions use the zero [Attacher].
 //
 //	a, err := pipework.Attach(ctx, docker.Container("web"), pipework.Spec{
 //		Link:     link.Bridge{Name: "br1"},

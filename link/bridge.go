@@ -50,8 +50,8 @@ type Bridge struct {
 }
 
 var (
-	_ Backend   = Bridge{}
-	_ Validator = Bridge{}
+	_ BatchUnplugger = Bridge{}
+	_ Validator      = Bridge{}
 )
 
 // String is "bridge:" and the bridge's name.

@@ -21,11 +21,14 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if br == nil || br.Alias == bridgeMark { // nobody removes other people's bridges
-		defer hold(ctx, p.Host.RLock)()
-		if br, err = b.ensure(ctx, p, u); err != nil {
+	// Nobody removes other people's bridges. One without carrier may be in the
+	// making, and not marked yet.
+	if br == nil || br.Alias == bridgeMark || creatable(b.Name) && !br.Running {
+		var release func()
+		if br, release, err = b.keep(ctx, p, u); err != nil {
 			return err
 		}
+		defer release()
 	}
 	if err := b.canFilter(br); err != nil {
 		return err
@@ -46,27 +49,44 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 	return b.forward(ctx, p, u, br)
 }
 
-// ensure finds the bridge, or creates it where its name says that it may be.
-func (b Bridge) ensure(ctx context.Context, p *Port, u *Undo) (*rtnl.Link, error) {
-	found, err := b.find(ctx, p)
-	if !errors.Is(err, fs.ErrNotExist) || !creatable(b.Name) {
-		return found, err
+// maxTries bounds how often a bridge is made that others remove at once.
+const maxTries = 10
+
+// keep finds the bridge, or creates it where its name says that it may be, and
+// keeps others from removing it until release is called.
+func (b Bridge) keep(ctx context.Context, p *Port, u *Undo) (br *rtnl.Link, release func(), err error) {
+	for try := 1; ; try++ {
+		release = hold(ctx, p.Host.RLock)
+		br, err = b.find(ctx, p)
+		if err == nil {
+			return br, release, nil
+		}
+		release()
+		if try == maxTries || !errors.Is(err, fs.ErrNotExist) || !creatable(b.Name) {
+			return nil, nil, err
+		}
+		if err := b.create(ctx, p, u); err != nil {
+			return nil, nil, err
+		}
 	}
+}
+
+// create makes the bridge and marks it, before anybody else can find it.
+func (b Bridge) create(ctx context.Context, p *Port, u *Undo) error {
+	defer hold(ctx, p.Host.Lock)()
 	// A MAC that nobody set follows the bridge's lowest port, and changes with
 	// every guest.
 	br := rtnl.NewLink{End: rtnl.End{Name: b.Name, MAC: RandomMAC(), MTU: p.MTU}, Kind: "bridge", Up: true}
 	if b.filters() {
 		br.Option = rtnl.FilterVLANs()
 	}
-	if err := br.Add(ctx, p.Host.Conn); err != nil && !errors.Is(err, unix.EEXIST) {
-		return nil, b.createError(err, p)
-	} else if err == nil {
-		u.Push("bridge "+b.Name, func(ctx context.Context) error { return b.releaseIf(ctx, p, func(*rtnl.Link) bool { return true }) })
-		if err := rtnl.SetLink(ctx, p.Host.Conn, b.Name, bridgeMark); err != nil {
-			return nil, err
-		}
+	if err := br.Add(ctx, p.Host.Conn); errors.Is(err, unix.EEXIST) {
+		return nil
+	} else if err != nil {
+		return b.createError(err, p)
 	}
-	return b.find(ctx, p)
+	u.Push("bridge "+b.Name, func(ctx context.Context) error { return b.releaseIf(ctx, p, func(*rtnl.Link) bool { return true }) })
+	return rtnl.SetLink(ctx, p.Host.Conn, b.Name, bridgeMark)
 }
 
 func (b Bridge) createError(err error, p *Port) error {
@@ -127,10 +147,11 @@ func (b Bridge) firewallDrift(ctx context.Context, p *Port, br *rtnl.Link) ([]Dr
 
 // rejoin makes a bridge that was removed under its guests anew.
 func (b Bridge) rejoin(ctx context.Context, p *Port, u *Undo) error {
-	br, err := b.ensure(ctx, p, u)
+	br, release, err := b.keep(ctx, p, u)
 	if err != nil {
 		return err
 	}
+	defer release()
 	drifts, err := checkVeth(ctx, p, br)
 	for i := 0; err == nil && i < len(drifts); i++ {
 		err = drifts[i].Mend(ctx, u)
@@ -145,6 +166,22 @@ func (b Bridge) Unplug(ctx context.Context, p *Port) error {
 		return err
 	}
 	return b.release(ctx, p)
+}
+
+// UnplugAll removes the pairs together, and then the bridges; see [BatchUnplugger].
+func (b Bridge) UnplugAll(ctx context.Context, calls []*Call) {
+	UnplugVeths(ctx, calls)
+	released := make(map[string]error)
+	for _, c := range calls {
+		of := c.Backend.(Bridge)
+		if c.Err != nil {
+			continue
+		}
+		if _, done := released[of.Name]; !done {
+			released[of.Name] = of.release(ctx, c.Port)
+		}
+		c.Err = released[of.Name]
+	}
 }
 
 // release removes the bridge if it bears the mark and nobody uses it.

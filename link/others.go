@@ -16,6 +16,13 @@ func (Bridge) Check(context.Context, *Port) ([]Drift, error) { return nil, error
 // Unplug needs Linux.
 func (Bridge) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
 
+// UnplugAll needs Linux.
+func (Bridge) UnplugAll(_ context.Context, calls []*Call) {
+	for _, c := range calls {
+		c.Err = errors.ErrUnsupported
+	}
+}
+
 // Plug needs Linux.
 func (Macvlan) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
 

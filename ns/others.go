@@ -22,6 +22,12 @@ type Guest struct {
 // Current needs Linux.
 func Current() (*Handle, error) { return nil, errors.ErrUnsupported }
 
+// Dial needs Linux.
+func Dial(context.Context) (*Conn, error) { return nil, errors.ErrUnsupported }
+
+// Close does nothing.
+func (*Conn) Close() error { return nil }
+
 // Inode is zero.
 func (*Handle) Inode() Inode { return Inode{} }
 

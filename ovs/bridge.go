@@ -60,8 +60,9 @@ type Bridge struct {
 }
 
 var (
-	_ link.Backend   = Bridge{}
-	_ link.Validator = Bridge{}
+	_ link.BatchPlugger   = Bridge{}
+	_ link.BatchUnplugger = Bridge{}
+	_ link.Validator      = Bridge{}
 )
 
 // String is "ovs:" and the bridge's name.

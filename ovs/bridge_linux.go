@@ -17,6 +17,14 @@ import (
 func (b Bridge) Plug(ctx context.Context, p *link.Port, u *link.Undo) error {
 	s, end := b.Client.session()
 	defer end()
+	if err := b.plugVeth(ctx, s, p, u); err != nil {
+		return err
+	}
+	return b.join(ctx, s, p, u)
+}
+
+// plugVeth makes the pair, once it is sure that there is a server to speak to.
+func (b Bridge) plugVeth(ctx context.Context, s *Client, p *link.Port, u *link.Undo) error {
 	if _, err := s.connected(ctx); err != nil {
 		return err
 	}
@@ -24,10 +32,7 @@ func (b Bridge) Plug(ctx context.Context, p *link.Port, u *link.Undo) error {
 		return err
 	}
 	p.HostName = b.HostName
-	if err := link.PlugVeth(ctx, p, u, 0); err != nil {
-		return err
-	}
-	return b.join(ctx, s, p, u)
+	return link.PlugVeth(ctx, p, u, 0)
 }
 
 // takeMTU takes the MTU of the bridge's own device, where that is in the host's
@@ -48,7 +53,6 @@ func (b Bridge) takeMTU(ctx context.Context, p *link.Port) error {
 
 // A bridge is what matters of one's row.
 type bridge struct {
-	id       uuid // of one that is to be created
 	datapath string
 	missing  bool // it is to be created
 }
@@ -63,7 +67,7 @@ func (b Bridge) find(ctx context.Context, s *Client) (*bridge, error) {
 	case err != nil:
 		return nil, err
 	case len(got[0]) == 0 && creatable(b.Name):
-		return &bridge{id: newUUID(), datapath: orSystem(b.Datapath), missing: true}, nil
+		return &bridge{datapath: orSystem(b.Datapath), missing: true}, nil
 	case len(got[0]) == 0:
 		return nil, errs.New(fs.ErrNotExist, "Open vSwitch has no bridge %s: create it with `ovs-vsctl add-br %s`, or choose a name that begins with ovs", b.Name, b.Name)
 	}
@@ -125,28 +129,13 @@ func (b Bridge) Check(ctx context.Context, p *link.Port) ([]link.Drift, error) {
 // port of pipework's on the bridge goes whose guest called the interface so and
 // is gone.
 func (b Bridge) Unplug(ctx context.Context, p *link.Port) error {
-	s, end := b.Client.session()
-	defer end()
-	ports, err := b.ports(ctx, s, p)
-	if err != nil {
-		return err
-	}
-	if err := link.UnplugVeth(ctx, p); err != nil {
-		return err
-	}
-	for _, port := range ports {
-		if err := delVeth(ctx, p, port.text("name")); err != nil {
-			return err
-		}
-	}
-	if err := s.removePorts(ctx, ports); err != nil {
-		return err
-	}
-	return b.release(ctx, s, p.Host)
+	c := &link.Call{Backend: b, Port: p}
+	unplugAll(ctx, []*link.Call{c})
+	return c.Err
 }
 
-// ports are the rows of the port that p means.
-func (b Bridge) ports(ctx context.Context, s *Client, p *link.Port) (result, error) {
+// wanted are external_ids of the port that p means.
+func (b Bridge) wanted(p *link.Port) map[string]string {
 	ids := map[string]string{keyMade: madePort, keyBridge: b.Name, keyInterface: p.Name}
 	guest := guestIDs(p.Mark.Guest)
 	switch {
@@ -157,16 +146,7 @@ func (b Bridge) ports(ctx context.Context, s *Client, p *link.Port) (result, err
 	case guest[keyContainerName] != "":
 		ids[keyContainerName] = guest[keyContainerName]
 	}
-	got, err := s.transact(ctx, "find port", []operation{
-		choose("Port", includes("external_ids", ids), "_uuid", "name", "external_ids"),
-	})
-	if err != nil {
-		return nil, err
-	}
-	if p.Guest != nil || len(guest) > 0 {
-		return got[0], nil
-	}
-	return orphans(ctx, p.Host, got[0])
+	return ids
 }
 
 // delVeth removes the host's end of a pair, if it bears the mark: the pair of a

@@ -25,7 +25,9 @@ const (
 
 // setOffload switches transmit checksum offload of the guest's interface. On a
 // veth it means that nobody fills checksums in, and a userspace datapath passes
-// frames on as they are: receivers drop all TCP and UDP.
+// frames on as they are: receivers drop all TCP and UDP. It goes by ioctl, because
+// ethtool's netlink sets features since Linux 5.7 only, and where CONFIG_ETHTOOL_NETLINK
+// is on.
 func setOffload(ctx context.Context, p *link.Port, to offload) error {
 	_, err := ethtool(ctx, p, unix.ETHTOOL_STXCSUM, to)
 	return err

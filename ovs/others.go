@@ -21,6 +21,18 @@ func (Bridge) Check(context.Context, *link.Port) ([]link.Drift, error) {
 // Unplug needs Linux.
 func (Bridge) Unplug(context.Context, *link.Port) error { return errors.ErrUnsupported }
 
+// PlugAll needs Linux.
+func (Bridge) PlugAll(_ context.Context, calls []*link.Call) { unsupported(calls) }
+
+// UnplugAll needs Linux.
+func (Bridge) UnplugAll(_ context.Context, calls []*link.Call) { unsupported(calls) }
+
+func unsupported(calls []*link.Call) {
+	for _, c := range calls {
+		c.Err = errors.ErrUnsupported
+	}
+}
+
 // Collect needs Linux.
 func (*Client) Collect(context.Context, link.Host, time.Duration) ([]string, error) {
 	return nil, errors.ErrUnsupported

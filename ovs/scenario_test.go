@@ -92,6 +92,10 @@ func reach(t *testing.T, all []*container) {
 	}
 }
 
+// patience bounds what takes milliseconds: ovs-vswitchd's userspace datapath is a
+// process like others, which on a busy machine may have to wait for seconds.
+const patience = 30 * time.Second
+
 // talk sends a megabyte by TCP there and back.
 func talk(t *testing.T, from, to *ns.Handle, addr string) {
 	t.Helper()
@@ -108,7 +112,7 @@ func talk(t *testing.T, from, to *ns.Handle, addr string) {
 	go func() { echoed <- echo(listener) }()
 	var conn net.Conn
 	err = from.Do(t.Context(), func() (err error) {
-		conn, err = net.DialTimeout("tcp", listener.Addr().String(), 3*time.Second)
+		conn, err = net.DialTimeout("tcp", listener.Addr().String(), patience)
 		return err
 	})
 	if err != nil {
@@ -136,7 +140,7 @@ func echo(l net.Listener) error {
 
 func exchange(conn net.Conn) error {
 	const size = 1 << 20
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	sent := make(chan error, 1)

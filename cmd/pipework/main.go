@@ -22,7 +22,6 @@ import (
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/link"
-	"github.com/go-pipework/pipework/ovs"
 )
 
 func main() {
@@ -79,7 +78,7 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	}
 	var backend link.Backend = link.Phys{Device: line.Interface} // which may be in the guest already
 	if !line.DirectPhys || strings.HasPrefix(line.Interface, "mac:") {
-		if backend, err = c.Detect(ctx, line.Interface, new(ovs.Client).Lookup); err != nil {
+		if backend, err = c.Detect(ctx, line.Interface, openVSwitch().Lookup); err != nil {
 			return err
 		}
 	}
@@ -176,7 +175,8 @@ func (c *command) list(ctx context.Context, guests []string) error {
 
 func (c *command) collect(ctx context.Context) error {
 	names, err := c.Collect(ctx)
-	names = append([]string{}, names...)
+	ports, failed := collectPorts(ctx)
+	names, err = append(append([]string{}, names...), ports...), errors.Join(err, failed)
 	if c.flags.JSON {
 		return errors.Join(err, c.json(names))
 	}

@@ -3,9 +3,11 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,12 +19,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/internal/sandbox"
 )
 
 func TestMain(m *testing.M) {
 	if name := filepath.Base(os.Args[0]); name != "pipework" { // as which a script runs this program
-		nstest.Enter("cli")
+		if os.Getenv("PIPEWORK_CLI") == "root" {
+			nstest.EnterRoot("cli")
+		} else {
+			nstest.Enter("cli") // where other sandboxes' guests are not to be seen, for list and gc
+		}
 		if err := flag.Set("test.parallel", "1"); err != nil { // the scripts share one host
 			panic(err)
 		}
@@ -43,8 +50,77 @@ func TestScripts(t *testing.T) {
 			"await":  await,
 			"nic":    nic,
 		},
+		Setup:     atOnce,
 		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },
 	})
+}
+
+// atOnce keeps a program under the race detector from waiting a second before it
+// ends, its default.
+func atOnce(e *testscript.Env) error {
+	e.Setenv("GORACE", "atexit_sleep_ms=0")
+	return nil
+}
+
+// TestOVS runs the command lines of testdata/ovs against a private Open vSwitch,
+// which the command finds as ovs-vsctl does: its folder is in OVS_RUNDIR. In the
+// lane uml it has the kernel's datapath; else it needs the machine's root, which
+// PIPEWORK_CLI=root lets it be (see the Makefile).
+func TestOVS(t *testing.T) {
+	if os.Getenv("PIPEWORK_LANE") == "" && !sandbox.IsRoot() {
+		t.Skip("needs the machine's root: PIPEWORK_CLI=root go test -run TestOVS ./cmd/pipework")
+	}
+	db := ovstest.Start(t)
+	datapath, setting := ovstest.Userspace, "netdev"
+	if os.Getenv("PIPEWORK_LANE") == "uml" {
+		datapath, setting = ovstest.Kernel, "system"
+	}
+	db.Switch(t, datapath, nil)
+	db.Vsctl(t, "add-br", "ovs0", "--", "set", "bridge", "ovs0", "datapath_type="+setting)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/ovs",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			dir := strings.TrimSuffix(strings.TrimPrefix(db.Endpoint, "unix:"), "/db.sock")
+			e.Setenv("OVS_RUNDIR", dir)
+			return atOnce(e)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"guest": guest, "lose": lose, "ping": ping},
+	})
+}
+
+// lose takes the name of a guest away that "guest" made, and it with it, and waits
+// until the host's end of its interface is gone.
+func lose(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(unix.Unmount("/run/netns/"+args[0], unix.MNT_DETACH))
+	ts.Check(os.Remove("/run/netns/" + args[0]))
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := net.InterfaceByName(args[1]); err != nil {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s is still there", args[1])
+		}
+	}
+}
+
+// ping sends from a guest to an address, until it answers; with ! it must not.
+func ping(ts *testscript.TestScript, neg bool, args []string) {
+	g, err := sandbox.Open(args[0])
+	ts.Check(err)
+	defer func() { _ = g.Close() }()
+	wait := 10 * time.Second
+	if neg {
+		wait = 500 * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	_, err = sandbox.Ping(ctx, g.Handle, netip.MustParseAddr(args[1]))
+	if neg && err == nil {
+		ts.Fatalf("%s answers %s, and must not", args[1], args[0])
+	} else if !neg {
+		ts.Check(err)
+	}
 }
 
 // guest makes a namespace for each name, for the length of the script.
@@ -52,7 +128,11 @@ func guest(ts *testscript.TestScript, _ bool, names []string) {
 	for _, name := range names {
 		remove, err := sandbox.Namespace(name)
 		ts.Check(err)
-		ts.Defer(func() { ts.Check(remove()) })
+		ts.Defer(func() {
+			if _, err := os.Stat("/run/netns/" + name); err == nil { // not lost
+				ts.Check(remove())
+			}
+		})
 	}
 }
 

@@ -5,10 +5,8 @@ import (
 	"strings"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
-	"github.com/go-pipework/pipework/ovs"
 )
 
 // target is the guest that a word of the command line means: pid:1234,
@@ -29,13 +27,4 @@ func target(word string) pipework.Target {
 		return ns.Path(word)
 	}
 	return docker.Container(word)
-}
-
-// ovsBridge is the backend of a mark that package link cannot know; nil for
-// others.
-func ovsBridge(mark string) link.Backend {
-	if name, ok := strings.CutPrefix(mark, "ovs:"); ok {
-		return ovs.Bridge{Name: name}
-	}
-	return nil
 }

@@ -41,6 +41,9 @@ type Case struct {
 	Peers bool
 	// Alone says that only one guest at a time can have the link.
 	Alone bool
+	// Many runs the test of AttachAll and DetachAll, too, which takes as long as all
+	// others.
+	Many bool
 }
 
 // Run runs the contract.
@@ -50,6 +53,9 @@ func Run(t *testing.T, c Case) {
 		"cancelled": c.cancelled, "race": c.race,
 	} {
 		t.Run(name, test)
+	}
+	if c.Many {
+		t.Run("many", c.many)
 	}
 }
 
@@ -191,9 +197,12 @@ func (c Case) detachFaults(t *testing.T) {
 // in which the second does, until none failed. It returns how many there are.
 func everyStep(t *testing.T, do func(context.Context) error) int {
 	for n := 1; ; n++ {
+		var mu sync.Mutex
 		var count int
 		var failed string
 		ctx := fault.With(t.Context(), func(step string) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if count++; count == n {
 				failed = step
 				return fmt.Errorf("%w of %s", errInjected, step)
@@ -271,6 +280,48 @@ func (c Case) race(t *testing.T) {
 	}
 	wg.Wait()
 	f.world.Unchanged(t)
+}
+
+// many plugs two guests in together, one of them twice, and unplugs them, and makes
+// each step of that fail in turn: what failed is undone, the rest is complete.
+func (c Case) many(t *testing.T) {
+	f := c.fixture(t)
+	target, guest := nstest.Guest(t)
+	one, two, again := f.spec(), f.spec(), f.spec()
+	two.Addrs, two.Gateways = []netip.Prefix{netip.MustParsePrefix("10.1.0.2/24")}, nil
+	again.Addrs, again.Gateways = []netip.Prefix{netip.MustParsePrefix("10.1.0.3/24")}, nil
+	again.Name = "net2"
+	jobs := []pipework.Job{{Target: f.target, Spec: one}, {Target: target, Spec: two}, {Target: f.target, Spec: again}}
+	world := nstest.Observe(t, f.guest.Handle, guest.Handle)
+	steps := everyStep(t, func(ctx context.Context) error {
+		out, failed := pipework.AttachAll(ctx, jobs)
+		eachIs(t, jobs, out, failed)
+		failed = errors.Join(failed, pipework.DetachAll(ctx, jobs))
+		if err := pipework.DetachAll(t.Context(), jobs); err != nil {
+			t.Error(err)
+		}
+		world.Unchanged(t)
+		return failed
+	})
+	t.Logf("%d steps", steps)
+}
+
+// eachIs makes sure that each job is done, or undone with an error.
+func eachIs(t *testing.T, jobs []pipework.Job, out []*pipework.Attachment, err error) {
+	t.Helper()
+	var failed pipework.JobErrors
+	if err != nil && !errors.As(err, &failed) {
+		t.Errorf("%T: %v", err, err)
+	}
+	for i, j := range jobs {
+		at, missing := pipework.Check(t.Context(), j.Target, j.Spec)
+		switch {
+		case out[i] == nil && failed[i] != nil && errors.Is(missing, fs.ErrNotExist):
+		case out[i] != nil && (failed == nil || failed[i] == nil) && missing == nil && len(at.Drifts) == 0:
+		default:
+			t.Errorf("jobs[%d]: %v, %v; check: %+v, %v", i, out[i], failed, at, missing)
+		}
+	}
 }
 
 func attach(t *testing.T, target pipework.Target, s pipework.Spec) *pipework.Attachment {

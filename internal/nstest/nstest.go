@@ -31,12 +31,17 @@ func Main(m *testing.M) {
 // MainRoot is Main for packages with tests that need the machine's root: where
 // root calls it, the sandbox has no user namespace. See [sandbox.IsRoot].
 func MainRoot(m *testing.M) {
-	if sandbox.IsRoot() {
-		enter("userns", sandbox.EnterAsRoot)
-	} else {
-		Enter("userns")
-	}
+	EnterRoot("userns")
 	os.Exit(m.Run())
+}
+
+// EnterRoot is what MainRoot does before it runs the tests, for a lane of this name.
+func EnterRoot(lane string) {
+	if sandbox.IsRoot() {
+		enter(lane, sandbox.EnterAsRoot)
+	} else {
+		Enter(lane)
+	}
 }
 
 // Enter is what Main does before it runs the tests, for a lane of this name.
@@ -109,10 +114,11 @@ func Process(t testing.TB) *sandbox.Process {
 	return p
 }
 
-// Ping fails the test unless an address answers within two seconds.
+// Ping fails the test unless an address answers within ten seconds: what forwards
+// the frames may be a process that waits for its turn.
 func Ping(t testing.TB, from *ns.Handle, to string) {
 	t.Helper()
-	if err := ping(t, from, to, 2*time.Second); err != nil {
+	if err := ping(t, from, to, 10*time.Second); err != nil {
 		t.Error(err)
 	}
 }

@@ -25,10 +25,11 @@ type Link struct {
 	MAC       net.HardwareAddr
 	Broadcast net.HardwareAddr
 	MTU       int
-	Master    int  // index of the bridge or bond; 0: none
-	Parent    int  // IFLA_LINK: index of the lower device or peer; 0: none
-	Foreign   bool // Parent is an index in another namespace
-	NSID      int  // of that namespace, as this one calls it
+	Master    int    // index of the bridge or bond; 0: none
+	Parent    int    // IFLA_LINK: index of the lower device or peer; 0: none
+	Foreign   bool   // Parent is an index in another namespace
+	NSID      int    // of that namespace, as this one calls it
+	Group     uint32 // IFLA_GROUP; 0: the default one
 	Alias     string
 	Up        bool   // IFF_UP
 	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
@@ -297,6 +298,8 @@ func parseLink(m []byte) (*Link, error) {
 			l.Parent = int(u32(value))
 		case unix.IFLA_LINK_NETNSID:
 			l.Foreign, l.NSID = true, int(int32(u32(value)))
+		case unix.IFLA_GROUP:
+			l.Group = u32(value)
 		case unix.IFLA_IFALIAS:
 			l.Alias = unix.ByteSliceToString(value)
 		case unix.IFLA_LINKINFO:

@@ -1,0 +1,310 @@
+//go:build linux
+
+package pipework_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// guests makes n guests for the length of the test.
+func guests(t testing.TB, n int) (targets []ns.Named, opened []*ns.Handle) {
+	t.Helper()
+	for range n {
+		target, g := nstest.Guest(t)
+		targets, opened = append(targets, target), append(opened, g.Handle)
+	}
+	return targets, opened
+}
+
+// onBridge is a job for a guest on the bridge br1, with an address of its own.
+func onBridge(t pipework.Target, name string, n int) pipework.Job {
+	addr := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 7, byte(n / 250), byte(n%250 + 1)}), 16)
+	return pipework.Job{Target: t, Spec: pipework.Spec{Link: link.Bridge{Name: "br1"}, Name: name, Addrs: []netip.Prefix{addr}}}
+}
+
+// TestAttachAllEachAlone has good jobs beside bad ones of every stage: the good are
+// done, the bad are told apart, and nothing of them is left.
+func TestAttachAllEachAlone(t *testing.T) {
+	targets, opened := guests(t, 4)
+	before := nstest.Observe(t, opened...)
+	wrong := onBridge(targets[3], "eth1", 9)
+	wrong.Spec.MTU = 1
+	absent := onBridge(targets[3], "eth1", 9)
+	absent.Spec.Link = link.Bridge{Name: "lan"}
+	jobs := []pipework.Job{
+		onBridge(targets[0], "eth1", 0),
+		wrong,
+		onBridge(ns.Named("nobody"), "eth1", 1),
+		onBridge(targets[1], "eth1", 2),
+		onBridge(targets[1], "eth1", 3), // in use by the one before
+		onBridge(targets[0], "eth1", 0), // the first one again
+		absent,
+		onBridge(targets[0], "eth2", 4),
+		{Spec: pipework.Spec{Link: link.Bridge{Name: "br1"}}}, // no target
+	}
+	want := []error{nil, fs.ErrInvalid, fs.ErrNotExist, nil, fs.ErrExist, nil, fs.ErrNotExist, nil, fs.ErrInvalid}
+	out, err := pipework.AttachAll(t.Context(), jobs)
+	var failed pipework.JobErrors
+	if !errors.As(err, &failed) || len(failed) != len(jobs) || len(out) != len(jobs) {
+		t.Fatal(err)
+	}
+	for i, is := range want {
+		if !errors.Is(failed[i], is) || (out[i] == nil) != (is != nil) {
+			t.Errorf("jobs[%d]: %v, %v, want %v", i, out[i], failed[i], is)
+		}
+	}
+	if out[0].Existed || !out[5].Existed {
+		t.Errorf("existed: %v, %v", out[0].Existed, out[5].Existed)
+	}
+	text := err.Error()
+	for _, says := range []string{"5 of 9 jobs failed", "jobs[1]: attach eth1: MTU 1", "; jobs[2]: attach eth1: no network namespace", "jobs[8]: attach eth1: no target"} {
+		if !strings.Contains(text, says) || strings.Contains(text, "\n") {
+			t.Errorf("%s does not say %q", text, says)
+		}
+	}
+	if _, err := pipework.Check(t.Context(), targets[3], pipework.Spec{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("a guest that only failed jobs name:", err)
+	}
+	nstest.Ping(t, opened[0], "10.7.0.3")
+	if err := pipework.DetachAll(t.Context(), jobs[:1]); err != nil {
+		t.Error(err)
+	}
+	err = pipework.DetachAll(t.Context(), append(jobs[2:6:6], jobs[7])) // one guest is gone, one interface is gone, one is named twice
+	if err != nil {
+		t.Error(err)
+	}
+	before.Unchanged(t)
+	if out, err := pipework.AttachAll(t.Context(), nil); len(out) != 0 || err != nil {
+		t.Error(out, err)
+	}
+}
+
+// TestJobErrorsTellFew keeps the line readable when hundreds fail.
+func TestJobErrorsTellFew(t *testing.T) {
+	all := make(pipework.JobErrors, 300)
+	for i := range all {
+		all[i] = fmt.Errorf("error %d", i)
+	}
+	all[1] = nil
+	if text := all.Error(); !strings.HasPrefix(text, "299 of 300 jobs failed: jobs[0]: error 0; jobs[2]: error 2; ") || !strings.HasSuffix(text, "jobs[8]: error 8; and 291 more") {
+		t.Error(text)
+	}
+	if !errors.Is(all, all[299]) {
+		t.Error("the last error is not to be found")
+	}
+}
+
+// TestAttachAllMeetsItself runs calls for the same guests, in opposite orders, at
+// the same time, and calls for single ones between: none waits for another that
+// waits for it.
+func TestAttachAllMeetsItself(t *testing.T) {
+	targets, opened := guests(t, 20)
+	world := nstest.Observe(t, opened...)
+	var forth, back []pipework.Job
+	for i, target := range targets {
+		forth = append(forth, onBridge(target, "eth1", i))
+		back = append([]pipework.Job{onBridge(target, "eth1", i), onBridge(target, "eth2", 100+i)}, back...)
+	}
+	start := time.Now()
+	for range 3 {
+		var wg sync.WaitGroup
+		for _, jobs := range [][]pipework.Job{forth, back, forth} {
+			wg.Go(func() {
+				if _, err := pipework.AttachAll(t.Context(), jobs); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Go(func() {
+			for _, j := range forth {
+				if _, err := pipework.Attach(t.Context(), j.Target, j.Spec); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Wait()
+		for _, jobs := range [][]pipework.Job{back, forth, back} {
+			wg.Go(func() {
+				if err := pipework.DetachAll(t.Context(), jobs); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if took := time.Since(start); took > 15*time.Second {
+		t.Errorf("took %v", took)
+	}
+	world.Unchanged(t)
+}
+
+// TestAttachAllWaitsForNone has one guest that somebody else is at work on: the
+// others are done meanwhile, and it after them.
+func TestAttachAllWaitsForNone(t *testing.T) {
+	targets, opened := guests(t, 3)
+	world := nstest.Observe(t, opened...)
+	var jobs []pipework.Job
+	for i, target := range targets {
+		jobs = append(jobs, onBridge(target, "eth1", i))
+	}
+	busy := func(do func() error, others func() error) {
+		t.Helper()
+		unlock, err := opened[1].Lock(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- do() }()
+		for end := time.Now().Add(5 * time.Second); others() != nil; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Error(others())
+				break
+			}
+		}
+		select {
+		case err := <-done:
+			t.Error("did not wait for the guest:", err)
+		default:
+		}
+		unlock()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	busy(func() error { _, err := pipework.AttachAll(t.Context(), jobs); return err }, func() error {
+		_, one := pipework.Check(t.Context(), targets[0], jobs[0].Spec)
+		_, two := pipework.Check(t.Context(), targets[2], jobs[2].Spec)
+		return errors.Join(one, two)
+	})
+	busy(func() error { return pipework.DetachAll(t.Context(), jobs) }, func() error {
+		for _, i := range []int{0, 2} {
+			if _, err := pipework.Check(t.Context(), targets[i], jobs[i].Spec); !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("still there: %w", err)
+			}
+		}
+		return nil
+	})
+	world.Unchanged(t)
+}
+
+// TestDetachAllIsExact has neighbours in the default link group, and in one of
+// somebody else's: DetachAll, which removes links by their group, leaves them.
+func TestDetachAllIsExact(t *testing.T) {
+	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
+	targets, opened := guests(t, 12)
+	var jobs []pipework.Job
+	for i, target := range targets {
+		job := onBridge(target, "eth1", i)
+		job.Spec.Link = link.Bridge{Name: "lan"}
+		jobs = append(jobs, job)
+	}
+	stay, goes := jobs[:2], jobs[2:]
+	out, err := pipework.AttachAll(t.Context(), stay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setGroup(t, out[0].HostName, 77)
+	world := nstest.Observe(t, opened...)
+	if _, err := pipework.AttachAll(t.Context(), goes); err != nil {
+		t.Fatal(err)
+	}
+	if err := pipework.DetachAll(t.Context(), goes); err != nil {
+		t.Fatal(err)
+	}
+	world.Unchanged(t)
+	if err := pipework.DetachAll(t.Context(), stay); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDelLinksGroupInUse asks for links to be removed by a group in which somebody
+// else's link is: nothing is removed, and all are in the groups they were in.
+func TestDelLinksGroupInUse(t *testing.T) {
+	for _, name := range []string{"mine1", "mine2", "other"} {
+		addBridge(t, &netlink.Bridge{LinkAttrs: attrs(name)})
+	}
+	const group = 5
+	setGroup(t, "other", group)
+	setGroup(t, "mine2", 6)
+	conn, err := ns.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	groups := func() (links []*rtnl.Link, groups []uint32) {
+		for _, name := range []string{"mine1", "mine2", "other"} {
+			l, err := rtnl.LinkByName(t.Context(), conn, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			links, groups = append(links, l), append(groups, l.Group)
+		}
+		return links[:2], groups
+	}
+	mine, _ := groups()
+	if err := rtnl.DelLinks(t.Context(), conn, mine, group); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "other") {
+		t.Error(err)
+	}
+	if _, after := groups(); !slices.Equal(after, []uint32{0, 6, group}) {
+		t.Errorf("groups %v", after)
+	}
+}
+
+// BenchmarkMany plugs 200 guests in and out, one by one and together, on a bridge
+// that is there.
+func BenchmarkMany(b *testing.B) {
+	noFilter(b)
+	addBridge(b, &netlink.Bridge{LinkAttrs: attrs("lan")})
+	targets, _ := guests(b, 200)
+	var jobs []pipework.Job
+	for i, target := range targets {
+		job := onBridge(target, "eth1", i)
+		job.Spec.Link = link.Bridge{Name: "lan"}
+		jobs = append(jobs, job)
+	}
+	times := map[string]time.Duration{}
+	measure := func(what string, f func() error) {
+		start := time.Now()
+		if err := f(); err != nil {
+			b.Fatal(err)
+		}
+		times[what] += time.Since(start)
+	}
+	for b.Loop() {
+		measure("attach", func() (err error) {
+			for _, j := range jobs {
+				_, one := pipework.Attach(b.Context(), j.Target, j.Spec)
+				err = errors.Join(err, one)
+			}
+			return err
+		})
+		measure("detachall", func() error { return pipework.DetachAll(b.Context(), jobs) })
+		measure("attachall", func() error { _, err := pipework.AttachAll(b.Context(), jobs); return err })
+		measure("detach", func() (err error) {
+			for _, j := range jobs {
+				err = errors.Join(err, pipework.Detach(b.Context(), j.Target, j.Spec))
+			}
+			return err
+		})
+	}
+	for what, sum := range times {
+		b.ReportMetric(float64(sum.Microseconds())/float64(b.N)/1000, what+"-ms")
+	}
+}

@@ -1,0 +1,167 @@
+package ovs
+
+import (
+	"context"
+	"io/fs"
+	"slices"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/link"
+)
+
+// maxTries bounds how often a transaction is tried anew because others changed
+// the bridge in the middle.
+const maxTries = 10
+
+// join makes the host's end a port of the bridge, and waits until ovs-vswitchd has
+// taken it in.
+func (b Bridge) join(ctx context.Context, s *Client, p *link.Port, u *link.Undo) error {
+	j := newJoining(b, p)
+	u.Push("port "+p.HostName, func(ctx context.Context) error { return new(leaver).leave(ctx, j) })
+	joinAll(ctx, s, []*joining{j})
+	return j.err
+}
+
+// joinAll joins ports to their bridges in one transaction, and fills in the err of
+// those that failed. It takes for granted that the bridges are there and the names
+// free, and looks only when that was wrong. A transaction fails as a whole: what
+// cannot join is left out of the next one, and where it cannot be told which that
+// is, each half has one of its own.
+func joinAll(ctx context.Context, s *Client, all []*joining) {
+	for try := 1; len(all) > 0; try++ {
+		number, datapaths, err := commit(ctx, s, all)
+		if err == nil {
+			settle(ctx, all, datapaths)
+			applied(ctx, s, willing(all), number)
+			return
+		}
+		if half := len(all) / 2; try > 2 && half > 0 {
+			joinAll(ctx, s, all[:half])
+			joinAll(ctx, s, all[half:])
+			return
+		}
+		if try < maxTries && (refused(err, timedOut) || refused(err, constraint)) {
+			err = look(ctx, s, all)
+		}
+		if err != nil {
+			fail(all, err)
+		}
+		all = willing(all)
+	}
+}
+
+func fail(all []*joining, err error) {
+	for _, j := range all {
+		j.err = err
+	}
+}
+
+// willing are those that have not failed.
+func willing(all []*joining) []*joining {
+	return slices.DeleteFunc(slices.Clone(all), func(j *joining) bool { return j.err != nil })
+}
+
+// commit is the transaction. It returns the number of the configuration that has the
+// ports, and the datapath of every bridge by its name.
+func commit(ctx context.Context, s *Client, all []*joining) (number []int, datapaths map[string]string, err error) {
+	var ops []operation
+	for _, j := range all {
+		ops = append(ops, j.operations()...)
+	}
+	next := reconfigure()
+	ops = append(ops, next[:]...)
+	at := len(ops) - 1
+	bridges := names(all)
+	for _, name := range bridges {
+		ops = append(ops, choose("Bridge", has("name", name), "datapath_type"))
+	}
+	got, err := s.transact(ctx, "add port", ops)
+	if err != nil {
+		return nil, nil, err
+	}
+	datapaths = make(map[string]string)
+	for i, name := range bridges {
+		datapaths[name] = orSystem(got[at+1+i].first().text("datapath_type"))
+	}
+	return got[at].first().numbers("next_cfg"), datapaths, nil
+}
+
+// names are the names of the bridges, each once.
+func names(all []*joining) (list []string) {
+	for _, j := range all {
+		if !slices.Contains(list, j.Name) {
+			list = append(list, j.Name)
+		}
+	}
+	return list
+}
+
+// settle prepares the guests for the datapath that their bridges have.
+func settle(ctx context.Context, all []*joining, datapaths map[string]string) {
+	for _, j := range all {
+		if datapaths[j.Name] == Netdev {
+			j.err = setOffload(ctx, j.at, off)
+		}
+	}
+}
+
+// look finds after a refusal what the ports have to fit in with: a bridge may have
+// come or gone, or a port bear the name.
+func look(ctx context.Context, s *Client, all []*joining) error {
+	if err := lookAtNames(ctx, s, all); err != nil {
+		return err
+	}
+	type place struct{ name, datapath string }
+	seen := make(map[place]*joining)
+	planned := make(map[string]bool) // bridges to be created, each by the first of its ports
+	for _, j := range willing(all) {
+		at := place{j.Name, j.Datapath}
+		if first := seen[at]; first == nil {
+			seen[at] = j
+			j.creates, j.err = j.lookAtBridge(ctx, s)
+		} else {
+			j.creates, j.err = first.creates, first.err
+		}
+	}
+	for _, j := range willing(all) {
+		j.creates, planned[j.Name] = j.creates && !planned[j.Name], planned[j.Name] || j.creates
+	}
+	return nil
+}
+
+// lookAtBridge says whether the bridge has to be created.
+func (j *joining) lookAtBridge(ctx context.Context, s *Client) (missing bool, err error) {
+	br, err := j.find(ctx, s)
+	if err != nil || !br.missing {
+		return false, err
+	}
+	return true, j.free(ctx, j.at)
+}
+
+// lookAtNames finds who has the ports' names.
+func lookAtNames(ctx context.Context, s *Client, all []*joining) error {
+	var ops []operation
+	for _, j := range all {
+		ops = append(ops,
+			choose("Port", has("name", j.at.HostName), "_uuid", "external_ids"),
+			choose("Interface", has("name", j.at.HostName), "_uuid"))
+	}
+	got, err := s.transact(ctx, "find ports", ops)
+	if err != nil {
+		return err
+	}
+	foreign := func(r record) bool { return r.texts("external_ids")[keyMade] != madePort }
+	for i, j := range all {
+		ports, ifaces := got[2*i], got[2*i+1]
+		if slices.ContainsFunc(ports, foreign) || len(ports) == 0 && len(ifaces) > 0 {
+			j.err = nameTaken(j.at)
+		}
+		// The device is ours and new, so that a row of ours by its name is a relic.
+		j.stale = ports
+	}
+	return nil
+}
+
+func nameTaken(p *link.Port) error {
+	return errs.New(fs.ErrInvalid, "Open vSwitch has a port %s already, which pipework did not make: remove it with `ovs-vsctl del-port %s`, or choose another name for the host's end", p.HostName, p.HostName)
+}
