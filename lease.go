@@ -68,7 +68,7 @@ func hostname(c dhcp.Config, guest string) string {
 // releaseUnused gives back a lease whose address may not be on the interface:
 // servers want to hear it from there.
 func (j *job) releaseUnused(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) error {
-	a := rtnl.Addr{Index: l.Index, Prefix: lease.Addr, Valid: 10}
+	a := rtnl.Addr{Index: l.Index, Prefix: lease.Addr, Valid: 10, Preferred: 10}
 	if err := rtnl.PutAddr(ctx, j.port.Conn, a); err != nil {
 		return err
 	}
@@ -117,7 +117,8 @@ func hasAddr(addrs []rtnl.Addr, p netip.Prefix) bool {
 func (j *job) applyLease(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) (displaced []string, err error) {
 	j.lease = next
 	if next != nil {
-		a := rtnl.Addr{Index: l.Index, Prefix: next.Addr, Valid: lifetime(next)}
+		life := lifetime(next)
+		a := rtnl.Addr{Index: l.Index, Prefix: next.Addr, Valid: life, Preferred: life}
 		if err := rtnl.PutAddr(ctx, j.port.Conn, a); err != nil {
 			return nil, err
 		}

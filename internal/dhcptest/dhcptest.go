@@ -43,7 +43,7 @@ func Need(t testing.TB, program string) string {
 		}
 	}
 	if nstest.Required("dhcp") {
-		t.Fatalf("no %s here: apt-get install dnsmasq-base kea-dhcp4-server isc-dhcp-server", program)
+		t.Fatalf("no %s here: apt-get install dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server", program)
 	}
 	t.Skipf("no %s here", program)
 	return ""
@@ -60,7 +60,7 @@ func Network(t testing.TB) {
 	t.Cleanup(func() { must(t, h.LinkDel(br)) })
 	must(t, h.LinkSetUp(br))
 	carrier(t, h, br)
-	for _, text := range []string{Router + "/24", "fd77::1/64"} {
+	for _, text := range []string{Router + "/24", "fd77::1/64", "fe80::77/64"} {
 		addr, err := netlink.ParseAddr(text)
 		must(t, err)
 		if addr.IP.To4() == nil {

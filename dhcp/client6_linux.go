@@ -1,0 +1,298 @@
+package dhcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/fault"
+)
+
+// fewTries is how often is asked where no answer is no great loss.
+const fewTries = 3
+
+// An exchange6 is a Client with a socket for DHCPv6.
+type exchange6 struct {
+	*Client
+	id   identity6
+	conn *net.UDPConn
+}
+
+// exchange6 opens the socket; last is the lease that it is about, if any.
+func (c *Client) exchange6(ctx context.Context, last *Lease) (*exchange6, error) {
+	conn, err := c.listen6(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &exchange6{c, c.identity6(last), conn}, nil
+}
+
+func (x *exchange6) close() { _ = x.conn.Close() }
+
+func (c *Client) acquire6(ctx context.Context, last *Lease) (*Lease, error) {
+	x, err := c.exchange6(ctx, last)
+	if err != nil {
+		return nil, err
+	}
+	defer x.close()
+	hint := []netip.Addr{}
+	if c.Requested.Is6() {
+		hint = append(hint, c.Requested)
+	}
+	if last != nil && hostAddr6(last.Addr.Addr()) {
+		l, err := x.extend(ctx, last, dhcpv6.MessageTypeRebind, min(fewTries, c.tries()))
+		if err == nil || !errors.Is(err, ErrNAK) && !errors.Is(err, ErrNoAddrs) && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return l, err
+		}
+		hint = last.addrs()
+	}
+	return x.discover(ctx, hint)
+}
+
+// discover solicits, and requests what was offered.
+func (x *exchange6) discover(ctx context.Context, hint []netip.Addr) (*Lease, error) {
+	var failed error
+	for round := range maxRounds {
+		if round > 0 {
+			if err := sleep(ctx, x.timeout()); err != nil {
+				return nil, err
+			}
+		}
+		offer, err := x.solicit(ctx, hint)
+		if err != nil {
+			return nil, err
+		}
+		if offer.kind == dhcpv6.MessageTypeReply {
+			return offer.lease, nil
+		}
+		l, err := x.request(ctx, offer.server, addrs6(offer.lease.Addrs))
+		if err == nil {
+			return l, nil
+		}
+		if failed = err; !errors.Is(err, ErrNAK) && !errors.Is(err, ErrNoAddrs) {
+			break
+		}
+	}
+	return nil, failed
+}
+
+// solicit takes the first offer of an address (RFC 8415 section 18.2.1), or what
+// was granted by rapid commit.
+func (x *exchange6) solicit(ctx context.Context, hint []netip.Addr) (*reply6, error) {
+	m, err := x.message6(dhcpv6.MessageTypeSolicit, x.id, nil, hint)
+	if err != nil {
+		return nil, fmt.Errorf("dhcp: %w", err)
+	}
+	return x.ask(ctx, m, x.tries(), func(r *reply6) error {
+		if r.kind == dhcpv6.MessageTypeReply && !(r.rapid && x.RapidCommit) {
+			return errors.New("a reply to what was not requested")
+		}
+		return r.granted()
+	})
+}
+
+// granted says why r grants no lease; nil when it does.
+func (r *reply6) granted() error {
+	switch {
+	case r.status == iana.StatusNoAddrsAvail:
+		return errs.New(ErrNoAddrs, "dhcp: the server has no address to give (%s)", r.why())
+	case r.status == iana.StatusNotOnLink, r.status == iana.StatusNoBinding:
+		return errs.New(ErrNAK, "dhcp: the server refused (%s)", r.why())
+	case r.status != iana.StatusSuccess:
+		return fmt.Errorf("dhcp: the server failed (%s)", r.why())
+	case r.lease == nil:
+		return errors.New("dhcp: no address in it")
+	}
+	return nil
+}
+
+// request asks one server for addresses.
+func (x *exchange6) request(ctx context.Context, server []byte, addrs []netip.Addr) (*Lease, error) {
+	m, err := x.message6(dhcpv6.MessageTypeRequest, x.id, server, addrs)
+	if err != nil {
+		return nil, fmt.Errorf("dhcp: %w", err)
+	}
+	r, err := x.ask(ctx, m, x.tries(), replyFrom(server))
+	if err != nil {
+		return nil, err
+	}
+	return r.lease, r.granted()
+}
+
+// replyFrom takes a reply of this server that says anything of the addresses.
+func replyFrom(server []byte) func(*reply6) error {
+	return func(r *reply6) error {
+		switch {
+		case r.kind != dhcpv6.MessageTypeReply:
+			return fmt.Errorf("a message of type %v", r.kind)
+		case server != nil && !bytes.Equal(server, r.server):
+			return errors.New("it is from another server")
+		case r.status == iana.StatusSuccess && len(r.mentioned) == 0:
+			return errors.New("neither an address nor a reason in it")
+		case r.status == iana.StatusUnspecFail || r.status == iana.StatusUseMulticast:
+			return fmt.Errorf("the server failed (%s)", r.why()) // to be asked again: RFC 8415, 18.2.10
+		}
+		return nil
+	}
+}
+
+func (c *Client) extend6(ctx context.Context, l *Lease, kind dhcpv6.MessageType) (*Lease, error) {
+	x, err := c.exchange6(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	defer x.close()
+	return x.extend(ctx, l, kind, c.tries())
+}
+
+// extend renews or rebinds. A server that does not know the lease, because it has
+// lost its memory or is another, is asked for the addresses as if they were new
+// (RFC 8415 section 18.2.10.1).
+func (x *exchange6) extend(ctx context.Context, l *Lease, kind dhcpv6.MessageType, tries int) (*Lease, error) {
+	var server []byte
+	if kind == dhcpv6.MessageTypeRenew {
+		server = l.ServerID
+	}
+	m, err := x.message6(kind, x.id, server, l.addrs())
+	if err != nil {
+		return nil, fmt.Errorf("dhcp: %w", err)
+	}
+	r, err := x.ask(ctx, m, tries, replyFrom(server))
+	if err != nil {
+		return nil, err
+	}
+	if r.status == iana.StatusNoBinding {
+		return x.request(ctx, r.server, l.addrs())
+	}
+	if r.status == iana.StatusSuccess && r.lease == nil {
+		return nil, errs.New(ErrNAK, "dhcp: the server took %s back", l.Addr.Addr())
+	}
+	if err := r.granted(); err != nil {
+		return nil, err
+	}
+	r.lease.keeping(l, r.mentioned, time.Now())
+	return r.lease, nil
+}
+
+// addrs are all the lease's addresses, also where only the first is known.
+func (l *Lease) addrs() []netip.Addr {
+	if len(l.Addrs) == 0 {
+		return []netip.Addr{l.Addr.Addr()}
+	}
+	return addrs6(l.Addrs)
+}
+
+// end6 releases or declines.
+func (c *Client) end6(ctx context.Context, l *Lease, kind dhcpv6.MessageType) error {
+	x, err := c.exchange6(ctx, l)
+	if err != nil {
+		return err
+	}
+	defer x.close()
+	tries := min(fewTries, c.tries())
+	server := l.ServerID
+	if server == nil {
+		known, err := x.extend(ctx, l, dhcpv6.MessageTypeRebind, tries)
+		if err != nil {
+			return err
+		}
+		server = known.ServerID
+	}
+	m, err := x.message6(kind, x.id, server, l.addrs())
+	if err != nil {
+		return fmt.Errorf("dhcp: %w", err)
+	}
+	_, err = x.ask(ctx, m, tries, func(r *reply6) error {
+		if r.kind != dhcpv6.MessageTypeReply || !bytes.Equal(server, r.server) {
+			return errors.New("it is from another server")
+		}
+		return nil // whatever the status: there is nothing more to be done
+	})
+	return err
+}
+
+// ask sends m until an answer comes that judge has nothing against, with doubled
+// waits, so many times. A server without addresses is waited for others until it
+// would have been asked again.
+func (x *exchange6) ask(ctx context.Context, m *dhcpv6.Message, tries int, judge func(*reply6) error) (*reply6, error) {
+	if err := fault.Step(ctx, "dhcp6 "+strings.ToLower(m.MessageType.String())); err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = x.conn.SetReadDeadline(time.Unix(1, 0)) })()
+	var refused error
+	begin, wait := time.Now(), x.timeout()
+	for range tries {
+		now := time.Now()
+		if _, err := x.conn.WriteToUDPAddrPort(elapsed(m, now.Sub(begin)), servers6); err != nil {
+			return nil, fmt.Errorf("dhcp: send %v on %s: %w", m.MessageType, x.Name, err)
+		}
+		if err := x.conn.SetReadDeadline(now.Add(wait)); err != nil {
+			return nil, fmt.Errorf("dhcp: %w", err)
+		}
+		for {
+			r, err := x.read(ctx, m.TransactionID, begin)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if r == nil {
+				continue
+			}
+			if err := judge(r); err == nil {
+				return r, nil
+			} else if !errors.Is(refused, ErrNoAddrs) {
+				refused = err
+			}
+		}
+		if errors.Is(refused, ErrNoAddrs) {
+			return nil, refused
+		}
+		wait *= 2
+	}
+	return nil, x.silence6(m, time.Since(begin), refused)
+}
+
+// maxDatagram is more than servers send: it would be many fragments.
+const maxDatagram = 8 << 10
+
+// read reads one datagram; nil where it is not the answer.
+func (x *exchange6) read(ctx context.Context, id dhcpv6.TransactionID, sent time.Time) (*reply6, error) {
+	b := make([]byte, maxDatagram)
+	n, from, err := x.conn.ReadFromUDPAddrPort(b)
+	if ended := context.Cause(ctx); ended != nil {
+		return nil, fmt.Errorf("dhcp: waiting for a server on %s: %w", x.Name, ended)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dhcp: wait for a server on %s: %w", x.Name, err)
+	}
+	m, r, err := parse6(b[:n], x.id, sent)
+	if err != nil || m.TransactionID != id {
+		return nil, nil
+	}
+	if r.lease != nil {
+		r.lease.Server = from.Addr().WithZone("")
+	}
+	return r, nil
+}
+
+// silence6 explains why no answer was taken.
+func (x *exchange6) silence6(m *dhcpv6.Message, took time.Duration, refused error) error {
+	why := "is one on this network, and does a firewall let its answers in?"
+	if refused != nil {
+		why = "what came was refused: " + printable(refused.Error())
+	}
+	return errs.New(os.ErrDeadlineExceeded, "dhcp: no DHCPv6 server answered a %v on %s within %v: %s",
+		m.MessageType, x.Name, took.Round(time.Millisecond), why)
+}

@@ -1,0 +1,65 @@
+package dhcp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"net"
+	"net/netip"
+
+	"github.com/insomniacslk/dhcp/iana"
+)
+
+// A Family is the version of IP, and with it of DHCP.
+type Family string
+
+// The families.
+const (
+	IPv4 Family = ""     // DHCPv4, RFC 2131
+	IPv6 Family = "ipv6" // DHCPv6, RFC 8415
+	Both Family = "both" // a lease of each
+)
+
+// Wants says whether f asks for a lease of the family one, which is IPv4 or IPv6.
+func (f Family) Wants(one Family) bool { return f == one || f == Both }
+
+// validFamily says what is wrong with what belongs to one family.
+func (c *Config) validFamily() error {
+	a := c.Requested
+	switch {
+	case c.Family != IPv4 && c.Family != IPv6 && c.Family != Both:
+		return fmt.Errorf("dhcp: %q is no family: %q (IPv4), %q or %q", c.Family, IPv4, IPv6, Both)
+	case a.IsValid() && a.Is6() && (!c.Family.Wants(IPv6) || !hostAddr6(a)):
+		return fmt.Errorf("dhcp: %s is no IPv4 address of an interface", a)
+	case a.IsValid() && a.Is4() && (!c.Family.Wants(IPv4) || !hostAddr(a)):
+		return fmt.Errorf("dhcp: %s is no IPv6 address of an interface", a)
+	case c.DUID != nil && (len(c.DUID) < 3 || len(c.DUID) > 130):
+		return fmt.Errorf("dhcp: a DUID of %d bytes: it takes 3 to 130 (RFC 8415, 11.1)", len(c.DUID))
+	}
+	return nil
+}
+
+// duid is what identifies the client to DHCPv6 servers.
+func (c *Config) duid(mac net.HardwareAddr) []byte {
+	if c.DUID != nil {
+		return c.DUID
+	}
+	b := binary.BigEndian.AppendUint16([]byte{0, 3}, uint16(iana.HWTypeEthernet)) // DUID-LL
+	return append(b, mac...)
+}
+
+// iaid is the number of the interface with this name. It does not come from the
+// MAC, so that it stays the same where the caller's DUID does.
+func (c *Config) iaid(name string) uint32 {
+	if c.IAID != 0 {
+		return c.IAID
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	return h.Sum32()
+}
+
+// hostAddr6 says whether a can be an interface's IPv6 address, beyond the link.
+func hostAddr6(a netip.Addr) bool {
+	return a.Is6() && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && a.Zone() == ""
+}
