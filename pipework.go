@@ -59,12 +59,23 @@ type Spec struct {
 	// covers is reached by a host route.
 	Gateways []netip.Addr `json:"gateways,omitempty"`
 	// DHCP asks a server for an IPv4 address and the routes, MTU and name servers
-	// that go with it, beside Addrs. The address has the lease's time as its
-	// lifetime: one that nobody keeps (see [Attacher.Kept]) goes away when the
-	// lease ends. A gateway in Gateways, or an MTU, comes before the lease's. A
-	// server recognises the guest by its MAC: without one here, or a ClientID, a
-	// guest that is made anew is given another address. Detach gives the lease back.
+	// that go with it, or with dhcp.Config.Family for IPv6 addresses, or for both,
+	// beside Addrs. An address has the lease's time as its lifetime: one that nobody
+	// keeps (see [Attacher.Kept]) goes away when the lease ends. A gateway in
+	// Gateways, or an MTU, comes before the lease's. A server recognises the guest by
+	// its MAC: without one here, or a ClientID or DUID, a guest that is made anew is
+	// given another address. Detach gives the lease back.
+	//
+	// IPv6 routes come from router advertisements, which the kernel then follows on
+	// this interface; Attach waits a second for a default route, and warns when none
+	// came.
 	DHCP *dhcp.Config `json:"dhcp,omitempty"`
+	// SLAAC waits for addresses that the kernel makes from router advertisements
+	// (RFC 4862), and switches on what it needs for that on this interface: IPv6,
+	// accept_ra and autoconf. A default route is advertised too, unless Gateways has
+	// an IPv6 one. None within 14 seconds is an error that satisfies
+	// os.ErrDeadlineExceeded.
+	SLAAC bool `json:"slaac,omitempty"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
 	AllowHost bool `json:"allow_host,omitempty"`
@@ -91,6 +102,9 @@ type Attachment struct {
 	// Lease is what the DHCP server granted; of a lease that was found, only the
 	// address, the server and the time of expiry are known.
 	Lease *dhcp.Lease `json:"lease,omitempty"`
+	// Lease6 is what a DHCPv6 server granted; of a lease that was found, only what it
+	// takes to give it back, and the addresses' lifetimes.
+	Lease6 *dhcp.Lease `json:"lease6,omitempty"`
 	// Displaced are the default routes that Detach puts back.
 	Displaced []string `json:"displaced,omitempty"`
 	// Existed says that Attach found the interface already plugged in as asked;

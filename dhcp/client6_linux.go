@@ -159,9 +159,9 @@ func (c *Client) extend6(ctx context.Context, l *Lease, kind dhcpv6.MessageType)
 // lost its memory or is another, is asked for the addresses as if they were new
 // (RFC 8415 section 18.2.10.1).
 func (x *exchange6) extend(ctx context.Context, l *Lease, kind dhcpv6.MessageType, tries int) (*Lease, error) {
-	var server []byte
-	if kind == dhcpv6.MessageTypeRenew {
-		server = l.ServerID
+	server := l.ServerID
+	if kind == dhcpv6.MessageTypeRebind || server == nil {
+		kind, server = dhcpv6.MessageTypeRebind, nil
 	}
 	m, err := x.message6(kind, x.id, server, l.addrs())
 	if err != nil {

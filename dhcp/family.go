@@ -1,13 +1,10 @@
 package dhcp
 
 import (
-	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"net"
 	"net/netip"
-
-	"github.com/insomniacslk/dhcp/iana"
 )
 
 // A Family is the version of IP, and with it of DHCP.
@@ -39,24 +36,33 @@ func (c *Config) validFamily() error {
 	return nil
 }
 
-// duid is what identifies the client to DHCPv6 servers.
-func (c *Config) duid(mac net.HardwareAddr) []byte {
-	if c.DUID != nil {
-		return c.DUID
-	}
-	b := binary.BigEndian.AppendUint16([]byte{0, 3}, uint16(iana.HWTypeEthernet)) // DUID-LL
-	return append(b, mac...)
+// DUID is what identifies a client with this Ethernet address to DHCPv6 servers
+// where Config.DUID does not: a DUID-LL (RFC 8415 section 11.4).
+func DUID(mac net.HardwareAddr) []byte {
+	return append([]byte{0, 3, 0, 1}, mac...)
 }
 
-// iaid is the number of the interface with this name. It does not come from the
-// MAC, so that it stays the same where the caller's DUID does.
-func (c *Config) iaid(name string) uint32 {
-	if c.IAID != 0 {
-		return c.IAID
-	}
+// IAID is the number of an interface where Config.IAID is 0: the 32-bit FNV-1a of
+// its name. It does not come from the MAC, so that it stays the same where the
+// caller's DUID does.
+func IAID(name string) uint32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))
 	return h.Sum32()
+}
+
+func (c *Client) duid() []byte {
+	if c.DUID != nil {
+		return c.DUID
+	}
+	return DUID(c.MAC)
+}
+
+func (c *Client) iaid() uint32 {
+	if c.IAID != 0 {
+		return c.IAID
+	}
+	return IAID(c.Name)
 }
 
 // hostAddr6 says whether a can be an interface's IPv6 address, beyond the link.

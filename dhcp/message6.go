@@ -18,7 +18,7 @@ type identity6 struct {
 
 // identity6 is the client's; a lease from an earlier life has its own.
 func (c *Client) identity6(last *Lease) identity6 {
-	id := identity6{c.duid(c.MAC), c.iaid(c.Name)}
+	id := identity6{c.duid(), c.iaid()}
 	if last != nil && last.ClientID != nil {
 		id.duid = last.ClientID
 	}

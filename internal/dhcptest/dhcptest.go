@@ -58,6 +58,7 @@ func Network(t testing.TB) {
 	br := &netlink.Bridge{LinkAttrs: a}
 	must(t, h.LinkAdd(br))
 	t.Cleanup(func() { must(t, h.LinkDel(br)) })
+	must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+Bridge+"/accept_ra", []byte("0"), 0)) // the router is on it
 	must(t, h.LinkSetUp(br))
 	carrier(t, h, br)
 	for _, text := range []string{Router + "/24", "fd77::1/64", "fe80::77/64"} {
@@ -80,6 +81,8 @@ func carrier(t testing.TB, h *netlink.Handle, br netlink.Link) {
 	t.Cleanup(func() { must(t, h.LinkDel(port)) })
 	peer, err := h.LinkByName(Bridge + "peer")
 	must(t, err)
+	// It must not follow the routers of the network.
+	must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+Bridge+"peer/disable_ipv6", []byte("1"), 0))
 	must(t, h.LinkSetUp(peer))
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		l, err := h.LinkByIndex(br.Attrs().Index)

@@ -36,6 +36,15 @@ func (a Addr) Usable() bool {
 // Duplicate says whether another node on the link has the address already.
 func (a Addr) Duplicate() bool { return a.Flags&unix.IFA_F_DADFAILED != 0 }
 
+// Advertised says whether the kernel made the address from a router advertisement
+// (SLAAC, RFC 4862) and may use it for new connections. Such an address has 64 bits
+// and is never permanent, whatever its lifetime; DHCPv6 leases have 128.
+func (a Addr) Advertised() bool {
+	const not = unix.IFA_F_PERMANENT | unix.IFA_F_DEPRECATED
+	ip := a.Prefix.Addr()
+	return ip.Is6() && !ip.IsLinkLocalUnicast() && a.Prefix.Bits() == 64 && a.Flags&not == 0 && a.Usable()
+}
+
 // AddAddr gives the link an address, with the subnet's broadcast address where
 // IPv4 has one (prefixes up to /30), as `ip addr add … brd +` does. An address
 // that is there already is left as it is.
