@@ -94,7 +94,7 @@ func (x *exchange6) solicit(ctx context.Context, hint []netip.Addr) (*reply6, er
 		return nil, fmt.Errorf("dhcp: %w", err)
 	}
 	return x.ask(ctx, m, x.tries(), func(r *reply6) error {
-		if r.kind == dhcpv6.MessageTypeReply && !(r.rapid && x.RapidCommit) {
+		if r.kind == dhcpv6.MessageTypeReply && (!r.rapid || !x.RapidCommit) {
 			return errors.New("a reply to what was not requested")
 		}
 		return r.granted()

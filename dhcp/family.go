@@ -23,13 +23,12 @@ func (f Family) Wants(one Family) bool { return f == one || f == Both }
 // validFamily says what is wrong with what belongs to one family.
 func (c *Config) validFamily() error {
 	a := c.Requested
+	possible := hostAddr(a) && c.Family.Wants(IPv4) || hostAddr6(a) && c.Family.Wants(IPv6)
 	switch {
 	case c.Family != IPv4 && c.Family != IPv6 && c.Family != Both:
 		return fmt.Errorf("dhcp: %q is no family: %q (IPv4), %q or %q", c.Family, IPv4, IPv6, Both)
-	case a.IsValid() && a.Is6() && (!c.Family.Wants(IPv6) || !hostAddr6(a)):
-		return fmt.Errorf("dhcp: %s is no IPv4 address of an interface", a)
-	case a.IsValid() && a.Is4() && (!c.Family.Wants(IPv4) || !hostAddr(a)):
-		return fmt.Errorf("dhcp: %s is no IPv6 address of an interface", a)
+	case a.IsValid() && !possible:
+		return fmt.Errorf("dhcp: %s is no %s address of an interface", a, map[Family]string{IPv4: "IPv4", IPv6: "IPv6", Both: "IPv4 or IPv6"}[c.Family])
 	case c.DUID != nil && (len(c.DUID) < 3 || len(c.DUID) > 130):
 		return fmt.Errorf("dhcp: a DUID of %d bytes: it takes 3 to 130 (RFC 8415, 11.1)", len(c.DUID))
 	}
