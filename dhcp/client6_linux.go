@@ -264,8 +264,9 @@ func (x *exchange6) ask(ctx context.Context, m *dhcpv6.Message, tries int, judge
 	return nil, x.silence6(m, time.Since(begin), refused)
 }
 
-// maxDatagram is more than servers send: it would be many fragments.
-const maxDatagram = 8 << 10
+// maxDatagram is more than servers send, and little enough to be read quickly
+// whatever is in it.
+const maxDatagram = 2 << 10
 
 // read reads one datagram; nil where it is not the answer.
 func (x *exchange6) read(ctx context.Context, id dhcpv6.TransactionID, sent time.Time) (*reply6, error) {
@@ -277,8 +278,11 @@ func (x *exchange6) read(ctx context.Context, id dhcpv6.TransactionID, sent time
 	if err != nil {
 		return nil, fmt.Errorf("dhcp: wait for a server on %s: %w", x.Name, err)
 	}
-	m, r, err := parse6(b[:n], x.id, sent)
-	if err != nil || m.TransactionID != id {
+	if n < 4 || dhcpv6.TransactionID(b[1:4]) != id {
+		return nil, nil
+	}
+	r, err := parse6(b[:n], x.id, sent)
+	if err != nil {
 		return nil, nil
 	}
 	if r.lease != nil {

@@ -36,27 +36,27 @@ func (r *reply6) why() string {
 // parse6 reads a message to the client id that answers one sent at the time sent.
 // What makes the whole message unbelievable is an error; an address or option that
 // is malformed is left out.
-func parse6(b []byte, id identity6, sent time.Time) (*dhcpv6.Message, *reply6, error) {
+func parse6(b []byte, id identity6, sent time.Time) (*reply6, error) {
 	m, err := dhcpv6.MessageFromBytes(b)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if m.MessageType != dhcpv6.MessageTypeAdvertise && m.MessageType != dhcpv6.MessageTypeReply {
-		return nil, nil, fmt.Errorf("a message of type %v", m.MessageType)
+		return nil, fmt.Errorf("a message of type %v", m.MessageType)
 	}
 	client, server := m.Options.ClientID(), m.Options.ServerID()
 	if client == nil || !bytes.Equal(client.ToBytes(), id.duid) {
-		return nil, nil, errors.New("it is for another client")
+		return nil, errors.New("it is for another client")
 	}
 	if server == nil || len(server.ToBytes()) < 3 || len(server.ToBytes()) > 130 {
-		return nil, nil, errors.New("it does not say which server sent it")
+		return nil, errors.New("it does not say which server sent it")
 	}
 	r := &reply6{kind: m.MessageType, server: server.ToBytes(), rapid: m.GetOneOption(dhcpv6.OptionRapidCommit) != nil}
 	r.take(m.Options.Status())
 	for _, ia := range m.Options.IANA() {
 		if binary.BigEndian.Uint32(ia.IaId[:]) == id.iaid {
 			if err := r.parseIA(ia, sent); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			break
 		}
@@ -65,7 +65,7 @@ func parse6(b []byte, id identity6, sent time.Time) (*dhcpv6.Message, *reply6, e
 		r.lease.ServerID, r.lease.ClientID, r.lease.IAID = r.server, id.duid, id.iaid
 		r.parseOptions(m)
 	}
-	return m, r, nil
+	return r, nil
 }
 
 // take notes a status, unless it is success or there is one already.
