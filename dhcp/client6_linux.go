@@ -101,21 +101,6 @@ func (x *exchange6) solicit(ctx context.Context, hint []netip.Addr) (*reply6, er
 	})
 }
 
-// granted says why r grants no lease; nil when it does.
-func (r *reply6) granted() error {
-	switch {
-	case r.status == iana.StatusNoAddrsAvail:
-		return errs.New(ErrNoAddrs, "dhcp: the server has no address to give (%s)", r.why())
-	case r.status == iana.StatusNotOnLink, r.status == iana.StatusNoBinding:
-		return errs.New(ErrNAK, "dhcp: the server refused (%s)", r.why())
-	case r.status != iana.StatusSuccess:
-		return fmt.Errorf("dhcp: the server failed (%s)", r.why())
-	case r.lease == nil:
-		return errors.New("dhcp: no address in it")
-	}
-	return nil
-}
-
 // request asks one server for addresses.
 func (x *exchange6) request(ctx context.Context, server []byte, addrs []netip.Addr) (*Lease, error) {
 	m, err := x.message6(dhcpv6.MessageTypeRequest, x.id, server, addrs)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/insomniacslk/dhcp/iana"
+
+	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // A reply6 is what one message of a DHCPv6 server says.
@@ -31,6 +33,21 @@ func (r *reply6) why() string {
 		return r.status.String()
 	}
 	return fmt.Sprintf("%s: %q", r.status, printable(r.words))
+}
+
+// granted says why r grants no lease; nil when it does.
+func (r *reply6) granted() error {
+	switch {
+	case r.status == iana.StatusNoAddrsAvail:
+		return errs.New(ErrNoAddrs, "dhcp: the server has no address to give (%s)", r.why())
+	case r.status == iana.StatusNotOnLink, r.status == iana.StatusNoBinding:
+		return errs.New(ErrNAK, "dhcp: the server refused (%s)", r.why())
+	case r.status != iana.StatusSuccess:
+		return fmt.Errorf("dhcp: the server failed (%s)", r.why())
+	case r.lease == nil:
+		return errors.New("dhcp: no address in it")
+	}
+	return nil
 }
 
 // parse6 reads a message to the client id that answers one sent at the time sent.
