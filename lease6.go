@@ -343,7 +343,7 @@ func (j *job) giveBack6(ctx context.Context, l *rtnl.Link, addrs []rtnl.Addr) er
 	j.log(ctx, "release", "address", lease.Addr.Addr())
 	c := j.client(l, dhcp.IPv6)
 	err := c.Release(ctx, lease)
-	if err != nil && (ctx.Err() != nil || !unreachable(err) && !errors.Is(err, dhcp.ErrNAK)) {
+	if err != nil && (ctx.Err() != nil || !unreachable(err) && !errors.Is(err, dhcp.ErrNAK) && !errors.Is(err, dhcp.ErrNoAddrs)) {
 		return err
 	}
 	if err != nil {

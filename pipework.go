@@ -151,10 +151,11 @@ type Attacher struct {
 // Spec for an interface name that is in use is an error that satisfies
 // fs.ErrExist and changes nothing. Attach returns once the interface is up, its
 // addresses are announced and IPv6 duplicate address detection is over, which
-// takes one to two seconds; IPv4 alone takes about a millisecond, and a DHCP
+// takes one to two seconds, and with DHCPv6 or SLAAC twice that, since the
+// link-local address comes first; IPv4 alone takes about a millisecond, and a DHCP
 // server as long as it takes (after eight seconds without an answer it is given
-// up, with an error that satisfies os.ErrDeadlineExceeded). After an
-// error everything is as it was.
+// up, with an error that satisfies os.ErrDeadlineExceeded). After an error
+// everything is as it was.
 //
 // Errors are of type *Error. Beside the Target's they satisfy fs.ErrInvalid (the
 // Spec is wrong), fs.ErrExist, fs.ErrNotExist (no such bridge), fs.ErrPermission
@@ -166,7 +167,8 @@ func Attach(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 // Detach unplugs the interface s.Name that Attach made, and puts back the
 // default routes that it displaced. s.Link may be nil. A DHCP lease is given back
 // to its server; who that is, is written on the interface. s.DHCP is only needed
-// for its ResolvConf, and for a ClientID of more than 32 bytes. An interface, process or
+// for its ResolvConf, for a ClientID of more than 32 bytes, and for a DUID that the
+// mark on the interface has no room for. An interface, process or
 // container that is gone already is no error; an interface that pipework did not
 // make is left alone, with an error that satisfies fs.ErrPermission.
 func Detach(ctx context.Context, t Target, s Spec) error {
