@@ -5,6 +5,7 @@ package pipework_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/dhcptest"
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/link"
 )
@@ -86,6 +88,9 @@ func TestDHCP6(t *testing.T) {
 	if text, _ := os.ReadFile(conf); string(text) != "#pipework eth1 ipv6 begins\nnameserver fd77::1\nsearch six.test\n#pipework eth1 ipv6 ends\n"+
 		"#pipework eth1 begins\nnameserver 10.77.0.1\n#pipework eth1 ends\n#pipework eth1# nameserver 1.1.1.1\n" {
 		t.Errorf("resolv.conf:\n%s", text)
+	}
+	if all := new(pipework.Attacher).KeptAll(target, spec, a); len(all) != 2 || all[0].Lease != a.Lease || all[1].Lease != a.Lease6 || all[1].Config.Family != dhcp.IPv6 {
+		t.Errorf("to be kept: %+v", all)
 	}
 	checked, err := pipework.Check(t.Context(), target, spec)
 	if err != nil || checked.Lease6 == nil || checked.Lease6.Addr != a.Lease6.Addr || time.Until(checked.Lease6.Expires) > 121*time.Second || len(checked.Drifts) > 0 {
@@ -196,9 +201,22 @@ func TestSLAAC(t *testing.T) {
 		t.Errorf("attachment %+v", a)
 	}
 	nstest.Ping(t, g.Handle, "fd77::1")
+	dhcptest.SysctlIs(t, g, "eth1/accept_ra", "2")
+	dhcptest.Sysctl(t, g, "eth1/accept_ra", "0") // somebody's will: comes back after a failure
+	ctx := fault.With(t.Context(), func(step string) error {
+		if step == "open netlink events" {
+			return fs.ErrClosed
+		}
+		return nil
+	})
+	if _, err := pipework.Attach(ctx, target, spec); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("with a fault: %v", err)
+	}
+	dhcptest.SysctlIs(t, g, "eth1/accept_ra", "0")
 	if again, err := pipework.Attach(t.Context(), target, spec); err != nil || !slices.Equal(again.Addrs, a.Addrs) || len(again.Mended) > 0 {
 		t.Errorf("again: %+v, %v", again, err)
 	}
+	dhcptest.SysctlIs(t, g, "eth1/accept_ra", "2")
 	if err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}

@@ -67,7 +67,7 @@ type Spec struct {
 	// given another address. Detach gives the lease back.
 	//
 	// IPv6 routes come from router advertisements, which the kernel then follows on
-	// this interface; Attach waits a second for a default route, and warns when none
+	// this interface; Attach waits two seconds for a default route, and warns when none
 	// came.
 	DHCP *dhcp.Config `json:"dhcp,omitempty"`
 	// SLAAC waits for addresses that the kernel makes from router advertisements

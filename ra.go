@@ -18,15 +18,18 @@ import (
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
 )
 
 const (
 	// slaacTime bounds the wait for an address from a router advertisement: the
 	// kernel asks for one three times, four seconds apart (RFC 4861, 6.3.7).
 	slaacTime = 14 * time.Second
-	// routerTime bounds the wait for a default route beside a DHCPv6 address: the
-	// router was asked before the server was.
-	routerTime = time.Second
+	// routerTime bounds the wait for a default route beside a DHCPv6 address. Routers
+	// answer within half a second; the kernel asked them before we asked the server.
+	routerTime = 2 * time.Second
+	// askTime is when they are asked again, should the first time have been in vain.
+	askTime = routerTime / 4
 )
 
 // acceptRA lets the kernel follow router advertisements on the interface, where
@@ -127,25 +130,33 @@ func (j *job) awaitRouters(ctx context.Context, l *rtnl.Link) (addrs []netip.Pre
 	return addrs, gateways, err
 }
 
+// awaitDefault waits until the kernel has a default route through the interface.
 func (j *job) awaitDefault(ctx context.Context, l *rtnl.Link) (gateways []netip.Addr, err error) {
 	events, err := rtnl.Listen(ctx, j.guest.Handle)
 	if err != nil {
 		return nil, err
 	}
 	defer events.Close()
-	bounded, cancel := context.WithTimeout(ctx, routerTime)
-	defer cancel()
-	err = events.Until(bounded, func() (bool, error) {
-		routes, err := rtnl.Defaults(bounded, j.port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
-		for _, r := range routes {
-			if r.Index == l.Index && r.Gateway.IsValid() && !slices.Contains(gateways, r.Gateway) {
-				gateways = append(gateways, r.Gateway)
+	for _, wait := range [...]time.Duration{askTime, routerTime - askTime} {
+		bounded, cancel := context.WithTimeout(ctx, wait)
+		err = events.Until(bounded, func() (bool, error) {
+			routes, err := rtnl.Defaults(bounded, j.port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
+			for _, r := range routes {
+				if r.Index == l.Index && r.Gateway.IsValid() && !slices.Contains(gateways, r.Gateway) {
+					gateways = append(gateways, r.Gateway)
+				}
+			}
+			return len(gateways) > 0, err
+		})
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return gateways, err
+		}
+		if wait == askTime {
+			if err := link.SolicitRouters(ctx, &j.port); err != nil {
+				j.log(ctx, "solicit routers", "error", err)
 			}
 		}
-		return len(gateways) > 0, err
-	})
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		err = nil
 	}
-	return gateways, err
+	return nil, nil
 }

@@ -3,6 +3,7 @@ package dhcp
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
@@ -179,6 +180,26 @@ func TestDeclined6(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestBothAtOnce6 asks a Client and a Keeper for two leases in one.
+func TestBothAtOnce6(t *testing.T) {
+	dhcptest.Network(t)
+	c, g := guest6(t)
+	c.Family = Both
+	if _, err := c.Acquire(t.Context(), nil); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("acquire: %v", err)
+	}
+	for name, kept := range map[string]Kept{
+		"both families":      {Config: Config{Family: Both}},
+		"another's lease":    {Config: Config{Family: IPv6}, Lease: &Lease{Addr: netip.MustParsePrefix("10.0.0.1/24")}},
+		"IPv6 by no account": {Lease: &Lease{Addr: netip.MustParsePrefix("fd77::1/128")}},
+	} {
+		kept.Target, kept.Interface = ns.Named(g.Name), "eth1"
+		if _, err := new(Keeper).Add(t.Context(), kept); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -3,10 +3,12 @@
 package dhcptest
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -54,6 +56,18 @@ func Sysctl(t testing.TB, g *ns.Guest, name, value string) {
 	t.Helper()
 	must(t, g.Do(t.Context(), func() error {
 		return os.WriteFile("/proc/sys/net/ipv6/conf/"+name, []byte(value), 0)
+	}))
+}
+
+// SysctlIs fails the test unless an IPv6 sysctl of the guest has this value.
+func SysctlIs(t testing.TB, g *ns.Guest, name, want string) {
+	t.Helper()
+	must(t, g.Do(t.Context(), func() error {
+		got, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name)
+		if strings.TrimSpace(string(got)) != want {
+			t.Errorf("sysctl %s is %s instead of %s", name, bytes.TrimSpace(got), want)
+		}
+		return err
 	}))
 }
 

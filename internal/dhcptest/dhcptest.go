@@ -58,7 +58,10 @@ func Network(t testing.TB) {
 	br := &netlink.Bridge{LinkAttrs: a}
 	must(t, h.LinkAdd(br))
 	t.Cleanup(func() { must(t, h.LinkDel(br)) })
-	must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+Bridge+"/accept_ra", []byte("0"), 0)) // the router is on it
+	// The router is on it: a neighbour that does not say it is one loses its routes.
+	for key, value := range map[string]string{"accept_ra": "0", "forwarding": "1"} {
+		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+Bridge+"/"+key, []byte(value), 0))
+	}
 	must(t, h.LinkSetUp(br))
 	carrier(t, h, br)
 	for _, text := range []string{Router + "/24", "fd77::1/64", "fe80::77/64"} {
