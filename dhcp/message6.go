@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
-	"github.com/insomniacslk/dhcp/rfc1035label"
 )
 
 // An identity is who asks a DHCPv6 server, and for which interface.
@@ -53,12 +53,25 @@ func (c *Client) message6(kind dhcpv6.MessageType, id identity6, server []byte, 
 	m.AddOption(dhcpv6.OptRequestedOption(dhcpv6.OptionDNSRecursiveNameServer, dhcpv6.OptionDomainSearchList,
 		dhcpv6.OptionSNTPServerList, dhcpv6.OptionNTPServer, dhcpv6.OptionSolMaxRT))
 	if c.Hostname != "" {
-		m.AddOption(&dhcpv6.OptFQDN{Flags: 1, DomainName: &rfc1035label.Labels{Labels: []string{c.Hostname}}}) // 1: the server updates AAAA
+		m.AddOption(&dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionFQDN, OptionData: fqdn(c.Hostname)})
 	}
 	if kind == dhcpv6.MessageTypeSolicit && c.RapidCommit {
 		m.AddOption(&dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionRapidCommit})
 	}
 	return m, nil
+}
+
+// fqdn is the option's content (RFC 4704 section 4): the server is asked to update
+// the name's AAAA record. A name of one label is no whole one, and is not ended.
+func fqdn(name string) []byte {
+	b := []byte{1}
+	for label := range strings.SplitSeq(name, ".") {
+		b = append(append(b, byte(len(label))), label...)
+	}
+	if strings.Contains(name, ".") {
+		b = append(b, 0)
+	}
+	return b
 }
 
 // maxElapsed is the most that the elapsed time option holds (RFC 8415 section 21.9).
