@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
@@ -75,6 +76,9 @@ func (j *job) settle(ctx context.Context, err error) (*Attachment, error) {
 
 // configure brings the guest's interface up and gives it what the Spec says.
 func (j *job) configure(ctx context.Context) (*Attachment, error) {
+	if err := j.acceptRA(ctx, j.spec.Name); err != nil { // before the first one can come
+		return nil, j.fail("address", err)
+	}
 	if err := rtnl.SetLink(ctx, j.port.Conn, j.spec.Name, j.port.Mark.String()); err != nil {
 		return nil, j.fail("link", err)
 	}
@@ -98,10 +102,13 @@ func (j *job) configure(ctx context.Context) (*Attachment, error) {
 		}
 		out.Displaced = append(out.Displaced, displaced...)
 	}
-	if j.spec.DHCP != nil {
+	if j.spec.asks(dhcp.IPv4) {
 		if err := j.takeLease(ctx, l, out); err != nil {
 			return nil, j.fail("dhcp", err)
 		}
+	}
+	if err := j.dynamic6(ctx, l, out); err != nil {
+		return nil, err
 	}
 	return out, nil
 }
@@ -136,7 +143,7 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 	case mark.Spec != j.port.Mark.Spec:
 		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, plugged into %s with other settings: detach it first", taken, mark.Link))
 	}
-	j.port.Mark.Lease = mark.Lease
+	j.port.Mark.Lease, j.port.Mark.Lease6 = mark.Lease, mark.Lease6
 	return j.mend(ctx, l)
 }
 
@@ -155,10 +162,13 @@ func (j *job) mend(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
 		}
 		mended = append(mended, d.What)
 	}
-	if j.spec.DHCP != nil {
+	if j.spec.asks(dhcp.IPv4) {
 		if err := j.refreshLease(ctx, l); err != nil {
 			return nil, j.fail("dhcp", err)
 		}
+	}
+	if err := j.refresh6(ctx, l); err != nil {
+		return nil, err
 	}
 	out, err := j.read(ctx, l)
 	if err != nil {
@@ -166,6 +176,9 @@ func (j *job) mend(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
 	}
 	if j.lease != nil {
 		out.Lease = j.lease
+	}
+	if j.lease6 != nil {
+		out.Lease6 = j.lease6
 	}
 	out.Existed, out.Mended = true, mended
 	return out, nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/go-pipework/pipework/dhcp"
 )
 
 // String is the Attachment on one line, for people.
@@ -15,8 +17,14 @@ func (a *Attachment) String() string {
 	}
 	fmt.Fprintf(&b, ", MAC %s%s%s", a.MAC, list(", ", a.Addrs), list(", default via ", a.Gateways))
 	b.WriteString(list(", instead of ", a.Displaced))
-	if a.Lease != nil {
-		fmt.Fprintf(&b, ", leased until %s unless somebody keeps it", a.Lease.Expires.Format(time.DateTime))
+	for _, l := range []*dhcp.Lease{a.Lease, a.Lease6} {
+		switch {
+		case l == nil:
+		case l.Expires.IsZero():
+			fmt.Fprintf(&b, ", %s leased for ever", l.Addr.Addr())
+		default:
+			fmt.Fprintf(&b, ", %s leased until %s unless somebody keeps it", l.Addr.Addr(), l.Expires.Format(time.DateTime))
+		}
 	}
 	if a.Existed {
 		b.WriteString(", was there already" + list(", mended: ", a.Mended))

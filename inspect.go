@@ -144,7 +144,7 @@ func (j *job) read(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
 	if err != nil {
 		return nil, j.fail("address", err)
 	}
-	out.Lease = j.readLease(addrs)
+	out.Lease, out.Lease6 = j.readLease(addrs), j.readLease6(addrs)
 	for _, a := range addrs {
 		if !a.Prefix.Addr().IsLinkLocalUnicast() {
 			out.Addrs = append(out.Addrs, a.Prefix)

@@ -28,6 +28,7 @@ type job struct {
 
 	announcer *link.Announcer // only for attach, and for a lease that moved
 	lease     *dhcp.Lease     // what the interface has, once it is known
+	lease6    *dhcp.Lease     // likewise, of DHCPv6
 }
 
 // open opens the guest, the host, and a connection inside each.

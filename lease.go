@@ -29,7 +29,7 @@ func (j *job) takeLease(ctx context.Context, l *rtnl.Link, out *Attachment) erro
 		return err
 	}
 	j.log(ctx, "dhcp")
-	got, err := j.client(l).Acquire(ctx, nil)
+	got, err := j.client(l, dhcp.IPv4).Acquire(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -41,18 +41,19 @@ func (j *job) takeLease(ctx context.Context, l *rtnl.Link, out *Attachment) erro
 	out.Lease, out.MTU = got, l.MTU
 	out.Addrs = append(out.Addrs, got.Addr)
 	out.Displaced = append(out.Displaced, displaced...)
-	if gw := got.Gateway(); gw.IsValid() && !j.ownGateway() {
+	if gw := got.Gateway(); gw.IsValid() && !j.ownGateway(netip.Addr.Is4) {
 		out.Gateways = append(out.Gateways, gw)
 	}
 	return nil
 }
 
-// client asks for the interface l in the guest.
-func (j *job) client(l *rtnl.Link) *dhcp.Client {
+// client asks for the interface l in the guest, for one lease.
+func (j *job) client(l *rtnl.Link, f dhcp.Family) *dhcp.Client {
 	c := &dhcp.Client{Guest: j.guest.Handle, Name: l.Name, Index: l.Index, MAC: l.MAC}
 	if j.spec.DHCP != nil {
 		c.Config = *j.spec.DHCP
 	}
+	c.Family = f
 	c.Hostname = hostname(c.Config, j.guest.Name)
 	return c
 }
@@ -68,11 +69,11 @@ func hostname(c dhcp.Config, guest string) string {
 // releaseUnused gives back a lease whose address may not be on the interface:
 // servers want to hear it from there.
 func (j *job) releaseUnused(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) error {
-	a := rtnl.Addr{Index: l.Index, Prefix: lease.Addr, Valid: 10}
+	a := rtnl.Addr{Index: l.Index, Prefix: lease.Addr, Valid: 10, Preferred: 10}
 	if err := rtnl.PutAddr(ctx, j.port.Conn, a); err != nil {
 		return err
 	}
-	err := j.client(l).Release(ctx, lease)
+	err := j.client(l, dhcp.IPv4).Release(ctx, lease)
 	if err != nil && unreachable(err) {
 		err = nil
 	}
@@ -92,7 +93,7 @@ func (j *job) refreshLease(ctx context.Context, l *rtnl.Link) error {
 	}
 	last := j.readLease(addrs)
 	there := last != nil && hasAddr(addrs, last.Addr)
-	got, err := j.client(l).Acquire(ctx, last)
+	got, err := j.client(l, dhcp.IPv4).Acquire(ctx, last)
 	if errors.Is(err, os.ErrDeadlineExceeded) && there {
 		j.port.Warn("the lease of %s was not extended: %v", last.Addr, err)
 		return nil
@@ -117,7 +118,8 @@ func hasAddr(addrs []rtnl.Addr, p netip.Prefix) bool {
 func (j *job) applyLease(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) (displaced []string, err error) {
 	j.lease = next
 	if next != nil {
-		a := rtnl.Addr{Index: l.Index, Prefix: next.Addr, Valid: lifetime(next)}
+		life := lifetime(next)
+		a := rtnl.Addr{Index: l.Index, Prefix: next.Addr, Valid: life, Preferred: life}
 		if err := rtnl.PutAddr(ctx, j.port.Conn, a); err != nil {
 			return nil, err
 		}
@@ -133,7 +135,7 @@ func (j *job) applyLease(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lea
 			return nil, err
 		}
 	}
-	if err := j.leaseDNS(ctx, next); err != nil {
+	if err := j.leaseDNS(ctx, last, next); err != nil {
 		return nil, err
 	}
 	return displaced, j.markLease(ctx, l, next)
@@ -152,7 +154,7 @@ func lifetime(l *dhcp.Lease) uint32 {
 // carry more. What the Spec says comes first, as does what IPv6 needs.
 func (j *job) leaseMTU(ctx context.Context, l *rtnl.Link, mtu int) error {
 	asked := j.spec.MTU != 0
-	forIPv6 := mtu < 1280 && slices.ContainsFunc(j.spec.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() })
+	forIPv6 := mtu < 1280 && j.spec.hasIPv6()
 	if mtu == 0 || mtu >= l.MTU || asked || forIPv6 {
 		return nil
 	}
@@ -165,9 +167,11 @@ func (j *job) leaseMTU(ctx context.Context, l *rtnl.Link, mtu int) error {
 	return nil
 }
 
-// ownGateway says whether the Spec has an IPv4 gateway, which comes before the
-// lease's.
-func (j *job) ownGateway() bool { return slices.ContainsFunc(j.spec.Gateways, netip.Addr.Is4) }
+// ownGateway says whether the Spec has a gateway of a family, which comes before
+// the lease's or the advertised one.
+func (j *job) ownGateway(family func(netip.Addr) bool) bool {
+	return slices.ContainsFunc(j.spec.Gateways, family)
+}
 
 // leaseRoutes puts the lease's routes in place, then takes those away that only
 // the last one had.
@@ -195,7 +199,7 @@ func (j *job) leaseRoutes(ctx context.Context, l *rtnl.Link, last, next *dhcp.Le
 // leaseDefault makes the lease's gateway the default route, or puts back what the
 // last one displaced.
 func (j *job) leaseDefault(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) ([]string, error) {
-	if j.ownGateway() {
+	if j.ownGateway(netip.Addr.Is4) {
 		return nil, nil
 	}
 	if next == nil || !next.Gateway().IsValid() {
@@ -248,12 +252,16 @@ func kernelRoutes(l *dhcp.Lease, index int) (list []rtnl.Route) {
 	return list
 }
 
-// leaseDNS writes the resolv.conf that was asked for, or puts it back.
-func (j *job) leaseDNS(ctx context.Context, l *dhcp.Lease) error {
+// leaseDNS writes what next says into the resolv.conf that was asked for, or takes
+// out what last said; without either lease it puts the file back.
+func (j *job) leaseDNS(ctx context.Context, last, next *dhcp.Lease) error {
 	if j.spec.DHCP == nil || j.spec.DHCP.ResolvConf == "" {
 		return nil
 	}
-	undo, err := dhcp.WriteResolvConf(ctx, j.spec.DHCP.ResolvConf, j.spec.Name, l)
+	if next == nil && last != nil {
+		next = &dhcp.Lease{Addr: last.Addr}
+	}
+	undo, err := dhcp.WriteResolvConf(ctx, j.spec.DHCP.ResolvConf, j.spec.Name, next)
 	if err != nil {
 		return err
 	}
@@ -272,11 +280,18 @@ func (j *job) markLease(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) er
 			text += "," + hex.EncodeToString(id)
 		}
 	}
+	mark := j.port.Mark
+	mark.Lease = text
+	return j.remark(ctx, l, mark)
+}
+
+// remark writes the mark on the interface anew, where it differs.
+func (j *job) remark(ctx context.Context, l *rtnl.Link, mark link.Mark) error {
 	before := j.port.Mark
-	if text == before.Lease {
+	if mark == before {
 		return nil
 	}
-	j.port.Mark.Lease = text
+	j.port.Mark = mark
 	if err := rtnl.SetAlias(ctx, j.port.Conn, l.Index, j.port.Mark.String()); err != nil {
 		return err
 	}
@@ -308,37 +323,51 @@ func (j *job) readLease(addrs []rtnl.Addr) *dhcp.Lease {
 	return l
 }
 
-// leaseDrifts tells of a leased address that is gone. The lease is refreshed
-// anyway after what drifted was mended.
-func (j *job) leaseDrifts(ctx context.Context, l *rtnl.Link) ([]link.Drift, error) {
+// leaseDrifts tells of leased and advertised addresses that are gone. They are
+// refreshed anyway after what drifted was mended.
+func (j *job) leaseDrifts(ctx context.Context, l *rtnl.Link) (drifts []link.Drift, err error) {
 	addrs, err := rtnl.Addrs(ctx, j.port.Conn, l.Index)
 	if err != nil {
 		return nil, err
 	}
-	lease := j.readLease(addrs)
-	if lease == nil || hasAddr(addrs, lease.Addr) {
-		return nil, nil
+	gone := func(what string) {
+		drifts = append(drifts, link.Drift{What: what + " is gone", Mend: func(context.Context, *link.Undo) error { return nil }})
 	}
-	return []link.Drift{{What: "leased address " + lease.Addr.String() + " is gone", Mend: func(context.Context, *link.Undo) error { return nil }}}, nil
+	for _, lease := range []*dhcp.Lease{j.readLease(addrs), j.readLease6(addrs)} {
+		if lease != nil && !hasAddr(addrs, lease.Addr) {
+			gone("leased address " + lease.Addr.String())
+		}
+	}
+	if j.spec.SLAAC && !slices.ContainsFunc(addrs, rtnl.Addr.Advertised) {
+		gone("every address from a router advertisement")
+	}
+	return drifts, nil
 }
 
 // giveBack releases the interface's lease before anything else changes: a server
 // may be behind a router. A server that cannot be reached does not stop a Detach.
 func (j *job) giveBack(ctx context.Context, l *rtnl.Link) error {
-	if err := j.leaseDNS(ctx, nil); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := j.leaseDNS(ctx, nil, nil); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	addrs, err := rtnl.Addrs(ctx, j.port.Conn, l.Index)
 	if err != nil {
 		return err
 	}
+	if err := j.giveBack4(ctx, l, addrs); err != nil {
+		return err
+	}
+	return j.giveBack6(ctx, l, addrs)
+}
+
+func (j *job) giveBack4(ctx context.Context, l *rtnl.Link, addrs []rtnl.Addr) error {
 	lease := j.readLease(addrs)
 	if lease == nil || !hasAddr(addrs, lease.Addr) {
 		return nil
 	}
 	j.log(ctx, "release", "address", lease.Addr)
-	c := j.client(l)
-	err = c.Release(ctx, lease)
+	c := j.client(l, dhcp.IPv4)
+	err := c.Release(ctx, lease)
 	if err != nil && (ctx.Err() != nil || !unreachable(err)) {
 		return err
 	}
@@ -364,14 +393,37 @@ func unreachable(err error) bool {
 // Kept is what a dhcp.Keeper needs to keep the lease of an interface that Attach
 // plugged in: it applies changes to address, routes, MTU and resolv.conf, and
 // announces new addresses. The Attachment is Attach's. Event may be set on the
-// result.
+// result. Where the interface has a lease of each family it is IPv4's; see KeptAll.
 //
 //	keeper.Add(ctx, new(pipework.Attacher).Kept(target, spec, attachment))
 func (a *Attacher) Kept(t Target, s Spec, at *Attachment) dhcp.Kept {
+	if at.Lease == nil && s.asks(dhcp.IPv6) {
+		return a.kept(t, s, at, dhcp.IPv6)
+	}
+	return a.kept(t, s, at, dhcp.IPv4)
+}
+
+// KeptAll is [Attacher.Kept] for each lease of the interface, at most one of each
+// family. See dhcp.KeepAll.
+func (a *Attacher) KeptAll(t Target, s Spec, at *Attachment) (all []dhcp.Kept) {
+	if at.Lease != nil {
+		all = append(all, a.kept(t, s, at, dhcp.IPv4))
+	}
+	if at.Lease6 != nil {
+		all = append(all, a.kept(t, s, at, dhcp.IPv6))
+	}
+	return all
+}
+
+func (a *Attacher) kept(t Target, s Spec, at *Attachment, f dhcp.Family) dhcp.Kept {
 	kept := dhcp.Kept{Target: t, Interface: at.Name, Lease: at.Lease}
+	if f == dhcp.IPv6 {
+		kept.Lease = at.Lease6
+	}
 	if s.DHCP != nil {
 		kept.Config = *s.DHCP
 	}
+	kept.Config.Family = f
 	kept.Config.Hostname = hostname(kept.Config, at.Guest.Name)
 	s.Name = at.Name
 	kept.Apply = func(ctx context.Context, g *ns.Guest, last, next *dhcp.Lease) error {
@@ -383,7 +435,7 @@ func (a *Attacher) Kept(t Target, s Spec, at *Attachment) dhcp.Kept {
 		if j.guest.Inode() != g.Inode() {
 			return j.fail("guest", errs.New(fs.ErrNotExist, "the guest has begun anew"))
 		}
-		if err := j.changeLease(ctx, last, next); err != nil {
+		if err := j.changeLease(ctx, f, last, next); err != nil {
 			return j.rollBack(ctx, err)
 		}
 		return nil
@@ -392,7 +444,7 @@ func (a *Attacher) Kept(t Target, s Spec, at *Attachment) dhcp.Kept {
 }
 
 // changeLease applies a change, and announces an address that is new.
-func (j *job) changeLease(ctx context.Context, last, next *dhcp.Lease) error {
+func (j *job) changeLease(ctx context.Context, f dhcp.Family, last, next *dhcp.Lease) error {
 	unlock, err := j.lock(ctx)
 	if err != nil {
 		return err
@@ -403,24 +455,40 @@ func (j *job) changeLease(ctx context.Context, last, next *dhcp.Lease) error {
 		return err
 	}
 	j.port.Index, j.port.MAC = l.Index, l.MAC
-	if _, err := j.applyLease(ctx, l, last, next); err != nil {
+	if f == dhcp.IPv6 {
+		err = j.applyLease6(ctx, l, last, next)
+	} else {
+		_, err = j.applyLease(ctx, l, last, next)
+	}
+	if err != nil {
 		return j.fail("dhcp", err)
 	}
-	if next == nil || last != nil && last.Addr == next.Addr {
-		return nil
-	}
-	return j.announceLease(ctx, next)
+	return j.announceLease(ctx, last, next)
 }
 
-// announceLease announces an address that took another's place. An announcement
-// that fails is no reason to give the address up.
-func (j *job) announceLease(ctx context.Context, next *dhcp.Lease) error {
+// announceLease announces addresses that are new. An announcement that fails is no
+// reason to give the address up.
+func (j *job) announceLease(ctx context.Context, last, next *dhcp.Lease) error {
+	var fresh []netip.Prefix
+	if next != nil && !last.Has(next.Addr.Addr()) {
+		fresh = append(fresh, next.Addr)
+	}
+	if next != nil {
+		for _, a := range next.Addrs {
+			if a.Addr != next.Addr.Addr() && !last.Has(a.Addr) {
+				fresh = append(fresh, host6(a.Addr))
+			}
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
 	err := j.guest.Do(ctx, func() error {
 		j.announcer = link.NewAnnouncer()
 		return nil
 	})
 	if err == nil {
-		err = j.announcer.Announce(ctx, &j.port, []netip.Prefix{next.Addr})
+		err = j.announcer.Announce(ctx, &j.port, fresh)
 	}
 	if err != nil {
 		j.log(ctx, "announce", "error", err)

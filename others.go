@@ -50,3 +50,6 @@ func (a *Attacher) Detect(context.Context, string, link.OVSLookup) (link.Backend
 
 // Kept has nothing to keep.
 func (a *Attacher) Kept(Target, Spec, *Attachment) dhcp.Kept { return dhcp.Kept{} }
+
+// KeptAll has nothing to keep.
+func (a *Attacher) KeptAll(Target, Spec, *Attachment) []dhcp.Kept { return nil }

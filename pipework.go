@@ -60,12 +60,23 @@ type Spec struct {
 	// covers is reached by a host route.
 	Gateways []netip.Addr `json:"gateways,omitempty"`
 	// DHCP asks a server for an IPv4 address and the routes, MTU and name servers
-	// that go with it, beside Addrs. The address has the lease's time as its
-	// lifetime: one that nobody keeps (see [Attacher.Kept]) goes away when the
-	// lease ends. A gateway in Gateways, or an MTU, comes before the lease's. A
-	// server recognises the guest by its MAC: without one here, or a ClientID, a
-	// guest that is made anew is given another address. Detach gives the lease back.
+	// that go with it, or with dhcp.Config.Family for IPv6 addresses, or for both,
+	// beside Addrs. An address has the lease's time as its lifetime: one that nobody
+	// keeps (see [Attacher.Kept]) goes away when the lease ends. A gateway in
+	// Gateways, or an MTU, comes before the lease's. A server recognises the guest by
+	// its MAC: without one here, or a ClientID or DUID, a guest that is made anew is
+	// given another address. Detach gives the lease back.
+	//
+	// IPv6 routes come from router advertisements, which the kernel then follows on
+	// this interface; Attach waits two seconds for a default route, and warns when none
+	// came.
 	DHCP *dhcp.Config `json:"dhcp,omitempty"`
+	// SLAAC waits for addresses that the kernel makes from router advertisements
+	// (RFC 4862), and switches on what it needs for that on this interface: IPv6,
+	// accept_ra and autoconf. A default route is advertised too, unless Gateways has
+	// an IPv6 one. None within 14 seconds is an error that satisfies
+	// os.ErrDeadlineExceeded.
+	SLAAC bool `json:"slaac,omitempty"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
 	AllowHost bool `json:"allow_host,omitempty"`
@@ -92,6 +103,9 @@ type Attachment struct {
 	// Lease is what the DHCP server granted; of a lease that was found, only the
 	// address, the server and the time of expiry are known.
 	Lease *dhcp.Lease `json:"lease,omitempty"`
+	// Lease6 is what a DHCPv6 server granted; of a lease that was found, only what it
+	// takes to give it back, and the addresses' lifetimes.
+	Lease6 *dhcp.Lease `json:"lease6,omitempty"`
 	// Displaced are the default routes that Detach puts back.
 	Displaced []string `json:"displaced,omitempty"`
 	// Existed says that Attach found the interface already plugged in as asked;
@@ -138,10 +152,11 @@ type Attacher struct {
 // Spec for an interface name that is in use is an error that satisfies
 // fs.ErrExist and changes nothing. Attach returns once the interface is up, its
 // addresses are announced and IPv6 duplicate address detection is over, which
-// takes one to two seconds; IPv4 alone takes about a millisecond, and a DHCP
+// takes one to two seconds, and with DHCPv6 or SLAAC twice that, since the
+// link-local address comes first; IPv4 alone takes about a millisecond, and a DHCP
 // server as long as it takes (after eight seconds without an answer it is given
-// up, with an error that satisfies os.ErrDeadlineExceeded). After an
-// error everything is as it was.
+// up, with an error that satisfies os.ErrDeadlineExceeded). After an error
+// everything is as it was.
 //
 // Errors are of type *Error. Beside the Target's they satisfy fs.ErrInvalid (the
 // Spec is wrong), fs.ErrExist, fs.ErrNotExist (no such bridge), fs.ErrPermission
@@ -153,7 +168,8 @@ func Attach(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 // Detach unplugs the interface s.Name that Attach made, and puts back the
 // default routes that it displaced. s.Link may be nil. A DHCP lease is given back
 // to its server; who that is, is written on the interface. s.DHCP is only needed
-// for its ResolvConf, and for a ClientID of more than 32 bytes. An interface, process or
+// for its ResolvConf, for a ClientID of more than 32 bytes, and for a DUID that the
+// mark on the interface has no room for. An interface, process or
 // container that is gone already is no error; an interface that pipework did not
 // make is left alone, with an error that satisfies fs.ErrPermission.
 func Detach(ctx context.Context, t Target, s Spec) error {

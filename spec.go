@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
 )
@@ -53,8 +54,22 @@ func (s Spec) digest() (string, error) {
 		}
 		b = append(b, config...)
 	}
+	if s.SLAAC {
+		b = append(b, "\nSLAAC"...)
+	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8]), nil
+}
+
+// asks says whether the Spec wants a lease of the family f.
+func (s Spec) asks(f dhcp.Family) bool { return s.DHCP != nil && s.DHCP.Family.Wants(f) }
+
+// advertised says whether the Spec needs what routers advertise.
+func (s Spec) advertised() bool { return s.SLAAC || s.asks(dhcp.IPv6) }
+
+// hasIPv6 says whether the interface is to have IPv6 addresses.
+func (s Spec) hasIPv6() bool {
+	return s.advertised() || slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() })
 }
 
 // validate says everything that is wrong at once; nothing was touched yet.
@@ -115,7 +130,7 @@ func (s Spec) validMTU() error {
 		return nil
 	case s.MTU < 68 || s.MTU > 65535:
 		return fmt.Errorf("MTU %d is out of range: 68 to 65535 bytes", s.MTU)
-	case s.MTU < 1280 && slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() }):
+	case s.MTU < 1280 && s.hasIPv6():
 		return fmt.Errorf("MTU %d is too small for IPv6, which needs 1280 bytes", s.MTU)
 	}
 	return nil
@@ -150,7 +165,7 @@ func (s Spec) validGateway(g netip.Addr, before []netip.Addr) error {
 	if slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr() == g }) {
 		return fmt.Errorf("gateway %s is the interface's own address", g)
 	}
-	dynamic := s.DHCP != nil && g.Is4()
+	dynamic := s.asks(dhcp.IPv4) && g.Is4() || s.advertised() && g.Is6()
 	if !dynamic && !slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr().Is4() == g.Is4() }) {
 		return fmt.Errorf("gateway %s needs an %s address on the interface", g, family)
 	}

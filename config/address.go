@@ -51,42 +51,34 @@ func (p *parser) family(text string) {
 // noAddress is the word that attaches without an address.
 const noAddress = "0/0"
 
-// addresses reads the third word: a DHCP word, 0/0, or addresses between commas.
+// addresses reads the third word: 0/0, or addresses and the words of those that are
+// not static, between commas. What follows the colon of a DHCP word, to the end, is
+// its options.
 func (p *parser) addresses(word string) {
 	if word == noAddress {
 		return
 	}
-	if isDHCP(word) {
-		p.dhcp(word)
-		return
-	}
-	for piece := range strings.SplitSeq(word, ",") {
-		if piece == "" && word != "" {
+	for rest, more := word, true; more; {
+		var piece string
+		before := rest
+		piece, rest, more = strings.Cut(rest, ",")
+		client, _, options := strings.Cut(piece, ":")
+		switch {
+		case options && isDHCP(client):
+			p.dhcp(client, before[len(client):])
+			more = false
+		case isDHCP(piece):
+			p.dhcp(piece, "")
+		case piece == slaac:
+			p.slaac()
+		case piece == "" && word != "":
 			p.addf("the list %q has an empty place: leave out the extra comma", word)
-			continue
+		default:
+			p.address(piece)
 		}
-		p.address(piece)
 	}
 	slices.SortFunc(p.line.Gateways, netip.Addr.Compare)
 	p.ownGateways()
-}
-
-// isDHCP reports whether word names one of the classic DHCP clients, with or
-// without options after a colon.
-func isDHCP(word string) bool {
-	client, _, _ := strings.Cut(word, ":")
-	switch client {
-	case "dhcp", "udhcpc", "udhcpc-f", "dhclient", "dhclient-f", "dhcpcd":
-		return true
-	}
-	return false
-}
-
-func (p *parser) dhcp(word string) {
-	if !printable(word) {
-		p.addf("the DHCP word %q %s", word, unprintable)
-	}
-	p.line.DHCP = word
 }
 
 // address reads one address/prefix[@gateway].
@@ -122,7 +114,7 @@ func parsePrefix(word string) (netip.Prefix, error) {
 	text, _, masked := strings.Cut(word, "/")
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, or dhcp", word)
+		return netip.Prefix{}, fmt.Errorf("%q is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac", word)
 	}
 	if err := usable(addr, "write the guest's own address, or 0/0 for none"); err != nil {
 		return netip.Prefix{}, fmt.Errorf("the address %q %w", word, err)
@@ -211,12 +203,10 @@ func (p *parser) ownGateways() {
 	}
 }
 
-// addressWord says the addresses, each gateway after the first of its family.
+// addressWord says the addresses, each gateway after the first of its family, and
+// who gives others.
 func (l Line) addressWord() string {
-	if l.DHCP != "" {
-		return l.DHCP
-	}
-	if len(l.Addrs) == 0 {
+	if len(l.Addrs) == 0 && l.DHCP == "" && !l.SLAAC {
 		return noAddress
 	}
 	unsaid := slices.Clone(l.Gateways)
@@ -227,6 +217,12 @@ func (l Line) addressWord() string {
 			pieces[i] += "@" + unsaid[g].String()
 			unsaid = slices.Delete(unsaid, g, g+1)
 		}
+	}
+	if l.SLAAC {
+		pieces = append(pieces, slaac)
+	}
+	if l.DHCP != "" {
+		pieces = append(pieces, l.DHCP) // last: its options end with the word
 	}
 	return strings.Join(pieces, ",")
 }

@@ -17,13 +17,22 @@ type DHCP struct {
 	Again      time.Duration // -A: the pause before asking anew when nobody answered; 0: do not
 }
 
-// DHCPConfig reads the word l.DHCP: "dhcp", or "dhcp:" and udhcpc's options as one
-// word. Options of udhcpc that have no meaning here, and words that name a client
+// DHCPConfig reads the word l.DHCP: "dhcp", "dhcp6", or both with a comma between
+// them; and after a colon udhcpc's options, as one word. With -a 6 dhcp is dhcp6. Options of udhcpc that have no meaning here, and words that name a client
 // program, are refused by name.
 func (l Line) DHCPConfig() (DHCP, error) {
 	client, options, _ := strings.Cut(l.DHCP, ":")
 	p := dhcpParser{rest: strings.Fields(options)}
-	if client != "dhcp" {
+	switch client {
+	case "dhcp":
+		if l.Family == Inet6 {
+			p.out.Config.Family = dhcp.IPv6
+		}
+	case "dhcp6":
+		p.out.Config.Family = dhcp.IPv6
+	case "dhcp,dhcp6", "dhcp6,dhcp":
+		p.out.Config.Family = dhcp.Both
+	default:
 		p.addf("%s is a program, not the client of pipework: write dhcp", client)
 		return DHCP{}, p.err()
 	}
@@ -57,13 +66,7 @@ var refused = map[string]string{
 // valued are the options that take a value.
 var valued = map[string]func(*dhcpParser, string){
 	"-x": (*dhcpParser).send,
-	"-r": func(p *dhcpParser, v string) {
-		a, err := netip.ParseAddr(v)
-		if err != nil || !a.Is4() {
-			p.addf("dhcp: -r needs an IPv4 address, not %q", v)
-		}
-		p.out.Config.Requested = a
-	},
+	"-r": (*dhcpParser).request,
 	"-O": func(p *dhcpParser, v string) {
 		p.out.Config.Parameters = append(p.out.Config.Parameters, p.code(v))
 	},
@@ -73,6 +76,13 @@ var valued = map[string]func(*dhcpParser, string){
 		p.out.Config.Timeout = time.Duration(p.number("-T", v, 3600)) * time.Second
 	},
 	"-A": func(p *dhcpParser, v string) { p.out.Again = time.Duration(p.number("-A", v, 86400)) * time.Second },
+}
+
+// only4 are options that mean nothing to DHCPv6.
+var only4 = map[string]string{
+	"-O": "the numbers are those of DHCPv4",
+	"-V": "DHCPv6 servers know vendors by enterprise numbers",
+	"-B": "DHCPv6 knows no broadcast",
 }
 
 // option takes one option, and its value, which may stick to it: -t5, -t 5.
@@ -85,6 +95,9 @@ func (p *dhcpParser) option() {
 	}
 	name, value := word[:2], word[2:]
 	set, takes := valued[name]
+	if why := only4[name]; why != "" && p.out.Config.Family == dhcp.IPv6 {
+		p.addf("dhcp6: %s is not taken: %s", name, why)
+	}
 	switch {
 	case takes && value == "" && len(p.rest) == 0:
 		p.addf("dhcp: %s needs a value", name)
@@ -120,6 +133,20 @@ func (p *dhcpParser) number(option, text string, most int) int {
 	return n
 }
 
+// request reads -r: the address to ask for.
+func (p *dhcpParser) request(v string) {
+	a, err := netip.ParseAddr(v)
+	family := dhcp.IPv4
+	if a.Is6() {
+		family = dhcp.IPv6
+	}
+	if err != nil || !p.out.Config.Family.Wants(family) {
+		p.addf("dhcp: -r needs an %s address, not %q", map[dhcp.Family]string{dhcp.IPv4: "IPv4", dhcp.IPv6: "IPv6", dhcp.Both: "IPv4 or IPv6"}[p.out.Config.Family], v)
+		return
+	}
+	p.out.Config.Requested = a
+}
+
 // send reads -x: an option to send, by name or number.
 func (p *dhcpParser) send(v string) {
 	name, value, given := strings.Cut(v, ":")
@@ -128,17 +155,23 @@ func (p *dhcpParser) send(v string) {
 		p.addf("dhcp: -x needs an option and a value, such as -x hostname:web")
 	case name == "hostname" || number(name) == 12:
 		p.out.Config.Hostname = value
-	case name == "vendor" || number(name) == 60:
+	case (name == "vendor" || number(name) == 60) && p.out.Config.Family != dhcp.IPv6:
 		p.out.Config.VendorClass = value
-	case number(name) == 61:
-		id, err := hex.DecodeString(value)
-		if err != nil {
-			p.addf("dhcp: -x %s needs hexadecimal digits, not %q", name, value)
-		}
-		p.out.Config.ClientID = id
+	case number(name) == 61 && p.out.Config.Family != dhcp.IPv6:
+		p.out.Config.ClientID = p.hex(name, value)
+	case name == "duid" && p.out.Config.Family != dhcp.IPv4:
+		p.out.Config.DUID = p.hex(name, value)
 	default:
-		p.addf("dhcp: -x %s is not sent: hostname, vendor and 0x3d (the client id) are", name)
+		p.addf("dhcp: -x %s is not sent: hostname, vendor and 0x3d (the client id) are, and of dhcp6 hostname and duid", name)
 	}
+}
+
+func (p *dhcpParser) hex(name, value string) []byte {
+	id, err := hex.DecodeString(value)
+	if err != nil {
+		p.addf("dhcp: -x %s needs hexadecimal digits, not %q", name, value)
+	}
+	return id
 }
 
 // code reads an option's number or the name that udhcpc gives it.

@@ -23,6 +23,12 @@ func TestDHCPConfig(t *testing.T) {
 		"dhcp:-r 10.0.0.9 -V box":      {Config: dhcp.Config{Requested: netip.MustParseAddr("10.0.0.9"), VendorClass: "box"}},
 		"dhcp:-O ntpsrv -O 43 -O 0x42": {Config: dhcp.Config{Parameters: []uint8{42, 43, 66}}},
 		"dhcp:-t3 -T 2 -A 60":          {Again: time.Minute, Config: dhcp.Config{Tries: 3, Timeout: 2 * time.Second}},
+		"dhcp6":                        {Config: dhcp.Config{Family: dhcp.IPv6}},
+		"dhcp6,dhcp:-f":                {Foreground: true, Config: dhcp.Config{Family: dhcp.Both}},
+		"dhcp6:-r fd00::9 -x duid:000300017766": {Config: dhcp.Config{
+			Family: dhcp.IPv6, Requested: netip.MustParseAddr("fd00::9"), DUID: []byte("\x00\x03\x00\x01wf")}},
+		"dhcp,dhcp6:-r fd00::9 -x 61:0077 -V box": {Config: dhcp.Config{
+			Family: dhcp.Both, Requested: netip.MustParseAddr("fd00::9"), ClientID: []byte("\x00w"), VendorClass: "box"}},
 	} {
 		got, err := Line{DHCP: word}.DHCPConfig()
 		if err != nil {
@@ -46,6 +52,13 @@ func TestDHCPConfig(t *testing.T) {
 		"dhcp:-x bootfile:a":     "-x bootfile is not sent",
 		"dhcp:-x hostname:a_b;c": "no host name",
 		"dhcp:-x 61:xy":          "hexadecimal",
+		"dhcp6:-r 10.0.0.1":      "-r needs an IPv6 address",
+		"dhcp6:-O 43":            "dhcp6: -O is not taken",
+		"dhcp6:-V box":           "dhcp6: -V is not taken",
+		"dhcp6:-B":               "dhcp6: -B is not taken",
+		"dhcp6:-x 61:0077":       "-x 61 is not sent",
+		"dhcp:-x duid:0003":      "-x duid is not sent",
+		"dhcp6:-x duid:00":       "a DUID of 1 bytes",
 		"dhcp:-z -t 0":           "-z is not understood here; dhcp: -t needs",
 	} {
 		_, err := Line{DHCP: word}.DHCPConfig()
@@ -55,9 +68,16 @@ func TestDHCPConfig(t *testing.T) {
 	}
 }
 
+func TestDHCPByFamily(t *testing.T) {
+	if got, err := (Line{DHCP: "dhcp", Family: Inet6}).DHCPConfig(); err != nil || got.Config.Family != dhcp.IPv6 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func FuzzDHCP(f *testing.F) {
 	f.Add("dhcp:-f -x hostname:web -O 42")
 	f.Add("dhcp:-x 0x3d:00 -r 1.2.3.4")
+	f.Add("dhcp,dhcp6:-x duid:000300017766 -r fd00::1")
 	f.Fuzz(func(t *testing.T, word string) {
 		d, err := Line{DHCP: word}.DHCPConfig()
 		if err == nil && d.Config.Validate() != nil {

@@ -25,7 +25,8 @@ type Line struct {
 	Guest      string           // who is plugged in, as typed; never empty
 	Addrs      []netip.Prefix   // addresses with their host bits; nil for 0/0 and DHCP
 	Gateways   []netip.Addr     // default gateways, at most one a family, IPv4 first
-	DHCP       string           // the DHCP word as typed ("dhcp", "udhcpc-f", "dhcp:-f"); "" for none
+	DHCP       string           // the DHCP word as typed ("dhcp", "dhcp,dhcp6", "udhcpc-f", "dhcp:-f"); "" for none
+	SLAAC      bool             // slaac: wait for the addresses that a router advertises
 	MAC        net.HardwareAddr // six bytes; nil leaves the choice to the kernel
 	Unique     string           // the string after U: that MAC was made from; "" where there was none
 	VLAN       string           // the text after @ in the last word, see [Line.VLANID]; "" for none

@@ -15,7 +15,7 @@ import (
 // as link.Detect found it. What the backend has no use for (a host end's name, a
 // VLAN, a MAC) is refused; [errors.Is] tells that as [ErrUsage].
 func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
-	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways}
+	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC}
 	var p problems
 	if l.DHCP != "" {
 		asked, err := l.DHCPConfig()

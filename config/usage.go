@@ -12,7 +12,8 @@ const Usage = `Usage:
   pipework [--direct-phys] <hostinterface> [-i containerinterface] [-l localinterface] [-a 4|6|inet|inet6]
            <guest> <address>/<prefix>[@gateway][,...] [macaddr|U:string][@vlan]
   pipework ... <guest> 0/0      [macaddr|U:string][@vlan]    (no address)
-  pipework ... <guest> dhcp     [macaddr|U:string][@vlan]
+  pipework ... <guest> dhcp     [macaddr|U:string][@vlan]    (dhcp6: DHCPv6; dhcp,dhcp6: both)
+  pipework ... <guest> slaac    [macaddr|U:string][@vlan]    (wait for the addresses that a router advertises)
   pipework mac:<address> ...                                 (the host interface with that MAC address)
   pipework detach <guest> [-i containerinterface]
   pipework list [<guest>...]

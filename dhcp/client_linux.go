@@ -89,7 +89,7 @@ func (x *exchange) discover(ctx context.Context) (*Lease, error) {
 // offer sends a DISCOVER and takes the first offer that can be believed.
 func (x *exchange) offer(ctx context.Context) (*Lease, error) {
 	var mods []dhcpv4.Modifier
-	if x.Requested.IsValid() {
+	if x.Requested.Is4() {
 		mods = append(mods, requested(x.Requested))
 	}
 	m, err := x.message(dhcpv4.MessageTypeDiscover, mods...)

@@ -12,26 +12,43 @@ import (
 
 // A Config says how to ask for a lease. The zero value asks as a plain client.
 type Config struct {
-	// Hostname is sent as option 12 (RFC 2132 section 3.14); "" sends none.
+	// Family is the IP version to ask for; "" is IPv4. Both is for a pipework.Spec
+	// alone: a Client asks for one lease at a time.
+	Family Family `json:"family,omitempty"`
+	// Hostname is sent as option 12 (RFC 2132 section 3.14), of DHCPv6 as option 39
+	// (RFC 4704); "" sends none.
 	// In a pipework.Spec "" stands for the guest's name, where that is one.
 	Hostname string `json:"hostname,omitempty"`
 	// ClientID is sent as option 61, with its type byte (RFC 2132 section 9.14);
 	// nil stands for hardware type and MAC, which stays the same when a guest is
 	// made anew with the same MAC.
 	ClientID []byte `json:"client_id,omitempty"`
-	// VendorClass is sent as option 60; "" sends none.
+	// DUID tells DHCPv6 servers who asks, with its type (RFC 8415 section 11); nil
+	// stands for a DUID-LL of the MAC, which stays the same when a guest is made
+	// anew with the same MAC. Interfaces that share their MAC with others, such as
+	// ipvlan, need one each.
+	DUID []byte `json:"duid,omitempty"`
+	// IAID tells interfaces with one DUID apart (RFC 8415 section 12); 0 stands for
+	// a number made from the interface's name.
+	IAID uint32 `json:"iaid,omitempty"`
+	// RapidCommit lets a DHCPv6 server grant the lease at once, in two messages
+	// instead of four (RFC 8415 section 18.2.1).
+	RapidCommit bool `json:"rapid_commit,omitempty"`
+	// VendorClass is sent as option 60 of DHCPv4; "" sends none.
 	VendorClass string `json:"vendor_class,omitempty"`
-	// Parameters are numbers of options to ask for beside the usual ones; what
+	// Parameters are numbers of DHCPv4 options to ask for beside the usual ones; what
 	// comes back is in Lease.Options.
 	Parameters []uint8 `json:"parameters,omitempty"`
-	// Requested is the address to ask for; the server may give another.
+	// Requested is the address to ask for, of either family; the server may give
+	// another.
 	Requested netip.Addr `json:"requested,omitzero"`
 	// Broadcast asks the server to broadcast its answers, for interfaces that
 	// share their MAC with others, such as ipvlan.
 	Broadcast bool `json:"broadcast,omitempty"`
 	// Probe is how long to listen for another user of the address before it is
 	// taken, while three ARP probes are sent (RFC 5227; its own timing takes up
-	// to 7 s). An address in use is declined. 0 does not probe.
+	// to 7 s). An address in use is declined. 0 does not probe. Of IPv6 the kernel
+	// does it, once the interface has the address: see [Client.Decline].
 	Probe time.Duration `json:"probe,omitempty"`
 	// Timeout is the wait for the first answer, doubled with every repetition; 0
 	// stands for 250 ms. Tries is how often a message is sent; 0 stands for 5,
@@ -84,9 +101,7 @@ func (c *Config) Validate() error {
 	if len(c.VendorClass) > 255 {
 		bad("a vendor class of %d bytes: at most 255", len(c.VendorClass))
 	}
-	if c.Requested.IsValid() && !hostAddr(c.Requested) {
-		bad("%s is no IPv4 address of an interface", c.Requested)
-	}
+	wrong = append(wrong, c.validFamily())
 	if c.Probe < 0 || c.Timeout < 0 || c.Tries < 0 || c.Tries > 20 {
 		bad("probe %v, timeout %v, tries %d: none may be negative, and tries at most 20", c.Probe, c.Timeout, c.Tries)
 	}

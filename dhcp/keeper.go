@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -21,7 +22,8 @@ type Kept struct {
 	Target ns.Target
 	// Interface is the interface's name inside the guest.
 	Interface string
-	Config    Config
+	// Config is how to ask; its Family is the lease's, IPv4 or IPv6.
+	Config Config
 	// Lease is what was acquired, and given to the interface, before.
 	Lease *Lease
 	// Apply makes the guest's interface what the new lease says; it was what the
@@ -90,6 +92,9 @@ type session interface {
 // stays in force until it expires or is released. A guest that is not there is an
 // error that satisfies fs.ErrNotExist.
 func (k *Keeper) Add(ctx context.Context, kept Kept) (remove func(), err error) {
+	if f := kept.Config.Family; f == Both || kept.Lease != nil && kept.Lease.family() != f {
+		return nil, errs.New(fs.ErrInvalid, "dhcp: keep %s: the family %q is not that of one lease", kept.Interface, f)
+	}
 	e := &entry{Kept: kept, lease: kept.Lease, place: -1}
 	if err := e.identify(ctx); err != nil {
 		return nil, err
@@ -458,23 +463,29 @@ func (q *queue) Pop() any {
 
 // Keep keeps one lease until ctx ends, whose cause it returns, or until the guest
 // is gone, which is an error that satisfies fs.ErrNotExist.
-func (kept Kept) Keep(ctx context.Context) error {
+func (kept Kept) Keep(ctx context.Context) error { return KeepAll(ctx, kept) }
+
+// KeepAll keeps leases of one guest as [Kept.Keep] does: until ctx ends, or one of
+// their interfaces is gone.
+func KeepAll(ctx context.Context, all ...Kept) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	event := kept.Event
-	kept.Event = func(ev Event) {
-		if event != nil {
-			event(ev)
+	k := &Keeper{Parallel: max(1, len(all))}
+	for _, kept := range all {
+		event := kept.Event
+		kept.Event = func(ev Event) {
+			if event != nil {
+				event(ev)
+			}
+			if ev.Kind == Ended {
+				cancel(ev.Err)
+			}
 		}
-		if ev.Kind == Ended {
-			cancel(ev.Err)
+		remove, err := k.Add(ctx, kept)
+		if err != nil {
+			return err
 		}
+		defer remove()
 	}
-	k := &Keeper{Parallel: 1}
-	remove, err := k.Add(ctx, kept)
-	if err != nil {
-		return err
-	}
-	defer remove()
 	return k.Run(ctx)
 }

@@ -10,30 +10,39 @@ import (
 // a file and read back it can be renewed, taken up again, or released by another
 // process.
 type Lease struct {
-	// Addr is the address with the subnet's prefix length.
+	// Addr is the address with the subnet's prefix length. Of DHCPv6 it is the first
+	// of Addrs, with 128 bits: what else is on the link, routers advertise.
 	Addr netip.Prefix `json:"address"`
-	// Server is the server's identifier (option 54).
+	// Addrs are the addresses of a DHCPv6 lease; of DHCPv4 it is empty.
+	Addrs []Leased `json:"addresses,omitempty"`
+	// Server is the server's identifier (option 54), of DHCPv6 the address that it,
+	// or a relay, answered from.
 	Server netip.Addr `json:"server"`
+	// ServerID is the DUID of a DHCPv6 server.
+	ServerID []byte `json:"server_id,omitempty"`
 	// Routers are the default gateways, the preferred one first (option 3). They
 	// are empty when classless routes came (RFC 3442): those hold the default.
 	Routers []netip.Addr `json:"routers,omitempty"`
 	// Routes are the classless static routes (option 121).
 	Routes []Route `json:"routes,omitempty"`
-	// DNS are the name servers (option 6), Domain the domain (15), Search the
-	// domains to search (119, RFC 3397).
+	// DNS are the name servers (option 6, of DHCPv6 23), Domain the domain (15), Search the
+	// domains to search (119, RFC 3397; of DHCPv6 24).
 	DNS    []netip.Addr `json:"dns,omitempty"`
 	Domain string       `json:"domain,omitempty"`
 	Search []string     `json:"search,omitempty"`
 	// MTU in bytes (option 26), at least 576; 0 when the server named none.
 	MTU int `json:"mtu,omitempty"`
-	// NTP are the time servers (option 42).
+	// NTP are the time servers (option 42, of DHCPv6 31 and 56).
 	NTP []netip.Addr `json:"ntp,omitempty"`
 	// Options are those that Config.Parameters asked for, as they came.
 	Options map[uint8][]byte `json:"options,omitempty"`
-	// ClientID is what the lease was got with.
+	// ClientID is what the lease was got with; of DHCPv6 it is the client's DUID, to
+	// which IAID belongs.
 	ClientID []byte `json:"client_id,omitempty"`
+	IAID     uint32 `json:"iaid,omitempty"`
 	// Renew (T1), Rebind (T2) and Expires count from when the request was sent
-	// (RFC 2131 section 4.4.5). All are zero for a lease without end.
+	// (RFC 2131 section 4.4.5). All are zero for a lease without end. A DHCPv6 lease
+	// expires with the last of its addresses.
 	Renew   time.Time `json:"renew,omitzero"`
 	Rebind  time.Time `json:"rebind,omitzero"`
 	Expires time.Time `json:"expires,omitzero"`
@@ -72,6 +81,6 @@ func (l *Lease) Remaining(now time.Time) time.Duration {
 // sameSettings says whether an interface need not be changed from l to o, but
 // for its lifetime.
 func (l *Lease) sameSettings(o *Lease) bool {
-	return l.Addr == o.Addr && l.MTU == o.MTU && l.Domain == o.Domain && l.Server == o.Server &&
+	return l.Addr == o.Addr && slices.EqualFunc(l.Addrs, o.Addrs, sameAddr) && l.MTU == o.MTU && l.Domain == o.Domain && l.Server == o.Server &&
 		slices.Equal(l.Routers, o.Routers) && slices.Equal(l.Routes, o.Routes) && slices.Equal(l.DNS, o.DNS) && slices.Equal(l.Search, o.Search) && slices.Equal(l.NTP, o.NTP)
 }

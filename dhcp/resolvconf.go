@@ -17,7 +17,9 @@ import (
 // WriteResolvConf writes the lease's name servers and search domains into the
 // resolv.conf at path, for the interface called name: what was there becomes
 // comments, which a nil lease turns back, to the byte. A lease that names no
-// server leaves the file as it was.
+// server only takes away what an earlier lease of its family wrote. The servers of
+// an IPv4 and of an IPv6 lease stand one after the other; of two lists of domains
+// resolvers take IPv4's, which is the last.
 //
 // The file must exist, and is written in place: runtimes mount it into their
 // containers. Links are not followed; a path through /proc/PID/root never leads
@@ -38,42 +40,97 @@ func WriteResolvConf(ctx context.Context, path, name string, l *Lease) (undo fun
 	return func(context.Context) error { return edit(path, func([]byte) []byte { return before }) }, nil
 }
 
-// resolvConf is the file with the interface's lines replaced by the lease's. They
-// stand between two comments: resolvers know no comment at the end of a line.
-func resolvConf(old []byte, name string, l *Lease) []byte {
-	was, begin, end := "#pipework "+name+"# ", "#pipework "+name+" begins\n", "#pipework "+name+" ends\n"
-	var original []string
-	ours := false
+// A confParts is a resolv.conf taken apart: the lines that were there before, and
+// what the leases of one interface wrote.
+type confParts struct {
+	original []string
+	leased   map[Family][]string
+}
+
+// written are the families in the order of the file.
+var written = [...]Family{IPv6, IPv4}
+
+// comments are what stands before a line that was there, and around the lines of
+// one family's lease. Resolvers know no comment at the end of a line.
+func comments(name string, f Family) (was, begin, end string) {
+	of := "#pipework " + name
+	was = of + "# "
+	if f != IPv4 {
+		of += " " + string(f)
+	}
+	return was, of + " begins\n", of + " ends\n"
+}
+
+func takeApart(old []byte, name string) confParts {
+	p := confParts{leased: map[Family][]string{}}
+	inside, ours := IPv4, false
 	for line := range strings.Lines(string(old)) {
+		mark := false
+		for _, f := range written {
+			if _, begin, end := comments(name, f); line == begin || line == end {
+				inside, ours, mark = f, line == begin, true
+			}
+		}
+		was, _, _ := comments(name, IPv4)
 		switch kept, commented := strings.CutPrefix(line, was); {
-		case line == begin, line == end:
-			ours = line == begin
+		case mark:
 		case commented:
-			original = append(original, kept)
-		case !ours:
-			original = append(original, line)
+			p.original = append(p.original, kept)
+		case ours:
+			p.leased[inside] = append(p.leased[inside], line)
+		default:
+			p.original = append(p.original, line)
 		}
 	}
-	if l == nil || len(l.DNS) == 0 {
-		return []byte(strings.Join(original, ""))
+	return p
+}
+
+// resolvConf is the file with what the lease says in it.
+func resolvConf(old []byte, name string, l *Lease) []byte {
+	p := takeApart(old, name)
+	if l == nil {
+		p.leased = nil
+	} else {
+		p.leased[l.family()] = confLines(l)
 	}
 	var b bytes.Buffer
-	b.WriteString(begin)
+	for _, f := range written {
+		if lines := p.leased[f]; len(lines) > 0 {
+			_, begin, end := comments(name, f)
+			b.WriteString(begin + strings.Join(lines, "") + end)
+		}
+	}
+	was, _, _ := comments(name, IPv4)
+	if b.Len() == 0 {
+		was = ""
+	}
+	for _, line := range p.original {
+		b.WriteString(was + line)
+	}
+	return b.Bytes()
+}
+
+// family is the lease's.
+func (l *Lease) family() Family {
+	if l.Addr.Addr().Is6() {
+		return IPv6
+	}
+	return IPv4
+}
+
+// confLines are the lines for a lease; none where it names no server.
+func confLines(l *Lease) (lines []string) {
 	for _, server := range l.DNS {
-		fmt.Fprintf(&b, "nameserver %s\n", server)
+		lines = append(lines, fmt.Sprintf("nameserver %s\n", server))
 	}
 	search := l.Search
 	if len(search) == 0 && l.Domain != "" {
 		search = []string{l.Domain}
 	}
-	if len(search) > 0 {
-		fmt.Fprintf(&b, "search %s\n", strings.Join(search, " "))
+	if len(lines) > 0 && len(search) > 0 {
+		lines = append(lines, fmt.Sprintf("search %s\n", strings.Join(search, " ")))
 	}
-	b.WriteString(end)
-	for _, line := range original {
-		b.WriteString(was + line)
-	}
-	return b.Bytes()
+	return lines
 }
 
 // maxResolvConf bounds what is read: the file may be a guest's.

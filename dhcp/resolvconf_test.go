@@ -41,6 +41,42 @@ func TestResolvConf(t *testing.T) {
 	}
 }
 
+// TestResolvConfOfBoth has a lease of each family, which come and go in any order.
+func TestResolvConfOfBoth(t *testing.T) {
+	four := &Lease{Addr: netip.MustParsePrefix("10.0.0.9/24"), DNS: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, Search: []string{"four.test"}}
+	six := &Lease{Addr: netip.MustParsePrefix("fd00::9/128"), DNS: []netip.Addr{netip.MustParseAddr("fd00::1")}, Search: []string{"six.test"}}
+	no4, no6 := &Lease{Addr: four.Addr}, &Lease{Addr: six.Addr}
+	const before = "nameserver 1.1.1.1"
+	only := func(l *Lease) string { return string(resolvConf([]byte(before), "eth1", l)) }
+	both := ""
+	for name, steps := range map[string][]*Lease{"4 first": {four, six, no4}, "6 first": {six, four, six, no4}} {
+		text := []byte(before)
+		for i, l := range steps {
+			if i == len(steps)-1 {
+				if both == "" {
+					both = string(text)
+				}
+				if string(text) != both {
+					t.Errorf("%s: %q, the other way round %q", name, text, both)
+				}
+			}
+			text = resolvConf(text, "eth1", l)
+		}
+		if string(text) != only(six) {
+			t.Errorf("%s: %q", name, text)
+		}
+		for _, end := range []*Lease{no6, nil} {
+			if got := string(resolvConf(text, "eth1", end)); got != before {
+				t.Errorf("%s: afterwards %q", name, got)
+			}
+		}
+	}
+	if want := "#pipework eth1 ipv6 begins\nnameserver fd00::1\nsearch six.test\n#pipework eth1 ipv6 ends\n" +
+		"#pipework eth1 begins\nnameserver 10.0.0.1\nsearch four.test\n#pipework eth1 ends\n#pipework eth1# nameserver 1.1.1.1"; both != want {
+		t.Errorf("both: %q", both)
+	}
+}
+
 // TestResolvConfOfTheHost has a guest whose resolv.conf leads elsewhere.
 func TestResolvConfOfTheHost(t *testing.T) {
 	dir := t.TempDir()

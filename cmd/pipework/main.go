@@ -101,9 +101,11 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if asked, _ := line.DHCPConfig(); err != nil || !asked.Foreground {
 		return err
 	}
-	kept := c.Kept(target(line.Guest), s, at)
-	kept.Event = func(e dhcp.Event) { fmt.Fprintf(c.warn, "pipework: %v %s %s\n", e.Kind, e.Interface, e.Reason) }
-	return kept.Keep(ctx)
+	kept := c.KeptAll(target(line.Guest), s, at)
+	for i := range kept {
+		kept[i].Event = func(e dhcp.Event) { fmt.Fprintf(c.warn, "pipework: %v %s %s\n", e.Kind, e.Interface, e.Reason) }
+	}
+	return dhcp.KeepAll(ctx, kept...)
 }
 
 func (c *command) detach(ctx context.Context, args []string) error {

@@ -32,6 +32,8 @@ type Case struct {
 	Setup func(t testing.TB) link.Backend
 	// NoMAC says that the backend's interfaces take no MAC.
 	NoMAC bool
+	// Guest changes each guest before anything is plugged in; nil leaves it.
+	Guest func(t testing.TB, g *ns.Guest)
 	// Change changes the Spec; nil leaves it.
 	Change func(*pipework.Spec)
 	// Drifts is how many there are of an interface that lost its addresses and is
@@ -72,6 +74,9 @@ func (c Case) fixture(t *testing.T) *fixture {
 	f := &fixture{Case: c, backend: c.Setup(t)}
 	f.target, f.guest = nstest.Guest(t)
 	nstest.Uplink(t, f.guest)
+	if c.Guest != nil {
+		c.Guest(t, f.guest)
+	}
 	f.world = nstest.Observe(t, f.guest.Handle)
 	return f
 }
@@ -92,6 +97,9 @@ func (f *fixture) spec() pipework.Spec {
 func (c Case) reach(t *testing.T) {
 	f := c.fixture(t)
 	target, peer := nstest.Guest(t)
+	if c.Guest != nil {
+		c.Guest(t, peer)
+	}
 	world := nstest.Observe(t, f.guest.Handle, peer.Handle)
 	one, two := f.spec(), f.spec()
 	one.Addrs = append(one.Addrs, netip.MustParsePrefix("fd01::1/64"))
@@ -131,7 +139,7 @@ func (c Case) again(t *testing.T) {
 		t.Errorf("second attach: %+v", second)
 	}
 	second.Existed = false
-	first.Lease, second.Lease = nil, nil // its times differ
+	first.Lease, second.Lease, first.Lease6, second.Lease6 = nil, nil, nil, nil // their times differ
 	if diff := cmp.Diff(first, second, cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{})); diff != "" {
 		t.Errorf("the same Attach again (-first +second):\n%s", diff)
 	}

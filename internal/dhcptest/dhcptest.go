@@ -43,7 +43,7 @@ func Need(t testing.TB, program string) string {
 		}
 	}
 	if nstest.Required("dhcp") {
-		t.Fatalf("no %s here: apt-get install dnsmasq-base kea-dhcp4-server isc-dhcp-server", program)
+		t.Fatalf("no %s here: apt-get install dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server", program)
 	}
 	t.Skipf("no %s here", program)
 	return ""
@@ -58,9 +58,13 @@ func Network(t testing.TB) {
 	br := &netlink.Bridge{LinkAttrs: a}
 	must(t, h.LinkAdd(br))
 	t.Cleanup(func() { must(t, h.LinkDel(br)) })
+	// The router is on it: a neighbour that does not say it is one loses its routes.
+	for key, value := range map[string]string{"accept_ra": "0", "forwarding": "1"} {
+		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+Bridge+"/"+key, []byte(value), 0))
+	}
 	must(t, h.LinkSetUp(br))
 	carrier(t, h, br)
-	for _, text := range []string{Router + "/24", "fd77::1/64"} {
+	for _, text := range []string{Router + "/24", "fd77::1/64", "fe80::77/64"} {
 		addr, err := netlink.ParseAddr(text)
 		must(t, err)
 		if addr.IP.To4() == nil {
@@ -80,6 +84,8 @@ func carrier(t testing.TB, h *netlink.Handle, br netlink.Link) {
 	t.Cleanup(func() { must(t, h.LinkDel(port)) })
 	peer, err := h.LinkByName(Bridge + "peer")
 	must(t, err)
+	// It must not follow the routers of the network.
+	must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+Bridge+"peer/disable_ipv6", []byte("1"), 0))
 	must(t, h.LinkSetUp(peer))
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		l, err := h.LinkByIndex(br.Attrs().Index)

@@ -20,6 +20,8 @@ type Addr struct {
 	Flags  uint32       // IFA_F_*
 	Scope  uint8        // RT_SCOPE_*
 	Valid  uint32       // seconds until the kernel takes it away; Forever: never
+	// Preferred is in seconds too: how long new connections use the address.
+	Preferred uint32
 }
 
 // Forever is a lifetime without end (INFINITY_LIFE_TIME).
@@ -33,6 +35,15 @@ func (a Addr) Usable() bool {
 
 // Duplicate says whether another node on the link has the address already.
 func (a Addr) Duplicate() bool { return a.Flags&unix.IFA_F_DADFAILED != 0 }
+
+// Advertised says whether the kernel made the address from a router advertisement
+// (SLAAC, RFC 4862) and may use it for new connections. Such an address has 64 bits
+// and is never permanent, whatever its lifetime; DHCPv6 leases have 128.
+func (a Addr) Advertised() bool {
+	const not = unix.IFA_F_PERMANENT | unix.IFA_F_DEPRECATED
+	ip := a.Prefix.Addr()
+	return ip.Is6() && !ip.IsLinkLocalUnicast() && a.Prefix.Bits() == 64 && a.Flags&not == 0 && a.Usable()
+}
 
 // AddAddr gives the link an address, with the subnet's broadcast address where
 // IPv4 has one (prefixes up to /30), as `ip addr add … brd +` does. An address
@@ -58,7 +69,7 @@ func PutAddr(ctx context.Context, c *ns.Conn, a Addr) error {
 		m.attr(unix.IFA_BROADCAST, brd.AsSlice()...)
 	}
 	at := m.nest(unix.IFA_CACHEINFO) // preferred, valid, and two times that the kernel ignores
-	for _, v := range [...]uint32{a.Valid, a.Valid, 0, 0} {
+	for _, v := range [...]uint32{a.Preferred, a.Valid, 0, 0} {
 		m = binary.NativeEndian.AppendUint32(m, v)
 	}
 	m.end(at)
@@ -120,9 +131,9 @@ func parseAddr(m []byte) (Addr, bool) {
 	if flags := Attr(attrs, unix.IFA_FLAGS); flags != nil {
 		a.Flags = u32(flags)
 	}
-	a.Valid = Forever
+	a.Preferred, a.Valid = Forever, Forever
 	if info := Attr(attrs, unix.IFA_CACHEINFO); len(info) >= 8 {
-		a.Valid = u32(info[4:])
+		a.Preferred, a.Valid = u32(info), u32(info[4:])
 	}
 	return a, ok
 }
