@@ -3,6 +3,7 @@
 package pipework_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mdlayher/arp"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
@@ -111,12 +114,14 @@ func TestKeptLeaseMoves(t *testing.T) {
 	first := dhcptest.ISC(t, 6, 120, 130)
 	target, g := nstest.Guest(t)
 	nstest.Uplink(t, g)
+	announced := neighbour(t)
 	world := nstest.Observe(t, g.Handle)
 	spec := dhcpSpec()
 	a, err := pipework.Attach(t.Context(), target, spec)
 	if err != nil {
 		t.Fatal(err)
 	}
+	announced(a.Lease.Addr.Addr(), a.MAC)
 	kept := new(pipework.Attacher).Kept(target, spec, a)
 	events := make(chan dhcp.Event, 100)
 	kept.Event = func(ev dhcp.Event) { events <- ev }
@@ -136,6 +141,7 @@ func TestKeptLeaseMoves(t *testing.T) {
 	if !netip.MustParsePrefix("10.77.0.128/25").Contains(moved.Lease.Addr.Addr()) {
 		t.Errorf("moved to %v", moved.Lease.Addr)
 	}
+	announced(moved.Lease.Addr.Addr(), a.MAC)
 	now, err := pipework.Check(t.Context(), target, spec)
 	if err != nil || !slices.Equal(now.Addrs, []netip.Prefix{moved.Lease.Addr}) {
 		t.Errorf("after the move: %+v, %v", now, err)
@@ -153,6 +159,84 @@ func TestKeptLeaseMoves(t *testing.T) {
 	cancel()
 	<-ended
 	world.Unchanged(t)
+}
+
+// neighbour listens on the network for gratuitous ARP. announced fails the test
+// unless one told, or tells within a second, that the address is at the MAC.
+func neighbour(t *testing.T) (announced func(netip.Addr, pipework.MAC)) {
+	t.Helper()
+	lan, err := net.InterfaceByName(dhcptest.Bridge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := arp.Dial(lan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan string, 1000)
+	go func() {
+		for p, _, err := client.Read(); err == nil; p, _, err = client.Read() {
+			if p.SenderIP == p.TargetIP {
+				told <- p.SenderIP.String() + " is at " + p.SenderHardwareAddr.String()
+			}
+		}
+		close(told)
+	}()
+	t.Cleanup(func() {
+		_ = client.Close()
+		for range told {
+		}
+	})
+	return func(a netip.Addr, mac pipework.MAC) {
+		t.Helper()
+		want := a.String() + " is at " + mac.String()
+		for late := time.After(time.Second); ; {
+			select {
+			case got := <-told:
+				if got == want {
+					return
+				}
+			case <-late:
+				t.Errorf("nobody announced that %s", want)
+				return
+			}
+		}
+	}
+}
+
+// TestRebindsToAnotherServer kills the server that granted the lease: from T2 on
+// another one is asked, keeps the address, and is the one that is renewed at next.
+func TestRebindsToAnotherServer(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	times := []string{"--dhcp-option=58,3s", "--dhcp-option=59,5s"}
+	first := dhcptest.Dnsmasq(t, times...)
+	target, g := nstest.Guest(t)
+	spec := dhcpSpec()
+	a, err := pipework.Attach(t.Context(), target, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := dhcptest.Second(t, times...)
+	first.Stop()
+	kept := new(pipework.Attacher).Kept(target, spec, a)
+	events := make(chan dhcp.Event, 100)
+	kept.Event = func(ev dhcp.Event) { events <- ev }
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { _ = kept.Keep(ctx); close(ended) }()
+	moved := await(t, events, dhcp.Changed).Lease
+	if moved.Addr != a.Lease.Addr || moved.Server.String() != "10.77.0.2" || bytes.Equal(moved.ServerMAC, a.Lease.ServerMAC) || len(moved.ServerMAC) != 6 {
+		t.Errorf("lease %+v, was %+v", moved, a.Lease)
+	}
+	await(t, events, dhcp.Renewed)
+	cancel()
+	<-ended
+	nstest.Ping(t, g.Handle, "10.77.0.2")
+	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+		t.Error(err)
+	}
+	second.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, "10.77.0.") })
 }
 
 // await waits for an event of this kind.

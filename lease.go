@@ -261,16 +261,17 @@ func (j *job) leaseDNS(ctx context.Context, l *dhcp.Lease) error {
 	return nil
 }
 
-// markLease writes on the interface what it takes to give the lease back: address
-// and server, and a client identifier of up to 32 bytes that the MAC does not
-// tell.
+// markLease writes on the interface what it takes to give the lease back: address,
+// server, a client identifier of up to 32 bytes that the MAC does not tell, and
+// the server's MAC.
 func (j *job) markLease(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) error {
 	text := ""
 	if lease != nil {
-		text = lease.Addr.String() + "," + lease.Server.String()
+		text = lease.Addr.String() + "," + lease.Server.String() + ","
 		if id := lease.ClientID; len(id) <= 32 && string(id) != "\x01"+string(l.MAC) {
-			text += "," + hex.EncodeToString(id)
+			text += hex.EncodeToString(id)
 		}
+		text += "," + hex.EncodeToString(lease.ServerMAC)
 	}
 	before := j.port.Mark
 	if text == before.Lease {
@@ -297,8 +298,11 @@ func (j *job) readLease(addrs []rtnl.Addr) *dhcp.Lease {
 		return nil
 	}
 	l := &dhcp.Lease{Addr: addr, Server: server}
-	if len(fields) > 2 {
+	if len(fields) > 2 && fields[2] != "" {
 		l.ClientID, _ = hex.DecodeString(fields[2])
+	}
+	if len(fields) > 3 {
+		l.ServerMAC, _ = hex.DecodeString(fields[3])
 	}
 	for _, a := range addrs {
 		if a.Prefix == addr && a.Valid != rtnl.Forever {

@@ -39,13 +39,13 @@ func (c *Client) Acquire(ctx context.Context, last *Lease) (*Lease, error) {
 // The interface must have the lease's address. A refusal satisfies [ErrNAK], no
 // answer os.ErrDeadlineExceeded.
 func (c *Client) Renew(ctx context.Context, l *Lease) (*Lease, error) {
-	return c.extend(ctx, l, net.IP(l.Server.AsSlice()))
+	return c.renew(ctx, l)
 }
 
 // Rebind extends a lease at any server, by broadcast (T2, REBINDING). It is
 // otherwise like Renew.
 func (c *Client) Rebind(ctx context.Context, l *Lease) (*Lease, error) {
-	return c.extend(ctx, l, net.IPv4bcast)
+	return c.extend(ctx, l, "dhcp rebind", net.IPv4bcast)
 }
 
 // Release gives a lease back (RFC 2131 section 4.4.6). The interface must have

@@ -65,9 +65,12 @@ func TestLifeOfALease(t *testing.T) {
 			}
 			dhcptest.AddAddr(t, g, l.Addr)
 			for what, extend := range map[string]func(context.Context, *Lease) (*Lease, error){"renew": c.Renew, "rebind": c.Rebind} {
-				if next, err := extend(t.Context(), l); err != nil || next.Addr != l.Addr || next.Expires.Before(l.Expires) {
+				if next, err := extend(t.Context(), l); err != nil || next.Addr != l.Addr || next.Expires.Before(l.Expires) || next.ServerMAC.String() != dhcptest.RouterMAC {
 					t.Errorf("%s: %v, %v", what, next, err)
 				}
+			}
+			if neighbours := dhcptest.Neighbours(t, g); name == "kea" && len(neighbours) > 0 { // others ask for the guest's MAC
+				t.Errorf("extending the lease made neighbours: %v", neighbours)
 			}
 			if err := c.Release(t.Context(), l); err != nil {
 				t.Error(err)
@@ -94,6 +97,28 @@ func released(server, leases, addr string) bool {
 		return i >= 0 && strings.Contains(leases[i:], "binding state free")
 	}
 	return !strings.Contains(leases, addr)
+}
+
+// TestServerMoves renews at a server whose address another MAC has taken over, and
+// a lease that is read back, which does not tell the MAC.
+func TestServerMoves(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	dhcptest.Dnsmasq(t)
+	c, g := guest(t)
+	c.Timeout, c.Tries = 50*time.Millisecond, 3
+	l := acquire(t, c, nil)
+	dhcptest.AddAddr(t, g, l.Addr)
+	const moved = "02:00:00:00:77:02"
+	dhcptest.SetMAC(t, moved)
+	next, err := c.Renew(t.Context(), l)
+	if err != nil || next.ServerMAC.String() != moved {
+		t.Errorf("renew: %+v, %v", next, err)
+	}
+	l.ServerMAC = nil
+	if next, err := c.Renew(t.Context(), l); err != nil || next.ServerMAC.String() != moved {
+		t.Errorf("renew without a MAC: %+v, %v", next, err)
+	}
 }
 
 func TestNobodyAnswers(t *testing.T) {
