@@ -27,6 +27,7 @@ type job struct {
 
 	announcer *link.Announcer // only for attach, and for a lease that moved
 	lease     *dhcp.Lease     // what the interface has, once it is known
+	lowered   int             // the MTU that the interface had before the lease lowered it; 0: it did not
 }
 
 // open opens the guest, the host, and a connection inside each.

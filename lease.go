@@ -3,6 +3,7 @@
 package pipework
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,9 +123,9 @@ func (j *job) applyLease(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lea
 		if err := rtnl.PutAddr(ctx, j.port.Conn, a); err != nil {
 			return nil, err
 		}
-		if err := j.leaseMTU(ctx, l, next.MTU); err != nil {
-			return nil, err
-		}
+	}
+	if err := j.leaseMTU(ctx, l, next); err != nil {
+		return nil, err
 	}
 	if displaced, err = j.leaseRoutes(ctx, l, last, next); err != nil {
 		return nil, err
@@ -148,21 +150,48 @@ func lifetime(l *dhcp.Lease) uint32 {
 	return uint32(max(1, min(math.Ceil(left.Seconds()), rtnl.Forever-1)))
 }
 
-// leaseMTU lowers the interface's MTU to the lease's; the link itself may not
-// carry more. What the Spec says comes first, as does what IPv6 needs.
-func (j *job) leaseMTU(ctx context.Context, l *rtnl.Link, mtu int) error {
-	asked := j.spec.MTU != 0
-	forIPv6 := mtu < 1280 && slices.ContainsFunc(j.spec.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() })
-	if mtu == 0 || mtu >= l.MTU || asked || forIPv6 {
+// leaseMTU lowers the interface's MTU to the lease's, or raises it again, but not
+// above what it was without a lease: the link may not carry more. What the Spec
+// says comes first, as does what IPv6 needs.
+func (j *job) leaseMTU(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) error {
+	if j.spec.MTU != 0 {
 		return nil
 	}
-	if err := rtnl.SetMTU(ctx, j.port.Conn, l.Index, mtu); err != nil {
-		return err
+	full := cmp.Or(j.fullMTU(), l.MTU)
+	want := full
+	if lease != nil && lease.MTU != 0 && lease.MTU < full {
+		want = lease.MTU
+	}
+	if want < 1280 && slices.ContainsFunc(j.spec.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		want = full
+	}
+	if want < full {
+		j.lowered = full
 	}
 	before := l.MTU
+	if want == before {
+		return nil
+	}
+	if err := rtnl.SetMTU(ctx, j.port.Conn, l.Index, want); err != nil {
+		return err
+	}
 	j.undo.Push("MTU of "+l.Name, func(ctx context.Context) error { return rtnl.SetMTU(ctx, j.port.Conn, l.Index, before) })
-	l.MTU = mtu
+	l.MTU = want
 	return nil
+}
+
+// fullMTU is the interface's MTU before a lease lowered it, as the mark tells; 0
+// when none did.
+func (j *job) fullMTU() int {
+	fields := strings.Split(j.port.Mark.Lease, ",")
+	if len(fields) < 5 {
+		return 0
+	}
+	n, err := strconv.ParseUint(fields[4], 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int(n)
 }
 
 // ownGateway says whether the Spec has an IPv4 gateway, which comes before the
@@ -262,8 +291,8 @@ func (j *job) leaseDNS(ctx context.Context, l *dhcp.Lease) error {
 }
 
 // markLease writes on the interface what it takes to give the lease back: address,
-// server, a client identifier of up to 32 bytes that the MAC does not tell, and
-// the server's MAC.
+// server, a client identifier of up to 32 bytes that the MAC does not tell, the
+// server's MAC, and what the MTU was that the lease lowered.
 func (j *job) markLease(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) error {
 	text := ""
 	if lease != nil {
@@ -272,6 +301,9 @@ func (j *job) markLease(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) er
 			text += hex.EncodeToString(id)
 		}
 		text += "," + hex.EncodeToString(lease.ServerMAC)
+		if j.lowered != 0 {
+			text += "," + strconv.Itoa(j.lowered)
+		}
 	}
 	before := j.port.Mark
 	if text == before.Lease {

@@ -168,6 +168,19 @@ func Neighbours(t testing.TB, g *ns.Guest) []netlink.Neigh {
 	return list
 }
 
+// Routes are the destinations of the guest's IPv4 routes.
+func Routes(t testing.TB, g *ns.Guest) (list []string) {
+	t.Helper()
+	h := within(t, g)
+	defer h.Close()
+	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	must(t, err)
+	for _, r := range routes {
+		list = append(list, r.Dst.String())
+	}
+	return list
+}
+
 // AddAddr gives the guest's eth1 an address.
 func AddAddr(t testing.TB, g *ns.Guest, p netip.Prefix) {
 	t.Helper()
