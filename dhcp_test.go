@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mdlayher/arp"
-
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/contract"
@@ -114,14 +112,14 @@ func TestKeptLeaseMoves(t *testing.T) {
 	first := dhcptest.ISC(t, 6, 120, 130)
 	target, g := nstest.Guest(t)
 	nstest.Uplink(t, g)
-	announced := neighbour(t)
+	announced := dhcptest.Listen(t)
 	world := nstest.Observe(t, g.Handle)
 	spec := dhcpSpec()
 	a, err := pipework.Attach(t.Context(), target, spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	announced(a.Lease.Addr.Addr(), a.MAC)
+	announced(a.Lease.Addr.Addr(), a.MAC.String())
 	kept := new(pipework.Attacher).Kept(target, spec, a)
 	events := make(chan dhcp.Event, 100)
 	kept.Event = func(ev dhcp.Event) { events <- ev }
@@ -141,7 +139,7 @@ func TestKeptLeaseMoves(t *testing.T) {
 	if !netip.MustParsePrefix("10.77.0.128/25").Contains(moved.Lease.Addr.Addr()) {
 		t.Errorf("moved to %v", moved.Lease.Addr)
 	}
-	announced(moved.Lease.Addr.Addr(), a.MAC)
+	announced(moved.Lease.Addr.Addr(), a.MAC.String())
 	now, err := pipework.Check(t.Context(), target, spec)
 	if err != nil || !slices.Equal(now.Addrs, []netip.Prefix{moved.Lease.Addr}) {
 		t.Errorf("after the move: %+v, %v", now, err)
@@ -218,49 +216,6 @@ func TestKeptLeaseChanges(t *testing.T) {
 	}
 	s.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, "10.77.0.") })
 	world.Unchanged(t)
-}
-
-// neighbour listens on the network for gratuitous ARP. announced fails the test
-// unless one told, or tells within a second, that the address is at the MAC.
-func neighbour(t *testing.T) (announced func(netip.Addr, pipework.MAC)) {
-	t.Helper()
-	lan, err := net.InterfaceByName(dhcptest.Bridge)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := arp.Dial(lan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	told := make(chan string, 1000)
-	go func() {
-		for p, _, err := client.Read(); err == nil; p, _, err = client.Read() {
-			if p.SenderIP == p.TargetIP {
-				told <- p.SenderIP.String() + " is at " + p.SenderHardwareAddr.String()
-			}
-		}
-		close(told)
-	}()
-	t.Cleanup(func() {
-		_ = client.Close()
-		for range told {
-		}
-	})
-	return func(a netip.Addr, mac pipework.MAC) {
-		t.Helper()
-		want := a.String() + " is at " + mac.String()
-		for late := time.After(time.Second); ; {
-			select {
-			case got := <-told:
-				if got == want {
-					return
-				}
-			case <-late:
-				t.Errorf("nobody announced that %s", want)
-				return
-			}
-		}
-	}
 }
 
 // TestRebindsToAnotherServer kills the server that granted the lease: from T2 on

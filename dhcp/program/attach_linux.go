@@ -2,8 +2,10 @@ package program
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -26,6 +28,10 @@ type Running struct {
 	said   *tail
 	file   *pidFile
 	guest  *guest
+
+	attacher *pipework.Attacher
+	spec     pipework.Spec
+	addrs    []netip.Prefix // the last ones that were announced
 }
 
 func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Target, s pipework.Spec) (*pipework.Attachment, *Running, error) {
@@ -41,7 +47,8 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 	r, err := c.run(ctx, t, at, path)
 	var now *pipework.Attachment
 	if err == nil {
-		now, err = r.configured(ctx, a, s)
+		r.attacher, r.spec = a, s
+		now, err = r.configured(ctx)
 	}
 	if err == nil {
 		now.Existed, now.Mended = at.Existed, at.Mended // before this call, not this moment
@@ -99,7 +106,7 @@ func (c *Client) run(ctx context.Context, t pipework.Target, at *pipework.Attach
 
 // configured waits until the program has given the interface an address, and, if
 // it is not to stay, has ended; then announces the address.
-func (r *Running) configured(ctx context.Context, a *pipework.Attacher, s pipework.Spec) (at *pipework.Attachment, err error) {
+func (r *Running) configured(ctx context.Context) (at *pipework.Attachment, err error) {
 	late := time.NewTimer(leaseTime)
 	defer late.Stop()
 	look := time.NewTicker(20 * time.Millisecond)
@@ -107,7 +114,7 @@ func (r *Running) configured(ctx context.Context, a *pipework.Attacher, s pipewo
 	for {
 		select {
 		case <-r.ended:
-			if at, err = a.Check(ctx, r.guest.target, s); err == nil && (r.err != nil || r.client.Stay || !hasAddress(at)) {
+			if at, err = r.look(ctx); err == nil && (r.err != nil || r.client.Stay || !hasAddress(at)) {
 				err = r.client.ended(r.err, r.said.String())
 			}
 		case <-r.guest.dead:
@@ -120,15 +127,30 @@ func (r *Running) configured(ctx context.Context, a *pipework.Attacher, s pipewo
 			if !r.client.Stay {
 				continue
 			}
-			if at, err = a.Check(ctx, r.guest.target, s); err == nil && !hasAddress(at) {
+			if at, err = r.look(ctx); err == nil && !hasAddress(at) {
 				continue
 			}
 		}
 		if err != nil {
 			return nil, err
 		}
-		return a.Attach(ctx, r.guest.target, s) // finds all as it should be, and announces it
+		return r.announce(ctx)
 	}
+}
+
+// look reads what the interface is.
+func (r *Running) look(ctx context.Context) (*pipework.Attachment, error) {
+	return r.attacher.Check(ctx, r.guest.target, r.spec)
+}
+
+// announce has Attach find the interface as it should be, and announce its
+// addresses.
+func (r *Running) announce(ctx context.Context) (*pipework.Attachment, error) {
+	at, err := r.attacher.Attach(ctx, r.guest.target, r.spec)
+	if err == nil {
+		r.addrs = at.Addrs
+	}
+	return at, err
 }
 
 // hasAddress says whether the interface has an IPv4 address that the Spec does not
@@ -137,19 +159,39 @@ func hasAddress(at *pipework.Attachment) bool {
 	return slices.ContainsFunc(at.Addrs, func(p netip.Prefix) bool { return p.Addr().Is4() })
 }
 
-// Wait returns once the program has ended, because ctx ended, the guest ended, or
-// [End] was called, which all are no errors. The interface stays as it is.
+// lookAgain is how often Wait looks at the interface.
+const lookAgain = time.Second
+
+// Wait waits until ctx ends, the guest or its interface is no more, or [End] is
+// called, which all are no errors, and then ends the program; an address that the
+// program changes meanwhile it announces. Where it is still there, the interface
+// stays as the program leaves it.
 func (r *Running) Wait(ctx context.Context) error {
 	defer r.close()
-	select {
-	case <-ctx.Done():
-	case <-r.guest.dead:
-	case <-r.ended:
-		if r.file.there() {
-			return fmt.Errorf("%w; the address is not renewed any more", r.client.ended(r.err, r.said.String()))
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.guest.dead:
+			return nil
+		case <-r.ended:
+			_, err := r.look(ctx)
+			if r.file.there() && !errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil {
+				return fmt.Errorf("%w; the address is not renewed any more", r.client.ended(r.err, r.said.String()))
+			}
+			return nil
+		case <-tick.C:
+			at, err := r.look(ctx)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err == nil && !slices.Equal(at.Addrs, r.addrs) && hasAddress(at) {
+				_, _ = r.announce(ctx) // or at the next tick
+			}
 		}
 	}
-	return nil
 }
 
 // close ends what there is of r.

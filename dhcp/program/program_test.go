@@ -165,6 +165,9 @@ func TestStays(t *testing.T) {
 		"detached": func(t *testing.T, _ func(), p *sandbox.Process) {
 			check(t, program.End(t.Context(), ns.PID(p.PID), "eth1"))
 		},
+		"interface goes": func(t *testing.T, _ func(), p *sandbox.Process) {
+			check(t, pipework.Detach(t.Context(), ns.PID(p.PID), spec()))
+		},
 	}
 	for _, name := range clients(t) {
 		for way, end := range ways {
@@ -244,6 +247,35 @@ func TestRenews(t *testing.T) {
 	for _, r := range all {
 		check(t, r.Wait(ctx))
 	}
+}
+
+// TestMoves has dhclient take another address, which is announced.
+func TestMoves(t *testing.T) {
+	dhcptest.Need(t, "dhclient")
+	hostFiles(t)
+	dhcptest.Network(t)
+	announced := dhcptest.Listen(t)
+	times := []string{"--dhcp-option=58,3s", "--dhcp-option=59,60s"}
+	s := dhcptest.Dnsmasq(t, times...)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p := nstest.Process(t)
+	r, addr, _ := stay(ctx, t, "dhclient", p.PID)
+	at, err := pipework.Check(ctx, ns.PID(p.PID), spec())
+	check(t, err)
+	announced(addr, at.MAC.String())
+	s.Stop()
+	dhcptest.Dnsmasq(t, append(times, "--dhcp-host="+at.MAC.String()+",10.77.0.59")...)
+	ended := make(chan error, 1)
+	go func() { ended <- r.Wait(ctx) }()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if at, err = pipework.Check(ctx, ns.PID(p.PID), spec()); err == nil && len(at.Addrs) > 0 && at.Addrs[0].Addr() != addr {
+			break
+		}
+	}
+	announced(netip.MustParseAddr("10.77.0.59"), at.MAC.String())
+	cancel()
+	check(t, <-ended)
 }
 
 // renewed waits until the server has acknowledged the address a second time.
