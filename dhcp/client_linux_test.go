@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/bpf"
+
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/ns"
@@ -97,6 +99,39 @@ func released(server, leases, addr string) bool {
 		return i >= 0 && strings.Contains(leases[i:], "binding state free")
 	}
 	return !strings.Contains(leases, addr)
+}
+
+// TestFilter lets the kernel pass what payload takes, and nothing else.
+func TestFilter(t *testing.T) {
+	vm, err := bpf.NewVM(dhcpOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := slices.Insert(back([]byte("offer")), ipHeader, 1, 1, 1, 0)
+	options[0] = 0x46
+	for name, test := range map[string]struct {
+		packet []byte
+		passes bool
+	}{
+		"answer":       {back([]byte("offer")), true},
+		"IP options":   {options, true},
+		"question":     {datagram(netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.5"), []byte("discover")), false},
+		"TCP":          {spoiled(9, 6), false},
+		"fragment":     {spoiled(7, 9), false},
+		"another port": {spoiled(23, 69), false},
+		"short":        {back(nil)[:22], false},
+	} {
+		if n, err := vm.Run(test.packet); err != nil || (n > 0) != test.passes {
+			t.Errorf("%s: %d bytes pass, %v", name, n, err)
+		}
+	}
+}
+
+// spoiled is an answer with one byte changed.
+func spoiled(i int, to byte) []byte {
+	b := back([]byte("offer"))
+	b[i] = to
+	return b
 }
 
 // TestServerMoves renews at a server whose address another MAC has taken over, and
