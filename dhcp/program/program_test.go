@@ -91,12 +91,23 @@ func check(t *testing.T, err error) {
 
 func spec() pipework.Spec { return pipework.Spec{Link: link.Bridge{Name: dhcptest.Bridge}} }
 
+// web is a guest whose name is a host name, as a container's.
+type web struct{ ns.PID }
+
+func (w web) Open(ctx context.Context) (*ns.Guest, error) {
+	g, err := w.PID.Open(ctx)
+	if err == nil {
+		g.Name = "web"
+	}
+	return g, err
+}
+
 func TestOnce(t *testing.T) {
 	for _, name := range clients(t) {
 		t.Run(name, func(t *testing.T) {
 			s := lan(t)
 			p := nstest.Process(t)
-			target := ns.PID(p.PID)
+			target := web{ns.PID(p.PID)}
 			g, err := target.Open(t.Context())
 			check(t, err)
 			defer func() { _ = g.Close() }()
@@ -109,7 +120,7 @@ func TestOnce(t *testing.T) {
 			if running != nil || at.Existed || len(at.Addrs) != 1 || !strings.HasPrefix(at.Addrs[0].String(), "10.77.0.") || len(at.Gateways) != 1 {
 				t.Errorf("attachment %+v, %v", at, running)
 			}
-			if leases := s.Leases(t); !strings.Contains(leases, at.Addrs[0].Addr().String()) {
+			if leases := s.Leases(t); !strings.Contains(leases, at.MAC.String()+" "+at.Addrs[0].Addr().String()+" web ") {
 				t.Errorf("leases:\n%s", leases)
 			}
 			nstest.Ping(t, g.Handle, dhcptest.Router)
