@@ -4,10 +4,12 @@ package pipework_test
 
 import (
 	"context"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,7 +38,7 @@ func TestKeepsACrowd(t *testing.T) {
 		count, span = n, time.Minute
 	}
 	dhcptest.Network(t)
-	dhcptest.BigKea(t, 10)
+	server := dhcptest.BigKea(t, 10)
 	goroutines, memory := usage()
 	keeper, lost, failed, renewed := &dhcp.Keeper{}, new(atomic.Int64), new(atomic.Int64), new(atomic.Int64)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -96,6 +98,15 @@ func TestKeepsACrowd(t *testing.T) {
 	})
 	cancel()
 	<-ended
+	server.Eventually(t, "the release of everything", func(leases string) bool {
+		active := map[string]bool{}
+		for line := range strings.Lines(leases) {
+			if f := strings.Split(line, ","); len(f) > 4 { // address, MAC, client id, seconds, expiry
+				active[f[0]] = f[3] != "0" && f[0] != "address"
+			}
+		}
+		return !slices.Contains(slices.Collect(maps.Values(active)), true)
+	})
 }
 
 // inParallel calls f for each target, four at a time.
