@@ -21,6 +21,7 @@ const Usage = `Usage:
 Flags:
   --json           print what was done, or found, as JSON
   -v               say what is done
+  --wait-guest 10s wait for a guest that is being created
   --forward        let the firewall of Docker forward the bridge's frames
   --no-forward     leave that firewall alone
   -h, --help       print this text

@@ -87,7 +87,7 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	at, err := c.Attach(ctx, target(line.Guest), s)
+	at, err := c.Attach(ctx, c.awaited(line.Guest), s)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,109 @@
+package lxc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/process"
+	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ns/cgroup"
+)
+
+// Open finds the container and holds its network namespace open; see
+// [Dir.Container] for the errors and privileges.
+func (c Container) Open(ctx context.Context) (*ns.Guest, error) {
+	return Dir("").Container(string(c)).Open(ctx)
+}
+
+func (t target) Open(ctx context.Context) (*ns.Guest, error) {
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	dir := t.dir.path()
+	g, err := process.Open(ctx, func(ctx context.Context) (ns.Identity, error) {
+		pid, err := t.initPID(ctx, dir)
+		return ns.Identity{Name: t.name, PID: pid}, err
+	})
+	if errors.Is(err, unix.ECONNREFUSED) {
+		return t.openGroup(ctx, dir)
+	}
+	return g, err
+}
+
+// openGroup is for a container whose monitor does not listen where it should.
+func (t target) openGroup(ctx context.Context, dir string) (*ns.Guest, error) {
+	g, err := cgroup.Group("lxc.payload." + t.name).Open(ctx)
+	if err == nil {
+		g.Name = t.name
+		return g, nil
+	}
+	if !errors.Is(err, errs.ErrUnknown) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errs.ErrAbsent) {
+		return nil, err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, t.name)); err == nil {
+		return nil, errs.New(fs.ErrNotExist, "container %s is stopped: start it with lxc-start %s", t.name, t.name)
+	}
+	if _, err := os.Lstat(dir); err != nil {
+		return nil, errs.Absent(fs.ErrNotExist, "no LXC here: there is no %s", dir)
+	}
+	return nil, errs.Unknown("no container %q: see lxc-ls", t.name)
+}
+
+// path is the directory, as lxc.system.conf(5) says it.
+func (d Dir) path() string {
+	if d != "" {
+		return filepath.Clean(string(d))
+	}
+	text, _ := os.ReadFile("/etc/lxc/lxc.conf")
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(line, "=")
+		if strings.TrimSpace(key) == "lxc.lxcpath" {
+			return filepath.Clean(strings.TrimSpace(value))
+		}
+	}
+	return "/var/lib/lxc"
+}
+
+// initPID asks the monitor for the container's first process. The error satisfies
+// ECONNREFUSED where no monitor listens.
+func (t target) initPID(ctx context.Context, dir string) (int, error) {
+	m, err := ask(ctx, dir, t.name, getInitPID)
+	if err != nil {
+		return 0, err
+	}
+	if m.peer.Pid <= 0 {
+		return 0, errs.New(errors.ErrUnsupported, "container %s: its monitor is in another PID namespace: run this program in the host's", t.name)
+	}
+	if !trusted(m.peer.Uid, dir) {
+		return 0, errs.New(fs.ErrPermission, "container %s: its socket belongs to user %d (process %d), who is neither root nor the owner of %s", t.name, m.peer.Uid, m.peer.Pid, dir)
+	}
+	if m.pid <= 0 {
+		return 0, errs.New(fs.ErrNotExist, "container %s has no process: it is starting or stopping", t.name)
+	}
+	if parent, err := process.Parent(m.pid); err != nil || parent != int(m.peer.Pid) {
+		return 0, errs.New(fs.ErrNotExist, "container %s: process %d is not its monitor's: it is starting or stopping", t.name, m.pid)
+	}
+	return m.pid, nil
+}
+
+// trusted tells whether a user may speak for the containers in a directory.
+func trusted(uid uint32, dir string) bool {
+	if uid == 0 || int(uid) == os.Geteuid() {
+		return true
+	}
+	info, err := os.Stat(dir)
+	return err == nil && info.Sys().(*syscall.Stat_t).Uid == uid
+}
+
+func hung(ctx context.Context, name string) error {
+	return fmt.Errorf("the monitor of container %s does not answer: %w", name, context.Cause(ctx))
+}
