@@ -7,15 +7,6 @@ import (
 	"strings"
 )
 
-// Parent returns the PID of a process's parent; see proc_pid_stat(5).
-func Parent(pid int) (int, error) {
-	fields, err := stat(pid)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(fields[1])
-}
-
 // Started tells when a process began, in clock ticks since the machine did.
 func Started(pid int) (uint64, error) {
 	fields, err := stat(pid)

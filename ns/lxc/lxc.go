@@ -1,9 +1,10 @@
 // Package lxc finds the containers of LXC, version 3 and later, by their names.
 //
 // It asks the container's monitor, over the command socket that lxc-info(1) asks
-// too. Anybody may make a socket of that name, so the answer counts only if the
-// one who answers is root's, the caller's or the owner's of the containers'
-// directory, and is the parent of the process it names. Where nobody answers,
+// too. Anybody may make a socket of that name, so the answer counts only if who
+// made it is root, the caller or the owner of the containers' directory; and other
+// users than root speak only for processes in their own user namespaces. Where
+// nobody answers,
 // as for containers of another directory (lxc-start -P), the control group
 // lxc.payload.NAME is looked for.
 //

@@ -29,14 +29,25 @@ func (t target) Open(ctx context.Context) (*ns.Guest, error) {
 		return nil, err
 	}
 	dir := t.dir.path()
+	var uid int
 	g, err := process.Open(ctx, func(ctx context.Context) (ns.Identity, error) {
-		pid, err := t.initPID(ctx, dir)
-		return ns.Identity{Name: t.name, PID: pid}, err
+		m, err := t.initPID(ctx, dir)
+		if err != nil {
+			return ns.Identity{}, err
+		}
+		uid = int(m.peer.Uid)
+		return ns.Identity{Name: t.name, PID: m.pid}, nil
 	})
-	if errors.Is(err, unix.ECONNREFUSED) {
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED):
 		return t.openGroup(ctx, dir)
+	case err != nil:
+		return nil, err
+	case !process.Belongs(g, uid):
+		_ = g.Close()
+		return nil, errs.New(fs.ErrPermission, "container %s: process %d is not in a namespace of user %d, who answers for it: refused", t.name, g.PID, uid)
 	}
-	return g, err
+	return g, nil
 }
 
 // openGroup is for a container whose monitor does not listen where it should.
@@ -75,24 +86,19 @@ func (d Dir) path() string {
 
 // initPID asks the monitor for the container's first process. The error satisfies
 // ECONNREFUSED where no monitor listens.
-func (t target) initPID(ctx context.Context, dir string) (int, error) {
+func (t target) initPID(ctx context.Context, dir string) (*answer, error) {
 	m, err := ask(ctx, dir, t.name, getInitPID)
-	if err != nil {
-		return 0, err
+	switch {
+	case err != nil:
+		return nil, err
+	case m.peer.Pid <= 0:
+		return nil, errs.New(errors.ErrUnsupported, "container %s: its monitor is in another PID namespace: run this program in the host's", t.name)
+	case !trusted(m.peer.Uid, dir):
+		return nil, errs.New(fs.ErrPermission, "container %s: its socket belongs to user %d (process %d), who is neither root nor the owner of %s: refused", t.name, m.peer.Uid, m.peer.Pid, dir)
+	case m.pid <= 0:
+		return nil, errs.New(fs.ErrNotExist, "container %s has no process: it is starting or stopping", t.name)
 	}
-	if m.peer.Pid <= 0 {
-		return 0, errs.New(errors.ErrUnsupported, "container %s: its monitor is in another PID namespace: run this program in the host's", t.name)
-	}
-	if !trusted(m.peer.Uid, dir) {
-		return 0, errs.New(fs.ErrPermission, "container %s: its socket belongs to user %d (process %d), who is neither root nor the owner of %s", t.name, m.peer.Uid, m.peer.Pid, dir)
-	}
-	if m.pid <= 0 {
-		return 0, errs.New(fs.ErrNotExist, "container %s has no process: it is starting or stopping", t.name)
-	}
-	if parent, err := process.Parent(m.pid); err != nil || parent != int(m.peer.Pid) {
-		return 0, errs.New(fs.ErrNotExist, "container %s: process %d is not its monitor's: it is starting or stopping", t.name, m.pid)
-	}
-	return m.pid, nil
+	return m, nil
 }
 
 // trusted tells whether a user may speak for the containers in a directory.
