@@ -117,8 +117,9 @@ func (rs results) choose(name string) (*ns.Guest, error) {
 }
 
 // guests are the different guests that were found, whether they run or not, each
-// with the first place that knows it. A control group of the host's own namespace
-// is none beside others.
+// with the first place that knows it. Beside others, a control group is none that is
+// empty or has the host's own namespace, nor beside several guests of one kind, one
+// of whose it will be.
 func (rs results) guests() results {
 	var all results
 	for _, r := range rs {
@@ -132,7 +133,13 @@ func (rs results) guests() results {
 			}
 		}
 	}
-	if last := len(all) - 1; last > 0 && all[last].kind == "cgroup" && (all[last].guest == nil || onHost(all[last].guest)) {
+	last := len(all) - 1
+	if last < 1 || all[last].kind != "cgroup" {
+		return all
+	}
+	ambiguous := func(r result) bool { return r.standing() == several }
+	group := all[last]
+	if group.standing() == stopped || group.guest != nil && onHost(group.guest) || slices.ContainsFunc(all[:last], ambiguous) {
 		all = all[:last]
 	}
 	return all

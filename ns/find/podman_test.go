@@ -47,6 +47,7 @@ func TestPodman(t *testing.T) {
 	}
 	runtimetest.Daemon(t, "podman", "system", "service", "-t", "0", "unix:///run/podman/podman.sock")
 	runtimetest.Socket(t, "/run/podman/podman.sock")
+	t.Cleanup(func() { _ = os.Remove("/run/podman/podman.sock") })
 	id := runtimetest.Run(t, "podman", "create", "--name", "web", "--net=none", "--rootfs", runtimetest.Rootfs(t), "/bin/sleep", "100000")
 	t.Cleanup(func() { runtimetest.Run(t, "podman", "rm", "-f", "-t", "0", "web") })
 	fails(t, "podman:web", fs.ErrNotExist, "start it with podman start web")
