@@ -25,6 +25,7 @@ func Main(m *testing.M) {
 		exit(initMain())
 	case "test":
 		sandbox.GuestMain()
+		runtime.LockOSThread() // so that no thread left in another namespace is the main one
 		os.Exit(m.Run())
 	}
 	if !sandbox.IsRoot() {

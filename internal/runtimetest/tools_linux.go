@@ -87,7 +87,9 @@ func Daemon(t testing.TB, program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	_ = log.Close()
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -96,7 +98,6 @@ func Daemon(t testing.TB, program string, args ...string) *exec.Cmd {
 		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
 			t.Logf("%s said:\n%s", filepath.Base(program), text[max(0, len(text)-4000):])
 		}
-		_ = log.Close()
 	})
 	return cmd
 }
