@@ -4,10 +4,11 @@
 # make lint   installs golangci-lint and runs it
 
 GO       ?= go
-LANES    := userns cli docker dhcp ovs uml qemu
+LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
 PACKAGES := gcc libc6-dev iproute2 iptables busybox-static docker.io openvswitch-switch \
             user-mode-linux kmod qemu-system-x86 linux-headers-amd64 xz-utils
-SERVERS  := dnsmasq-base kea-dhcp4-server isc-dhcp-server
+SERVERS  := dnsmasq-base kea-dhcp4-server isc-dhcp-server \
+            podman containerd runc lxc systemd-container dbus-daemon dbus-system-bus-common
 LANERUN  := $(CURDIR)/bin/lanerun
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
@@ -16,7 +17,7 @@ RAN      := $(CURDIR)/bin/lanes-that-ran
 
 test: packages vet
 	@mkdir -p bin && rm -f $(RAN)
-	PIPEWORK_REQUIRE=userns,cli,docker,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -timeout 15m ./...
+	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -timeout 15m ./...
 	$(MAKE) --no-print-directory uml qemu
 	@for lane in $(LANES); do \
 		grep -qx $$lane $(RAN) || { echo "lane $$lane did not run"; exit 1; }; \
@@ -56,8 +57,9 @@ lint:
 	bin/golangci-lint run ./...
 
 # Only what is missing is installed: a second run needs no network. The packages
-# of DHCP servers must not start one on this machine: where no policy-rc.d says so
-# already, one does while they are installed.
+# of DHCP servers and container runtimes must not start one on this machine, now or
+# when it boots: where no policy-rc.d says so already, one does while they are
+# installed, and what they have enabled is disabled.
 packages:
 	@missing=; for p in $(SERVERS); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
@@ -65,7 +67,9 @@ packages:
 	[ -z "$$missing" ] || { policy=/usr/sbin/policy-rc.d; \
 		[ -e $$policy ] || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy && chmod 755 $$policy; }; \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing && \
-		{ systemctl disable -q kea-dhcp4-server isc-dhcp-server 2>/dev/null || true; }; }
+		for p in $$missing; do \
+			systemctl disable -q $$p 2>/dev/null; systemctl disable -q $$(dpkg -L $$p | sed -nE 's,.*/systemd/system/([^@/]+[.](service|socket|timer))$$,\1,p') 2>/dev/null || true; \
+		done; }
 	@missing=; for p in $(PACKAGES); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \

@@ -43,6 +43,8 @@ type target struct {
 }
 
 // String is the ID alone, which is the guest's name.
+func (c Container) String() string { return target{name: string(c)}.String() }
+
 func (t target) String() string { return t.name[strings.LastIndexByte(t.name, '/')+1:] }
 
 var (

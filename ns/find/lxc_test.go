@@ -69,7 +69,14 @@ func TestLXC(t *testing.T) {
 // group, and, where the directory is said, by its socket, however long its name.
 func TestLXCElsewhere(t *testing.T) {
 	runtimetest.Require(t, "lxc", "lxc-start", "busybox")
-	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 90))
+	for _, length := range []int{104, 105, 106, 130} { // of the socket's name
+		t.Run(fmt.Sprint(length), func(t *testing.T) { lxcElsewhere(t, length) })
+	}
+}
+
+func lxcElsewhere(t *testing.T, length int) {
+	dir := t.TempDir()
+	dir += "/" + strings.Repeat("d", length-len(dir+"//far/command"))
 	makeLXC(t, dir, "far")
 	startLXC(t, dir, "far")
 	lane{id: ns.Identity{Name: "far"}}.opened(t, "far")
