@@ -12,6 +12,9 @@ import (
 // groupEnv names the control group that the machine's processes are in.
 const groupEnv = "PIPEWORK_RUNTIMETEST_GROUP"
 
+// groupPrefix is what its name begins with; the PID of who removes it follows.
+const groupPrefix = "pipework-test-"
+
 // A hierarchy is one mounted tree of control groups.
 type hierarchy struct {
 	dir, fstype, options string
@@ -90,6 +93,19 @@ func removeGroups(name string) {
 			removeTree(top)
 			if _, err := os.Stat(top); err != nil {
 				break
+			}
+		}
+	}
+}
+
+// removeStale removes what was left by tests that were killed.
+func removeStale() {
+	for _, h := range hierarchies() {
+		left, _ := filepath.Glob(filepath.Join(h.dir, h.own, groupPrefix+"*"))
+		for _, dir := range left {
+			pid := strings.TrimPrefix(filepath.Base(dir), groupPrefix)
+			if _, err := os.Stat("/proc/" + pid); err != nil {
+				removeTree(dir)
 			}
 		}
 	}

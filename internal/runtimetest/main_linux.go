@@ -55,14 +55,15 @@ func again(stage string) *exec.Cmd {
 func outside() (int, error) {
 	runtime.LockOSThread() // Pdeathsig is sent when the thread ends
 	cmd := again("init")
-	group := fmt.Sprintf("pipework-test-%d", os.Getpid())
+	group := fmt.Sprint(groupPrefix, os.Getpid())
 	cmd.Env = append(cmd.Env, groupEnv+"="+group)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
 		Pdeathsig:  syscall.SIGKILL,
 	}
+	removeStale()
 	defer removeGroups(group)
-	signal.Ignore(os.Interrupt) // the tests hear it, and end
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt) // the tests hear it too, and end
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		return 1, err
 	}

@@ -96,7 +96,7 @@ func Daemon(t testing.TB, program string, args ...string) *exec.Cmd {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
-			t.Logf("%s said:\n%s", filepath.Base(program), text[max(0, len(text)-4000):])
+			t.Logf("%s said:\n%s", filepath.Base(program), text[max(0, len(text)-1500):])
 		}
 	})
 	return cmd

@@ -18,8 +18,8 @@ import (
 )
 
 // A Group is the guest whose processes are in the control group of this name,
-// anywhere in the tree, or in groups below it. Its process is the one that
-// started first. Reading the tree needs no privilege, opening the process
+// anywhere in the tree; or, where it has none of its own, in the group init.scope,
+// payload or container in it. Its process is the one that started first. Reading the tree needs no privilege, opening the process
 // CAP_SYS_PTRACE over it.
 //
 // The errors of Open satisfy, by errors.Is:

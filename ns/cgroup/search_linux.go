@@ -49,22 +49,24 @@ func trusted(dir string) bool {
 	return uid == 0 || int(uid) == os.Geteuid()
 }
 
+// inner are the groups that guests' own first processes are put into by systemd,
+// systemd-nspawn and Podman. Any other group below may be another guest's.
+var inner = [...]string{"init.scope", "payload", "container"}
+
 // oldest returns the process of a group that started first: of the group itself,
-// or, where it has none, of those below it. An error satisfies fs.ErrNotExist when
-// there is no process.
+// or, where it has none, of those of its inner groups. An error satisfies
+// fs.ErrNotExist when there is no process.
 func oldest(dir string) (int, error) {
 	pids, err := processes(dir)
 	if err != nil {
 		return 0, err
 	}
-	if len(pids) == 0 {
-		entries, _ := os.ReadDir(dir)
-		for _, e := range entries {
-			if e.IsDir() {
-				if pid, err := oldest(filepath.Join(dir, e.Name())); err == nil {
-					pids = append(pids, pid)
-				}
-			}
+	for _, name := range inner {
+		if len(pids) > 0 {
+			break
+		}
+		if pid, err := oldest(filepath.Join(dir, name)); err == nil {
+			pids = append(pids, pid)
 		}
 	}
 	return first(pids)

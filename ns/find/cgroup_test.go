@@ -56,7 +56,11 @@ func group(t *testing.T, tops []string, path string) {
 		if err := os.MkdirAll(filepath.Join(top, path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = os.Remove(filepath.Join(top, path)) })
+		t.Cleanup(func() {
+			for p := path; p != "."; p = filepath.Dir(p) { // a parent that has other groups stays
+				_ = os.Remove(filepath.Join(top, p))
+			}
+		})
 	}
 }
 
@@ -98,11 +102,15 @@ func TestCgroup(t *testing.T) {
 			if g := (lane{id: ns.Identity{Name: "web.scope"}}).opened(t, "web.scope"); g.PID != p.PID {
 				t.Errorf("opened process %d of two, want the first, %d", g.PID, p.PID)
 			}
-			group(t, tops, "lxc/payload/init.scope")
-			q := enter(t, tops, "lxc/payload/init.scope")
-			if g := (lane{id: ns.Identity{Name: "payload"}}).opened(t, "cgroup:payload"); g.PID != q.PID {
+			group(t, tops, "lxc/box/init.scope")
+			q := enter(t, tops, "lxc/box/init.scope")
+			if g := (lane{id: ns.Identity{Name: "box"}}).opened(t, "cgroup:box"); g.PID != q.PID {
 				t.Errorf("opened process %d, want %d", g.PID, q.PID)
 			}
+
+			// The parent of other guests' groups is none.
+			fails(t, "cgroup:lxc", fs.ErrNotExist, "/lxc has no process")
+			fails(t, "lxc", fs.ErrNotExist, "/lxc has no process")
 
 			// Another user's group of that name does not count, another of root's does.
 			group(t, tops, "user/web.scope")

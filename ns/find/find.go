@@ -8,6 +8,7 @@ package find
 
 import (
 	"context"
+	"fmt"
 
 	"regexp"
 	"strconv"
@@ -37,13 +38,14 @@ import (
 //	/proc/1234/ns/net  a namespace's file
 //	web                any of the first seven kinds; see [Name]
 //
-// The word is judged when the Target is opened.
+// The word is judged when the Target is opened. A runtime that hangs costs three
+// seconds of a bare name's time, and fifteen when it is given; see [Name].
 func Guest(word string) ns.Target {
-	kind, rest, explicit := strings.Cut(word, ":")
+	kind, rest, given := strings.Cut(word, ":")
 	switch {
 	case strings.HasPrefix(word, "/"):
 		return ns.Path(word)
-	case !explicit:
+	case !given:
 		return Name{Name: word}
 	case kind == "pid":
 		return pid(rest)
@@ -54,7 +56,7 @@ func Guest(word string) ns.Target {
 	}
 	for _, p := range places {
 		if p.kind == kind {
-			return p.guest(rest)
+			return explicit{p, rest}
 		}
 	}
 	return refused{word, "%q: no kind of guest is called %q: they are docker, podman, containerd, lxc, machine, netns, cgroup, pid", []any{word, kind}}
@@ -76,6 +78,23 @@ var places = [...]place{
 	{"machine", func(name string) ns.Target { return machine.Machine(name) }},
 	{"netns", named},
 	{"cgroup", func(name string) ns.Target { return cgroup.Group(name) }},
+}
+
+// An explicit guest is looked for in one place, which has a while to answer.
+type explicit struct {
+	place
+	name string
+}
+
+// String is the guest's name.
+func (e explicit) String() string { return fmt.Sprint(e.guest(e.name)) }
+
+// Open asks the place.
+func (e explicit) Open(ctx context.Context) (*ns.Guest, error) {
+	const patience = 15 * time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errs.New(context.DeadlineExceeded, "waited %v", patience))
+	defer cancel()
+	return e.guest(e.name).Open(ctx)
 }
 
 // A Name is the guest that any of docker, podman, containerd, lxc, machine, netns

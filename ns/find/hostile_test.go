@@ -78,6 +78,31 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
+// FuzzGuest lets no word get further than its first step.
+func FuzzGuest(f *testing.F) {
+	for _, name := range hostile {
+		f.Add(name)
+		f.Add("docker:" + name)
+	}
+	f.Add("podman:alice/web")
+	f.Add("containerd:ns/web")
+	f.Add("netns:/run/netns/x")
+	end := errors.New("the end")
+	f.Fuzz(func(t *testing.T, word string) {
+		ctx := fault.With(t.Context(), func(string) error { return end })
+		target := find.Guest(word)
+		g, err := target.Open(ctx)
+		if err == nil {
+			_ = g.Close()
+			t.Fatalf("%q opened", word)
+		}
+		if !errors.Is(err, end) && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v", word, err)
+		}
+		_ = fmt.Sprint(target)
+	})
+}
+
 // decoys are places next to those that names are looked up in, with a guest in each.
 func decoys(t *testing.T) {
 	t.Helper()

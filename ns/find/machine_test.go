@@ -44,6 +44,7 @@ func TestMachine(t *testing.T) {
 		_, err := runtimetest.Try(t, "busctl", "status", "org.freedesktop.machine1")
 		return err == nil
 	})
+	t.Cleanup(func() { _ = os.RemoveAll("/run/systemd") })
 	root := runtimetest.Rootfs(t)
 	cmd := boot(t, root, "box")
 	lane{
