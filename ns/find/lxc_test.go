@@ -4,6 +4,7 @@ package find_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/runtimetest"
 	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ns/find"
 	"github.com/go-pipework/pipework/ns/lxc"
 )
 
@@ -62,7 +65,22 @@ func TestLXC(t *testing.T) {
 			startLXC(t, dir, "db")
 		},
 	}.drive(t)
+	hungMonitor(t)
 	fails(t, "cgroup:lxc.monitor.db", fs.ErrNotExist, `no control group is named "lxc.monitor.db"`)
+}
+
+// hungMonitor: a monitor that does not answer costs the time that is given, and its
+// container is not taken for stopped.
+func hungMonitor(t *testing.T) {
+	t.Helper()
+	db := lane{id: ns.Identity{Name: "db"}}.opened(t, "lxc:db")
+	monitor := runtimetest.Run(t, "sed", "-n", "s/^PPid:[[:space:]]*//p", fmt.Sprintf("/proc/%d/status", db.PID))
+	runtimetest.Run(t, "kill", "-STOP", monitor)
+	defer runtimetest.Run(t, "kill", "-CONT", monitor)
+	_, err := find.Name{Name: "db", Patience: 100 * time.Millisecond}.Open(t.Context())
+	if err == nil || err.Error() != "the monitor of container db does not answer: waited 100ms" || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
 }
 
 // TestLXCElsewhere: a container of another directory is found by its control
@@ -106,6 +124,9 @@ func TestLXCForged(t *testing.T) {
 			return
 		}
 		l, err := net.Listen("unix", "@/var/lib/lxc/bank/command")
+		if err == nil {
+			t.Cleanup(func() { _ = l.Close() })
+		}
 		done <- err
 		for err == nil {
 			var c net.Conn
@@ -119,5 +140,5 @@ func TestLXCForged(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, "lxc:bank", fs.ErrPermission, "its socket belongs to user 65534")
-	fails(t, "bank", fs.ErrPermission, "its socket belongs to user 65534")
+	fails(t, "bank", fs.ErrNotExist, `no guest is called "bank": looked in lxc`)
 }

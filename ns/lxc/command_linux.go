@@ -3,9 +3,11 @@ package lxc
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 )
 
@@ -32,50 +35,56 @@ type answer struct {
 // a pointer (struct lxc_cmd_req); the answer is laid out alike (lxc_cmd_rsp), with
 // the PID in the pointer's place. The error satisfies ECONNREFUSED where no
 // monitor listens.
-func ask(ctx context.Context, dir, name string, command uint32) (*answer, error) {
+func (t target) ask(ctx context.Context, dir string, command uint32) (*answer, error) {
 	if err := fault.Step(ctx, "ask LXC monitor"); err != nil {
 		return nil, err
 	}
-	c, err := new(net.Dialer).DialContext(ctx, "unix", "@"+address(dir, name))
+	c, err := new(net.Dialer).DialContext(ctx, "unix", "@"+address(dir, t.name))
 	if ctx.Err() != nil {
-		return nil, hung(ctx, name)
+		return nil, hung(ctx, t.name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask the monitor of container %s: %w", name, err)
+		return nil, fmt.Errorf("ask the monitor of container %s: %w", t.name, err)
 	}
 	conn := c.(*net.UnixConn)
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	a, err := exchange(conn, command)
-	switch {
-	case ctx.Err() != nil:
-		return nil, hung(ctx, name)
-	case err != nil:
-		return nil, fmt.Errorf("ask the monitor of container %s: %w", name, err)
-	}
-	return a, nil
-}
-
-// exchange sends the request with our credentials, without which it is refused.
-func exchange(conn *net.UnixConn, command uint32) (*answer, error) {
 	peer, err := peer(conn)
+	if err == nil {
+		err = t.judge(peer, dir)
+	}
 	if err != nil {
 		return nil, err
 	}
+	pid, err := exchange(conn, command)
+	switch {
+	case ctx.Err() != nil:
+		return nil, hung(ctx, t.name)
+	case errors.Is(err, io.EOF), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
+		return nil, errs.New(fs.ErrNotExist, "container %s is starting or stopping", t.name)
+	case err != nil:
+		return nil, fmt.Errorf("ask the monitor of container %s: %w", t.name, err)
+	}
+	return &answer{peer, pid}, nil
+}
+
+// exchange sends the request with our credentials, without which it is refused, and
+// returns the number that is the answer.
+func exchange(conn *net.UnixConn, command uint32) (int, error) {
 	buf := make([]byte, 8+word)
 	binary.NativeEndian.PutUint32(buf, command)
 	us := &unix.Ucred{Pid: int32(os.Getpid()), Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid())}
 	if _, _, err := conn.WriteMsgUnix(buf, unix.UnixCredentials(us), nil); err != nil {
-		return nil, err
+		return 0, err
 	}
 	if _, err := io.ReadFull(conn, buf); err != nil {
-		return nil, err
+		return 0, err
 	}
 	if code := int32(binary.NativeEndian.Uint32(buf)); code < 0 {
-		return nil, unix.Errno(-code)
+		return 0, unix.Errno(-code)
 	}
-	return &answer{peer: peer, pid: int(int32(binary.NativeEndian.Uint32(buf[8:])))}, nil
+	return int(int32(binary.NativeEndian.Uint32(buf[8:]))), nil
 }
 
 func peer(conn *net.UnixConn) (cred *unix.Ucred, err error) {

@@ -87,18 +87,25 @@ func (d Dir) path() string {
 // initPID asks the monitor for the container's first process. The error satisfies
 // ECONNREFUSED where no monitor listens.
 func (t target) initPID(ctx context.Context, dir string) (*answer, error) {
-	m, err := ask(ctx, dir, t.name, getInitPID)
-	switch {
-	case err != nil:
-		return nil, err
-	case m.peer.Pid <= 0:
-		return nil, errs.New(errors.ErrUnsupported, "container %s: its monitor is in another PID namespace: run this program in the host's", t.name)
-	case !trusted(m.peer.Uid, dir):
-		return nil, errs.New(fs.ErrPermission, "container %s: its socket belongs to user %d (process %d), who is neither root nor the owner of %s: refused", t.name, m.peer.Uid, m.peer.Pid, dir)
-	case m.pid <= 0:
-		return nil, errs.New(fs.ErrNotExist, "container %s has no process: it is starting or stopping", t.name)
+	m, err := t.ask(ctx, dir, getInitPID)
+	if err == nil && m.pid <= 0 {
+		err = errs.New(fs.ErrNotExist, "container %s has no process: it is starting or stopping", t.name)
 	}
-	return m, nil
+	return m, err
+}
+
+// judge tells why who listens at the socket is not to be asked. Somebody who must
+// not speak for the container does not make its name known either: nobody can make
+// a bare name of another runtime's ambiguous by listening here.
+func (t target) judge(peer *unix.Ucred, dir string) error {
+	switch {
+	case peer.Pid <= 0:
+		return errs.New(errors.ErrUnsupported, "container %s: its monitor is in another PID namespace: run this program in the host's", t.name)
+	case !trusted(peer.Uid, dir):
+		err := errs.New(fs.ErrPermission, "container %s: its socket belongs to user %d (process %d), who is neither root nor the owner of %s: refused", t.name, peer.Uid, peer.Pid, dir)
+		return errs.New(errs.ErrUnknown, "%w", err)
+	}
+	return nil
 }
 
 // trusted tells whether a user may speak for the containers in a directory.
