@@ -104,7 +104,7 @@ func removeStale() {
 		left, _ := filepath.Glob(filepath.Join(h.dir, h.own, groupPrefix+"*"))
 		for _, dir := range left {
 			pid := strings.TrimPrefix(filepath.Base(dir), groupPrefix)
-			if _, err := os.Stat("/proc/" + pid); err != nil {
+			if _, err := os.Readlink("/proc/" + pid + "/exe"); err != nil { // ended, be it not yet reaped
 				removeTree(dir)
 			}
 		}
