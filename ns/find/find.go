@@ -51,6 +51,8 @@ func Guest(word string) ns.Target {
 		return pid(rest)
 	case kind == "netns" && strings.HasPrefix(rest, "/"):
 		return ns.Path(rest)
+	case kind == "netns":
+		return named(rest)
 	case kind == "nspawn":
 		kind = "machine"
 	}
