@@ -29,6 +29,7 @@ func containerd(t *testing.T, state string) func(args ...string) string {
 	if err := os.WriteFile(config, fmt.Appendf(nil, containerdConfig, state), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = os.RemoveAll(state) })
 	runtimetest.Daemon(t, "containerd", "--config", config)
 	runtimetest.Socket(t, state+"/containerd.sock")
 	return func(args ...string) string {

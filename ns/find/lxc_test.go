@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,10 +75,15 @@ func TestLXC(t *testing.T) {
 func hungMonitor(t *testing.T) {
 	t.Helper()
 	db := lane{id: ns.Identity{Name: "db"}}.opened(t, "lxc:db")
-	monitor := runtimetest.Run(t, "sed", "-n", "s/^PPid:[[:space:]]*//p", fmt.Sprintf("/proc/%d/status", db.PID))
-	runtimetest.Run(t, "kill", "-STOP", monitor)
-	defer runtimetest.Run(t, "kill", "-CONT", monitor)
-	_, err := find.Name{Name: "db", Patience: 100 * time.Millisecond}.Open(t.Context())
+	monitor, err := strconv.Atoi(runtimetest.Run(t, "sed", "-n", "s/^PPid:[[:space:]]*//p", fmt.Sprintf("/proc/%d/status", db.PID)))
+	if err != nil || monitor < 2 {
+		t.Fatalf("its monitor is process %d: %v", monitor, err)
+	}
+	if err := unix.Kill(monitor, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Kill(monitor, unix.SIGCONT) }()
+	_, err = find.Name{Name: "db", Patience: 100 * time.Millisecond}.Open(t.Context())
 	if err == nil || err.Error() != "the monitor of container db does not answer: waited 100ms" || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}

@@ -97,7 +97,7 @@ func asUser(t *testing.T) (prefix []string) {
 			t.Fatal(err)
 		}
 	}
-	return []string{"--reuid=1000", "--regid=1000", "--clear-groups", "env", "HOME=" + dir + "/home", "XDG_RUNTIME_DIR=/run/user/1000"}
+	return []string{"--reuid=1000", "--regid=1000", "--clear-groups", "env", "-C", "/", "HOME=" + dir + "/home", "XDG_RUNTIME_DIR=/run/user/1000"}
 }
 
 func TestPodmanRootless(t *testing.T) {
