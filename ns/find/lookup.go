@@ -103,17 +103,15 @@ func (rs results) choose(name string) (*ns.Guest, error) {
 		return nil, errs.New(bad[0].err, "%s may have a %q too, and does not say: write %s if you mean that (%w)", kinds(bad), name, known[0].spelling(name), bad[0].err)
 	case len(known) == 1:
 		return known[0].guest, known[0].err
-	case len(bad) > 0:
-		return nil, bad[0].err
 	}
-	if off := rs.that(down); len(off) > 0 {
-		return nil, errs.New(syscall.ECONNREFUSED, "%s; %s", off[0].err, rs.nowhere(name))
+	if mute := append(bad, rs.that(down)...); len(mute) > 0 {
+		return nil, errs.New(mute[0].err, "%s; %s", join(mute, func(r result) string { return r.err.Error() }), rs.nowhere(name, " elsewhere"))
 	}
 	impossible := func(r result) bool { return errors.Is(r.err, errs.ErrUnknown) && errors.Is(r.err, fs.ErrInvalid) }
 	if !slices.ContainsFunc(rs, func(r result) bool { return !impossible(r) }) {
 		return nil, errs.NoName("%q cannot be a guest's name: those are plain words, as web is", name)
 	}
-	return nil, errs.Unknown("%s", rs.nowhere(name))
+	return nil, errs.Unknown("%s", rs.nowhere(name, ""))
 }
 
 // guests are the different guests that were found, whether they run or not, each
@@ -158,8 +156,8 @@ func (rs results) that(s standing) results {
 	return slices.DeleteFunc(slices.Clone(rs), func(r result) bool { return r.standing() != s })
 }
 
-// nowhere tells where a name was looked for in vain.
-func (rs results) nowhere(name string) string {
+// nowhere tells where a name was looked for in vain; other is put after it.
+func (rs results) nowhere(name, other string) string {
 	absent := func(r result) bool { return errors.Is(r.err, errs.ErrAbsent) }
 	var here, gone results
 	for _, r := range rs.that(nobody) {
@@ -169,7 +167,10 @@ func (rs results) nowhere(name string) string {
 			here = append(here, r)
 		}
 	}
-	text := fmt.Sprintf("no guest is called %q: looked in %s", name, kinds(here))
+	text := fmt.Sprintf("no guest is called %q%s", name, other)
+	if len(here) > 0 {
+		text += ": looked in " + kinds(here)
+	}
 	if len(gone) > 0 {
 		text += "; not on this machine: " + kinds(gone)
 	}
