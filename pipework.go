@@ -115,6 +115,10 @@ func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText reads what MarshalText writes.
 func (m *MAC) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*m = nil
+		return nil
+	}
 	mac, err := net.ParseMAC(string(text))
 	*m = MAC(mac)
 	return err
