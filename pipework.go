@@ -185,3 +185,8 @@ func Check(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 func Collect(ctx context.Context) ([]string, error) {
 	return new(Attacher).Collect(ctx)
 }
+
+// Orphans returns the names of what [Collect] would remove, or bring back, now.
+func Orphans(ctx context.Context) ([]string, error) {
+	return new(Attacher).Orphans(ctx)
+}

@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // Flags are the words that are the command's own, not an attachment's.
 type Flags struct {
 	JSON    bool   // --json: print JSON
@@ -7,6 +9,18 @@ type Flags struct {
 	Help    bool   // --help, -h: print Usage
 	Version bool   // --version: print the version
 	Forward string // "on" (--forward), "off" (--no-forward), "" where neither was said
+	State   string // --state-dir: where attachments are recorded; "" is the default
+}
+
+// Args returns the flags that belong to an attachment, as words for [Split].
+func (f Flags) Args() []string {
+	switch f.Forward {
+	case "on":
+		return []string{"--forward"}
+	case "off":
+		return []string{"--no-forward"}
+	}
+	return nil
 }
 
 // Split takes the command's own flags out of args wherever they stand before a
@@ -17,10 +31,19 @@ func Split(args []string) (Flags, []string, error) {
 	var flags Flags
 	var rest []string
 	var p problems
-	for i, word := range args {
+	for len(args) > 0 {
+		word := args[0]
 		if word == "--" {
-			rest = append(rest, args[i:]...)
+			rest = append(rest, args...)
 			break
+		}
+		args = args[1:]
+		if name, value, inline := strings.Cut(word, "="); name == "--state-dir" {
+			if !inline && len(args) > 0 {
+				value, args = args[0], args[1:]
+			}
+			flags.stateDir(value, &p)
+			continue
 		}
 		before := flags.Forward
 		if !flags.take(word) {
@@ -31,6 +54,18 @@ func Split(args []string) (Flags, []string, error) {
 		}
 	}
 	return flags, rest, p.err()
+}
+
+func (f *Flags) stateDir(dir string, p *problems) {
+	switch {
+	case dir == "" || isOption(dir):
+		p.addf("option --state-dir has no value: write --state-dir /a/directory")
+	case !printable(dir):
+		p.addf("--state-dir %q %s", dir, unprintable)
+	case f.State != "" && f.State != dir:
+		p.addf("option --state-dir is given twice: keep one")
+	}
+	f.State = dir
 }
 
 // take sets the flag that word is, and reports whether it is one.
@@ -52,6 +87,25 @@ func (f *Flags) take(word string) bool {
 		return false
 	}
 	return true
+}
+
+// ParseCheck reads the words after the verb check: any number of guests.
+// [errors.Is] tells its errors as [ErrUsage].
+func ParseCheck(args []string) (guests []string, err error) {
+	w := scan(args, nil)
+	for _, word := range w.positional {
+		guests = append(guests, w.guest(word))
+	}
+	return guests, w.err()
+}
+
+// ParseCollect reads the words after the verb gc, of which there may be --dry-run.
+// [errors.Is] tells its errors as [ErrUsage].
+func ParseCollect(args []string) (dryRun bool, err error) {
+	w := scan(args, map[string]bool{"--dry-run": false})
+	w.count(0, 0, "gc [--dry-run]")
+	_, dryRun = w.values["--dry-run"]
+	return dryRun, w.err()
 }
 
 // ParseDetach reads the words after the verb detach: the guest, and with -i the

@@ -16,11 +16,13 @@ const Usage = `Usage:
   pipework mac:<address> ...                                 (the host interface with that MAC address)
   pipework detach <guest> [-i containerinterface]
   pipework list [<guest>...]
-  pipework gc                                         (take away what dead guests left on the host, bring NICs back)
+  pipework check [<guest>...]                         (compare with what was typed; exit status 1: not as declared)
+  pipework gc [--dry-run]                             (put right what killed calls and dead guests left; bring NICs back)
 
 Flags:
   --json           print what was done, or found, as JSON
   -v               say what is done
+  --state-dir DIR  where attachments are recorded (also PIPEWORK_STATE; /var/lib/pipework)
   --forward        let the firewall of Docker forward the bridge's frames
   --no-forward     leave that firewall alone
   -h, --help       print this text

@@ -149,3 +149,6 @@ func unplugLink(ctx context.Context, p *Port) error {
 	}
 	return rtnl.DelLink(ctx, p.Conn, p.Name)
 }
+
+// Unplug removes the interface.
+func (unmarked) Unplug(ctx context.Context, p *Port) error { return unplugLink(ctx, p) }

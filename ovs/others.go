@@ -25,3 +25,8 @@ func (Bridge) Unplug(context.Context, *link.Port) error { return errors.ErrUnsup
 func (*Client) Collect(context.Context, link.Host, time.Duration) ([]string, error) {
 	return nil, errors.ErrUnsupported
 }
+
+// Orphans needs Linux.
+func (*Client) Orphans(context.Context, link.Host, time.Duration) ([]string, error) {
+	return nil, errors.ErrUnsupported
+}

@@ -21,8 +21,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
-	"github.com/go-pipework/pipework/link"
-	"github.com/go-pipework/pipework/ovs"
+	"github.com/go-pipework/pipework/keep"
 )
 
 func main() {
@@ -42,7 +41,7 @@ func main() {
 
 // A command is one call of the program.
 type command struct {
-	pipework.Attacher
+	keep.Plugger
 	flags config.Flags
 	out   io.Writer
 	warn  io.Writer
@@ -53,7 +52,7 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	if err != nil {
 		return err
 	}
-	c := &command{flags: flags, out: out, warn: warn}
+	c := &command{Plugger: keep.Plugger{Target: target}, flags: flags, out: out, warn: warn}
 	if flags.Verbose {
 		c.Log = slog.New(slog.NewTextHandler(warn, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -66,8 +65,10 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 		return c.detach(ctx, args[1:])
 	case len(args) > 0 && args[0] == "list":
 		return c.list(ctx, args[1:])
-	case len(args) == 1 && args[0] == "gc":
-		return c.collect(ctx)
+	case len(args) > 0 && args[0] == "check":
+		return c.check(ctx, args[1:])
+	case len(args) > 0 && args[0] == "gc":
+		return c.collect(ctx, args[1:])
 	}
 	return c.attach(ctx, args)
 }
@@ -77,21 +78,20 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	var backend link.Backend = link.Phys{Device: line.Interface} // which may be in the guest already
-	if !line.DirectPhys || strings.HasPrefix(line.Interface, "mac:") {
-		if backend, err = c.Detect(ctx, line.Interface, new(ovs.Client).Lookup); err != nil {
-			return err
-		}
-	}
-	s, err := line.Spec(backend, c.flags)
+	line.Guest = fullWord(line.Guest)
+	s, err := c.Spec(ctx, line, c.flags)
 	if err != nil {
 		return err
 	}
-	at, err := c.Attach(ctx, target(line.Guest), s)
+	unrecorded, err := c.openStore()
 	if err != nil {
 		return err
 	}
-	for _, w := range at.Warnings {
+	at, err := c.Attach(ctx, s, line, c.flags)
+	if err != nil {
+		return err
+	}
+	for _, w := range append(at.Warnings, unrecorded...) {
 		fmt.Fprintln(c.warn, "pipework: warning:", w)
 	}
 	if c.flags.JSON {
@@ -112,43 +112,22 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	at, err := c.plugged(ctx, guest, name)
-	if err != nil {
+	if _, err := c.openStore(); err != nil {
 		return err
 	}
-	if at == nil {
+	r, err := c.Detach(ctx, fullWord(guest), name)
+	switch {
+	case err != nil:
+		return err
+	case r == nil:
 		return c.print("%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
+	case r.Attachment == nil:
+		return c.print("%s: %s was not plugged in any more, and is forgotten\n", guest, r.Interface)
+	case c.flags.JSON:
+		return c.json(r.Attachment)
 	}
-	if err := c.Detach(ctx, target(guest), pipework.Spec{Name: at.Name, Link: ovsBridge(at.Link)}); err != nil {
-		return err
-	}
-	if c.flags.JSON {
-		return c.json(at)
-	}
+	at := r.Attachment
 	return c.print("%s: %s detached from %s%s\n", at.Guest.Name, at.Name, at.Link, each(", back: ", at.Displaced))
-}
-
-// plugged finds what is plugged into the guest under this name; "" stands for
-// eth1, or for the only interface that there is.
-func (c *command) plugged(ctx context.Context, guest, name string) (*pipework.Attachment, error) {
-	all, err := c.List(ctx, target(guest))
-	if err != nil {
-		return nil, err
-	}
-	for _, at := range all {
-		if at.Name == cmp.Or(name, pipework.DefaultName) {
-			return at, nil
-		}
-	}
-	if name == "" && len(all) == 1 {
-		return all[0], nil
-	}
-	_, err = c.Check(ctx, target(guest), pipework.Spec{Name: name}) // may be there, and not ours
-	var e *pipework.Error
-	if errors.As(err, &e) && e.Stage == "interface" && errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	return nil, err
 }
 
 func (c *command) list(ctx context.Context, guests []string) error {
@@ -174,14 +153,58 @@ func (c *command) list(ctx context.Context, guests []string) error {
 	return errors.Join(err, table.Flush())
 }
 
-func (c *command) collect(ctx context.Context) error {
-	names, err := c.Collect(ctx)
-	names = append([]string{}, names...)
-	if c.flags.JSON {
-		return errors.Join(err, c.json(names))
+func (c *command) check(ctx context.Context, args []string) error {
+	guests, err := config.ParseCheck(args)
+	if err != nil {
+		return err
 	}
-	for _, name := range names {
-		err = errors.Join(err, c.print("%s\n", name))
+	for i, g := range guests {
+		guests[i] = fullWord(g)
+	}
+	if unrecorded, err := c.openStore(); err != nil || unrecorded != nil {
+		return errors.Join(err, errors.New(strings.Join(unrecorded, "")))
+	}
+	found, damaged, err := c.Findings(ctx, guests...)
+	if err = errors.Join(append(damaged, err)...); err != nil && found == nil {
+		return err
+	}
+	if c.flags.JSON {
+		err = errors.Join(err, c.json(found))
+	}
+	drifted := 0
+	for _, f := range found {
+		if !c.flags.JSON {
+			err = errors.Join(err, c.print("%s\n", &f))
+		}
+		if !f.OK() {
+			drifted++
+		}
+	}
+	if err == nil && drifted > 0 {
+		err = fmt.Errorf("%d of %d attachments are not as declared", drifted, len(found))
+	}
+	return err
+}
+
+func (c *command) collect(ctx context.Context, args []string) error {
+	dryRun, err := config.ParseCollect(args)
+	if err != nil {
+		return err
+	}
+	if _, err := c.openStore(); err != nil {
+		return err
+	}
+	collect := c.Plugger.Collect
+	if dryRun {
+		collect = c.Plugger.Orphans
+	}
+	lines, damaged, err := collect(ctx)
+	err = errors.Join(append(damaged, err)...)
+	if c.flags.JSON {
+		return errors.Join(err, c.json(append([]string{}, lines...)))
+	}
+	for _, line := range lines {
+		err = errors.Join(err, c.print("%s\n", line))
 	}
 	return err
 }

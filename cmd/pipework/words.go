@@ -1,14 +1,19 @@
 package main
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
-	"github.com/go-pipework/pipework/ovs"
 )
 
 // target is the guest that a word of the command line means: pid:1234,
@@ -31,11 +36,21 @@ func target(word string) pipework.Target {
 	return docker.Container(word)
 }
 
-// ovsBridge is the backend of a mark that package link cannot know; nil for
-// others.
-func ovsBridge(mark string) link.Backend {
-	if name, ok := strings.CutPrefix(mark, "ovs:"); ok {
-		return ovs.Bridge{Name: name}
+// fullWord is the word with what kind of guest it means: records are kept by it.
+func fullWord(word string) string {
+	if word == "" || strings.ContainsAny(word, "/:") {
+		return word
 	}
-	return nil
+	return "docker:" + word
+}
+
+// openStore opens the directory of records. Where it is the default one, and this
+// user may not write there, no records are kept, and unrecorded says so.
+func (c *command) openStore() (unrecorded []string, err error) {
+	dir := cmp.Or(c.flags.State, os.Getenv("PIPEWORK_STATE"))
+	c.Store, err = keep.Open(cmp.Or(dir, keep.DefaultDir))
+	if dir != "" || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+		return nil, err
+	}
+	return []string{fmt.Sprintf("no record is kept, by which it could come back after a restart: %v (--state-dir names another directory)", err)}, nil
 }

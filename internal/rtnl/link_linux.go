@@ -33,6 +33,7 @@ type Link struct {
 	Up        bool   // IFF_UP
 	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
 	Running   bool   // carrier, and operational
+	Group     uint32
 	PortState int    // IFLA_BRPORT_STATE of a bridge port; -1 when it is none
 	Data      []byte // IFLA_INFO_DATA
 	PortData  []byte // IFLA_INFO_SLAVE_DATA
@@ -144,11 +145,19 @@ const inUseTime = time.Second
 // cannot come up (EADDRINUSE); that is so for some tens of milliseconds after
 // the death of a guest whose MAC is given to its successor, and is waited for.
 func SetLink(ctx context.Context, c *ns.Conn, name, alias string) error {
+	return setUp(ctx, c, name, upMessage(name, alias))
+}
+
+func upMessage(name, alias string) message {
 	m := linkHeader(0, unix.IFF_UP, unix.IFF_UP)
 	m.attrString(unix.IFLA_IFNAME, name)
 	if alias != "" {
 		m.attr(unix.IFLA_IFALIAS, []byte(alias)...)
 	}
+	return m
+}
+
+func setUp(ctx context.Context, c *ns.Conn, name string, m message) error {
 	for end := time.Now().Add(inUseTime); ; {
 		_, err := c.Do(ctx, m.request(unix.RTM_SETLINK, unix.NLM_F_ACK), 0)
 		switch {
@@ -297,6 +306,8 @@ func parseLink(m []byte) (*Link, error) {
 			l.Parent = int(u32(value))
 		case unix.IFLA_LINK_NETNSID:
 			l.Foreign, l.NSID = true, int(int32(u32(value)))
+		case unix.IFLA_GROUP:
+			l.Group = u32(value)
 		case unix.IFLA_IFALIAS:
 			l.Alias = unix.ByteSliceToString(value)
 		case unix.IFLA_LINKINFO:
