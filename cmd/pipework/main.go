@@ -34,7 +34,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "pipework: %v (see pipework --help)\n", err)
 		os.Exit(2)
 	default:
-		fmt.Fprintf(os.Stderr, "pipework: %v\n", err)
+		fmt.Fprintf(os.Stderr, "pipework: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 		os.Exit(1)
 	}
 }
@@ -170,6 +170,9 @@ func (c *command) check(ctx context.Context, args []string) error {
 	}
 	if c.flags.JSON {
 		err = errors.Join(err, c.json(found))
+	}
+	if len(found) == 0 && !c.flags.JSON {
+		err = errors.Join(err, c.print("nothing is declared\n"))
 	}
 	drifted := 0
 	for _, f := range found {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -46,6 +47,9 @@ func TestScripts(t *testing.T) {
 			"show":   show,
 			"await":  await,
 			"nic":    nic,
+			"spoil":  spoil,
+			"unplug": unplug,
+			"vanish": vanish,
 		},
 		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },
 	})
@@ -56,8 +60,49 @@ func guest(ts *testscript.TestScript, _ bool, names []string) {
 	for _, name := range names {
 		remove, err := sandbox.Namespace(name)
 		ts.Check(err)
-		ts.Defer(func() { ts.Check(remove()) })
+		ts.Defer(func() {
+			if _, err := os.Stat("/run/netns/" + name); err == nil {
+				ts.Check(remove())
+			}
+		})
 	}
+}
+
+// vanish removes namespaces before the script ends.
+func vanish(ts *testscript.TestScript, _ bool, names []string) {
+	for _, name := range names {
+		path := "/run/netns/" + name
+		ts.Check(errors.Join(unix.Unmount(path, unix.MNT_DETACH), os.Remove(path)))
+	}
+}
+
+// spoil sets an interface of a guest down and takes its IPv4 addresses away.
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	inside(ts, args, func(h *netlink.Handle, l netlink.Link) error {
+		addrs, err := h.AddrList(l, netlink.FAMILY_V4)
+		for _, a := range addrs {
+			err = errors.Join(err, h.AddrDel(l, &a))
+		}
+		return errors.Join(err, h.LinkSetDown(l))
+	})
+}
+
+// unplug removes an interface of a guest behind pipework's back.
+func unplug(ts *testscript.TestScript, _ bool, args []string) {
+	inside(ts, args, func(h *netlink.Handle, l netlink.Link) error { return h.LinkDel(l) })
+}
+
+// inside calls f with an interface of a guest: its name and the guest's are args.
+func inside(ts *testscript.TestScript, args []string, f func(*netlink.Handle, netlink.Link) error) {
+	g, err := sandbox.Open(args[0])
+	ts.Check(err)
+	defer func() { _ = g.Close() }()
+	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
+	ts.Check(err)
+	defer func() { _ = h.Close() }()
+	l, err := h.LinkByName(args[1])
+	ts.Check(err)
+	ts.Check(f(h, l))
 }
 
 // bridge makes a bridge that pipework did not make.

@@ -4,7 +4,10 @@
 // Injector and a step costs one context lookup.
 package fault
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // An Injector decides, step by step, whether the step fails before it is made.
 type Injector func(step string) error
@@ -22,11 +25,34 @@ func Step(ctx context.Context, step string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	if f, ok := ctx.Value(killKey{}).(Injector); ok {
+		if err := f(step); err != nil {
+			return err
+		}
+	}
 	if f, ok := ctx.Value(key{}).(Injector); ok && f != nil {
 		return f(step)
 	}
 	return nil
 }
+
+// Kill returns a context in which no further step is made once f has failed one,
+// not even to clean up: as if the process had been killed there.
+func Kill(ctx context.Context, f Injector) context.Context {
+	var dead atomic.Pointer[error]
+	return context.WithValue(With(ctx, nil), killKey{}, Injector(func(step string) error {
+		if err := dead.Load(); err != nil {
+			return *err
+		}
+		err := f(step)
+		if err != nil {
+			dead.Store(&err)
+		}
+		return err
+	}))
+}
+
+type killKey struct{}
 
 // Off returns a context that shares ctx's values but neither its end nor its
 // Injector: for clean-up after a failure.

@@ -26,6 +26,15 @@ func Finish(ctx context.Context, c *ns.Conn, name, alias string) error {
 	return setUp(ctx, c, name, m)
 }
 
+// FinishDown is Finish for a link that is to stay down.
+func FinishDown(ctx context.Context, c *ns.Conn, index int, alias string) error {
+	m := linkHeader(index, 0, 0)
+	m.attr(unix.IFLA_IFALIAS, []byte(alias)...)
+	m.attrU32(unix.IFLA_GROUP, 0)
+	_, err := c.Do(ctx, m.request(unix.RTM_SETLINK, unix.NLM_F_ACK), 0)
+	return err
+}
+
 // An End is one end of a veth pair.
 type End struct {
 	Name string
