@@ -25,8 +25,8 @@ func Step(ctx context.Context, step string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if f, ok := ctx.Value(killKey{}).(Injector); ok {
-		if err := f(step); err != nil {
+	if k, ok := ctx.Value(killKey{}).(*killer); ok {
+		if err := k.step(step); err != nil {
 			return err
 		}
 	}
@@ -39,20 +39,33 @@ func Step(ctx context.Context, step string) error {
 // Kill returns a context in which no further step is made once f has failed one,
 // not even to clean up: as if the process had been killed there.
 func Kill(ctx context.Context, f Injector) context.Context {
-	var dead atomic.Pointer[error]
-	return context.WithValue(With(ctx, nil), killKey{}, Injector(func(step string) error {
-		if err := dead.Load(); err != nil {
-			return *err
-		}
-		err := f(step)
-		if err != nil {
-			dead.Store(&err)
-		}
-		return err
-	}))
+	return context.WithValue(ctx, killKey{}, &killer{f: f})
 }
 
 type killKey struct{}
+
+type killer struct {
+	f    Injector
+	dead atomic.Pointer[error]
+}
+
+func (k *killer) step(step string) error {
+	if err := k.dead.Load(); err != nil {
+		return *err
+	}
+	err := k.f(step)
+	if err != nil {
+		k.dead.Store(&err)
+	}
+	return err
+}
+
+// Killed says that a step has failed in a context of [Kill]'s: whoever would clean
+// up is dead.
+func Killed(ctx context.Context) bool {
+	k, ok := ctx.Value(killKey{}).(*killer)
+	return ok && k.dead.Load() != nil
+}
 
 // Off returns a context that shares ctx's values but neither its end nor its
 // Injector: for clean-up after a failure.
