@@ -9,45 +9,69 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/ovstest"
 )
 
 // TestKilled kills the command at random moments, and has the next call put right
 // what is left: then nothing is there, on the host, in the guest and among the
 // records, or the attachment is complete.
 func TestKilled(t *testing.T) {
-	const rounds = 200
-	bench := newBench(t)
-	lines := [][]string{
-		words("br1 netns:G 10.7.0.2/24@10.7.0.1"),                        // a bridge that is made
-		words("lan -l hostend netns:G 10.7.0.2/24,10.8.0.2/32@10.9.9.9"), // one that is there
-		words("eth5 netns:G 10.7.0.2/24@10.7.0.1 02:00:00:00:00:01"),     // a macvlan
-	}
-	for _, line := range lines {
-		for i, word := range line {
-			line[i] = strings.ReplaceAll(word, "netns:G", bench.guest)
+	b := newBench(t)
+	b.kills(200,
+		words("br1 G 10.7.0.2/24@10.7.0.1"),                        // a bridge that is made
+		words("lan -l hostend G 10.7.0.2/24,10.8.0.2/32@10.9.9.9"), // one that is there
+		words("eth5 G 10.7.0.2/24@10.7.0.1 02:00:00:00:00:01"),     // a macvlan
+	)
+}
+
+// TestKilledOVS does so with bridges of Open vSwitch, and looks at its database.
+func TestKilledOVS(t *testing.T) {
+	db := ovstest.Start(t)
+	db.Switch(t, ovstest.Dummy, nil)
+	db.Standard(t)
+	db.Vsctl(t, "add-br", "ovs1", "--", "set", "bridge", "ovs1", "datapath_type=dummy")
+	b := newBench(t)
+	before := db.Dump(t)
+	b.unchanged = func() {
+		if diff := cmp.Diff(before, db.Dump(t)); diff != "" {
+			t.Errorf("Open vSwitch (-before +after):\n%s", diff)
 		}
 	}
-	bench.time(lines[0])
+	b.kills(40, words("ovs1 G 10.7.0.2/24 @100"), words("ovs1 -l hostend G 10.7.0.2/24@10.7.0.1"))
+}
+
+// kills kills calls that attach by one of these lines, and calls that detach; G
+// stands for the guest.
+func (b *bench) kills(rounds int, lines ...[]string) {
+	if os.Getenv("PIPEWORK_LANE") != "" { // a slow machine, of which the kernel is to be seen
+		rounds /= 8
+	}
+	for _, line := range lines {
+		line[slices.Index(line, "G")] = b.guest
+	}
+	b.time(lines[0])
 	for i := range rounds {
 		line := lines[i%len(lines)]
 		if i/len(lines)%2 == 0 {
-			bench.killAttach(line, i)
+			b.killAttach(line, i)
 		} else {
-			bench.killDetach(line, i)
+			b.killDetach(line, i)
 		}
-		if t.Failed() {
-			t.Fatalf("round %d: %s", i, line)
+		if b.Failed() {
+			b.Fatalf("round %d: %s", i, line)
 		}
 	}
-	t.Logf("%d calls killed: %d before they began to work, %d at work, %d when they had ended; one takes %v", rounds,
-		bench.early, bench.inside, bench.late, bench.takes)
+	b.Logf("%d calls killed: %d before they wrote a record, %d after that, %d when they had ended; one takes %v", rounds,
+		b.early, b.inside, b.late, b.takes)
 }
 
 func words(line string) []string { return strings.Fields(line) }
@@ -59,17 +83,21 @@ type bench struct {
 	state string
 	world *nstest.World
 	takes time.Duration // of one call
+	// From the first record to the end.
+	attaches, detaches time.Duration
 
+	unchanged           func() // wants what else there is to be as it was
 	early, inside, late int
 }
 
 func newBench(t *testing.T) *bench {
 	state := filepath.Join(t.TempDir(), "state")
 	t.Setenv("PIPEWORK_STATE", state)
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // a second, otherwise
 	named, g := nstest.Guest(t)
 	nstest.Uplink(t, g)
 	hostLinks(t)
-	return &bench{T: t, guest: "netns:" + string(named), state: state, world: nstest.Observe(t, g.Handle)}
+	return &bench{T: t, guest: "netns:" + string(named), state: state, world: nstest.Observe(t, g.Handle), unchanged: func() {}}
 }
 
 // hostLinks makes a bridge lan and a NIC eth5.
@@ -110,33 +138,51 @@ func (b *bench) run(args ...string) (out string) {
 	return buf.String()
 }
 
-// time learns how long a call takes.
+// time learns how long calls take, and how long from the first record on.
 func (b *bench) time(line []string) {
 	for range 3 {
-		begun := time.Now()
-		if out, err := exec.Command("pipework", line...).CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
-		b.takes = time.Since(begun)
-		b.run("detach", b.guest)
+		b.takes, b.attaches = b.timeOne(line)
+		_, b.detaches = b.timeOne([]string{"detach", b.guest})
+	}
+}
+
+func (b *bench) timeOne(args []string) (all, atWork time.Duration) {
+	before, begun := b.stamp(), time.Now()
+	cmd := b.start(args)
+	b.await(before)
+	wrote := time.Now()
+	if err := cmd.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(begun), time.Since(wrote)
+}
+
+func (b *bench) start(args []string) *exec.Cmd {
+	cmd := exec.Command("pipework", args...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	return cmd
+}
+
+// await waits until the records have changed.
+func (b *bench) await(before string) {
+	for end := time.Now().Add(5 * time.Second); b.stamp() == before && time.Now().Before(end); {
+		time.Sleep(20 * time.Microsecond)
 	}
 }
 
 // kill starts the command and kills it: at a moment of all the time that it takes,
 // or, since most of that is its start, after it began to write a record.
-func (b *bench) kill(round int, args []string) {
+func (b *bench) kill(round int, atWork time.Duration, args []string) {
 	before := b.stamp()
-	cmd := exec.Command("pipework", args...)
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	if round%2 == 0 {
+	cmd := b.start(args)
+	if round%4 == 0 {
 		time.Sleep(rand.N(b.takes * 6 / 5))
 	} else {
-		for end := time.Now().Add(5 * time.Second); b.stamp() == before && time.Now().Before(end); {
-			time.Sleep(20 * time.Microsecond)
-		}
-		time.Sleep(rand.N(b.takes / 4))
+		b.await(before)
+		time.Sleep(rand.N(atWork))
 	}
 	_ = cmd.Process.Kill()
 	err := cmd.Wait()
@@ -163,7 +209,7 @@ func (b *bench) stamp() (s string) {
 
 func (b *bench) killAttach(line []string, round int) {
 	b.Helper()
-	b.kill(round, line)
+	b.kill(round, b.attaches, line)
 	if round%8 == 7 { // typed again instead
 		b.run(line...)
 	} else {
@@ -175,7 +221,7 @@ func (b *bench) killAttach(line []string, round int) {
 func (b *bench) killDetach(line []string, round int) {
 	b.Helper()
 	b.run(line...)
-	b.kill(round, []string{"detach", b.guest})
+	b.kill(round, b.detaches, []string{"detach", b.guest})
 	if round%8 == 7 {
 		b.run("detach", b.guest)
 	} else {
@@ -195,6 +241,7 @@ func (b *bench) settled(complete bool) {
 		b.Error("it is not there")
 	}
 	b.world.Unchanged(b)
+	b.unchanged()
 	if left := b.stamp(); left != "" {
 		b.Errorf("left among the records: %s", left)
 	}
