@@ -182,7 +182,7 @@ func (b *bench) kill(round int, atWork time.Duration, args []string) {
 		time.Sleep(rand.N(b.takes * 6 / 5))
 	} else {
 		b.await(before)
-		time.Sleep(rand.N(atWork))
+		time.Sleep(rand.N(atWork / 2)) // the end of a process takes time, too
 	}
 	_ = cmd.Process.Kill()
 	err := cmd.Wait()
