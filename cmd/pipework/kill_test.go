@@ -242,6 +242,7 @@ func (b *bench) settled(complete bool) {
 	}
 	b.world.Unchanged(b)
 	b.unchanged()
+	b.run("gc") // of what was being written, when the killed call was only typed again
 	if left := b.stamp(); left != "" {
 		b.Errorf("left among the records: %s", left)
 	}
