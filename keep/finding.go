@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // A Finding compares one record with what is.
@@ -51,31 +52,45 @@ func (f *Finding) String() string {
 }
 
 // Findings compares every record with what is, or those of these guests. It
-// changes nothing. Of damaged records, which it sets aside, it tells in errors
-// beside its findings. A guest without a record is an error that satisfies
+// changes nothing. Damaged records are set aside, and told in the error, beside
+// what was found. A guest without a record is an error that satisfies
 // fs.ErrNotExist.
-func (p *Plugger) Findings(ctx context.Context, guests ...string) (found []Finding, damaged []error, err error) {
+func (p *Plugger) Findings(ctx context.Context, guests ...string) ([]Finding, error) {
 	all, damaged, err := p.Store.All()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, g := range guests {
 		if !slices.ContainsFunc(all, func(r Record) bool { return r.Guest == g }) {
-			return nil, damaged, fmt.Errorf("nothing is declared for %s: %w", g, fs.ErrNotExist)
+			return nil, errors.Join(append(damaged, errs.New(fs.ErrNotExist, "nothing is declared for %s: see pipework check", g))...)
 		}
 	}
-	found = []Finding{}
+	found := []Finding{}
 	for _, r := range all {
 		if len(guests) > 0 && !slices.Contains(guests, r.Guest) {
 			continue
 		}
 		f := p.compare(ctx, &r)
 		if err := context.Cause(ctx); err != nil {
-			return nil, damaged, err
+			return nil, err
 		}
 		found = append(found, f)
 	}
-	return found, damaged, nil
+	return found, errors.Join(damaged...)
+}
+
+// Verdict is nil where every Finding is OK, and else says how many are not.
+func Verdict(found []Finding) error {
+	wrong := 0
+	for _, f := range found {
+		if !f.OK() {
+			wrong++
+		}
+	}
+	if wrong == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d attachments are not as declared", wrong, len(found))
 }
 
 // compare compares one record with what is.

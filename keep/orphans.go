@@ -17,19 +17,19 @@ import (
 // killed over, see [Plugger.Attach]; records of processes that have ended, which
 // cannot come back; what [pipework.Collect] finds on the host; ports of Open
 // vSwitch, where that runs. What cannot be put right is in the error, and does not
-// keep the rest. Damaged records are set aside, and told in errors of their own.
-func (p *Plugger) Collect(ctx context.Context) (done []string, damaged []error, err error) {
+// keep the rest. Damaged records are set aside, and told there.
+func (p *Plugger) Collect(ctx context.Context) (done []string, err error) {
 	c := collection{Plugger: p, do: func(f func() error) error { return f() }, links: p.Attacher.Collect, ports: p.OVS.Collect}
 	err = c.run(ctx)
-	return c.lines, c.damaged, err
+	return c.lines, err
 }
 
 // Orphans returns the lines of [Plugger.Collect] for what it would do now, and
 // does nothing of it.
-func (p *Plugger) Orphans(ctx context.Context) (would []string, damaged []error, err error) {
+func (p *Plugger) Orphans(ctx context.Context) (would []string, err error) {
 	c := collection{Plugger: p, do: func(func() error) error { return nil }, links: p.Attacher.Orphans, ports: p.OVS.Orphans}
 	err = c.run(ctx)
-	return c.lines, c.damaged, err
+	return c.lines, err
 }
 
 // A host is what the ports of Open vSwitch are compared with.
@@ -40,11 +40,10 @@ type collector = func(context.Context, host, time.Duration) ([]string, error)
 // A collection is one call of Collect, or of Orphans.
 type collection struct {
 	*Plugger
-	do      func(func() error) error // does it, or not
-	links   func(context.Context) ([]string, error)
-	ports   collector
-	lines   []string
-	damaged []error
+	do    func(func() error) error // does it, or not
+	links func(context.Context) ([]string, error)
+	ports collector
+	lines []string
 }
 
 func (c *collection) run(ctx context.Context) error {
@@ -62,13 +61,13 @@ func (c *collection) records(ctx context.Context) error {
 		return nil
 	}
 	all, damaged, err := c.Store.All()
-	c.damaged = damaged
+	failed := append(damaged, err)
 	for _, r := range all {
 		if r.Phase != Attached || mortal(r.Guest) {
-			err = together(err, c.record(ctx, &r))
+			failed = append(failed, c.record(ctx, &r))
 		}
 	}
-	return together(err, c.do(c.Store.sweep))
+	return errors.Join(append(failed, c.do(c.Store.sweep))...)
 }
 
 // busyTime is how long a record's lock is waited for. Who holds it longer is at

@@ -76,8 +76,12 @@ func (p *Plugger) Attach(ctx context.Context, s pipework.Spec, line config.Line,
 	if err != nil {
 		return nil, together(err, p.restore(&r))
 	}
-	if err := p.attached(r, at); err != nil {
-		return nil, together(err, p.takeBack(context.WithoutCancel(ctx), &r, there))
+	err = p.attached(r, at)
+	if err != nil && !there {
+		err = together(err, together(p.unplug(context.WithoutCancel(ctx), &r), p.restore(&r)))
+	}
+	if err != nil {
+		return nil, err
 	}
 	return at, nil
 }
@@ -87,7 +91,9 @@ func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
 	if r.Before != nil && at.Existed {
 		r.Line = merge(r.Before.Line, r.Line)
 	}
-	r.Phase, r.Before, r.Attachment, r.GuestID = Attached, nil, at, at.Guest.ID
+	made := *at
+	made.Existed, made.Mended, made.Warnings = false, nil, nil // of this call alone
+	r.Phase, r.Before, r.Attachment, r.GuestID = Attached, nil, &made, at.Guest.ID
 	return p.Store.Put(r)
 }
 
@@ -112,14 +118,6 @@ func merge(old, new []string) []string {
 		}
 	}
 	return append(flags.Args(), now.Args()...)
-}
-
-// takeBack unplugs what was plugged in a moment ago, unless it had been there.
-func (p *Plugger) takeBack(ctx context.Context, r *Record, there bool) error {
-	if there {
-		return nil
-	}
-	return together(p.unplug(ctx, r), p.restore(r))
 }
 
 // restore makes the record what it was before r.

@@ -83,7 +83,7 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	unrecorded, err := c.openStore()
+	unrecorded, err := c.tryStore()
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.openStore(); err != nil {
+	if _, err := c.tryStore(); err != nil {
 		return err
 	}
 	r, err := c.Detach(ctx, fullWord(guest), name)
@@ -161,30 +161,21 @@ func (c *command) check(ctx context.Context, args []string) error {
 	for i, g := range guests {
 		guests[i] = fullWord(g)
 	}
-	if unrecorded, err := c.openStore(); err != nil || unrecorded != nil {
-		return errors.Join(err, errors.New(strings.Join(unrecorded, "")))
-	}
-	found, damaged, err := c.Findings(ctx, guests...)
-	if err = errors.Join(append(damaged, err)...); err != nil && found == nil {
+	if err := c.openStore(); err != nil {
 		return err
 	}
-	if c.flags.JSON {
-		err = errors.Join(err, c.json(found))
+	found, err := c.Findings(ctx, guests...)
+	err = errors.Join(err, keep.Verdict(found))
+	switch {
+	case found == nil:
+		return err
+	case c.flags.JSON:
+		return errors.Join(err, c.json(found))
+	case len(found) == 0:
+		return errors.Join(err, c.print("nothing is declared\n"))
 	}
-	if len(found) == 0 && !c.flags.JSON {
-		err = errors.Join(err, c.print("nothing is declared\n"))
-	}
-	drifted := 0
 	for _, f := range found {
-		if !c.flags.JSON {
-			err = errors.Join(err, c.print("%s\n", &f))
-		}
-		if !f.OK() {
-			drifted++
-		}
-	}
-	if err == nil && drifted > 0 {
-		err = fmt.Errorf("%d of %d attachments are not as declared", drifted, len(found))
+		err = errors.Join(err, c.print("%s\n", &f))
 	}
 	return err
 }
@@ -194,15 +185,14 @@ func (c *command) collect(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.openStore(); err != nil {
+	if _, err := c.tryStore(); err != nil {
 		return err
 	}
-	collect := c.Plugger.Collect
+	collect := c.Collect
 	if dryRun {
-		collect = c.Plugger.Orphans
+		collect = c.Orphans
 	}
-	lines, damaged, err := collect(ctx)
-	err = errors.Join(append(damaged, err)...)
+	lines, err := collect(ctx)
 	if c.flags.JSON {
 		return errors.Join(err, c.json(append([]string{}, lines...)))
 	}

@@ -44,13 +44,21 @@ func fullWord(word string) string {
 	return "docker:" + word
 }
 
-// openStore opens the directory of records. Where it is the default one, and this
-// user may not write there, no records are kept, and unrecorded says so.
-func (c *command) openStore() (unrecorded []string, err error) {
-	dir := cmp.Or(c.flags.State, os.Getenv("PIPEWORK_STATE"))
-	c.Store, err = keep.Open(cmp.Or(dir, keep.DefaultDir))
-	if dir != "" || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+// openStore opens the directory of records.
+func (c *command) openStore() (err error) {
+	c.Store, err = keep.Open(cmp.Or(c.stateDir(), keep.DefaultDir))
+	return err
+}
+
+// stateDir is the directory that was asked for; "" is none.
+func (c *command) stateDir() string { return cmp.Or(c.flags.State, os.Getenv("PIPEWORK_STATE")) }
+
+// tryStore is openStore for those who can do without: where the directory is the
+// default one, and this user may not write there, no records are kept.
+func (c *command) tryStore() (warnings []string, err error) {
+	err = c.openStore()
+	if c.stateDir() != "" || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("no record is kept, by which it could come back after a restart: %v (--state-dir names another directory)", err)}, nil
+	return []string{fmt.Sprintf("nothing remembers this for after a restart: %v (--state-dir names another directory)", err)}, nil
 }

@@ -30,9 +30,9 @@ type Link struct {
 	Foreign   bool // Parent is an index in another namespace
 	NSID      int  // of that namespace, as this one calls it
 	Alias     string
-	Up        bool   // IFF_UP
-	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
-	Running   bool   // carrier, and operational
+	Up        bool // IFF_UP
+	NoARP     bool // IFF_NOARP: has no neighbours to tell anything
+	Running   bool // carrier, and operational
 	Group     uint32
 	PortState int    // IFLA_BRPORT_STATE of a bridge port; -1 when it is none
 	Data      []byte // IFLA_INFO_DATA
