@@ -18,6 +18,8 @@ func TestSplit(t *testing.T) {
 		{"every flag", []string{"--json", "-v", "--help", "--version", "--forward"}, Flags{JSON: true, Verbose: true, Help: true, Version: true, Forward: "on"}, nil},
 		{"short help", []string{"-h"}, Flags{Help: true}, nil},
 		{"anywhere", []string{"br1", "--json", "-i", "eth2", "web", "--no-forward", "0/0", "-v"}, Flags{JSON: true, Verbose: true, Forward: "off"}, []string{"br1", "-i", "eth2", "web", "0/0"}},
+		{"state", []string{"check", "--state-dir", "/var/x", "web"}, Flags{State: "/var/x"}, []string{"check", "web"}},
+		{"state inline", []string{"--state-dir=a b", "--state-dir", "a b"}, Flags{State: "a b"}, nil},
 		{"repeated", []string{"--forward", "--json", "--json", "--forward"}, Flags{JSON: true, Forward: "on"}, nil},
 		{"after --", []string{"-v", "br1", "--", "--json", "0/0"}, Flags{Verbose: true}, []string{"br1", "--", "--json", "0/0"}},
 		{"other options stay", []string{"list", "--jsonl", "--json=1"}, Flags{}, []string{"list", "--jsonl", "--json=1"}},
@@ -85,4 +87,47 @@ func TestParseDetachRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestStateDirRefused(t *testing.T) {
+	for want, args := range map[string][]string{
+		"option --state-dir has no value: write --state-dir /a/directory": {"--state-dir"},
+		"option --state-dir is given twice: keep one":                     {"--state-dir=a", "--state-dir=b"},
+		`--state-dir "a\nb" ` + unprintable:                               {"--state-dir", "a\nb"},
+	} {
+		_, _, err := Split(args)
+		checkRefusal(t, err, want)
+	}
+}
+
+func TestFlagsArgs(t *testing.T) {
+	for _, f := range []Flags{{}, {Forward: "on"}, {Forward: "off"}} {
+		if got, rest, err := Split(f.Args()); err != nil || len(rest) > 0 || got != f {
+			t.Errorf("%+v is %q, which is %+v, %q, %v", f, f.Args(), got, rest, err)
+		}
+	}
+}
+
+func TestParseCheck(t *testing.T) {
+	got, err := ParseCheck([]string{"web", "netns:blue"})
+	if diff := cmp.Diff([]string{"web", "netns:blue"}, got); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+	_, err = ParseCheck([]string{"-x"})
+	checkRefusal(t, err, `unknown option "-x": the options are `+everywhere)
+}
+
+func TestParseCollect(t *testing.T) {
+	for _, row := range []struct {
+		args []string
+		want bool
+	}{{nil, false}, {[]string{"--dry-run"}, true}} {
+		if got, err := ParseCollect(row.args); got != row.want || err != nil {
+			t.Errorf("%q: %v, %v", row.args, got, err)
+		}
+	}
+	_, err := ParseCollect([]string{"web"})
+	checkRefusal(t, err, `too many words, the first too many is "web": write pipework gc [--dry-run]`)
+	_, err = ParseCollect([]string{"--dry"})
+	checkRefusal(t, err, `unknown option "--dry": the options are --dry-run, and `+everywhere)
 }
