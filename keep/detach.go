@@ -3,6 +3,7 @@ package keep
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	"github.com/go-pipework/pipework"
 )
@@ -95,7 +96,7 @@ func (p *Plugger) known(guest, name string, at *pipework.Attachment) ([]Record, 
 	}
 	var of []Record
 	for _, r := range all {
-		if r.Guest == guest || at != nil && at.Guest.ID != "" && r.GuestID == at.Guest.ID {
+		if r.Guest == guest || at != nil && at.Guest.ID != "" && strings.HasPrefix(r.GuestID, at.Guest.ID) { // marks have its beginning
 			of = append(of, r)
 		}
 	}
