@@ -145,6 +145,24 @@ func (b Bridge) Unplug(ctx context.Context, p *link.Port) error {
 	return b.release(ctx, s, p.Host)
 }
 
+// Bury removes the port of a guest that has died, p.Mark.Guest, as soon as the host
+// has no device of its name any more, and leaves the bridge; buried says whether
+// nothing is left of it. Until then frames for the guest's MAC go to a port without
+// a device, for some time even if the guest is plugged in anew.
+func (b Bridge) Bury(ctx context.Context, p *link.Port) (buried bool, err error) {
+	s, end := b.Client.session()
+	defer end()
+	ports, err := b.ports(ctx, s, p)
+	if err != nil {
+		return false, err
+	}
+	gone, err := orphans(ctx, p.Host, ports)
+	if err != nil {
+		return false, err
+	}
+	return len(gone) == len(ports), s.removePorts(ctx, gone)
+}
+
 // ports are the rows of the port that p means.
 func (b Bridge) ports(ctx context.Context, s *Client, p *link.Port) (result, error) {
 	ids := map[string]string{keyMade: madePort, keyBridge: b.Name, keyInterface: p.Name}
