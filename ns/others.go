@@ -5,6 +5,7 @@ package ns
 import (
 	"context"
 	"errors"
+	"os/exec"
 )
 
 // A Handle is a network namespace held open; there are none on this system.
@@ -30,6 +31,12 @@ func (*Handle) Close() error { return nil }
 
 // Do needs Linux.
 func (*Handle) Do(context.Context, func() error) error { return errors.ErrUnsupported }
+
+// Start needs Linux.
+func (*Handle) Start(context.Context, *exec.Cmd) error { return errors.ErrUnsupported }
+
+// Exec needs Linux.
+func (*Handle) Exec(context.Context, *exec.Cmd) error { return errors.ErrUnsupported }
 
 // Open needs Linux.
 func (PID) Open(context.Context) (*Guest, error) { return nil, errors.ErrUnsupported }
