@@ -5,6 +5,8 @@ package link
 import (
 	"context"
 	"errors"
+
+	"github.com/go-pipework/pipework/ns"
 )
 
 // Plug needs Linux.
@@ -68,3 +70,6 @@ func Collect(context.Context, Host) ([]string, error) { return nil, errors.ErrUn
 func Detect(context.Context, Host, string, OVSLookup) (Backend, error) {
 	return nil, errors.ErrUnsupported
 }
+
+// Await needs Linux.
+func Await(context.Context, *ns.Handle, string, State) error { return errors.ErrUnsupported }
