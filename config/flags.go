@@ -11,14 +11,14 @@ type Flags struct {
 
 // Split takes the command's own flags out of args wherever they stand before a
 // --, and returns the other words, the -- with them, for [Parse], [ParseDetach]
-// or a verb. A flag may be repeated; --forward beside --no-forward is refused
+// or a verb. What follows a verb for which [IsTool] holds is iproute2's. A flag may be repeated; --forward beside --no-forward is refused
 // with an error that is [ErrUsage].
 func Split(args []string) (Flags, []string, error) {
 	var flags Flags
 	var rest []string
 	var p problems
 	for i, word := range args {
-		if word == "--" {
+		if word == "--" || len(rest) == 0 && IsTool(args[i:]) {
 			rest = append(rest, args[i:]...)
 			break
 		}

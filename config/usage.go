@@ -14,6 +14,10 @@ const Usage = `Usage:
   pipework ... <guest> 0/0      [macaddr|U:string][@vlan]    (no address)
   pipework ... <guest> dhcp     [macaddr|U:string][@vlan]
   pipework mac:<address> ...                                 (the host interface with that MAC address)
+  pipework route|rule <guest> <words for ip route|rule>      (runs iproute2 in the guest's network)
+  pipework tc <guest> <words for tc>
+  pipework --wait[=address] [-i containerinterface] [--timeout 10s]
+                                                      (inside a container: until the interface is up, or has an address)
   pipework detach <guest> [-i containerinterface]
   pipework list [<guest>...]
   pipework gc                                         (take away what dead guests left on the host, bring NICs back)

@@ -29,8 +29,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
+	var said status
 	switch {
 	case err == nil:
+	case errors.As(err, &said):
+		os.Exit(int(said))
 	case errors.Is(err, config.ErrUsage):
 		fmt.Fprintf(os.Stderr, "pipework: %v (see pipework --help)\n", err)
 		os.Exit(2)
@@ -62,6 +65,10 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 		return c.print("%s", config.Usage)
 	case flags.Version:
 		return c.print("pipework %s\n", version())
+	case config.IsTool(args):
+		return tool(ctx, args)
+	case config.IsWait(args):
+		return wait(ctx, args)
 	case len(args) > 0 && args[0] == "detach":
 		return c.detach(ctx, args[1:])
 	case len(args) > 0 && args[0] == "list":
