@@ -19,7 +19,7 @@ func (a *Attachment) String() string {
 		fmt.Fprintf(&b, ", leased until %s unless somebody keeps it", a.Lease.Expires.Format(time.DateTime))
 	}
 	if a.Existed {
-		b.WriteString(", was there already" + list(", mended: ", a.Mended))
+		b.WriteString(", was there already" + list(", mended: ", a.Mended) + list(", added: ", a.Added))
 	}
 	if of := a.Guest.NetworkOf; of != "" {
 		b.WriteString(", in the network of " + of)

@@ -65,6 +65,11 @@ type Spec struct {
 	// server recognises the guest by its MAC: without one here, or a ClientID, a
 	// guest that is made anew is given another address. Detach gives the lease back.
 	DHCP *dhcp.Config `json:"dhcp,omitempty"`
+	// Add asks Attach to add to an interface that is there already: where Link is
+	// the same, and the link, MAC and MTU are as this Spec asks (or does not say), it
+	// gets those of Addrs and Gateways that it lacks, and keeps what it has. Without
+	// Add, and where they are not, that is an error that satisfies fs.ErrExist.
+	Add bool `json:"add,omitempty"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
 	AllowHost bool `json:"allow_host,omitempty"`
@@ -97,6 +102,8 @@ type Attachment struct {
 	// Mended lists what it put right.
 	Existed bool     `json:"existed,omitempty"`
 	Mended  []string `json:"mended,omitempty"`
+	// Added are the addresses that [Spec.Add] gave an interface that existed.
+	Added []netip.Prefix `json:"added,omitempty"`
 	// Drifts lists what is not as it was asked for; only List and Check fill it.
 	Drifts []string `json:"drifts,omitempty"`
 	// Warnings are for people: what works less well than it should, and what to
@@ -135,7 +142,7 @@ type Attacher struct {
 // Attach plugs one interface into the guest. The same Attach again finds the
 // interface, mends what drifted, and returns the same Attachment; a different
 // Spec for an interface name that is in use is an error that satisfies
-// fs.ErrExist and changes nothing. Attach returns once the interface is up, its
+// fs.ErrExist and changes nothing (but see [Spec.Add]). Attach returns once the interface is up, its
 // addresses are announced and IPv6 duplicate address detection is over, which
 // takes one to two seconds; IPv4 alone takes about a millisecond, and a DHCP
 // server as long as it takes (after eight seconds without an answer it is given

@@ -98,6 +98,9 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if l := line.HostName; l != "" && l != at.HostName {
+		at.Warnings = append(at.Warnings, fmt.Sprintf("the host's end is called %s already: -l %s renames nothing", at.HostName, l))
+	}
 	for _, w := range at.Warnings {
 		fmt.Fprintln(c.warn, "pipework: warning:", w)
 	}
