@@ -32,19 +32,27 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command lines of testdata in the sandbox, against guests
 // that the script command "guest" makes there.
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+func TestScripts(t *testing.T) { testscript.Run(t, scripts("testdata")) }
+
+// scripts are those of one folder; their guest $CONTAINERID is netns:web.
+func scripts(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("CONTAINERID", "netns:web")
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"guest":  guest,
 			"bridge": bridge,
 			"show":   show,
 			"await":  await,
 			"nic":    nic,
+			"typed":  typed,
 		},
 		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },
-	})
+	}
 }
 
 // guest makes a namespace for each name, for the length of the script.
