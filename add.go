@@ -36,6 +36,9 @@ func (j *job) add(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachmen
 	if j.spec.DHCP != nil && mark.Lease == "" {
 		differs = append(differs, "it has no lease")
 	}
+	if len(j.spec.Rules) > 0 || j.spec.Shape != nil || j.spec.ShapeIn != nil {
+		differs = append(differs, "rules and shaping cannot be added")
+	}
 	if len(differs) > 0 {
 		return nil, j.inUse(strings.Join(differs, ", "))
 	}
@@ -82,6 +85,13 @@ func (j *job) addMissing(ctx context.Context, l *rtnl.Link) (added []netip.Prefi
 		if err := j.addGateway(ctx, l, g); err != nil {
 			return nil, j.fail("route", err)
 		}
+	}
+	routes, err := j.ownRouteDrifts(ctx, l)
+	for i := 0; err == nil && i < len(routes); i++ {
+		err = routes[i].Mend(ctx, &j.undo)
+	}
+	if err != nil {
+		return nil, j.fail("route", err)
 	}
 	return added, nil
 }

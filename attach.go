@@ -99,6 +99,15 @@ func (j *job) configure(ctx context.Context) (*Attachment, error) {
 			return nil, j.fail("dhcp", err)
 		}
 	}
+	if err := j.addRoutes(ctx, l, out); err != nil {
+		return nil, j.fail("route", err)
+	}
+	if err := j.addRules(ctx, l); err != nil {
+		return nil, j.fail("route", err)
+	}
+	if err := j.shape(ctx, l); err != nil {
+		return nil, j.fail("link", err)
+	}
 	return out, nil
 }
 

@@ -65,10 +65,23 @@ type Spec struct {
 	// server recognises the guest by its MAC: without one here, or a ClientID, a
 	// guest that is made anew is given another address. Detach gives the lease back.
 	DHCP *dhcp.Config `json:"dhcp,omitempty"`
+	// Routes lead through the interface, beside those to its addresses' subnets and
+	// to Gateways; one that needs another comes after it. A route with the same
+	// destination, metric and table that is there already is an error that satisfies
+	// fs.ErrExist.
+	Routes []link.Route `json:"routes,omitempty"`
+	// Rules say which packets are routed by which table. Detach removes them.
+	Rules []link.Rule `json:"rules,omitempty"`
+	// Shape slows down what the guest sends by the interface, and ShapeIn what it
+	// receives; that is done where the host sends it, so that only a Link with an end
+	// on the host can do it: others are errors.ErrUnsupported.
+	Shape   *link.Shaping `json:"shape,omitempty"`
+	ShapeIn *link.Shaping `json:"shape_in,omitempty"`
 	// Add asks Attach to add to an interface that is there already: where Link is
 	// the same, and the link, MAC and MTU are as this Spec asks (or does not say), it
-	// gets those of Addrs and Gateways that it lacks, and keeps what it has. Without
-	// Add, and where they are not, that is an error that satisfies fs.ErrExist.
+	// gets those of Addrs, Gateways and Routes that it lacks, and keeps what it has.
+	// Without Add, where they are not, and for Rules, Shape and ShapeIn that is an
+	// error that satisfies fs.ErrExist.
 	Add bool `json:"add,omitempty"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.

@@ -53,7 +53,11 @@ func (s Spec) digest() (string, error) {
 		}
 		b = append(b, config...)
 	}
-	sum := sha256.Sum256(b)
+	policy, err := s.policy()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(append(b, policy...))
 	return hex.EncodeToString(sum[:8]), nil
 }
 
@@ -76,6 +80,7 @@ func (s Spec) validate() error {
 	if s.DHCP != nil {
 		wrong = append(wrong, s.DHCP.Validate())
 	}
+	wrong = append(wrong, s.validPolicy())
 	if err := errors.Join(wrong...); err != nil {
 		return errs.New(fs.ErrInvalid, "%w", err)
 	}

@@ -20,6 +20,7 @@ type Mark struct {
 	Spec      string // digest of what was asked for
 	Was       string // of a Phys: what it was on the host
 	Lease     string // what it takes to give a DHCP lease back; empty: none
+	Rules     string // the priorities of its policy rules: 100+200; empty: none
 }
 
 // markWord begins every mark.
@@ -51,7 +52,7 @@ func (m Mark) format(name string) string {
 	b.Grow(aliasMax)
 	b.WriteString(markWord)
 	for _, kv := range [...][2]string{
-		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"lease", m.Lease}, {"nspid", pid(m.Guest.PID)},
+		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"lease", m.Lease}, {"rules", m.Rules}, {"nspid", pid(m.Guest.PID)},
 		{"containerid", short(m.Guest.ID)}, {"was", m.Was}, {"network_of", m.Guest.NetworkOf}, {"containername", name},
 	} {
 		if kv[1] != "" {
@@ -101,6 +102,8 @@ func (m *Mark) set(key, value string) {
 		m.Spec = value
 	case "lease":
 		m.Lease = value
+	case "rules":
+		m.Rules = value
 	case "nspid":
 		m.Guest.PID, _ = strconv.Atoi(value)
 	case "containerid":
