@@ -108,7 +108,8 @@ func (j *job) refuseClaimed(ctx context.Context, own *rtnl.Link) error {
 // where the host is the guest.
 func (j *job) claims(l *rtnl.Link) (link.Mark, bool) {
 	m, ours := link.ParseMark(l.Alias)
-	return m, ours && !(l.Foreign && l.Kind == "veth" && j.guest.Inode() == j.host.Inode())
+	hostEnd := l.Foreign && l.Kind == "veth" && j.guest.Inode() == j.host.Inode()
+	return m, ours && !hostEnd
 }
 
 // dropRules removes the rules that the interface's mark tells of; where it is nil,
