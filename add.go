@@ -40,7 +40,7 @@ func (j *job) add(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachmen
 		differs = append(differs, "rules and shaping cannot be added")
 	}
 	if len(differs) > 0 {
-		return nil, j.inUse(strings.Join(differs, ", "))
+		return nil, j.inUse(strings.Join(differs, ", ") + "; what made it mends it")
 	}
 	added, err := j.addMissing(ctx, l)
 	if err != nil {
@@ -61,7 +61,7 @@ func (j *job) add(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachmen
 
 // inUse refuses to change the interface.
 func (j *job) inUse(why string) error {
-	return j.fail("link", errs.New(fs.ErrExist, "the guest has an interface %s already, and not as this asks (%s): detach it first, or repeat what made it to mend it", j.spec.Name, why))
+	return j.fail("link", errs.New(fs.ErrExist, "the guest has an interface %s already, and not as this asks (%s): detach it first", j.spec.Name, why))
 }
 
 // addMissing adds what the interface lacks.
