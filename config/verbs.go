@@ -62,7 +62,7 @@ func ParseWait(args []string) (Wait, error) {
 	_, state, given := strings.Cut(args[0], "=")
 	wait.Address = state == "address"
 	if given && !wait.Address {
-		w.addf("--wait=%s is unknown: write --wait, or --wait=address", state)
+		w.addf("--wait=%q is unknown: write --wait, or --wait=address", state)
 	}
 	if w.count(0, 0, "--wait[=address] [-i containerinterface] [--timeout 10s]") {
 		wait.Name = w.name("-i")

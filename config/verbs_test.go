@@ -1,8 +1,11 @@
 package config
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -74,8 +77,8 @@ func TestParseWait(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]string{
-		"--wait=carrier":             "--wait=carrier is unknown: write --wait, or --wait=address",
-		"--wait=":                    "--wait= is unknown: write --wait, or --wait=address",
+		"--wait=carrier":             `--wait="carrier" is unknown: write --wait, or --wait=address`,
+		"--wait=":                    `--wait="" is unknown: write --wait, or --wait=address`,
 		"--wait eth1":                `too many words, the first too many is "eth1": write pipework --wait[=address] [-i containerinterface] [--timeout 10s]`,
 		"--wait --timeout soon":      `--timeout "soon" is no time: write one such as 10s`,
 		"--wait --timeout 0":         `--timeout "0" is no time: write one such as 10s`,
@@ -90,4 +93,27 @@ func TestParseWait(t *testing.T) {
 			t.Errorf("%q waits", args)
 		}
 	}
+}
+
+// FuzzVerbs wants what is wrong to be said on one printable line.
+func FuzzVerbs(f *testing.F) {
+	for _, seed := range []string{"--wait\x00-i\x00eth1\x00--timeout\x0010", "--wait=\n", "route\x00web\x00add", "tc\x00\xff", "--wait\x00--timeout=9e9s"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		args := strings.Split(line, "\x00")
+		var err error
+		switch {
+		case IsWait(args):
+			_, err = ParseWait(args)
+		case IsTool(args):
+			_, err = ParseTool(args)
+		}
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, ErrUsage) || strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("error %q is not ErrUsage, or not one printable line", err)
+		}
+	})
 }

@@ -116,8 +116,8 @@ const images = `docker run --name made pipework-guest sh -c '
 	for name in mysql hipache haproxy zerorpcworker; do docker tag apache $name; done`
 
 // TestClassicREADME types the examples of the classic tool's README on a Docker
-// host. Not here: dummies, VLANs of NICs and InfiniBand, which the machine's own
-// kernel may lack (see docs/classic.md).
+// host. Not here: VLANs of NICs and InfiniBand, which the machine's own kernel may
+// lack (see docs/classic.md).
 func TestClassicREADME(t *testing.T) {
 	s := newShell(t)
 	s.must(t, images)
@@ -127,6 +127,7 @@ func TestClassicREADME(t *testing.T) {
 	s.must(t, "ip addr add 10.1.1.123/24 dev eth0")
 	t.Run("bridge", s.bridges)
 	t.Run("nic", s.nics)
+	t.Run("dummy", s.dummies)
 	t.Run("wait", s.waits)
 	t.Run("mac", s.macs)
 	t.Run("dhcp", s.leases)
@@ -168,6 +169,19 @@ func (s *shell) nics(t *testing.T) {
 		{"pipework --direct-phys eth3 -i eth3 $CID 10.3.1.1/24", "docker exec $CID ip addr show dev eth3", "inet 10.3.1.1/24"},
 		{"pipework detach $CID -i eth3", "ip link show dev eth3", "LOWER_UP"},
 	})
+}
+
+// dummies are not in every kernel: the others say so.
+func (s *shell) dummies(t *testing.T) {
+	s.must(t, "CONTAINERID=$(docker run -d apache)")
+	out, status := s.run(t, "pipework dummy $CONTAINERID 192.168.21.101/24@192.168.21.1")
+	if _, none := s.run(t, "ip link add probe type dummy && ip link del probe"); none != 0 {
+		if status != 1 || !regexp.MustCompile("CONFIG_DUMMY").MatchString(out) {
+			t.Errorf("without dummies: exit status %d\n%s", status, out)
+		}
+		return
+	}
+	s.steps(t, []step{{"true", "docker exec $CONTAINERID ip route", "(?m)^default via 192.168.21.1 dev eth1"}})
 }
 
 // waits runs --wait as a container's own user, who has no capabilities.
