@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/link"
 )
@@ -91,7 +91,7 @@ func TestAddRefused(t *testing.T) {
 func TestAddFaults(t *testing.T) {
 	target, g := nstest.Guest(t)
 	nstest.Uplink(t, g)
-	steps := everyStep(t, func(ctx context.Context) error {
+	steps := contract.EveryStep(t, func(ctx context.Context) error {
 		attach(t, target, adding("10.1.0.1/24"))
 		defer detach(t, target, pipework.Spec{})
 		world := nstest.Observe(t, g.Handle)
@@ -103,32 +103,5 @@ func TestAddFaults(t *testing.T) {
 	})
 	if steps < 10 {
 		t.Errorf("only %d steps", steps)
-	}
-}
-
-var errStep = errors.New("injected failure")
-
-// everyStep calls do with a context in which the first step fails, then with one
-// in which the second does, until none failed. It returns how many there are.
-func everyStep(t *testing.T, do func(context.Context) error) int {
-	for n := 1; ; n++ {
-		var count int
-		var failed string
-		err := do(fault.With(t.Context(), func(step string) error {
-			if count++; count == n {
-				failed = step
-				return fmt.Errorf("%w of %s", errStep, step)
-			}
-			return nil
-		}))
-		if err != nil && !errors.Is(err, errStep) {
-			t.Errorf("error after an injected failure: %v", err)
-		}
-		if t.Failed() {
-			t.Fatalf("after a failure of step %d, %s", n, failed)
-		}
-		if failed == "" {
-			return count
-		}
 	}
 }

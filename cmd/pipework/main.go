@@ -21,8 +21,6 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
-	"github.com/go-pipework/pipework/link"
-	"github.com/go-pipework/pipework/ovs"
 )
 
 func main() {
@@ -84,11 +82,9 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	var backend link.Backend = link.Phys{Device: line.Interface} // which may be in the guest already
-	if !line.DirectPhys || strings.HasPrefix(line.Interface, "mac:") {
-		if backend, err = c.Detect(ctx, line.Interface, new(ovs.Client).Lookup); err != nil {
-			return err
-		}
+	backend, err := c.backend(ctx, line)
+	if err != nil {
+		return err
 	}
 	s, err := line.Spec(backend, c.flags)
 	if err != nil {

@@ -156,7 +156,7 @@ var errInjected = errors.New("injected failure")
 // on until none is left.
 func (c Case) attachFaults(t *testing.T) {
 	f := c.fixture(t)
-	steps := everyStep(t, func(ctx context.Context) error {
+	steps := EveryStep(t, func(ctx context.Context) error {
 		_, err := pipework.Attach(ctx, f.target, f.spec())
 		if err != nil {
 			f.world.Unchanged(t)
@@ -173,7 +173,7 @@ func (c Case) attachFaults(t *testing.T) {
 // next one finishes; and while the interface is there it is whole.
 func (c Case) detachFaults(t *testing.T) {
 	f := c.fixture(t)
-	steps := everyStep(t, func(ctx context.Context) error {
+	steps := EveryStep(t, func(ctx context.Context) error {
 		attach(t, f.target, f.spec())
 		attached := nstest.Observe(t, f.guest.Handle)
 		err := pipework.Detach(ctx, f.target, f.spec())
@@ -187,9 +187,9 @@ func (c Case) detachFaults(t *testing.T) {
 	t.Logf("%d steps", steps)
 }
 
-// everyStep calls do with a context in which the first step fails, then with one
+// EveryStep calls do with a context in which the first step fails, then with one
 // in which the second does, until none failed. It returns how many there are.
-func everyStep(t *testing.T, do func(context.Context) error) int {
+func EveryStep(t *testing.T, do func(context.Context) error) int {
 	for n := 1; ; n++ {
 		var count int
 		var failed string
