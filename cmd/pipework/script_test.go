@@ -41,6 +41,7 @@ func scripts(dir string) testscript.Params {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CONTAINERID", "netns:web")
+			e.Setenv("GORACE", "atexit_sleep_ms=10") // a second for each call otherwise
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
