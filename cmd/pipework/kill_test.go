@@ -210,39 +210,43 @@ func (b *bench) stamp() (s string) {
 func (b *bench) killAttach(line []string, round int) {
 	b.Helper()
 	b.kill(round, b.attaches, line)
-	if round%8 == 7 { // typed again instead
+	typed := round%8 == 7 // again, instead of gc
+	if typed {
 		b.run(line...)
+		if b.run("check") == "nothing is declared\n" {
+			b.Error("it is not there")
+		}
 	} else {
 		b.run("gc")
 	}
-	b.settled(round%8 == 7)
+	b.settled(typed)
 }
 
 func (b *bench) killDetach(line []string, round int) {
 	b.Helper()
 	b.run(line...)
 	b.kill(round, b.detaches, []string{"detach", b.guest})
-	if round%8 == 7 {
+	typed := round%8 == 7
+	if typed {
 		b.run("detach", b.guest)
 	} else {
 		b.run("gc")
 	}
-	b.settled(false)
+	b.settled(typed)
 }
 
 // settled wants the attachment to be complete, or nothing to be there.
-func (b *bench) settled(complete bool) {
+func (b *bench) settled(typed bool) {
 	b.Helper()
 	there := b.run("check") != "nothing is declared\n"
-	switch {
-	case there:
+	if there {
 		b.run("detach", b.guest)
-	case complete:
-		b.Error("it is not there")
 	}
 	b.world.Unchanged(b)
 	b.unchanged()
-	b.run("gc") // of what was being written, when the killed call was only typed again
+	if typed {
+		b.run("gc") // takes away what was being written
+	}
 	if left := b.stamp(); left != "" {
 		b.Errorf("left among the records: %s", left)
 	}
