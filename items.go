@@ -44,6 +44,7 @@ func (a *Attacher) all(ctx context.Context, op string, jobs []Job, do func(conte
 		return failed.orNil()
 	}
 	defer closeHost(host, a.Host)
+	host.Here = false // the items are worked on by other threads
 	for begin := 0; begin < len(jobs); begin += atOnce {
 		some := jobs[begin:min(begin+atOnce, len(jobs))]
 		items := make([]*item, len(some))

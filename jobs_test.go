@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -307,4 +308,49 @@ func BenchmarkMany(b *testing.B) {
 	for what, sum := range times {
 		b.ReportMetric(float64(sum.Microseconds())/float64(b.N)/1000, what+"-ms")
 	}
+}
+
+// TestAttachAllElsewhere plugs in from a thread that was moved: those who work for
+// it run on other threads, which must be where they were afterwards.
+func TestAttachAllElsewhere(t *testing.T) {
+	_, host := nstest.Guest(t)
+	var jobs []pipework.Job
+	for range 8 {
+		target, _ := nstest.Guest(t)
+		jobs = append(jobs, pipework.Job{Target: target, Spec: pipework.Spec{Link: link.Bridge{Name: "br7"}}})
+	}
+	home := threadNamespace(t)
+	err := host.Do(t.Context(), func() error {
+		out, err := pipework.AttachAll(t.Context(), jobs)
+		if err == nil && out[0].HostName == "" {
+			t.Error("no host end")
+		}
+		return errors.Join(err, pipework.DetachAll(t.Context(), jobs))
+	})
+	must(t, err)
+	var wg sync.WaitGroup
+	ready := make(chan struct{})
+	for range 64 {
+		wg.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			<-ready // so that each has a thread of its own
+			if now := threadNamespace(t); now != home {
+				t.Errorf("a thread is in namespace %v, not in %v", now, home)
+			}
+		})
+	}
+	close(ready)
+	wg.Wait()
+}
+
+func threadNamespace(t *testing.T) ns.Inode {
+	t.Helper()
+	h, err := ns.Current()
+	if err != nil {
+		t.Error(err)
+		return ns.Inode{}
+	}
+	defer func() { _ = h.Close() }()
+	return h.Inode()
 }
