@@ -55,7 +55,8 @@ type FixedMAC interface {
 type Host struct {
 	*ns.Handle
 	Conn *ns.Conn // opened inside it
-	// Here says that the calling thread is in it, so that nothing needs to enter it.
+	// Here says that the thread that uses the Host is in it, so that nothing needs to
+	// enter it: not for a Host that other goroutines work with, too.
 	Here bool
 }
 

@@ -42,9 +42,12 @@ func Dial(ctx context.Context) (*Conn, error) {
 	return &Conn{fd: fd}, nil
 }
 
-// Visit opens a Conn inside the namespace from the calling thread, which is in the
-// namespace home: that takes a sixth of the time of [Handle.Conn]. also, unless
-// nil, is called on the same visit.
+// Visit opens a Conn inside the namespace from the calling thread, which must be in
+// the namespace home, and is again when Visit returns: that saves the second thread
+// of [Handle.Conn]. also, unless nil, is called on the same visit. Needs
+// CAP_SYS_ADMIN in the owning user namespaces of both and in the caller's own;
+// without it the error satisfies [fs.ErrPermission]. It panics should the kernel
+// not let the thread back, which it was asked for before.
 func (h *Handle) Visit(ctx context.Context, home *Handle, also func()) (*Conn, error) {
 	if err := fault.Step(ctx, "enter namespace"); err != nil {
 		return nil, err
