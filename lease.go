@@ -17,10 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/dhcp"
-	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
-	"github.com/go-pipework/pipework/ns"
 )
 
 // takeLease gets a lease for a new interface, and configures it.
@@ -173,85 +171,6 @@ func (j *job) ownGateway(family func(netip.Addr) bool) bool {
 	return slices.ContainsFunc(j.spec.Gateways, family)
 }
 
-// leaseRoutes puts the lease's routes in place, then takes those away that only
-// the last one had.
-func (j *job) leaseRoutes(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) (displaced []string, err error) {
-	wanted := kernelRoutes(next, l.Index)
-	for _, r := range wanted {
-		if err := r.Put(ctx, j.port.Conn); err != nil {
-			return nil, err
-		}
-	}
-	if displaced, err = j.leaseDefault(ctx, l, last, next); err != nil {
-		return nil, err
-	}
-	for _, r := range kernelRoutes(last, l.Index) {
-		if slices.ContainsFunc(wanted, r.SameKey) {
-			continue
-		}
-		if err := r.Delete(ctx, j.port.Conn); err != nil {
-			return nil, err
-		}
-	}
-	return displaced, nil
-}
-
-// leaseDefault makes the lease's gateway the default route, or puts back what the
-// last one displaced.
-func (j *job) leaseDefault(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) ([]string, error) {
-	if j.ownGateway(netip.Addr.Is4) {
-		return nil, nil
-	}
-	if next == nil || !next.Gateway().IsValid() {
-		if last == nil {
-			return nil, nil
-		}
-		return nil, j.dropDefault(ctx, l, last)
-	}
-	now, err := rtnl.Defaults(ctx, j.port.Conn, unix.AF_INET, unix.RT_TABLE_MAIN)
-	if err != nil {
-		return nil, err
-	}
-	gw := next.Gateway()
-	if slices.ContainsFunc(now, func(r rtnl.Route) bool { return r.Index == l.Index && r.Gateway == gw }) {
-		return nil, nil
-	}
-	return j.replaceDefault(ctx, l.Index, gw)
-}
-
-func (j *job) dropDefault(ctx context.Context, l *rtnl.Link, last *dhcp.Lease) error {
-	if err := j.restoreDefaults(ctx, l.Index, unix.AF_INET); err != nil || !last.Gateway().IsValid() {
-		return err
-	}
-	return defaultVia(last.Gateway(), l.Index).Delete(ctx, j.port.Conn)
-}
-
-// kernelRoutes are the lease's routes but the default one: those on the link
-// first, then a host route to each router that nothing covers, then the rest.
-func kernelRoutes(l *dhcp.Lease, index int) (list []rtnl.Route) {
-	if l == nil {
-		return nil
-	}
-	covered := []netip.Prefix{l.Addr}
-	for _, r := range l.Routes {
-		if r.Via.IsUnspecified() {
-			list = append(list, rtnl.Via(r.Dst, netip.Addr{}, index))
-			covered = append(covered, r.Dst)
-		}
-	}
-	for _, r := range l.Routes {
-		if r.Via.IsUnspecified() || r.Dst.Bits() == 0 {
-			continue
-		}
-		if !slices.ContainsFunc(covered, func(p netip.Prefix) bool { return p.Contains(r.Via) }) {
-			host := netip.PrefixFrom(r.Via, 32)
-			list, covered = append(list, rtnl.Via(host, netip.Addr{}, index)), append(covered, host)
-		}
-		list = append(list, rtnl.Via(r.Dst, r.Via, index))
-	}
-	return list
-}
-
 // leaseDNS writes what next says into the resolv.conf that was asked for, or takes
 // out what last said; without either lease it puts the file back.
 func (j *job) leaseDNS(ctx context.Context, last, next *dhcp.Lease) error {
@@ -388,110 +307,4 @@ func (j *job) giveBack4(ctx context.Context, l *rtnl.Link, addrs []rtnl.Addr) er
 func unreachable(err error) bool {
 	_, refused := errors.AsType[unix.Errno](err)
 	return refused || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrPermission)
-}
-
-// Kept is what a dhcp.Keeper needs to keep the lease of an interface that Attach
-// plugged in: it applies changes to address, routes, MTU and resolv.conf, and
-// announces new addresses. The Attachment is Attach's. Event may be set on the
-// result. Where the interface has a lease of each family it is IPv4's; see KeptAll.
-//
-//	keeper.Add(ctx, new(pipework.Attacher).Kept(target, spec, attachment))
-func (a *Attacher) Kept(t Target, s Spec, at *Attachment) dhcp.Kept {
-	if at.Lease == nil && s.asks(dhcp.IPv6) {
-		return a.kept(t, s, at, dhcp.IPv6)
-	}
-	return a.kept(t, s, at, dhcp.IPv4)
-}
-
-// KeptAll is [Attacher.Kept] for each lease of the interface, at most one of each
-// family. See dhcp.KeepAll.
-func (a *Attacher) KeptAll(t Target, s Spec, at *Attachment) (all []dhcp.Kept) {
-	if at.Lease != nil {
-		all = append(all, a.kept(t, s, at, dhcp.IPv4))
-	}
-	if at.Lease6 != nil {
-		all = append(all, a.kept(t, s, at, dhcp.IPv6))
-	}
-	return all
-}
-
-func (a *Attacher) kept(t Target, s Spec, at *Attachment, f dhcp.Family) dhcp.Kept {
-	kept := dhcp.Kept{Target: t, Interface: at.Name, Lease: at.Lease}
-	if f == dhcp.IPv6 {
-		kept.Lease = at.Lease6
-	}
-	if s.DHCP != nil {
-		kept.Config = *s.DHCP
-	}
-	kept.Config.Family = f
-	kept.Config.Hostname = hostname(kept.Config, at.Guest.Name)
-	s.Name = at.Name
-	kept.Apply = func(ctx context.Context, g *ns.Guest, last, next *dhcp.Lease) error {
-		j := &job{Attacher: a, op: "lease", spec: s.normal()}
-		if err := j.open(ctx, t); err != nil {
-			return err
-		}
-		defer j.close()
-		if j.guest.Inode() != g.Inode() {
-			return j.fail("guest", errs.New(fs.ErrNotExist, "the guest has begun anew"))
-		}
-		if err := j.changeLease(ctx, f, last, next); err != nil {
-			return j.rollBack(ctx, err)
-		}
-		return nil
-	}
-	return kept
-}
-
-// changeLease applies a change, and announces an address that is new.
-func (j *job) changeLease(ctx context.Context, f dhcp.Family, last, next *dhcp.Lease) error {
-	unlock, err := j.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	l, err := j.find(ctx)
-	if err != nil {
-		return err
-	}
-	j.port.Index, j.port.MAC = l.Index, l.MAC
-	if f == dhcp.IPv6 {
-		err = j.applyLease6(ctx, l, last, next)
-	} else {
-		_, err = j.applyLease(ctx, l, last, next)
-	}
-	if err != nil {
-		return j.fail("dhcp", err)
-	}
-	return j.announceLease(ctx, last, next)
-}
-
-// announceLease announces addresses that are new. An announcement that fails is no
-// reason to give the address up.
-func (j *job) announceLease(ctx context.Context, last, next *dhcp.Lease) error {
-	var fresh []netip.Prefix
-	if next != nil && !last.Has(next.Addr.Addr()) {
-		fresh = append(fresh, next.Addr)
-	}
-	if next != nil {
-		for _, a := range next.Addrs {
-			if a.Addr != next.Addr.Addr() && !last.Has(a.Addr) {
-				fresh = append(fresh, host6(a.Addr))
-			}
-		}
-	}
-	if len(fresh) == 0 {
-		return nil
-	}
-	err := j.guest.Do(ctx, func() error {
-		j.announcer = link.NewAnnouncer()
-		return nil
-	})
-	if err == nil {
-		err = j.announcer.Announce(ctx, &j.port, fresh)
-	}
-	if err != nil {
-		j.log(ctx, "announce", "error", err)
-	}
-	return context.Cause(ctx)
 }

@@ -1,0 +1,120 @@
+//go:build linux
+
+package pipework
+
+import (
+	"context"
+	"io/fs"
+	"net/netip"
+
+	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// Kept is what a dhcp.Keeper needs to keep the lease of an interface that Attach
+// plugged in: it applies changes to address, routes, MTU and resolv.conf, and
+// announces new addresses. The Attachment is Attach's. Event may be set on the
+// result. Where the interface has a lease of each family it is IPv4's; see KeptAll.
+//
+//	keeper.Add(ctx, new(pipework.Attacher).Kept(target, spec, attachment))
+func (a *Attacher) Kept(t Target, s Spec, at *Attachment) dhcp.Kept {
+	if at.Lease == nil && s.asks(dhcp.IPv6) {
+		return a.kept(t, s, at, dhcp.IPv6)
+	}
+	return a.kept(t, s, at, dhcp.IPv4)
+}
+
+// KeptAll is [Attacher.Kept] for each lease of the interface, at most one of each
+// family. See dhcp.KeepAll.
+func (a *Attacher) KeptAll(t Target, s Spec, at *Attachment) (all []dhcp.Kept) {
+	if at.Lease != nil {
+		all = append(all, a.kept(t, s, at, dhcp.IPv4))
+	}
+	if at.Lease6 != nil {
+		all = append(all, a.kept(t, s, at, dhcp.IPv6))
+	}
+	return all
+}
+
+func (a *Attacher) kept(t Target, s Spec, at *Attachment, f dhcp.Family) dhcp.Kept {
+	kept := dhcp.Kept{Target: t, Interface: at.Name, Lease: at.Lease}
+	if f == dhcp.IPv6 {
+		kept.Lease = at.Lease6
+	}
+	if s.DHCP != nil {
+		kept.Config = *s.DHCP
+	}
+	kept.Config.Family = f
+	kept.Config.Hostname = hostname(kept.Config, at.Guest.Name)
+	s.Name = at.Name
+	kept.Apply = func(ctx context.Context, g *ns.Guest, last, next *dhcp.Lease) error {
+		j := &job{Attacher: a, op: "lease", spec: s.normal()}
+		if err := j.open(ctx, t); err != nil {
+			return err
+		}
+		defer j.close()
+		if j.guest.Inode() != g.Inode() {
+			return j.fail("guest", errs.New(fs.ErrNotExist, "the guest has begun anew"))
+		}
+		if err := j.changeLease(ctx, f, last, next); err != nil {
+			return j.rollBack(ctx, err)
+		}
+		return nil
+	}
+	return kept
+}
+
+// changeLease applies a change, and announces an address that is new.
+func (j *job) changeLease(ctx context.Context, f dhcp.Family, last, next *dhcp.Lease) error {
+	unlock, err := j.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	l, err := j.find(ctx)
+	if err != nil {
+		return err
+	}
+	j.port.Index, j.port.MAC = l.Index, l.MAC
+	if f == dhcp.IPv6 {
+		err = j.applyLease6(ctx, l, last, next)
+	} else {
+		_, err = j.applyLease(ctx, l, last, next)
+	}
+	if err != nil {
+		return j.fail("dhcp", err)
+	}
+	return j.announceLease(ctx, last, next)
+}
+
+// announceLease announces addresses that are new. An announcement that fails is no
+// reason to give the address up.
+func (j *job) announceLease(ctx context.Context, last, next *dhcp.Lease) error {
+	var fresh []netip.Prefix
+	if next != nil && !last.Has(next.Addr.Addr()) {
+		fresh = append(fresh, next.Addr)
+	}
+	if next != nil {
+		for _, a := range next.Addrs {
+			if a.Addr != next.Addr.Addr() && !last.Has(a.Addr) {
+				fresh = append(fresh, host6(a.Addr))
+			}
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	err := j.guest.Do(ctx, func() error {
+		j.announcer = link.NewAnnouncer()
+		return nil
+	})
+	if err == nil {
+		err = j.announcer.Announce(ctx, &j.port, fresh)
+	}
+	if err != nil {
+		j.log(ctx, "announce", "error", err)
+	}
+	return context.Cause(ctx)
+}
