@@ -7,7 +7,8 @@ GO       ?= go
 LANES    := userns cli docker dhcp ovs uml qemu
 PACKAGES := gcc libc6-dev iproute2 iptables busybox-static docker.io openvswitch-switch \
             user-mode-linux kmod qemu-system-x86 linux-headers-amd64 xz-utils
-SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server
+SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server \
+            udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins
 LANERUN  := $(CURDIR)/bin/lanerun
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
@@ -57,7 +58,7 @@ lint:
 	bin/golangci-lint run ./...
 
 # Only what is missing is installed: a second run needs no network. The packages
-# of DHCP servers must not start one on this machine: where no policy-rc.d says so
+# of DHCP servers and clients must not start one on this machine: where no policy-rc.d says so
 # already, one does while they are installed.
 packages:
 	@missing=; for p in $(SERVERS); do \
@@ -66,7 +67,7 @@ packages:
 	[ -z "$$missing" ] || { policy=/usr/sbin/policy-rc.d; \
 		[ -e $$policy ] || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy && chmod 755 $$policy; }; \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing && \
-		{ systemctl disable -q kea-dhcp4-server kea-dhcp6-server isc-dhcp-server 2>/dev/null || true; }; }
+		{ systemctl disable -q kea-dhcp4-server kea-dhcp6-server isc-dhcp-server cni-dhcp.socket cni-dhcp.service 2>/dev/null || true; }; }
 	@missing=; for p in $(PACKAGES); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \

@@ -3,6 +3,7 @@
 package pipework_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -111,12 +112,14 @@ func TestKeptLeaseMoves(t *testing.T) {
 	first := dhcptest.ISC(t, 6, 120, 130)
 	target, g := nstest.Guest(t)
 	nstest.Uplink(t, g)
+	announced := dhcptest.Listen(t)
 	world := nstest.Observe(t, g.Handle)
 	spec := dhcpSpec()
 	a, err := pipework.Attach(t.Context(), target, spec)
 	if err != nil {
 		t.Fatal(err)
 	}
+	announced(a.Lease.Addr.Addr(), a.MAC.String())
 	kept := new(pipework.Attacher).Kept(target, spec, a)
 	events := make(chan dhcp.Event, 100)
 	kept.Event = func(ev dhcp.Event) { events <- ev }
@@ -136,6 +139,7 @@ func TestKeptLeaseMoves(t *testing.T) {
 	if !netip.MustParsePrefix("10.77.0.128/25").Contains(moved.Lease.Addr.Addr()) {
 		t.Errorf("moved to %v", moved.Lease.Addr)
 	}
+	announced(moved.Lease.Addr.Addr(), a.MAC.String())
 	now, err := pipework.Check(t.Context(), target, spec)
 	if err != nil || !slices.Equal(now.Addrs, []netip.Prefix{moved.Lease.Addr}) {
 		t.Errorf("after the move: %+v, %v", now, err)
@@ -153,6 +157,100 @@ func TestKeptLeaseMoves(t *testing.T) {
 	cancel()
 	<-ended
 	world.Unchanged(t)
+}
+
+// TestKeptLeaseChanges has a server say something else at each renewal, which the
+// guest then is, with nothing left of what it was.
+func TestKeptLeaseChanges(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	times := []string{"--dhcp-option=58,3s", "--dhcp-option=59,60s"}
+	s := dhcptest.Dnsmasq(t, append(times, "--dhcp-option=option:mtu,1400", "--dhcp-option=option:dns-server,10.77.0.1",
+		"--dhcp-option=121,10.200.0.0/16,10.77.0.254,0.0.0.0/0,10.77.0.1")...)
+	target, g := nstest.Guest(t)
+	nstest.Uplink(t, g)
+	world := nstest.Observe(t, g.Handle)
+	conf := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(conf, []byte("nameserver 1.1.1.1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	spec := dhcpSpec()
+	spec.DHCP.ResolvConf = conf
+	a, err := pipework.Attach(t.Context(), target, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := new(pipework.Attacher).Kept(target, spec, a)
+	events := make(chan dhcp.Event, 100)
+	kept.Event = func(ev dhcp.Event) { events <- ev }
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { _ = kept.Keep(ctx); close(ended) }()
+	holds := func(gateway string, mtu int, dns, route, not string) {
+		t.Helper()
+		now, err := pipework.Check(t.Context(), target, spec)
+		if err != nil || !slices.Equal(now.Gateways, []netip.Addr{netip.MustParseAddr(gateway)}) || now.MTU != mtu || len(now.Displaced) != 2 || len(now.Drifts) > 0 {
+			t.Errorf("now %+v, %v; want %s and %d", now, err, gateway, mtu)
+		}
+		if text, _ := os.ReadFile(conf); !strings.Contains(string(text), "\nnameserver "+dns+"\n#pipework eth1 ends") {
+			t.Errorf("resolv.conf:\n%s", text)
+		}
+		if routes := dhcptest.Routes(t, g); !slices.Contains(routes, route) || slices.Contains(routes, not) {
+			t.Errorf("routes %q: want %s, and not %s", routes, route, not)
+		}
+	}
+	holds("10.77.0.1", 1400, "10.77.0.1", "10.200.0.0/16", "10.201.0.0/16")
+	s.Stop()
+	s = dhcptest.Dnsmasq(t, append(times, "--dhcp-option=option:mtu,1450", "--dhcp-option=option:dns-server,10.77.0.2",
+		"--dhcp-option=121,10.201.0.0/16,10.77.0.254,0.0.0.0/0,10.77.0.9")...)
+	await(t, events, dhcp.Changed)
+	holds("10.77.0.9", 1450, "10.77.0.2", "10.201.0.0/16", "10.200.0.0/16")
+	s.Stop()
+	s = dhcptest.Dnsmasq(t, append(times, "--dhcp-option=option:dns-server,10.77.0.3", "--dhcp-option=121,10.202.0.0/16,10.77.0.254,0.0.0.0/0,10.77.0.1")...)
+	await(t, events, dhcp.Changed)
+	holds("10.77.0.1", 1500, "10.77.0.3", "10.202.0.0/16", "10.201.0.0/16")
+	cancel()
+	<-ended
+	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+		t.Error(err)
+	}
+	s.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, "10.77.0.") })
+	world.Unchanged(t)
+}
+
+// TestRebindsToAnotherServer kills the server that granted the lease: from T2 on
+// another one is asked, keeps the address, and is the one that is renewed at next.
+func TestRebindsToAnotherServer(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	times := []string{"--dhcp-option=58,3s", "--dhcp-option=59,5s"}
+	first := dhcptest.Dnsmasq(t, times...)
+	target, g := nstest.Guest(t)
+	spec := dhcpSpec()
+	a, err := pipework.Attach(t.Context(), target, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := dhcptest.Second(t, times...)
+	first.Stop()
+	kept := new(pipework.Attacher).Kept(target, spec, a)
+	events := make(chan dhcp.Event, 100)
+	kept.Event = func(ev dhcp.Event) { events <- ev }
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { _ = kept.Keep(ctx); close(ended) }()
+	moved := await(t, events, dhcp.Changed).Lease
+	if moved.Addr != a.Lease.Addr || moved.Server.String() != "10.77.0.2" || bytes.Equal(moved.ServerMAC, a.Lease.ServerMAC) || len(moved.ServerMAC) != 6 {
+		t.Errorf("lease %+v, was %+v", moved, a.Lease)
+	}
+	await(t, events, dhcp.Renewed)
+	cancel()
+	<-ended
+	nstest.Ping(t, g.Handle, "10.77.0.2")
+	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+		t.Error(err)
+	}
+	second.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, "10.77.0.") })
 }
 
 // await waits for an event of this kind.

@@ -29,6 +29,7 @@ type job struct {
 	announcer *link.Announcer // only for attach, and for a lease that moved
 	lease     *dhcp.Lease     // what the interface has, once it is known
 	lease6    *dhcp.Lease     // likewise, of DHCPv6
+	lowered   int             // the MTU that the interface had before the lease lowered it; 0: it did not
 }
 
 // open opens the guest, the host, and a connection inside each.

@@ -3,6 +3,7 @@
 package pipework
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,9 +123,9 @@ func (j *job) applyLease(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lea
 		if err := rtnl.PutAddr(ctx, j.port.Conn, a); err != nil {
 			return nil, err
 		}
-		if err := j.leaseMTU(ctx, l, next.MTU); err != nil {
-			return nil, err
-		}
+	}
+	if err := j.leaseMTU(ctx, l, next); err != nil {
+		return nil, err
 	}
 	if displaced, err = j.leaseRoutes(ctx, l, last, next); err != nil {
 		return nil, err
@@ -148,20 +150,33 @@ func lifetime(l *dhcp.Lease) uint32 {
 	return uint32(max(1, min(math.Ceil(left.Seconds()), rtnl.Forever-1)))
 }
 
-// leaseMTU lowers the interface's MTU to the lease's; the link itself may not
-// carry more. What the Spec says comes first, as does what IPv6 needs.
-func (j *job) leaseMTU(ctx context.Context, l *rtnl.Link, mtu int) error {
-	asked := j.spec.MTU != 0
-	forIPv6 := mtu < 1280 && j.spec.hasIPv6()
-	if mtu == 0 || mtu >= l.MTU || asked || forIPv6 {
+// leaseMTU lowers the interface's MTU to the lease's, or raises it again, but not
+// above what it was without a lease: the link may not carry more. What the Spec
+// says comes first, as does what IPv6 needs.
+func (j *job) leaseMTU(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) error {
+	if j.spec.MTU != 0 {
 		return nil
 	}
-	if err := rtnl.SetMTU(ctx, j.port.Conn, l.Index, mtu); err != nil {
-		return err
+	full := cmp.Or(j.fullMTU(), l.MTU)
+	want := full
+	if lease != nil && lease.MTU != 0 && lease.MTU < full {
+		want = lease.MTU
+	}
+	if want < 1280 && j.spec.hasIPv6() {
+		want = full
+	}
+	if want < full {
+		j.lowered = full
 	}
 	before := l.MTU
+	if want == before {
+		return nil
+	}
+	if err := rtnl.SetMTU(ctx, j.port.Conn, l.Index, want); err != nil {
+		return err
+	}
 	j.undo.Push("MTU of "+l.Name, func(ctx context.Context) error { return rtnl.SetMTU(ctx, j.port.Conn, l.Index, before) })
-	l.MTU = mtu
+	l.MTU = want
 	return nil
 }
 
@@ -169,6 +184,20 @@ func (j *job) leaseMTU(ctx context.Context, l *rtnl.Link, mtu int) error {
 // the lease's or the advertised one.
 func (j *job) ownGateway(family func(netip.Addr) bool) bool {
 	return slices.ContainsFunc(j.spec.Gateways, family)
+}
+
+// fullMTU is the interface's MTU before a lease lowered it, as the mark tells; 0
+// when none did.
+func (j *job) fullMTU() int {
+	fields := strings.Split(j.port.Mark.Lease, ",")
+	if len(fields) < 5 {
+		return 0
+	}
+	n, err := strconv.ParseUint(fields[4], 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int(n)
 }
 
 // leaseDNS writes what next says into the resolv.conf that was asked for, or takes
@@ -188,15 +217,19 @@ func (j *job) leaseDNS(ctx context.Context, last, next *dhcp.Lease) error {
 	return nil
 }
 
-// markLease writes on the interface what it takes to give the lease back: address
-// and server, and a client identifier of up to 32 bytes that the MAC does not
-// tell.
+// markLease writes on the interface what it takes to give the lease back: address,
+// server, a client identifier of up to 32 bytes that the MAC does not tell, the
+// server's MAC, and what the MTU was that the lease lowered.
 func (j *job) markLease(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) error {
 	text := ""
 	if lease != nil {
-		text = lease.Addr.String() + "," + lease.Server.String()
+		text = lease.Addr.String() + "," + lease.Server.String() + ","
 		if id := lease.ClientID; len(id) <= 32 && string(id) != "\x01"+string(l.MAC) {
-			text += "," + hex.EncodeToString(id)
+			text += hex.EncodeToString(id)
+		}
+		text += "," + hex.EncodeToString(lease.ServerMAC)
+		if j.lowered != 0 {
+			text += "," + strconv.Itoa(j.lowered)
 		}
 	}
 	mark := j.port.Mark
@@ -231,8 +264,11 @@ func (j *job) readLease(addrs []rtnl.Addr) *dhcp.Lease {
 		return nil
 	}
 	l := &dhcp.Lease{Addr: addr, Server: server}
-	if len(fields) > 2 {
+	if len(fields) > 2 && fields[2] != "" {
 		l.ClientID, _ = hex.DecodeString(fields[2])
+	}
+	if len(fields) > 3 {
+		l.ServerMAC, _ = hex.DecodeString(fields[3])
 	}
 	for _, a := range addrs {
 		if a.Prefix == addr && a.Valid != rtnl.Forever {

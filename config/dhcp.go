@@ -10,20 +10,27 @@ import (
 	"github.com/go-pipework/pipework/dhcp"
 )
 
-// A DHCP is what the DHCP word of a command line asks for.
+// A DHCP is what the DHCP word of a command line asks for: the client of pipework,
+// or a program.
 type DHCP struct {
 	Config     dhcp.Config
 	Foreground bool          // -f: stay, and keep the lease
 	Again      time.Duration // -A: the pause before asking anew when nobody answered; 0: do not
+	Program    string        // udhcpc, dhclient or dhcpcd; "": none
+	Options    []string      // of the program, as they are
 }
 
 // DHCPConfig reads the word l.DHCP: "dhcp", "dhcp6", or both with a comma between
-// them; and after a colon udhcpc's options, as one word. With -a 6 dhcp is dhcp6. Options of udhcpc that have no meaning here, and words that name a client
-// program, are refused by name.
+// them, and after a colon udhcpc's options, as one word; or the name of a program
+// and its own options. With -a 6 dhcp is dhcp6. Options of udhcpc that have no
+// meaning for the client of pipework are refused by name. A line without such a
+// word asks for nothing.
 func (l Line) DHCPConfig() (DHCP, error) {
 	client, options, _ := strings.Cut(l.DHCP, ":")
 	p := dhcpParser{rest: strings.Fields(options)}
 	switch client {
+	case "":
+		return DHCP{}, nil
 	case "dhcp":
 		if l.Family == Inet6 {
 			p.out.Config.Family = dhcp.IPv6
@@ -33,8 +40,8 @@ func (l Line) DHCPConfig() (DHCP, error) {
 	case "dhcp,dhcp6", "dhcp6,dhcp":
 		p.out.Config.Family = dhcp.Both
 	default:
-		p.addf("%s is a program, not the client of pipework: write dhcp", client)
-		return DHCP{}, p.err()
+		program, stays := strings.CutSuffix(client, "-f")
+		return DHCP{Program: program, Foreground: stays, Options: p.rest}, nil
 	}
 	for len(p.rest) > 0 {
 		p.option()

@@ -22,6 +22,11 @@ func TestDHCPConfig(t *testing.T) {
 		"dhcp:-x 0x3d:00776562 -B":     {Config: dhcp.Config{ClientID: []byte("\x00web"), Broadcast: true}},
 		"dhcp:-r 10.0.0.9 -V box":      {Config: dhcp.Config{Requested: netip.MustParseAddr("10.0.0.9"), VendorClass: "box"}},
 		"dhcp:-O ntpsrv -O 43 -O 0x42": {Config: dhcp.Config{Parameters: []uint8{42, 43, 66}}},
+		"":                             {},
+		"udhcpc":                       {Program: "udhcpc"},
+		"udhcpc-f:-t 5":                {Program: "udhcpc", Foreground: true, Options: []string{"-t", "5"}},
+		"dhclient-f":                   {Program: "dhclient", Foreground: true},
+		"dhcpcd:--noarp":               {Program: "dhcpcd", Options: []string{"--noarp"}},
 		"dhcp:-t3 -T 2 -A 60":          {Again: time.Minute, Config: dhcp.Config{Tries: 3, Timeout: 2 * time.Second}},
 		"dhcp6":                        {Config: dhcp.Config{Family: dhcp.IPv6}},
 		"dhcp6,dhcp:-f":                {Foreground: true, Config: dhcp.Config{Family: dhcp.Both}},
@@ -34,12 +39,11 @@ func TestDHCPConfig(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", word, err)
 		}
-		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", word, diff)
 		}
 	}
 	for word, want := range map[string]string{
-		"udhcpc":                 "udhcpc is a program",
 		"dhcp:-s /bin/x":         "-s is not taken: pipework configures the interface itself",
 		"dhcp:-z":                "-z is not understood",
 		"dhcp:--syslog":          `"--syslog" is no option`,

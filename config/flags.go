@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // Flags are the words that are the command's own, not an attachment's.
 type Flags struct {
 	JSON    bool   // --json: print JSON
@@ -7,6 +9,9 @@ type Flags struct {
 	Help    bool   // --help, -h: print Usage
 	Version bool   // --version: print the version
 	Forward string // "on" (--forward), "off" (--no-forward), "" where neither was said
+	// ResolvConf is the path after --resolv-conf=, where the name servers of a DHCP
+	// lease are written, or put back; "" for none.
+	ResolvConf string
 }
 
 // Split takes the command's own flags out of args wherever they stand before a
@@ -29,12 +34,21 @@ func Split(args []string) (Flags, []string, error) {
 		if before != "" && before != flags.Forward {
 			p.addf("--forward and --no-forward contradict each other: keep one")
 		}
+		if path, ok := strings.CutPrefix(word, resolvConf); ok && !strings.HasPrefix(path, "/") {
+			p.addf("%s needs a path that begins with /, not %q", resolvConf, path)
+		}
 	}
 	return flags, rest, p.err()
 }
 
+const resolvConf = "--resolv-conf="
+
 // take sets the flag that word is, and reports whether it is one.
 func (f *Flags) take(word string) bool {
+	if path, ok := strings.CutPrefix(word, resolvConf); ok {
+		f.ResolvConf = path
+		return true
+	}
 	switch word {
 	case "--json":
 		f.JSON = true

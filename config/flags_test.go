@@ -18,6 +18,7 @@ func TestSplit(t *testing.T) {
 		{"every flag", []string{"--json", "-v", "--help", "--version", "--forward"}, Flags{JSON: true, Verbose: true, Help: true, Version: true, Forward: "on"}, nil},
 		{"short help", []string{"-h"}, Flags{Help: true}, nil},
 		{"anywhere", []string{"br1", "--json", "-i", "eth2", "web", "--no-forward", "0/0", "-v"}, Flags{JSON: true, Verbose: true, Forward: "off"}, []string{"br1", "-i", "eth2", "web", "0/0"}},
+		{"a path", []string{"--resolv-conf=/a/b", "br1"}, Flags{ResolvConf: "/a/b"}, []string{"br1"}},
 		{"repeated", []string{"--forward", "--json", "--json", "--forward"}, Flags{JSON: true, Forward: "on"}, nil},
 		{"after --", []string{"-v", "br1", "--", "--json", "0/0"}, Flags{Verbose: true}, []string{"br1", "--", "--json", "0/0"}},
 		{"other options stay", []string{"list", "--jsonl", "--json=1"}, Flags{}, []string{"list", "--jsonl", "--json=1"}},
@@ -42,6 +43,11 @@ func TestSplitRefuses(t *testing.T) {
 		_, _, err := Split(args)
 		checkRefusal(t, err, "--forward and --no-forward contradict each other: keep one")
 	}
+}
+
+func TestSplitRefusesPath(t *testing.T) {
+	_, _, err := Split([]string{"br1", "--resolv-conf=a"})
+	checkRefusal(t, err, `--resolv-conf= needs a path that begins with /, not "a"`)
 }
 
 func TestParseDetach(t *testing.T) {
@@ -73,7 +79,7 @@ func TestParseDetachRefuses(t *testing.T) {
 	}{
 		{"no guest", nil, "too few words (0 of at least 1): " + syntax},
 		{"two guests", []string{"web", "db"}, `too many words, the first too many is "db": ` + syntax},
-		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are -i, and for every command --json, -v, --forward, --no-forward, --help, --version`},
+		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are -i, and for every command --json, -v, --resolv-conf=<path>, --forward, --no-forward, --help, --version`},
 		{"no value", []string{"web", "-i"}, "option -i has no value: write -i value, or -i=value for one that begins with a dash"},
 		{"everything at once", []string{"", "-i", ".."}, `the guest is empty: name a container, or check that the variable it came from is set; -i ".." names a folder, not an interface: write one such as eth1`},
 	} {

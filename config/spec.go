@@ -17,10 +17,12 @@ import (
 func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC}
 	var p problems
-	if l.DHCP != "" {
-		asked, err := l.DHCPConfig()
+	if asked, err := l.DHCPConfig(); l.DHCP != "" && asked.Program == "" {
 		p.add(err)
 		s.DHCP = &asked.Config
+		s.DHCP.ResolvConf = f.ResolvConf
+	} else if f.ResolvConf != "" {
+		p.addf("%s%s: only the address dhcp brings name servers", resolvConf, f.ResolvConf)
 	}
 	if l.DirectPhys {
 		b = l.phys(&p, b)

@@ -12,8 +12,10 @@ const Usage = `Usage:
   pipework [--direct-phys] <hostinterface> [-i containerinterface] [-l localinterface] [-a 4|6|inet|inet6]
            <guest> <address>/<prefix>[@gateway][,...] [macaddr|U:string][@vlan]
   pipework ... <guest> 0/0      [macaddr|U:string][@vlan]    (no address)
-  pipework ... <guest> dhcp     [macaddr|U:string][@vlan]    (dhcp6: DHCPv6; dhcp,dhcp6: both)
+  pipework ... <guest> dhcp[:options] [macaddr|U:string][@vlan]   (options of udhcpc; dhcp:-f stays and keeps the lease;
+                                                             dhcp6: DHCPv6; dhcp,dhcp6: both)
   pipework ... <guest> slaac    [macaddr|U:string][@vlan]    (wait for the addresses that a router advertises)
+  pipework ... <guest> udhcpc|udhcpc-f|dhclient|dhclient-f|dhcpcd[:options] ...   (by that program; -f stays)
   pipework mac:<address> ...                                 (the host interface with that MAC address)
   pipework detach <guest> [-i containerinterface]
   pipework list [<guest>...]
@@ -22,6 +24,8 @@ const Usage = `Usage:
 Flags:
   --json           print what was done, or found, as JSON
   -v               say what is done
+  --resolv-conf=<path>
+                   write the name servers that dhcp brings into this resolv.conf; with detach: take them out again
   --forward        let the firewall of Docker forward the bridge's frames
   --no-forward     leave that firewall alone
   -h, --help       print this text

@@ -62,7 +62,7 @@ func (c *Client) Renew(ctx context.Context, l *Lease) (*Lease, error) {
 	if l.Addr.Addr().Is6() {
 		return c.extend6(ctx, l, dhcpv6.MessageTypeRenew)
 	}
-	return c.extend(ctx, l, net.IP(l.Server.AsSlice()))
+	return c.renew(ctx, l)
 }
 
 // Rebind extends a lease at any server, by broadcast (T2, REBINDING). It is
@@ -71,7 +71,7 @@ func (c *Client) Rebind(ctx context.Context, l *Lease) (*Lease, error) {
 	if l.Addr.Addr().Is6() {
 		return c.extend6(ctx, l, dhcpv6.MessageTypeRebind)
 	}
-	return c.extend(ctx, l, net.IPv4bcast)
+	return c.extend(ctx, l, "dhcp rebind", net.IPv4bcast)
 }
 
 // Release gives a lease back (RFC 2131 section 4.4.6). The interface must have

@@ -21,7 +21,7 @@ import (
 const maxRounds = 3
 
 func (c *Client) acquire(ctx context.Context, last *Lease) (*Lease, error) {
-	conn, err := c.listenPacket(ctx)
+	conn, err := c.listenFrames(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -42,20 +42,21 @@ func (c *Client) acquire(ctx context.Context, last *Lease) (*Lease, error) {
 // An exchange is a Client with a socket.
 type exchange struct {
 	*Client
-	io *nclient4.Client
+	io   *nclient4.Client
+	conn *frameConn
 }
 
 // exchange takes conn over, also when it fails.
-func (c *Client) exchange(conn net.PacketConn) (*exchange, error) {
+func (c *Client) exchange(conn *frameConn) (*exchange, error) {
 	io, err := nclient4.NewWithConn(conn, c.MAC, nclient4.WithTimeout(c.timeout()), nclient4.WithRetry(c.tries()))
 	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("dhcp: %w", err)
 	}
-	return &exchange{Client: c, io: io}, nil
+	return &exchange{Client: c, io: io, conn: conn}, nil
 }
 
-// close closes the socket behind the caller's back: closing a packet socket waits
+// close closes the sockets behind the caller's back: closing a packet socket waits
 // for an RCU grace period, about 14 ms.
 func (x *exchange) close() { go func() { _ = x.io.Close() }() }
 
@@ -147,6 +148,7 @@ func (x *exchange) ask(ctx context.Context, step string, to *net.UDPAddr, mods .
 		return nil, errs.New(ErrNAK, "dhcp: the server %v refused: %q", reply.ServerIdentifier(), printable(reply.Message()))
 	}
 	a.lease.ClientID = x.clientID(x.MAC)
+	a.lease.ServerMAC = x.conn.sender(a.lease.Server)
 	return a.lease, nil
 }
 
@@ -197,9 +199,22 @@ func (a *answer) parse(m *dhcpv4.DHCPv4) bool {
 	return a.refused == nil
 }
 
+// renew asks the server that granted the lease: by a frame to the MAC that it
+// answered from, and when nothing comes back through the kernel, which asks who
+// has the server's address now.
+func (c *Client) renew(ctx context.Context, l *Lease) (*Lease, error) {
+	next, err := c.extend(ctx, l, "dhcp renew", net.IP(l.Server.AsSlice()))
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !l.onLink() {
+		return next, err
+	}
+	routed := *l
+	routed.ServerMAC = nil
+	return c.extend(ctx, &routed, "dhcp renew", net.IP(l.Server.AsSlice()))
+}
+
 // extend asks one server, or all, to extend the lease, from the leased address.
-func (c *Client) extend(ctx context.Context, l *Lease, to net.IP) (*Lease, error) {
-	conn, err := c.listenUDP(ctx, l.Addr.Addr())
+func (c *Client) extend(ctx context.Context, l *Lease, step string, to net.IP) (*Lease, error) {
+	conn, err := c.listenLeased(ctx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -207,12 +222,8 @@ func (c *Client) extend(ctx context.Context, l *Lease, to net.IP) (*Lease, error
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = x.io.Close() }()
-	step := "dhcp renew"
-	if to.Equal(net.IPv4bcast) {
-		step = "dhcp rebind"
-	}
-	extended, err := x.ask(ctx, step, &net.UDPAddr{IP: to, Port: nclient4.ServerPort}, from(l.Addr.Addr()), identity(l))
+	defer x.close()
+	extended, err := x.ask(ctx, step, &net.UDPAddr{IP: to, Port: serverPort}, from(l.Addr.Addr()), identity(l))
 	if err == nil && extended.Addr.Addr() != l.Addr.Addr() {
 		return nil, errs.New(ErrNAK, "dhcp: asked to extend %s, and was given %s", l.Addr.Addr(), extended.Addr.Addr())
 	}
@@ -232,15 +243,15 @@ func (c *Client) release(ctx context.Context, l *Lease) error {
 	if err != nil {
 		return fmt.Errorf("dhcp: %w", err)
 	}
-	conn, err := c.listenUDP(ctx, l.Addr.Addr())
+	conn, err := c.listenLeased(ctx, l)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
+	defer func() { go func() { _ = conn.Close() }() }()
 	if err := fault.Step(ctx, "dhcp release"); err != nil {
 		return err
 	}
-	if _, err := conn.WriteTo(m.ToBytes(), &net.UDPAddr{IP: net.IP(l.Server.AsSlice()), Port: nclient4.ServerPort}); err != nil {
+	if _, err := conn.WriteTo(m.ToBytes(), &net.UDPAddr{IP: net.IP(l.Server.AsSlice()), Port: serverPort}); err != nil {
 		return fmt.Errorf("dhcp: release %s: %w", l.Addr.Addr(), err)
 	}
 	return conn.drain(ctx)

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/bpf"
+
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/ns"
@@ -65,9 +67,12 @@ func TestLifeOfALease(t *testing.T) {
 			}
 			dhcptest.AddAddr(t, g, l.Addr)
 			for what, extend := range map[string]func(context.Context, *Lease) (*Lease, error){"renew": c.Renew, "rebind": c.Rebind} {
-				if next, err := extend(t.Context(), l); err != nil || next.Addr != l.Addr || next.Expires.Before(l.Expires) {
+				if next, err := extend(t.Context(), l); err != nil || next.Addr != l.Addr || next.Expires.Before(l.Expires) || next.ServerMAC.String() != dhcptest.RouterMAC {
 					t.Errorf("%s: %v, %v", what, next, err)
 				}
+			}
+			if neighbours := dhcptest.Neighbours(t, g); name == "kea" && len(neighbours) > 0 { // others ask for the guest's MAC
+				t.Errorf("extending the lease made neighbours: %v", neighbours)
 			}
 			if err := c.Release(t.Context(), l); err != nil {
 				t.Error(err)
@@ -94,6 +99,61 @@ func released(server, leases, addr string) bool {
 		return i >= 0 && strings.Contains(leases[i:], "binding state free")
 	}
 	return !strings.Contains(leases, addr)
+}
+
+// TestFilter lets the kernel pass what payload takes, and nothing else.
+func TestFilter(t *testing.T) {
+	vm, err := bpf.NewVM(dhcpOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := slices.Insert(back([]byte("offer")), ipHeader, 1, 1, 1, 0)
+	options[0] = 0x46
+	for name, test := range map[string]struct {
+		packet []byte
+		passes bool
+	}{
+		"answer":       {back([]byte("offer")), true},
+		"IP options":   {options, true},
+		"question":     {datagram(netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.5"), []byte("discover")), false},
+		"TCP":          {spoiled(9, 6), false},
+		"fragment":     {spoiled(7, 9), false},
+		"another port": {spoiled(23, 69), false},
+		"short":        {back(nil)[:22], false},
+	} {
+		if n, err := vm.Run(test.packet); err != nil || (n > 0) != test.passes {
+			t.Errorf("%s: %d bytes pass, %v", name, n, err)
+		}
+	}
+}
+
+// spoiled is an answer with one byte changed.
+func spoiled(i int, to byte) []byte {
+	b := back([]byte("offer"))
+	b[i] = to
+	return b
+}
+
+// TestServerMoves renews at a server whose address another MAC has taken over, and
+// a lease that is read back, which does not tell the MAC.
+func TestServerMoves(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	dhcptest.Dnsmasq(t)
+	c, g := guest(t)
+	c.Timeout, c.Tries = 50*time.Millisecond, 3
+	l := acquire(t, c, nil)
+	dhcptest.AddAddr(t, g, l.Addr)
+	const moved = "02:00:00:00:77:02"
+	dhcptest.SetMAC(t, moved)
+	next, err := c.Renew(t.Context(), l)
+	if err != nil || next.ServerMAC.String() != moved {
+		t.Errorf("renew: %+v, %v", next, err)
+	}
+	l.ServerMAC = nil
+	if next, err := c.Renew(t.Context(), l); err != nil || next.ServerMAC.String() != moved {
+		t.Errorf("renew without a MAC: %+v, %v", next, err)
+	}
 }
 
 func TestNobodyAnswers(t *testing.T) {

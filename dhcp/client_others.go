@@ -15,7 +15,9 @@ import (
 
 func (c *Client) acquire(context.Context, *Lease) (*Lease, error) { return nil, errors.ErrUnsupported }
 
-func (c *Client) extend(context.Context, *Lease, net.IP) (*Lease, error) {
+func (c *Client) renew(context.Context, *Lease) (*Lease, error) { return nil, errors.ErrUnsupported }
+
+func (c *Client) extend(context.Context, *Lease, string, net.IP) (*Lease, error) {
 	return nil, errors.ErrUnsupported
 }
 

@@ -1,6 +1,7 @@
 // Package dhcp gets addresses from DHCP servers for interfaces inside network
 // namespaces, keeps them, and gives them back. It runs no program and writes no
-// state: a [Lease] is plain data for the caller to keep.
+// state: a [Lease] is plain data for the caller to keep. Package dhcp/program runs
+// the programs of the classic tool, for who insists on one.
 //
 // A [Client] makes one exchange at a time (DHCPv4, RFC 2131; DHCPv6, RFC 8415). It opens its sockets inside
 // the guest's namespace and closes them before it returns, so that nothing keeps

@@ -47,10 +47,9 @@ type Kept struct {
 // its guest only a pidfd, where it has a process: that keeps nothing alive, and
 // tells at once when it ends.
 //
-// Renewal is unicast, and needs a neighbour entry in the guest and one at the
-// server. The kernel counts those of all namespaces together, and by default holds
-// 1024 (net.ipv4.neigh.default.gc_thresh3): with more than about 400 guests on one
-// machine raise it, or renewals go unanswered.
+// A server on the link is asked by frames, which need no entry in the kernel's
+// table of neighbours; see [Lease.ServerMAC]. That table is one for all namespaces
+// of a machine, and by default holds 1024 (net.ipv4.neigh.default.gc_thresh3).
 type Keeper struct {
 	// Parallel bounds how many exchanges are made at once; 0 stands for 32.
 	Parallel int

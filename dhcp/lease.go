@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -20,6 +21,10 @@ type Lease struct {
 	Server netip.Addr `json:"server"`
 	// ServerID is the DUID of a DHCPv6 server.
 	ServerID []byte `json:"server_id,omitempty"`
+	// ServerMAC is where the server's answer came from; nil when that is not
+	// known. A server on the link is sent frames there, for which the kernel needs
+	// no neighbour entry; any other is reached as the kernel's routes say.
+	ServerMAC net.HardwareAddr `json:"-"`
 	// Routers are the default gateways, the preferred one first (option 3). They
 	// are empty when classless routes came (RFC 3442): those hold the default.
 	Routers []netip.Addr `json:"routers,omitempty"`

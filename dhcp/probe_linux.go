@@ -49,7 +49,7 @@ func (x *exchange) decline(ctx context.Context, l *Lease) error {
 	if err != nil {
 		return fmt.Errorf("dhcp: %w", err)
 	}
-	conn, err := x.listenPacket(ctx)
+	conn, err := x.listenFrames(ctx)
 	if err != nil {
 		return err
 	}

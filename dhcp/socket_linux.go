@@ -7,11 +7,8 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"syscall"
-	"time"
 
-	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -30,18 +27,9 @@ var dhcpOnly = []bpf.Instruction{
 	bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x1fff, SkipTrue: 3}, // fragment offset
 	bpf.LoadMemShift{Off: 0},                                    // X = length of the IP header
 	bpf.LoadIndirect{Off: 2, Size: 2},                           // destination port
-	bpf.JumpIf{Cond: bpf.JumpEqual, Val: nclient4.ClientPort, SkipTrue: 1},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: clientPort, SkipTrue: 1},
 	bpf.RetConstant{Val: 0},
 	bpf.RetConstant{Val: 0xffff},
-}
-
-// listenPacket opens a socket that works before the interface has an address.
-func (c *Client) listenPacket(ctx context.Context) (net.PacketConn, error) {
-	raw, err := c.packet(ctx, packet.Datagram, unix.ETH_P_IP, dhcpOnly)
-	if err != nil {
-		return nil, err
-	}
-	return nclient4.NewBroadcastUDPConn(raw, &net.UDPAddr{Port: nclient4.ClientPort}), nil
 }
 
 func (c *Client) packet(ctx context.Context, kind packet.Type, protocol int, filter []bpf.Instruction) (conn *packet.Conn, err error) {
@@ -95,7 +83,7 @@ func (c *Client) listenUDP(ctx context.Context, from netip.Addr) (*udpConn, erro
 	}}
 	u := &udpConn{control: unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(c.Index), Spec_dst: from.As4()})}
 	err := c.Guest.Do(ctx, func() error {
-		conn, err := lc.ListenPacket(context.WithoutCancel(ctx), "udp4", fmt.Sprintf(":%d", nclient4.ClientPort))
+		conn, err := lc.ListenPacket(context.WithoutCancel(ctx), "udp4", fmt.Sprintf(":%d", clientPort))
 		if err == nil {
 			u.UDPConn = conn.(*net.UDPConn)
 		}
@@ -119,36 +107,4 @@ func setOptions(fd, index int) error {
 func (u *udpConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	n, _, err := u.WriteMsgUDP(b, u.control, to.(*net.UDPAddr))
 	return n, err
-}
-
-// drainTime bounds the wait until a message has left: the kernel asks three times
-// for the server's MAC, once a second, but a server that is there answers at once.
-const drainTime = time.Second
-
-// drain waits until the kernel holds nothing any more of what was sent. A
-// datagram to a neighbour that is not known yet waits inside the kernel, and
-// would be lost with the interface.
-func (u *udpConn) drain(ctx context.Context) error {
-	raw, err := u.SyscallConn()
-	if err != nil {
-		return err
-	}
-	end := time.Now().Add(drainTime)
-	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
-		left := 0
-		if err := raw.Control(func(fd uintptr) { left, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
-			return err
-		}
-		switch {
-		case err != nil:
-			return fmt.Errorf("dhcp: %w", os.NewSyscallError("SIOCOUTQ", err))
-		case left == 0:
-			return nil
-		case time.Now().After(end):
-			return errs.New(os.ErrDeadlineExceeded, "dhcp: the server could not be reached within %v", drainTime)
-		}
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
-	}
 }

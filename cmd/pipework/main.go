@@ -20,7 +20,6 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
-	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -86,7 +85,7 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	at, err := c.Attach(ctx, target(line.Guest), s)
+	at, keep, err := c.plug(ctx, line, s)
 	if err != nil {
 		return err
 	}
@@ -96,16 +95,12 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if c.flags.JSON {
 		err = c.json(at)
 	} else {
-		err = c.print("%s\n", at)
+		err = c.print("%s%s\n", at, howToKeep(at, keep))
 	}
-	if asked, _ := line.DHCPConfig(); err != nil || !asked.Foreground {
+	if err != nil || keep == nil {
 		return err
 	}
-	kept := c.KeptAll(target(line.Guest), s, at)
-	for i := range kept {
-		kept[i].Event = func(e dhcp.Event) { fmt.Fprintf(c.warn, "pipework: %v %s %s\n", e.Kind, e.Interface, e.Reason) }
-	}
-	return dhcp.KeepAll(ctx, kept...)
+	return keep(ctx)
 }
 
 func (c *command) detach(ctx context.Context, args []string) error {
@@ -120,7 +115,7 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	if at == nil {
 		return c.print("%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
 	}
-	if err := c.Detach(ctx, target(guest), pipework.Spec{Name: at.Name, Link: ovsBridge(at.Link)}); err != nil {
+	if err := c.unplug(ctx, target(guest), pipework.Spec{Name: at.Name, Link: ovsBridge(at.Link)}); err != nil {
 		return err
 	}
 	if c.flags.JSON {

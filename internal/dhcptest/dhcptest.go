@@ -13,37 +13,40 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/ns"
 )
 
-// Bridge is the network's name, and Router its own address, at which servers
-// listen.
+// Bridge is the network's name, Router its own address, at which servers listen,
+// and RouterMAC its MAC.
 const (
-	Bridge = "lan"
-	Router = "10.77.0.1"
+	Bridge    = "lan"
+	Router    = "10.77.0.1"
+	RouterMAC = "02:00:00:00:77:01"
 )
 
-// Need finds a server program, or skips the test; where PIPEWORK_REQUIRE promises
+// Need finds a program, a server or client, or skips the test; where PIPEWORK_REQUIRE promises
 // the lane "dhcp", it fails.
 func Need(t testing.TB, program string) string {
 	t.Helper()
-	for _, dir := range []string{"/usr/sbin/", "/usr/bin/", "/sbin/", "/usr/local/sbin/"} {
+	for _, dir := range []string{"/usr/sbin/", "/usr/bin/", "/sbin/", "/usr/local/sbin/", "/usr/lib/"} {
 		if _, err := os.Stat(dir + program); err == nil {
 			nstest.Ran("dhcp")
 			return dir + program
 		}
 	}
 	if nstest.Required("dhcp") {
-		t.Fatalf("no %s here: apt-get install dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server", program)
+		t.Fatalf("no %s here: make packages installs it", program)
 	}
 	t.Skipf("no %s here", program)
 	return ""
@@ -148,6 +151,42 @@ func Unplugged(t testing.TB, eth1 netlink.Link) {
 	t.Error("something keeps the dead guest's namespace alive")
 }
 
+// SetMAC gives the bridge another MAC.
+func SetMAC(t testing.TB, mac string) {
+	t.Helper()
+	h := here(t)
+	br, err := h.LinkByName(Bridge)
+	must(t, err)
+	parsed, err := net.ParseMAC(mac)
+	must(t, err)
+	must(t, h.LinkSetHardwareAddr(br, parsed))
+}
+
+// Neighbours are the IPv4 neighbours that the guest's kernel knows on eth1.
+func Neighbours(t testing.TB, g *ns.Guest) []netlink.Neigh {
+	t.Helper()
+	h := within(t, g)
+	defer h.Close()
+	eth1, err := h.LinkByName("eth1")
+	must(t, err)
+	list, err := h.NeighList(eth1.Attrs().Index, netlink.FAMILY_V4)
+	must(t, err)
+	return list
+}
+
+// Routes are the destinations of the guest's IPv4 routes.
+func Routes(t testing.TB, g *ns.Guest) (list []string) {
+	t.Helper()
+	h := within(t, g)
+	defer h.Close()
+	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	must(t, err)
+	for _, r := range routes {
+		list = append(list, r.Dst.String())
+	}
+	return list
+}
+
 // AddAddr gives the guest's eth1 an address.
 func AddAddr(t testing.TB, g *ns.Guest, p netip.Prefix) {
 	t.Helper()
@@ -171,11 +210,17 @@ type Server struct {
 // start runs a server, and waits until it says that it is ready.
 func start(t testing.TB, dir, ready, program string, args ...string) *Server {
 	t.Helper()
+	return startIn(t, nil, dir, ready, program, args...)
+}
+
+// startIn is start inside a guest; nil is the test's own namespace.
+func startIn(t testing.TB, g *ns.Guest, dir, ready, program string, args ...string) *Server {
+	t.Helper()
 	s := &Server{Dir: dir, log: new(buffer), end: make(chan struct{})}
 	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.Env = append(os.Environ(), "KEA_PIDFILE_DIR="+dir, "KEA_LOCKFILE_DIR="+dir)
-	must(t, s.cmd.Start())
+	must(t, launch(g, s.cmd))
 	go func() { _ = s.cmd.Wait(); close(s.end) }()
 	t.Cleanup(func() {
 		s.Stop()
@@ -185,6 +230,22 @@ func start(t testing.TB, dir, ready, program string, args ...string) *Server {
 	})
 	s.Wait(t, ready)
 	return s
+}
+
+func launch(g *ns.Guest, cmd *exec.Cmd) error {
+	if g == nil {
+		return cmd.Start()
+	}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends in the guest
+		err := netns.Set(g.NetNS())
+		if err == nil {
+			err = cmd.Start()
+		}
+		started <- err
+	}()
+	return <-started
 }
 
 // Stop ends the server, and waits for its end. A stopped one stays stopped.
@@ -247,6 +308,21 @@ func Dnsmasq(t testing.TB, more ...string) *Server {
 	return start(t, dir, "sockets bound exclusively to interface "+Bridge, program, args...)
 }
 
+// Second starts another dnsmasq on the network, in a namespace of its own at
+// 10.77.0.2, with the same addresses to give out.
+func Second(t testing.TB, more ...string) *Server {
+	t.Helper()
+	program, dir := Need(t, "dnsmasq"), t.TempDir()
+	_, g := nstest.Guest(t)
+	Plug(t, g)
+	AddAddr(t, g, netip.MustParsePrefix("10.77.0.2/24"))
+	args := append([]string{
+		"-d", "-C", "/dev/null", "--port=0", "--no-hosts", "--no-resolv", "--no-ping", "--bind-interfaces", "--interface=eth1", "--except-interface=lo",
+		"--dhcp-leasefile=" + dir + "/leases", "--dhcp-authoritative", "--dhcp-range=10.77.0.50,10.77.0.60,255.255.255.0,120",
+	}, more...)
+	return startIn(t, g, dir, "sockets bound exclusively to interface eth1", program, args...)
+}
+
 // Kea starts kea-dhcp4 on the network. It gives out 10.77.0.150 to .160 for
 // lease seconds, with T1 and T2 at a quarter and three quarters.
 func Kea(t testing.TB, lease int) *Server {
@@ -269,7 +345,8 @@ func kea(t testing.TB, lease int, subnet, pool string) *Server {
 "option-def":[{"name":"rfc3442","code":121,"type":"binary","space":"dhcp4"}],
 "subnet4":[{"id":1,"subnet":%q,"pools":[{"pool":%q}],
 "option-data":[{"name":"routers","data":"10.77.0.1"},{"name":"rfc3442","csv-format":false,"data":"100ac80a4d00fe"}]}],
-"loggers":[{"name":"kea-dhcp4","output_options":[{"output":"stdout"}],"severity":"INFO"}]}}`,
+"loggers":[{"name":"kea-dhcp4","output_options":[{"output":"stdout"}],"severity":"INFO"},
+{"name":"kea-dhcp4.leases","output_options":[{"output":"stdout"}],"severity":"WARN"}]}}`,
 		Bridge, dir+"/leases", lease, max(1, lease/4), max(2, lease*3/4), subnet, pool)
 	must(t, os.WriteFile(dir+"/conf", []byte(conf), 0o644))
 	return start(t, dir, "DHCP4_STARTED", program, "-c", dir+"/conf")
