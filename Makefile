@@ -4,11 +4,12 @@
 # make lint   installs golangci-lint and runs it
 
 GO       ?= go
-LANES    := userns cli docker dhcp ovs uml qemu
+LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
 PACKAGES := gcc libc6-dev iproute2 iptables busybox-static docker.io openvswitch-switch \
             user-mode-linux kmod qemu-system-x86 linux-headers-amd64 xz-utils
 SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server \
-            udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins
+            udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins \
+            podman containerd runc lxc systemd-container dbus-daemon dbus-system-bus-common
 LANERUN  := $(CURDIR)/bin/lanerun
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
@@ -17,7 +18,7 @@ RAN      := $(CURDIR)/bin/lanes-that-ran
 
 test: packages vet
 	@mkdir -p bin && rm -f $(RAN)
-	PIPEWORK_REQUIRE=userns,cli,docker,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -timeout 15m ./...
+	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -timeout 15m ./...
 	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
 	$(MAKE) --no-print-directory uml qemu
 	@for lane in $(LANES); do \
@@ -67,7 +68,9 @@ packages:
 	[ -z "$$missing" ] || { policy=/usr/sbin/policy-rc.d; \
 		[ -e $$policy ] || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy && chmod 755 $$policy; }; \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing && \
-		{ systemctl disable -q kea-dhcp4-server kea-dhcp6-server isc-dhcp-server cni-dhcp.socket cni-dhcp.service 2>/dev/null || true; }; }
+		for p in $$missing; do \
+			systemctl disable -q $$p 2>/dev/null; systemctl disable -q $$(dpkg -L $$p | sed -nE 's,.*/systemd/system/([^@/]+[.](service|socket|timer))$$,\1,p') 2>/dev/null || true; \
+		done; }
 	@missing=; for p in $(PACKAGES); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \

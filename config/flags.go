@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Flags are the words that are the command's own, not an attachment's.
 type Flags struct {
@@ -12,6 +15,9 @@ type Flags struct {
 	// ResolvConf is the path after --resolv-conf=, where the name servers of a DHCP
 	// lease are written, or put back; "" for none.
 	ResolvConf string
+	// WaitGuest is how long to wait for a guest that is not there yet
+	// (--wait-guest); 0 does not wait.
+	WaitGuest time.Duration
 }
 
 // Split takes the command's own flags out of args wherever they stand before a
@@ -22,10 +28,19 @@ func Split(args []string) (Flags, []string, error) {
 	var flags Flags
 	var rest []string
 	var p problems
-	for i, word := range args {
+	for len(args) > 0 {
+		word := args[0]
 		if word == "--" {
-			rest = append(rest, args[i:]...)
+			rest = append(rest, args...)
 			break
+		}
+		args = args[1:]
+		if name, value, inline := strings.Cut(word, "="); name == "--wait-guest" {
+			if !inline && len(args) > 0 {
+				value, args = args[0], args[1:]
+			}
+			flags.waitGuest(value, &p)
+			continue
 		}
 		before := flags.Forward
 		if !flags.take(word) {
@@ -42,6 +57,17 @@ func Split(args []string) (Flags, []string, error) {
 }
 
 const resolvConf = "--resolv-conf="
+
+// most is the longest that --wait-guest waits.
+const most = 24 * time.Hour
+
+func (f *Flags) waitGuest(value string, p *problems) {
+	d, err := time.ParseDuration(value)
+	if err != nil || d <= 0 || d > most {
+		p.addf("--wait-guest %q is no time to wait: write one such as 10s or 2m", value)
+	}
+	f.WaitGuest = d
+}
 
 // take sets the flag that word is, and reports whether it is one.
 func (f *Flags) take(word string) bool {

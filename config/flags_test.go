@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -19,6 +21,8 @@ func TestSplit(t *testing.T) {
 		{"short help", []string{"-h"}, Flags{Help: true}, nil},
 		{"anywhere", []string{"br1", "--json", "-i", "eth2", "web", "--no-forward", "0/0", "-v"}, Flags{JSON: true, Verbose: true, Forward: "off"}, []string{"br1", "-i", "eth2", "web", "0/0"}},
 		{"a path", []string{"--resolv-conf=/a/b", "br1"}, Flags{ResolvConf: "/a/b"}, []string{"br1"}},
+		{"wait", []string{"br1", "--wait-guest", "10s", "web", "0/0"}, Flags{WaitGuest: 10 * time.Second}, []string{"br1", "web", "0/0"}},
+		{"wait inline", []string{"--wait-guest=2m"}, Flags{WaitGuest: 2 * time.Minute}, nil},
 		{"repeated", []string{"--forward", "--json", "--json", "--forward"}, Flags{JSON: true, Forward: "on"}, nil},
 		{"after --", []string{"-v", "br1", "--", "--json", "0/0"}, Flags{Verbose: true}, []string{"br1", "--", "--json", "0/0"}},
 		{"other options stay", []string{"list", "--jsonl", "--json=1"}, Flags{}, []string{"list", "--jsonl", "--json=1"}},
@@ -50,6 +54,15 @@ func TestSplitRefusesPath(t *testing.T) {
 	checkRefusal(t, err, `--resolv-conf= needs a path that begins with /, not "a"`)
 }
 
+func TestWaitGuestRefused(t *testing.T) {
+	for _, value := range []string{"", "10", "-1s", "0s", "25h", "web"} {
+		_, _, err := Split([]string{"--wait-guest=" + value})
+		checkRefusal(t, err, fmt.Sprintf("--wait-guest %q is no time to wait: write one such as 10s or 2m", value))
+	}
+	_, _, err := Split([]string{"br1", "--wait-guest"})
+	checkRefusal(t, err, `--wait-guest "" is no time to wait: write one such as 10s or 2m`)
+}
+
 func TestParseDetach(t *testing.T) {
 	for _, row := range []struct {
 		name        string
@@ -79,7 +92,7 @@ func TestParseDetachRefuses(t *testing.T) {
 	}{
 		{"no guest", nil, "too few words (0 of at least 1): " + syntax},
 		{"two guests", []string{"web", "db"}, `too many words, the first too many is "db": ` + syntax},
-		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are -i, and for every command --json, -v, --resolv-conf=<path>, --forward, --no-forward, --help, --version`},
+		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are -i, and for every command --json, -v, --resolv-conf=<path>, --forward, --no-forward, --wait-guest, --help, --version`},
 		{"no value", []string{"web", "-i"}, "option -i has no value: write -i value, or -i=value for one that begins with a dash"},
 		{"everything at once", []string{"", "-i", ".."}, `the guest is empty: name a container, or check that the variable it came from is set; -i ".." names a folder, not an interface: write one such as eth1`},
 	} {

@@ -21,11 +21,17 @@ const Usage = `Usage:
   pipework list [<guest>...]
   pipework gc                                         (take away what dead guests left on the host, bring NICs back)
 
+Guests:
+  web                                                 (whatever is called so, if only one is; see docs/guests.md)
+  docker:web, podman:web, podman:alice/web, containerd:default/web, lxc:web, machine:web, cgroup:web
+  netns:blue, pid:1234, /proc/1234/ns/net
+
 Flags:
   --json           print what was done, or found, as JSON
   -v               say what is done
   --resolv-conf=<path>
                    write the name servers that dhcp brings into this resolv.conf; with detach: take them out again
+  --wait-guest 10s wait for a guest that is being created
   --forward        let the firewall of Docker forward the bridge's frames
   --no-forward     leave that firewall alone
   -h, --help       print this text

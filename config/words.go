@@ -45,7 +45,7 @@ func (w *words) option(word string, rest []string) []string {
 	switch {
 	case !known:
 		w.lost = true
-		w.addf("unknown option %q: the options are %s, and for every command --json, -v, --resolv-conf=<path>, --forward, --no-forward, --help, --version",
+		w.addf("unknown option %q: the options are %s, and for every command --json, -v, --resolv-conf=<path>, --forward, --no-forward, --wait-guest, --help, --version",
 			word, strings.Join(slices.Sorted(maps.Keys(w.known)), ", "))
 	case !takes && inline:
 		w.addf("option %s takes no value: write %s alone, not %q", name, name, word)

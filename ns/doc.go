@@ -2,9 +2,9 @@
 //
 // A [Target] says how to find a guest: by [PID], by [Path], by the name that
 // ip-netns(8) gave it ([Named]), or through a container runtime (package
-// ns/docker and its siblings). Opening a Target gives a [Guest], which holds the
-// namespace open until it is closed, and through which netlink connections and
-// sockets are opened inside. No thread of the program is ever left in another
+// ns/docker and its siblings; ns/find takes the names that people type). Opening
+// a Target gives a [Guest], which holds the namespace open until it is closed, and
+// through which netlink connections and sockets are opened inside. No thread of the program is ever left in another
 // namespace.
 //
 // Opening another process's namespace needs CAP_SYS_PTRACE over it, entering

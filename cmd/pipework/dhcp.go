@@ -22,29 +22,30 @@ func (c *command) plug(ctx context.Context, line config.Line, s pipework.Spec) (
 	if err != nil {
 		return nil, nil, err
 	}
+	guest := c.awaited(line.Guest)
 	if asked.Program != "" {
 		client := program.Client{Name: asked.Program, Stay: asked.Foreground, Options: asked.Options}
 		if asked.Foreground || c.flags.Verbose {
 			client.Output = c.warn
 		}
-		at, running, err := client.Attach(ctx, &c.Attacher, target(line.Guest), s)
+		at, running, err := client.Attach(ctx, &c.Attacher, guest, s)
 		if err == nil && running != nil {
 			keep = running.Wait
 		}
 		return at, keep, err
 	}
-	at, err = c.Attach(ctx, target(line.Guest), s)
+	at, err = c.Attach(ctx, guest, s)
 	for asked.Again > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		fmt.Fprintf(c.warn, "pipework: %v: again in %v\n", err, asked.Again)
 		if !sleep(ctx, asked.Again) {
 			return nil, nil, err
 		}
-		at, err = c.Attach(ctx, target(line.Guest), s)
+		at, err = c.Attach(ctx, guest, s)
 	}
 	if err != nil || !asked.Foreground {
 		return at, nil, err
 	}
-	return at, func(ctx context.Context) error { return c.keep(ctx, target(line.Guest), s, at) }, nil
+	return at, func(ctx context.Context) error { return c.keep(ctx, guest, s, at) }, nil
 }
 
 // howToKeep completes what an attachment says of its lease.

@@ -179,7 +179,7 @@ func TestWhoseNetwork(t *testing.T) {
 	for container, want := range map[string]string{
 		"hostly": "would reconfigure the host",
 		"new":    "was never started",
-		"nosuch": `no container "nosuch"`,
+		"nosuch": `no guest is called "nosuch"`,
 	} {
 		if out, status := h.run(t, "pipework", "br1", container, "192.168.1.1/24"); status != 1 || !strings.Contains(out, want) || strings.Count(out, "\n") != 1 {
 			t.Errorf("attach to %s: exit status %d: %s", container, status, out)

@@ -3,7 +3,36 @@
 // errors.ErrUnsupported) for errors.Is.
 package errs
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// Two classes that tell a lookup by name why a runtime does not have the guest.
+// They go beside a standard class, and are for package ns/find alone.
+var (
+	// ErrUnknown: the runtime is there and knows nobody of this name.
+	ErrUnknown = errors.New("unknown to the runtime")
+	// ErrAbsent: this machine does not have the runtime.
+	ErrAbsent = errors.New("runtime not on this machine")
+)
+
+// Unknown is an error that satisfies [ErrUnknown] and fs.ErrNotExist.
+func Unknown(format string, args ...any) error {
+	return classed{class: ErrUnknown, error: New(fs.ErrNotExist, format, args...)}
+}
+
+// NoName is an error that satisfies [ErrUnknown] and fs.ErrInvalid: nobody could
+// be called so, and nothing was looked at.
+func NoName(format string, args ...any) error {
+	return classed{class: ErrUnknown, error: New(fs.ErrInvalid, format, args...)}
+}
+
+// Absent is an error that satisfies [ErrAbsent] and class.
+func Absent(class error, format string, args ...any) error {
+	return classed{class: ErrAbsent, error: New(class, format, args...)}
+}
 
 type classed struct {
 	class error

@@ -16,7 +16,6 @@
 package docker
 
 import (
-	"io/fs"
 	"regexp"
 	"strings"
 
@@ -40,6 +39,12 @@ type Engine struct {
 	// and where that is not set unix:///var/run/docker.sock. The docker
 	// command's contexts are not looked at.
 	Host string
+	// Program is the command that people use with the engine, which errors tell
+	// them to type. "" stands for docker. With podman the socket is by default the
+	// one that the podman command would ask (CONTAINER_HOST in the environment,
+	// root's /run/podman/podman.sock, or for other users podman/podman.sock in
+	// XDG_RUNTIME_DIR); see package ns/podman.
+	Program string
 }
 
 // Container is the container with this name, ID or unambiguous beginning of an
@@ -72,14 +77,14 @@ func (t target) String() string { return t.name }
 
 // names is what Docker and Podman allow as a container's name; every ID is one
 // too. None has a meaning of its own in the path of a URL.
-var names = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+var names = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$`)
 
 // reference checks what the user calls a container, so that nothing else can
 // ever reach the engine's API as one.
 func reference(name string) (string, error) {
 	ref := strings.TrimPrefix(name, "/")
 	if !names.MatchString(ref) {
-		return "", errs.New(fs.ErrInvalid, "%q cannot be a container's name or ID: those are letters, digits, '_', '.' and '-'", name)
+		return "", errs.NoName("%q cannot be a container's name or ID: those are letters, digits, '_', '.' and '-'", name)
 	}
 	return ref, nil
 }

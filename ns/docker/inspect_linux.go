@@ -26,7 +26,7 @@ func (s *session) inspect(ctx context.Context, ref string) (*container.InspectRe
 		return nil, s.inspectError(ctx, ref, err)
 	}
 	if res.Container.State == nil || res.Container.ID == "" {
-		return nil, fmt.Errorf("inspect container %s: the answer describes none: is a Docker engine at %s?", ref, s.host)
+		return nil, fmt.Errorf("inspect container %s: the answer describes none: is a %s at %s?", ref, s.product, s.host)
 	}
 	return &res.Container, nil
 }
@@ -34,13 +34,13 @@ func (s *session) inspect(ctx context.Context, ref string) (*container.InspectRe
 func (s *session) inspectError(ctx context.Context, ref string, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("the Docker engine at %s does not answer: %w", s.host, context.Cause(ctx))
+		return fmt.Errorf("the %s at %s does not answer: %w", s.product, s.host, context.Cause(ctx))
 	case s.refused != nil:
 		return s.refused
 	case client.IsErrConnectionFailed(err):
-		return errs.New(unix.ECONNREFUSED, "the Docker engine at %s broke off: %s", s.host, oneLine(err))
+		return errs.New(unix.ECONNREFUSED, "the %s at %s broke off: %s", s.product, s.host, oneLine(err))
 	case errdefs.IsNotFound(err):
-		return errs.New(fs.ErrNotExist, "no container %q: see docker ps -a", ref)
+		return errs.Unknown("no container %q: see %s ps -a", ref, s.program)
 	}
 	if many := s.begunBy(ctx, ref); len(many) > 1 {
 		return errs.New(fs.ErrInvalid, "%q begins the IDs of %d containers (%s): give more of the ID, or a name", ref, len(many), strings.Join(many, ", "))

@@ -24,7 +24,7 @@ func (t target) Open(ctx context.Context) (*ns.Guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSession(t.engine.Host)
+	s, err := newSession(t.engine)
 	if err != nil {
 		return nil, err
 	}
@@ -69,14 +69,14 @@ type movedError struct{ error }
 
 func (e movedError) Unwrap() error { return e.error }
 
-func moved(c *container.InspectResponse) error {
-	return movedError{errs.New(fs.ErrNotExist, "container %s has no process that stays: see docker logs %s", label(c), label(c))}
+func (s *session) moved(c *container.InspectResponse) error {
+	return movedError{errs.New(fs.ErrNotExist, "container %s has no process that stays: see %s logs %s", label(c), s.program, label(c))}
 }
 
 // guest opens the process that c names, makes sure that it is the container's
 // and says who it is.
 func (s *session) guest(ctx context.Context, c *container.InspectResponse) (*ns.Guest, error) {
-	if err := standstill(c); err != nil {
+	if err := s.standstill(c); err != nil {
 		return nil, err
 	}
 	g, err := s.process(ctx, c)
@@ -105,7 +105,7 @@ func (s *session) process(ctx context.Context, c *container.InspectResponse) (*n
 	case (gone || errors.Is(err, fs.ErrPermission)) && !s.sharesPIDs():
 		return nil, s.foreign(c)
 	case gone:
-		return nil, moved(c)
+		return nil, s.moved(c)
 	}
 	return nil, fmt.Errorf("container %s: %w", label(c), err)
 }

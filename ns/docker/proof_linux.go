@@ -21,27 +21,27 @@ import (
 // g's process is still alive afterwards.
 func (s *session) prove(ctx context.Context, g *ns.Guest, c *container.InspectResponse) error {
 	if inGroupOf(g.PID, c.ID) {
-		return stillThere(g, c)
+		return s.stillThere(g, c)
 	}
 	if !s.sharesPIDs() {
 		return s.foreign(c)
 	}
 	again, err := s.inspect(ctx, c.ID)
 	if errors.Is(err, fs.ErrNotExist) {
-		return moved(c)
+		return s.moved(c)
 	}
 	if err != nil {
 		return err
 	}
 	if !sameStart(c, again) {
-		return moved(c)
+		return s.moved(c)
 	}
-	return stillThere(g, c)
+	return s.stillThere(g, c)
 }
 
-func stillThere(g *ns.Guest, c *container.InspectResponse) error {
+func (s *session) stillThere(g *ns.Guest, c *container.InspectResponse) error {
 	if g.Alive() != nil {
-		return moved(c)
+		return s.moved(c)
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func namesGroup(groups, id string) bool {
 
 // foreign is the error for an engine whose process numbers are not ours.
 func (s *session) foreign(c *container.InspectResponse) error {
-	return errs.New(errors.ErrUnsupported, "container %s: the engine at %s counts processes in another PID namespace: run this program in the host's (docker run --pid=host)", label(c), s.host)
+	return errs.New(errors.ErrUnsupported, "container %s: the engine at %s counts processes in another PID namespace: run this program in the host's (%s run --pid=host)", label(c), s.host, s.program)
 }
 
 // sharesPIDs tells whether the engine counts processes as we do. Its own PID,

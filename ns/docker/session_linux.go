@@ -3,6 +3,7 @@ package docker
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ import (
 // request and holds none in between, so there is nothing to close and nothing
 // that could outlive the call.
 type session struct {
+	dialect
+	asked   bool // the socket was named, by Host or the environment
 	host    string
 	path    string
 	client  *client.Client
@@ -31,40 +34,38 @@ type session struct {
 	refused error // why the last connection failed
 }
 
-func newSession(host string) (*session, error) {
-	host, path, err := locate(host)
-	if err != nil {
+func newSession(e Engine) (*session, error) {
+	s := &session{dialect: e.dialect(), host: e.Host}
+	if err := s.locate(); err != nil {
 		return nil, err
 	}
-	s := &session{host: host, path: path}
+	var err error
 	s.client, err = client.New(
-		client.WithHost(host),
+		client.WithHost(s.host),
 		client.WithAPIVersionFromEnv(),
 		client.WithHTTPClient(&http.Client{Transport: s, CheckRedirect: client.CheckRedirect}),
 	)
 	if err != nil {
-		return nil, errs.New(fs.ErrInvalid, "use the Docker engine at %s: %w", host, err)
+		return nil, errs.New(fs.ErrInvalid, "use the %s at %s: %w", s.product, s.host, err)
 	}
 	return s, nil
 }
 
 // locate finds the engine's socket. Certificates (DOCKER_CERT_PATH) are for TCP
 // and not looked at.
-func locate(host string) (address, path string, err error) {
-	if host == "" {
-		host = os.Getenv(client.EnvOverrideHost)
-	}
-	if host == "" {
-		host = client.DefaultDockerHost
-	}
-	scheme, path, ok := strings.Cut(host, "://")
+func (s *session) locate() error {
+	s.host = cmp.Or(s.host, os.Getenv(s.env))
+	s.asked = s.host != ""
+	s.host = cmp.Or(s.host, s.dialect.host)
+	scheme, path, ok := strings.Cut(s.host, "://")
 	switch {
 	case !ok, path == "":
-		return "", "", errs.New(fs.ErrInvalid, "%q is no engine's address: it looks like %s", host, client.DefaultDockerHost)
+		return errs.New(fs.ErrInvalid, "%q is no engine's address: it looks like %s", s.host, s.dialect.host)
 	case scheme != "unix":
-		return "", "", errs.New(errors.ErrUnsupported, "the Docker engine at %s may be another machine's: run there, with DOCKER_HOST=%s", host, client.DefaultDockerHost)
+		return errs.Absent(errors.ErrUnsupported, "the %s at %s may be another machine's: run there, with %s=%s", s.product, s.host, s.env, s.dialect.host)
 	}
-	return host, path, nil
+	s.path = path
+	return nil
 }
 
 // RoundTrip makes one request over a connection of its own and reads the whole
@@ -130,13 +131,16 @@ func peer(conn *net.UnixConn) int {
 // dialError never satisfies fs.ErrNotExist: an engine that is not there says
 // nothing about its containers.
 func (s *session) dialError(err error) error {
+	const none = "no %s at %s: start it (systemctl start %s), or set %s to its socket"
 	switch {
+	case errors.Is(err, unix.ENOENT) && !s.asked:
+		return errs.Absent(unix.ECONNREFUSED, none, s.product, s.host, s.unit, s.env)
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.ENOTDIR):
-		return errs.New(unix.ECONNREFUSED, "no Docker engine at %s: start it (systemctl start docker), or set DOCKER_HOST to its socket", s.host)
+		return errs.New(unix.ECONNREFUSED, none, s.product, s.host, s.unit, s.env)
 	case errors.Is(err, fs.ErrPermission):
-		return errs.New(fs.ErrPermission, "connect to the Docker engine at %s: permission denied: run as root, or join the socket's group", s.host)
+		return errs.New(fs.ErrPermission, "connect to the %s at %s: permission denied: run as root, or join the socket's group", s.product, s.host)
 	case errors.Is(err, unix.EAGAIN):
-		return fmt.Errorf("the Docker engine at %s hangs, it takes no more connections: %w", s.host, err)
+		return fmt.Errorf("the %s at %s hangs, it takes no more connections: %w", s.product, s.host, err)
 	}
-	return fmt.Errorf("connect to the Docker engine at %s: %w", s.host, err)
+	return fmt.Errorf("connect to the %s at %s: %w", s.product, s.host, err)
 }

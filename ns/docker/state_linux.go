@@ -21,19 +21,19 @@ func label(c *container.InspectResponse) string {
 // standstill says why a container has no process to open; nil when it has one.
 // A restarting container counts as running in the engine's books, so that is
 // asked first.
-func standstill(c *container.InspectResponse) error {
+func (s *session) standstill(c *container.InspectResponse) error {
 	name, st := label(c), c.State
 	switch {
 	case st.Restarting:
-		return errs.New(fs.ErrNotExist, "container %s is restarting (status %d): see docker logs %s", name, st.ExitCode, name)
+		return errs.New(fs.ErrNotExist, "container %s is restarting (status %d): see %s logs %s", name, st.ExitCode, s.program, name)
 	case st.Running && st.Pid > 0:
 		return nil
 	case st.Dead, st.Status == container.StateDead, st.Status == container.StateRemoving:
 		return errs.New(fs.ErrNotExist, "container %s is being removed", name)
 	case st.Status == container.StateCreated:
-		return errs.New(fs.ErrNotExist, "container %s was never started: start it with docker start %s", name, name)
+		return errs.New(fs.ErrNotExist, "container %s was never started: start it with %s start %s", name, s.program, name)
 	case st.Status == container.StateExited:
-		return errs.New(fs.ErrNotExist, "container %s has exited (status %d): start it with docker start %s", name, st.ExitCode, name)
+		return errs.New(fs.ErrNotExist, "container %s has exited (status %d): start it with %s start %s", name, st.ExitCode, s.program, name)
 	}
-	return errs.New(fs.ErrNotExist, "container %s has no process (state %q): start it with docker start %s", name, st.Status, name)
+	return errs.New(fs.ErrNotExist, "container %s has no process (state %q): start it with %s start %s", name, st.Status, s.program, name)
 }

@@ -1,0 +1,159 @@
+// Package find turns what people call a guest into a Target.
+//
+// A guest is called by the runtime and a name (docker:web), or by the bare name,
+// which every runtime on the machine is asked for. Names are compared whole; they
+// are never patterns, and never become part of a path but where they are checked
+// to be a single plain word.
+package find
+
+import (
+	"context"
+	"fmt"
+
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ns/cgroup"
+	"github.com/go-pipework/pipework/ns/containerd"
+	"github.com/go-pipework/pipework/ns/docker"
+	"github.com/go-pipework/pipework/ns/lxc"
+	"github.com/go-pipework/pipework/ns/machine"
+	"github.com/go-pipework/pipework/ns/podman"
+)
+
+// Guest is the guest that a word means:
+//
+//	docker:web         a container of Docker's, by name, ID or beginning of an ID
+//	podman:web         one of the caller's Podman; podman:alice/web one of alice's
+//	containerd:ns/web  one of containerd's, by namespace and ID, or by the ID alone
+//	lxc:web            one of LXC's
+//	machine:web        one of systemd-nspawn's, or whatever machinectl lists; also nspawn:web
+//	netns:blue         what ip-netns(8) named so; also netns:/a/path
+//	cgroup:web         the processes in the control group of this name
+//	pid:1234           the process with this number
+//	/proc/1234/ns/net  a namespace's file
+//	web                any of the first seven kinds; see [Name]
+//
+// The word is judged when the Target is opened. A runtime that hangs costs three
+// seconds of a bare name's time, and fifteen when it is given; see [Name].
+func Guest(word string) ns.Target {
+	kind, rest, given := strings.Cut(word, ":")
+	switch {
+	case strings.HasPrefix(word, "/"):
+		return ns.Path(word)
+	case !given:
+		return Name{Name: word}
+	case kind == "pid":
+		return pid(rest)
+	case kind == "netns" && strings.HasPrefix(rest, "/"):
+		return ns.Path(rest)
+	case kind == "netns":
+		return named(rest)
+	case kind == "nspawn":
+		kind = "machine"
+	}
+	for _, p := range places {
+		if p.kind == kind {
+			return explicit{p, rest}
+		}
+	}
+	return refused{word, "%q: no kind of guest is called %q: they are docker, podman, containerd, lxc, machine, netns, cgroup, pid", []any{word, kind}}
+}
+
+// A place is where a bare name is looked for.
+type place struct {
+	kind  string
+	guest func(name string) ns.Target
+}
+
+// places are in the order in which a guest that several of them know is named, and
+// in which errors list them.
+var places = [...]place{
+	{"docker", func(name string) ns.Target { return docker.Container(name) }},
+	{"podman", func(name string) ns.Target { return podman.Container(name) }},
+	{"containerd", func(name string) ns.Target { return containerd.Container(name) }},
+	{"lxc", func(name string) ns.Target { return lxc.Container(name) }},
+	{"machine", func(name string) ns.Target { return machine.Machine(name) }},
+	{"netns", named},
+	{"cgroup", func(name string) ns.Target { return cgroup.Group(name) }},
+}
+
+// An explicit guest is looked for in one place, which has a while to answer.
+type explicit struct {
+	place
+	name string
+}
+
+// String is the guest's name.
+func (e explicit) String() string { return fmt.Sprint(e.guest(e.name)) }
+
+// Open asks the place.
+func (e explicit) Open(ctx context.Context) (*ns.Guest, error) {
+	const patience = 15 * time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errs.New(context.DeadlineExceeded, "waited %v", patience))
+	defer cancel()
+	return e.guest(e.name).Open(ctx)
+}
+
+// A Name is the guest that any of docker, podman, containerd, lxc, machine, netns
+// and cgroup calls so. All are asked at once, and those that this machine does not
+// have cost nothing. The same namespace found under several roofs is one guest,
+// named by the first in that order. Root's bare names are not looked up among the
+// containers of other users.
+//
+// The errors of Open satisfy, by errors.Is:
+//   - [fs.ErrInvalid]: this cannot be a name, or several guests have it, whether they
+//     run or not: the error spells each out;
+//   - [fs.ErrNotExist]: nobody is called so, or the one who is does not run;
+//   - what a runtime failed with, such as [context.DeadlineExceeded], when it may
+//     have the guest and did not say.
+type Name struct {
+	Name string
+	// Patience is how long each runtime may take to answer; 0 stands for three
+	// seconds.
+	Patience time.Duration
+}
+
+var _ ns.Target = Name{}
+
+// String is the name.
+func (n Name) String() string { return n.Name }
+
+// namespaces is what the names of ip-netns(8) are taken for; others can be given
+// as a path.
+var namespaces = regexp.MustCompile(`^[\pL\pN_][\pL\pN_.@:+-]{0,254}$`)
+
+// named is the guest that ip-netns(8) gave a name.
+func named(name string) ns.Target {
+	if !namespaces.MatchString(name) {
+		return refused{name, "%q cannot be the name of a network namespace here: give its path, as in netns:/run/netns/blue", []any{name}}
+	}
+	return ns.Named(name)
+}
+
+// pid is the guest that a process with this number runs in.
+func pid(text string) ns.Target {
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || strconv.FormatUint(n, 10) != text {
+		return refused{text, "%q is no PID: write a number, as in pid:1234", []any{text}}
+	}
+	return ns.PID(n)
+}
+
+// A refused word cannot be a guest.
+type refused struct {
+	word   string
+	format string
+	args   []any
+}
+
+func (r refused) String() string { return r.word }
+
+// Open says why not.
+func (r refused) Open(context.Context) (*ns.Guest, error) {
+	return nil, errs.NoName(r.format, r.args...)
+}
