@@ -79,7 +79,7 @@ func (j *job) configure(ctx context.Context) (*Attachment, error) {
 	if err := j.acceptRA(ctx, j.spec.Name); err != nil { // before the first one can come
 		return nil, j.fail("address", err)
 	}
-	if err := rtnl.SetLink(ctx, j.port.Conn, j.spec.Name, j.port.Mark.String()); err != nil {
+	if err := j.mark(ctx); err != nil {
 		return nil, j.fail("link", err)
 	}
 	l, err := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
@@ -113,6 +113,16 @@ func (j *job) configure(ctx context.Context) (*Attachment, error) {
 	return out, nil
 }
 
+// mark brings the guest's interface up and marks it. One that was not made, but
+// moved in, stays in the group that it is in.
+func (j *job) mark(ctx context.Context) error {
+	set := rtnl.Finish
+	if j.port.Mark.Was != "" {
+		set = rtnl.SetLink
+	}
+	return set(ctx, j.port.Conn, j.spec.Name, j.port.Mark.String())
+}
+
 // attachment is what Attach made, without asking the kernel again.
 func (j *job) attachment(l *rtnl.Link) *Attachment {
 	return &Attachment{
@@ -133,11 +143,10 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 	if err != nil {
 		return nil, j.fail("link", err)
 	}
-	mark, ours := link.ParseMark(l.Alias)
-	if !ours {
-		mark, ours = link.HostMark(ctx, &j.port) // killed before it marked the guest's end
-	}
+	mark, ours := j.owner(ctx, l)
 	switch {
+	case mark.Link == link.Unmarked:
+		return j.anew(ctx)
 	case !ours:
 		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, which pipework did not make: choose another name", taken))
 	case mark.Spec != j.port.Mark.Spec:
@@ -145,6 +154,18 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 	}
 	j.port.Mark.Lease, j.port.Mark.Lease6 = mark.Lease, mark.Lease6
 	return j.mend(ctx, l)
+}
+
+// anew takes away what a killed call left before it could mark it, and plugs in.
+func (j *job) anew(ctx context.Context) (*Attachment, error) {
+	j.log(ctx, "remove half-made interface")
+	if err := rtnl.DelLink(ctx, j.port.Conn, j.spec.Name); err != nil {
+		return nil, j.fail("link", err)
+	}
+	if err := j.spec.Link.Plug(ctx, &j.port, &j.undo); err != nil {
+		return nil, j.fail("link", err)
+	}
+	return j.configure(ctx)
 }
 
 // mend puts right what is not as the Spec says.

@@ -149,6 +149,21 @@ func (j *job) lookUp(ctx context.Context) (*rtnl.Link, error) {
 	return nil, missing
 }
 
+// owner is the mark of the interface, or of its end on the host, where pipework
+// made it. For one that a killed call could not mark any more it is link.Unmarked.
+func (j *job) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours bool) {
+	if mark, ours = link.ParseMark(l.Alias); ours {
+		return mark, true
+	}
+	if mark, ours = link.HostMark(ctx, &j.port); ours {
+		return mark, true
+	}
+	if !l.Unfinished() {
+		return link.Mark{}, false
+	}
+	return link.Mark{Link: link.Unmarked, Interface: j.spec.Name, Guest: j.guest.Identity}, true
+}
+
 // find looks the interface up, reads its mark into the port, and makes sure
 // that it is the one that the Spec means.
 func (j *job) find(ctx context.Context) (*rtnl.Link, error) {
@@ -157,12 +172,12 @@ func (j *job) find(ctx context.Context) (*rtnl.Link, error) {
 		return nil, j.fail("interface", err)
 	}
 	j.port.Name = l.Name
-	mark, ours := link.ParseMark(l.Alias)
-	if !ours {
-		mark, ours = link.HostMark(ctx, &j.port) // killed before it marked the guest's end
-	}
+	mark, ours := j.owner(ctx, l)
 	if !ours {
 		return nil, j.fail("link", errs.New(fs.ErrPermission, "pipework did not make this interface: leaving it alone"))
+	}
+	if mark.Link == link.Unmarked && j.spec.Link != nil {
+		mark.Link = j.spec.Link.String()
 	}
 	if j.spec.Link == nil {
 		if j.spec.Link, err = link.FromMark(mark); err != nil {

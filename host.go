@@ -10,12 +10,21 @@ import (
 
 // Collect is [Collect] by this Attacher.
 func (a *Attacher) Collect(ctx context.Context) ([]string, error) {
+	return a.collect(ctx, link.Collect)
+}
+
+// Orphans is [Orphans] by this Attacher.
+func (a *Attacher) Orphans(ctx context.Context) ([]string, error) {
+	return a.collect(ctx, link.Orphans)
+}
+
+func (a *Attacher) collect(ctx context.Context, by func(context.Context, link.Host) ([]string, error)) ([]string, error) {
 	host, err := openHost(ctx, a.Host)
 	if err != nil {
 		return nil, &Error{Op: "collect", Stage: "guest", Err: err}
 	}
 	defer closeHost(host, a.Host)
-	names, err := link.Collect(ctx, host)
+	names, err := by(ctx, host)
 	if err != nil {
 		return names, &Error{Op: "collect", Stage: "link", Err: err}
 	}

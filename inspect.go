@@ -69,6 +69,9 @@ func (j *job) linkDrifts(l *rtnl.Link) (drifts []link.Drift) {
 	c := j.port.Conn
 	if _, marked := link.ParseMark(l.Alias); !marked {
 		drifts = append(drifts, link.Drift{What: l.Name + " has lost its mark", Mend: func(ctx context.Context, _ *link.Undo) error {
+			if l.Unfinished() {
+				return rtnl.Finish(ctx, c, l.Name, j.port.Mark.String())
+			}
 			return rtnl.SetAlias(ctx, c, l.Index, j.port.Mark.String())
 		}})
 	}
@@ -119,10 +122,21 @@ func (j *job) routeDrifts(ctx context.Context, l *rtnl.Link) (drifts []link.Drif
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(now, func(r rtnl.Route) bool { return r.Index == l.Index && r.Gateway == g }) {
+		saved, err := rtnl.Defaults(ctx, j.port.Conn, rtnl.Family(g), savedTable(l.Index))
+		if err != nil {
+			return nil, err
+		}
+		what := ""
+		if i := slices.IndexFunc(now, oneOf(saved)); i >= 0 { // a call was killed, or somebody put it back
+			what = "default route " + now[i].String() + " is back"
+		}
+		if !slices.ContainsFunc(now, func(r rtnl.Route) bool { return r.Index == l.Index && r.Gateway == g }) {
+			what = "default route via " + g.String() + " is gone"
+		}
+		if what == "" {
 			continue
 		}
-		drifts = append(drifts, link.Drift{What: "default route via " + g.String() + " is gone", Mend: func(ctx context.Context, _ *link.Undo) error {
+		drifts = append(drifts, link.Drift{What: what, Mend: func(ctx context.Context, _ *link.Undo) error {
 			_, err := j.replaceDefault(ctx, l.Index, g)
 			return err
 		}})

@@ -489,11 +489,22 @@ func TestCollect(t *testing.T) {
 	p := nstest.Process(t)
 	plug(t, ns.PID(p.PID), link.Bridge{Name: "br5"})
 	plug(t, guest, link.Macvlan{Parent: "nic0"})
+	before := nstest.Observe(t)
+	would, err := pipework.Orphans(t.Context())
+	if err != nil || !slices.Equal(would, []string{"halfway"}) {
+		t.Errorf("would collect %q, %v", would, err)
+	}
+	before.Unchanged(t)
 	removed, err := link.Collect(t.Context(), h)
 	if err != nil || !slices.Equal(removed, []string{"halfway"}) {
 		t.Errorf("collected %q, %v", removed, err)
 	}
 	_ = p.Kill()
+	eventually(t, "br5 would be collected", func() bool {
+		would, err := pipework.Orphans(t.Context())
+		must(t, err)
+		return slices.Equal(would, []string{"br5"}) && exists("br5")
+	})
 	eventually(t, "br5 is collected", func() bool {
 		_, err := link.Collect(t.Context(), h)
 		must(t, err)

@@ -130,6 +130,10 @@ func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText reads what MarshalText writes.
 func (m *MAC) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*m = nil
+		return nil
+	}
 	mac, err := net.ParseMAC(string(text))
 	*m = MAC(mac)
 	return err
@@ -197,4 +201,9 @@ func Check(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 // mark, it leaves alone.
 func Collect(ctx context.Context) ([]string, error) {
 	return new(Attacher).Collect(ctx)
+}
+
+// Orphans returns the names of what [Collect] would remove, or bring back, now.
+func Orphans(ctx context.Context) ([]string, error) {
+	return new(Attacher).Orphans(ctx)
 }

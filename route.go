@@ -130,15 +130,24 @@ func (j *job) restoreDefaults(ctx context.Context, index, family int) error {
 	switch {
 	case i >= 0:
 		err = j.swapDefaults(ctx, inTable(saved, unix.RT_TABLE_MAIN), now[i])
-	case len(now) > 0:
+	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(saved)): // else a killed call put some back
 		err = j.handOver(ctx, saved, index, family)
 	default:
-		err = j.addAll(ctx, inTable(saved, unix.RT_TABLE_MAIN))
+		err = j.addAll(ctx, slices.DeleteFunc(inTable(saved, unix.RT_TABLE_MAIN), oneOf(now)))
 	}
 	if err != nil {
 		return err
 	}
 	return j.deleteAll(ctx, saved)
+}
+
+// oneOf returns whether a route is one of these, in whatever table.
+func oneOf(routes []rtnl.Route) func(rtnl.Route) bool {
+	return func(r rtnl.Route) bool {
+		return slices.ContainsFunc(routes, func(o rtnl.Route) bool {
+			return r.SameKey(o) && r.Index == o.Index && r.Gateway == o.Gateway
+		})
+	}
 }
 
 // savedDefaults lists what the interface displaced, and what interfaces displaced

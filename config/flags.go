@@ -18,6 +18,24 @@ type Flags struct {
 	// WaitGuest is how long to wait for a guest that is not there yet
 	// (--wait-guest); 0 does not wait.
 	WaitGuest time.Duration
+	// State is the directory where attachments are recorded (--state-dir); "" is the
+	// default.
+	State string
+}
+
+// Args returns the flags that belong to an attachment, as words for [Split].
+func (f Flags) Args() []string {
+	var args []string
+	switch f.Forward {
+	case "on":
+		args = append(args, "--forward")
+	case "off":
+		args = append(args, "--no-forward")
+	}
+	if f.ResolvConf != "" {
+		args = append(args, resolvConf+f.ResolvConf)
+	}
+	return args
 }
 
 // Split takes the command's own flags out of args wherever they stand before a
@@ -35,11 +53,12 @@ func Split(args []string) (Flags, []string, error) {
 			break
 		}
 		args = args[1:]
-		if name, value, inline := strings.Cut(word, "="); name == "--wait-guest" {
+		name, value, inline := strings.Cut(word, "=")
+		if set := flags.valued(name); set != nil {
 			if !inline && len(args) > 0 {
 				value, args = args[0], args[1:]
 			}
-			flags.waitGuest(value, &p)
+			set(value, &p)
 			continue
 		}
 		before := flags.Forward
@@ -58,6 +77,18 @@ func Split(args []string) (Flags, []string, error) {
 
 const resolvConf = "--resolv-conf="
 
+// valued is how to set the flag called name, where that takes a value that may be
+// the next word; nil: there is no such flag.
+func (f *Flags) valued(name string) func(value string, p *problems) {
+	switch name {
+	case "--wait-guest":
+		return f.waitGuest
+	case "--state-dir":
+		return f.stateDir
+	}
+	return nil
+}
+
 // most is the longest that --wait-guest waits.
 const most = 24 * time.Hour
 
@@ -67,6 +98,18 @@ func (f *Flags) waitGuest(value string, p *problems) {
 		p.addf("--wait-guest %q is no time to wait: write one such as 10s or 2m", value)
 	}
 	f.WaitGuest = d
+}
+
+func (f *Flags) stateDir(dir string, p *problems) {
+	switch {
+	case dir == "" || isOption(dir):
+		p.addf("option --state-dir has no value: write --state-dir /a/directory")
+	case !printable(dir):
+		p.addf("--state-dir %q %s", dir, unprintable)
+	case f.State != "" && f.State != dir:
+		p.addf("option --state-dir is given twice: keep one")
+	}
+	f.State = dir
 }
 
 // take sets the flag that word is, and reports whether it is one.
@@ -92,6 +135,25 @@ func (f *Flags) take(word string) bool {
 		return false
 	}
 	return true
+}
+
+// ParseCheck reads the words after the verb check: any number of guests.
+// [errors.Is] tells its errors as [ErrUsage].
+func ParseCheck(args []string) (guests []string, err error) {
+	w := scan(args, nil)
+	for _, word := range w.positional {
+		guests = append(guests, w.guest(word))
+	}
+	return guests, w.err()
+}
+
+// ParseCollect reads the words after the verb gc, of which there may be --dry-run.
+// [errors.Is] tells its errors as [ErrUsage].
+func ParseCollect(args []string) (dryRun bool, err error) {
+	w := scan(args, map[string]bool{"--dry-run": false})
+	w.count(0, 0, "gc [--dry-run]")
+	_, dryRun = w.values["--dry-run"]
+	return dryRun, w.err()
 }
 
 // ParseDetach reads the words after the verb detach: the guest, and with -i the

@@ -23,6 +23,8 @@ func TestSplit(t *testing.T) {
 		{"a path", []string{"--resolv-conf=/a/b", "br1"}, Flags{ResolvConf: "/a/b"}, []string{"br1"}},
 		{"wait", []string{"br1", "--wait-guest", "10s", "web", "0/0"}, Flags{WaitGuest: 10 * time.Second}, []string{"br1", "web", "0/0"}},
 		{"wait inline", []string{"--wait-guest=2m"}, Flags{WaitGuest: 2 * time.Minute}, nil},
+		{"state", []string{"check", "--state-dir", "/var/x", "web"}, Flags{State: "/var/x"}, []string{"check", "web"}},
+		{"state inline", []string{"--state-dir=a b", "--state-dir", "a b"}, Flags{State: "a b"}, nil},
 		{"repeated", []string{"--forward", "--json", "--json", "--forward"}, Flags{JSON: true, Forward: "on"}, nil},
 		{"after --", []string{"-v", "br1", "--", "--json", "0/0"}, Flags{Verbose: true}, []string{"br1", "--", "--json", "0/0"}},
 		{"other options stay", []string{"list", "--jsonl", "--json=1"}, Flags{}, []string{"list", "--jsonl", "--json=1"}},
@@ -92,7 +94,7 @@ func TestParseDetachRefuses(t *testing.T) {
 	}{
 		{"no guest", nil, "too few words (0 of at least 1): " + syntax},
 		{"two guests", []string{"web", "db"}, `too many words, the first too many is "db": ` + syntax},
-		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are -i, and for every command --json, -v, --resolv-conf=<path>, --forward, --no-forward, --wait-guest, --help, --version`},
+		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are -i, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --help, --version`},
 		{"no value", []string{"web", "-i"}, "option -i has no value: write -i value, or -i=value for one that begins with a dash"},
 		{"everything at once", []string{"", "-i", ".."}, `the guest is empty: name a container, or check that the variable it came from is set; -i ".." names a folder, not an interface: write one such as eth1`},
 	} {
@@ -104,4 +106,47 @@ func TestParseDetachRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestStateDirRefused(t *testing.T) {
+	for want, args := range map[string][]string{
+		"option --state-dir has no value: write --state-dir /a/directory": {"--state-dir"},
+		"option --state-dir is given twice: keep one":                     {"--state-dir=a", "--state-dir=b"},
+		`--state-dir "a\nb" ` + unprintable:                               {"--state-dir", "a\nb"},
+	} {
+		_, _, err := Split(args)
+		checkRefusal(t, err, want)
+	}
+}
+
+func TestFlagsArgs(t *testing.T) {
+	for _, f := range []Flags{{}, {Forward: "on"}, {Forward: "off"}} {
+		if got, rest, err := Split(f.Args()); err != nil || len(rest) > 0 || got != f {
+			t.Errorf("%+v is %q, which is %+v, %q, %v", f, f.Args(), got, rest, err)
+		}
+	}
+}
+
+func TestParseCheck(t *testing.T) {
+	got, err := ParseCheck([]string{"web", "netns:blue"})
+	if diff := cmp.Diff([]string{"web", "netns:blue"}, got); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+	_, err = ParseCheck([]string{"-x"})
+	checkRefusal(t, err, `unknown option "-x": the options are `+everywhere)
+}
+
+func TestParseCollect(t *testing.T) {
+	for _, row := range []struct {
+		args []string
+		want bool
+	}{{nil, false}, {[]string{"--dry-run"}, true}} {
+		if got, err := ParseCollect(row.args); got != row.want || err != nil {
+			t.Errorf("%q: %v, %v", row.args, got, err)
+		}
+	}
+	_, err := ParseCollect([]string{"web"})
+	checkRefusal(t, err, `too many words, the first too many is "web": write pipework gc [--dry-run]`)
+	_, err = ParseCollect([]string{"--dry"})
+	checkRefusal(t, err, `unknown option "--dry": the options are --dry-run, and `+everywhere)
 }

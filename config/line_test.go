@@ -148,7 +148,7 @@ func TestParseRefuses(t *testing.T) {
 	const (
 		syntax = "write pipework <hostinterface> <guest> <address>/<prefix>[@gateway] [macaddr][@vlan]"
 		last   = " (the last word is [macaddr|U:string][@vlan])"
-		known  = "the options are --direct-phys, -a, -i, -l, and for every command --json, -v, --resolv-conf=<path>, --forward, --no-forward, --wait-guest, --help, --version"
+		known  = "the options are --direct-phys, -a, -i, -l, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --help, --version"
 		plain  = "holds control characters or broken UTF-8: write printable characters only"
 		name   = "holds a '/', ':', white space or unprintable character: leave it out, an interface's name has none"
 	)
@@ -327,7 +327,7 @@ func TestFamilyString(t *testing.T) {
 
 func TestUsageNamesEveryOption(t *testing.T) {
 	for _, word := range []string{
-		"--direct-phys", "-i", "-l", "-a", "mac:", "0/0", "dhcp", "U:", "@vlan", "detach", "list",
+		"--direct-phys", "-i", "-l", "-a", "mac:", "0/0", "dhcp", "U:", "@vlan", "detach", "list", "check", "gc [--dry-run]", "--state-dir",
 		"--json", "-v", "--forward", "--no-forward", "--help", "--version",
 	} {
 		if !strings.Contains(Usage, word) {

@@ -19,7 +19,8 @@ const Usage = `Usage:
   pipework mac:<address> ...                                 (the host interface with that MAC address)
   pipework detach <guest> [-i containerinterface]
   pipework list [<guest>...]
-  pipework gc                                         (take away what dead guests left on the host, bring NICs back)
+  pipework check [<guest>...]                         (compare with what was typed; exit status 1: not as declared)
+  pipework gc [--dry-run]                             (put right what killed calls and dead guests left; bring NICs back)
 
 Guests:
   web                                                 (whatever is called so, if only one is; see docs/guests.md)
@@ -32,6 +33,7 @@ Flags:
   --resolv-conf=<path>
                    write the name servers that dhcp brings into this resolv.conf; with detach: take them out again
   --wait-guest 10s wait for a guest that is being created
+  --state-dir DIR  where attachments are recorded (also PIPEWORK_STATE; /var/lib/pipework)
   --forward        let the firewall of Docker forward the bridge's frames
   --no-forward     leave that firewall alone
   -h, --help       print this text

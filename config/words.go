@@ -37,6 +37,9 @@ func scan(args []string, known map[string]bool) words {
 // isOption reports whether word reads as an option where it stands before --.
 func isOption(word string) bool { return len(word) > 1 && word[0] == '-' }
 
+// everywhere are the options that [Split] knows.
+const everywhere = "for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --help, --version"
+
 // option reads one option, and its value from rest where it needs it, and
 // returns what is left of rest.
 func (w *words) option(word string, rest []string) []string {
@@ -45,8 +48,11 @@ func (w *words) option(word string, rest []string) []string {
 	switch {
 	case !known:
 		w.lost = true
-		w.addf("unknown option %q: the options are %s, and for every command --json, -v, --resolv-conf=<path>, --forward, --no-forward, --wait-guest, --help, --version",
-			word, strings.Join(slices.Sorted(maps.Keys(w.known)), ", "))
+		own := ""
+		if len(w.known) > 0 {
+			own = strings.Join(slices.Sorted(maps.Keys(w.known)), ", ") + ", and "
+		}
+		w.addf("unknown option %q: the options are %s%s", word, own, everywhere)
 	case !takes && inline:
 		w.addf("option %s takes no value: write %s alone, not %q", name, name, word)
 	case takes && !inline && (len(rest) == 0 || isOption(rest[0])):

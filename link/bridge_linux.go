@@ -21,9 +21,7 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// Nobody removes other people's bridges. One without carrier may be in the
-	// making, and not marked yet.
-	if br == nil || br.Alias == bridgeMark || creatable(b.Name) && !br.Running {
+	if br == nil || madeBridge(br) { // nobody removes other people's bridges
 		var release func()
 		if br, release, err = b.keep(ctx, p, u); err != nil {
 			return err
@@ -58,6 +56,10 @@ func (b Bridge) keep(ctx context.Context, p *Port, u *Undo) (br *rtnl.Link, rele
 	for try := 1; ; try++ {
 		release = hold(ctx, p.Host.RLock)
 		br, err = b.find(ctx, p)
+		if err == nil && br.Unfinished() { // by a call that was killed
+			err = rtnl.Finish(ctx, p.Host.Conn, b.Name, bridgeMark)
+			br.Alias, br.Group = bridgeMark, 0
+		}
 		if err == nil {
 			return br, release, nil
 		}
@@ -86,7 +88,7 @@ func (b Bridge) create(ctx context.Context, p *Port, u *Undo) error {
 		return b.createError(err, p)
 	}
 	u.Push("bridge "+b.Name, func(ctx context.Context) error { return b.releaseIf(ctx, p, func(*rtnl.Link) bool { return true }) })
-	return rtnl.SetLink(ctx, p.Host.Conn, b.Name, bridgeMark)
+	return rtnl.Finish(ctx, p.Host.Conn, b.Name, bridgeMark)
 }
 
 func (b Bridge) createError(err error, p *Port) error {
@@ -186,36 +188,52 @@ func (b Bridge) UnplugAll(ctx context.Context, calls []*Call) {
 
 // release removes the bridge if it bears the mark and nobody uses it.
 func (b Bridge) release(ctx context.Context, p *Port) error {
-	return b.releaseIf(ctx, p, func(br *rtnl.Link) bool { return br.Alias == bridgeMark })
+	return b.releaseIf(ctx, p, madeBridge)
+}
+
+// madeBridge says whether pipework made the bridge.
+func madeBridge(l *rtnl.Link) bool {
+	return l.Kind == "bridge" && (l.Alias == bridgeMark || l.Unfinished())
 }
 
 // releaseIf removes the bridge if it is ours and nobody uses it: no ports, no
 // addresses but link-local ones, nothing stacked on it.
 func (b Bridge) releaseIf(ctx context.Context, p *Port, ours func(*rtnl.Link) bool) error {
-	defer hold(ctx, p.Host.Lock)()
-	br, err := rtnl.LinkByName(ctx, p.Host.Conn, b.Name)
+	return b.ifUnused(ctx, p.Host, ours, func() error { return b.remove(ctx, p.Host) })
+}
+
+// ifUnused calls f if the bridge is ours and nobody uses it, and keeps others from
+// beginning to use it.
+func (b Bridge) ifUnused(ctx context.Context, h Host, ours func(*rtnl.Link) bool, f func() error) error {
+	defer hold(ctx, h.Lock)()
+	br, err := rtnl.LinkByName(ctx, h.Conn, b.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return closeForward(ctx, p.Host, b.Name) // somebody removed the bridge by hand
+		return closeForward(ctx, h, b.Name) // somebody removed the bridge by hand
 	}
 	if err != nil || !ours(br) {
 		return err
 	}
-	used, err := bridgeUsed(ctx, p, br)
+	used, err := bridgeUsed(ctx, h, br)
 	if err != nil || used {
 		return err
 	}
-	if err := rtnl.DelLink(ctx, p.Host.Conn, b.Name); err != nil {
-		return err
-	}
-	return closeForward(ctx, p.Host, b.Name)
+	return f()
 }
 
-func bridgeUsed(ctx context.Context, p *Port, br *rtnl.Link) (bool, error) {
-	ports, err := rtnl.Ports(ctx, p.Host.Conn, br.Index)
+// remove removes the bridge and what was opened for it in the firewall.
+func (b Bridge) remove(ctx context.Context, h Host) error {
+	if err := rtnl.DelLink(ctx, h.Conn, b.Name); err != nil {
+		return err
+	}
+	return closeForward(ctx, h, b.Name)
+}
+
+func bridgeUsed(ctx context.Context, h Host, br *rtnl.Link) (bool, error) {
+	ports, err := rtnl.Ports(ctx, h.Conn, br.Index)
 	if err != nil || len(ports) > 0 {
 		return true, err
 	}
-	return stackedOn(ctx, p.Host, br)
+	return stackedOn(ctx, h, br)
 }
 
 // forward lets frames pass within the bridge where a firewall would drop them

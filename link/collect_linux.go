@@ -3,7 +3,6 @@ package link
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
@@ -14,48 +13,68 @@ import (
 // being unplugged, IPoIB children that the kernel returned from dead guests, and
 // what a killed call left behind. Interfaces of the host that were in a guest
 // when it died become what they were before. It may be called at any time.
-func Collect(ctx context.Context, h Host) (removed []string, err error) {
-	removed, stuck := collectPhys(ctx, h) // which must not keep the rest
-	defer func() { err = errors.Join(stuck, err) }()
+func Collect(ctx context.Context, h Host) ([]string, error) {
+	c := collection{Host: h}
+	err := c.run(ctx)
+	return c.names, err
+}
+
+// Orphans returns the names of what [Collect] would remove, or bring back. It
+// changes nothing that stays: to ask the kernel who uses a VLAN, it makes a
+// macvlan on it that is gone again when it returns.
+func Orphans(ctx context.Context, h Host) ([]string, error) {
+	c := collection{Host: h, dry: true}
+	err := c.run(ctx)
+	return c.names, err
+}
+
+// A collection is one call of Collect, or of Orphans.
+type collection struct {
+	Host
+	dry   bool
+	names []string
+}
+
+// run goes on after a failure: what is stuck must not keep the rest.
+func (c *collection) run(ctx context.Context) error {
+	failed := []error{c.nics(ctx)}
 	for _, kind := range []string{"ipoib", "macvlan", "ipvlan", "dummy"} {
-		names, err := collect(ctx, h, kind, isOrphan)
-		removed = append(removed, names...)
-		if err != nil {
-			return removed, err
+		failed = append(failed, c.orphans(ctx, kind, isOrphan))
+	}
+	return errors.Join(append(failed, c.bridges(ctx), c.vlans(ctx))...)
+}
+
+// take notes a name, and does what is to be done about it.
+func (c *collection) take(name string, f func() error) error {
+	if !c.dry {
+		if err := f(); err != nil {
+			return err
 		}
 	}
-	names, err := released(ctx, h, "bridge", func(name string) error { return Bridge{Name: name}.release(ctx, &Port{Host: h}) })
-	removed = append(removed, names...)
-	if err != nil {
-		return removed, err
-	}
-	names, err = released(ctx, h, "vlan", func(name string) error { return releaseVLAN(ctx, h, name, madeVLAN) })
-	return append(removed, names...), err
+	c.names = append(c.names, name)
+	return nil
 }
 
 // isOrphan says whether a link of the host was in a guest that is gone, or was
-// on its way into one: it bears a guest's mark and is down. One that was plugged
-// into the host itself on purpose is up.
+// on its way into one: it bears a guest's mark, or none yet, and is down. One that
+// was plugged into the host itself on purpose is up.
 func isOrphan(l *rtnl.Link) bool {
 	_, ours := ParseMark(l.Alias)
-	return ours && !l.Up || l.Kind == "macvlan" && !l.Up && strings.HasPrefix(l.Name, claimPrefix)
+	return !l.Up && (ours || l.Unfinished() || l.Kind == "macvlan" && strings.HasPrefix(l.Name, claimPrefix))
 }
 
-// collect removes the links of a kind that want picks, while nobody is being
+// orphans removes the links of a kind that want picks, while nobody is being
 // plugged in.
-func collect(ctx context.Context, h Host, kind string, want func(*rtnl.Link) bool) (removed []string, err error) {
-	if names, err := pick(ctx, h, kind, want); err != nil || len(names) == 0 {
-		return nil, err
+func (c *collection) orphans(ctx context.Context, kind string, want func(*rtnl.Link) bool) error {
+	if names, err := pick(ctx, c.Host, kind, want); err != nil || len(names) == 0 {
+		return err
 	}
-	defer hold(ctx, h.Lock)()
-	names, err := pick(ctx, h, kind, want)
+	defer hold(ctx, c.Lock)()
+	names, err := pick(ctx, c.Host, kind, want)
 	for _, name := range names {
-		if err := rtnl.DelLink(ctx, h.Conn, name); err != nil {
-			return removed, err
-		}
-		removed = append(removed, name)
+		err = errors.Join(err, c.take(name, func() error { return rtnl.DelLink(ctx, c.Conn, name) }))
 	}
-	return removed, err
+	return err
 }
 
 func pick(ctx context.Context, h Host, kind string, want func(*rtnl.Link) bool) (names []string, err error) {
@@ -68,19 +87,28 @@ func pick(ctx context.Context, h Host, kind string, want func(*rtnl.Link) bool) 
 	return names, err
 }
 
-// released calls release for the links of a kind that pipework made for guests
-// to share, and returns the names of those that are gone then.
-func released(ctx context.Context, h Host, kind string, release func(name string) error) (gone []string, err error) {
-	made := func(l *rtnl.Link) bool { return madeVLAN(l) || l.Alias == bridgeMark }
-	before, err := pick(ctx, h, kind, made)
-	if err != nil {
-		return nil, err
+// bridges removes the bridges that pipework made and nobody uses.
+func (c *collection) bridges(ctx context.Context) error {
+	names, err := pick(ctx, c.Host, "bridge", madeBridge)
+	for _, name := range names {
+		b := Bridge{Name: name}
+		err = errors.Join(err, b.ifUnused(ctx, c.Host, madeBridge, func() error {
+			return c.take(name, func() error { return b.remove(ctx, c.Host) })
+		}))
 	}
-	for _, name := range before {
-		if err := release(name); err != nil {
-			return nil, err
+	return err
+}
+
+// vlans removes the VLAN interfaces that pipework made and nobody uses.
+func (c *collection) vlans(ctx context.Context) error {
+	links, err := rtnl.LinksOfKind(ctx, c.Conn, "vlan")
+	for _, l := range links {
+		if !madeVLAN(l) {
+			continue
 		}
+		err = errors.Join(err, whenUnused(ctx, c.Host, l, func() error {
+			return c.take(l.Name, func() error { return rtnl.DelLink(ctx, c.Conn, l.Name) })
+		}))
 	}
-	after, err := pick(ctx, h, kind, made)
-	return slices.DeleteFunc(before, func(name string) bool { return slices.Contains(after, name) }), err
+	return err
 }

@@ -24,6 +24,8 @@ func FromMark(m Mark) (Backend, error) {
 		return b, b.Mode.UnmarshalText([]byte(mode))
 	case "dummy":
 		return Dummy{}, nil
+	case Unmarked:
+		return unmarked{}, nil
 	case "phys":
 		return Phys{Device: name}, nil
 	case "ipoib":

@@ -119,8 +119,8 @@ func (i IPoIB) Unplug(ctx context.Context, p *Port) error {
 
 // removeOrphans removes the children of lower whose guests are gone.
 func (i IPoIB) removeOrphans(ctx context.Context, h Host, lower *rtnl.Link) error {
-	_, err := collect(ctx, h, "ipoib", func(l *rtnl.Link) bool { return isOrphan(l) && l.Parent == lower.Index })
-	return err
+	c := collection{Host: h}
+	return c.orphans(ctx, "ipoib", func(l *rtnl.Link) bool { return isOrphan(l) && l.Parent == lower.Index })
 }
 
 // inKeyTable says whether the port of the interface has the partition key, full

@@ -87,7 +87,7 @@ func (n newLink) moveIn(ctx context.Context, p *Port, u *Undo) error {
 	if err != nil {
 		return err
 	}
-	if err := rtnl.SetAlias(ctx, p.Host.Conn, l.Index, p.Mark.String()); err != nil {
+	if err := rtnl.FinishDown(ctx, p.Host.Conn, l.Index, p.Mark.String()); err != nil {
 		return err
 	}
 	return rtnl.Move(ctx, p.Host.Conn, l.Index, rtnl.Place{Namespace: p.Guest.Handle, Name: p.Name})
@@ -149,3 +149,6 @@ func unplugLink(ctx context.Context, p *Port) error {
 	}
 	return rtnl.DelLink(ctx, p.Conn, p.Name)
 }
+
+// Unplug removes the interface.
+func (unmarked) Unplug(ctx context.Context, p *Port) error { return unplugLink(ctx, p) }

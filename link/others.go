@@ -75,3 +75,5 @@ func Collect(context.Context, Host) ([]string, error) { return nil, errors.ErrUn
 func Detect(context.Context, Host, string, OVSLookup) (Backend, error) {
 	return nil, errors.ErrUnsupported
 }
+
+func (unmarked) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }

@@ -230,26 +230,22 @@ func (n Phys) recover(ctx context.Context, p *Port) error {
 	return nil
 }
 
-// collectPhys puts right every interface that the kernel returned to the host,
-// and returns their names.
-func collectPhys(ctx context.Context, h Host) (back []string, err error) {
-	if links, err := rtnl.Links(ctx, h.Conn); err != nil || !slices.ContainsFunc(links, returned) {
-		return nil, err
+// nics puts right every interface that the kernel returned to the host.
+func (c *collection) nics(ctx context.Context) error {
+	if links, err := rtnl.Links(ctx, c.Conn); err != nil || !slices.ContainsFunc(links, returned) {
+		return err
 	}
-	defer hold(ctx, h.Lock)()
-	links, err := rtnl.Links(ctx, h.Conn)
+	defer hold(ctx, c.Lock)()
+	links, err := rtnl.Links(ctx, c.Conn)
 	for _, l := range links {
 		if !returned(l) {
 			continue
 		}
 		m, _ := ParseMark(l.Alias)
-		if one := restorePhys(ctx, h, l, m); one != nil {
-			err = errors.Join(err, one)
-			continue
-		}
-		back = append(back, l.Name)
+		name := strings.TrimPrefix(m.Link, "phys:")
+		err = errors.Join(err, c.take(name, func() error { return restorePhys(ctx, c.Host, l, m) }))
 	}
-	return back, err
+	return err
 }
 
 // unmark gives an interface that did not move its own alias back.

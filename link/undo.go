@@ -35,6 +35,9 @@ func (u *Undo) Push(what string, f func(context.Context) error) {
 // forgets them. It keeps ctx's values but not its end: clean-up has its own
 // ten seconds.
 func (u *Undo) Run(ctx context.Context) error {
+	if fault.Killed(ctx) {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(fault.Off(ctx), undoTime)
 	defer cancel()
 	var failed []error

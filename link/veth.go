@@ -32,7 +32,7 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	}
 	host := p.HostName
 	u.Push("veth "+host, func(ctx context.Context) error { return rtnl.DelLink(ctx, p.Host.Conn, host) })
-	return rtnl.SetLink(ctx, p.Host.Conn, host, p.Mark.String())
+	return rtnl.Finish(ctx, p.Host.Conn, host, p.Mark.String())
 }
 
 // createVeth makes the pair with the first of these host names that is free: a

@@ -97,11 +97,13 @@ func createVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Lin
 	u.Push("VLAN "+name, func(ctx context.Context) error {
 		return releaseVLAN(ctx, p.Host, name, func(*rtnl.Link) bool { return true })
 	})
-	return rtnl.SetLink(ctx, p.Host.Conn, name, vlanMark)
+	return rtnl.Finish(ctx, p.Host.Conn, name, vlanMark)
 }
 
 // madeVLAN says whether pipework made the interface.
-func madeVLAN(l *rtnl.Link) bool { return l.Alias == vlanMark && l.Kind == "vlan" }
+func madeVLAN(l *rtnl.Link) bool {
+	return l.Kind == "vlan" && (l.Alias == vlanMark || l.Unfinished())
+}
 
 // releaseVLAN removes the VLAN interface if it is ours and nobody uses it.
 func releaseVLAN(ctx context.Context, h Host, name string, ours func(*rtnl.Link) bool) error {

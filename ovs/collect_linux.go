@@ -27,7 +27,28 @@ import (
 func (c *Client) Collect(ctx context.Context, h link.Host, apart time.Duration) ([]string, error) {
 	s, end := c.session()
 	defer end()
-	first, err := s.orphans(ctx, h)
+	ports, err := s.lookTwice(ctx, h, apart)
+	if err != nil || len(ports) == 0 {
+		return nil, err
+	}
+	return s.collect(ctx, h, ports)
+}
+
+// Orphans returns the names of the ports that [Client.Collect] would remove, and
+// removes nothing.
+func (c *Client) Orphans(ctx context.Context, h link.Host, apart time.Duration) (names []string, err error) {
+	s, end := c.session()
+	defer end()
+	ports, err := s.lookTwice(ctx, h, apart)
+	for _, port := range ports {
+		names = append(names, port.text("name"))
+	}
+	return names, err
+}
+
+// lookTwice finds what is an orphan now and after this time.
+func (c *Client) lookTwice(ctx context.Context, h link.Host, apart time.Duration) (result, error) {
+	first, err := c.orphans(ctx, h)
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
@@ -36,11 +57,8 @@ func (c *Client) Collect(ctx context.Context, h link.Host, apart time.Duration) 
 		return nil, context.Cause(ctx)
 	case <-time.After(apart):
 	}
-	second, err := s.orphans(ctx, h)
-	if err != nil {
-		return nil, err
-	}
-	return s.collect(ctx, h, both(first, second))
+	second, err := c.orphans(ctx, h)
+	return both(first, second), err
 }
 
 // both are the rows of b that are in a, too. A port that was made anew

@@ -37,3 +37,8 @@ func unsupported(calls []*link.Call) {
 func (*Client) Collect(context.Context, link.Host, time.Duration) ([]string, error) {
 	return nil, errors.ErrUnsupported
 }
+
+// Orphans needs Linux.
+func (*Client) Orphans(context.Context, link.Host, time.Duration) ([]string, error) {
+	return nil, errors.ErrUnsupported
+}

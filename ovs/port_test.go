@@ -331,7 +331,14 @@ func TestCollect(t *testing.T) {
 	h := host(t)
 	collect := func(want ...string) {
 		t.Helper()
+		would, err := c.Orphans(t.Context(), h, 20*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
 		got, err := c.Collect(t.Context(), h, 20*time.Millisecond)
+		if diff := cmp.Diff(would, got); diff != "" {
+			t.Errorf("Orphans and Collect differ:\n%s", diff)
+		}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("collected %q, %v", got, err)
 		}

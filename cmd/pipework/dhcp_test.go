@@ -25,6 +25,7 @@ func TestDHCPScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/dhcp",
 		RequireExplicitExec: true,
+		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"guest": guest,
 			"show":  show,

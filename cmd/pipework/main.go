@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -20,7 +21,9 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
-	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns/find"
+	"github.com/go-pipework/pipework/ovs"
 )
 
 func main() {
@@ -33,14 +36,14 @@ func main() {
 		fmt.Fprintf(os.Stderr, "pipework: %v (see pipework --help)\n", err)
 		os.Exit(2)
 	default:
-		fmt.Fprintf(os.Stderr, "pipework: %v\n", err)
+		fmt.Fprintf(os.Stderr, "pipework: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 		os.Exit(1)
 	}
 }
 
 // A command is one call of the program.
 type command struct {
-	pipework.Attacher
+	keep.Plugger
 	flags config.Flags
 	out   io.Writer
 	warn  io.Writer
@@ -51,7 +54,8 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	if err != nil {
 		return err
 	}
-	c := &command{flags: flags, out: out, warn: warn}
+	c := &command{Plugger: keep.Plugger{Target: find.Guest, OVS: ovs.FromEnvironment(), Output: warn}, flags: flags, out: out, warn: warn}
+	defer func() { _ = c.OVS.Close() }()
 	if flags.Verbose {
 		c.Log = slog.New(slog.NewTextHandler(warn, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -64,8 +68,10 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 		return c.detach(ctx, args[1:])
 	case len(args) > 0 && args[0] == "list":
 		return c.list(ctx, args[1:])
-	case len(args) == 1 && args[0] == "gc":
-		return c.collect(ctx)
+	case len(args) > 0 && args[0] == "check":
+		return c.check(ctx, args[1:])
+	case len(args) > 0 && args[0] == "gc":
+		return c.collect(ctx, args[1:])
 	}
 	return c.attach(ctx, args)
 }
@@ -75,27 +81,28 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	var backend link.Backend = link.Phys{Device: line.Interface} // which may be in the guest already
-	if !line.DirectPhys || strings.HasPrefix(line.Interface, "mac:") {
-		if backend, err = c.Detect(ctx, line.Interface, openVSwitch().Lookup); err != nil {
-			return err
-		}
-	}
-	s, err := line.Spec(backend, c.flags)
+	s, err := c.Spec(ctx, line, c.flags)
 	if err != nil {
 		return err
 	}
-	at, keep, err := c.plug(ctx, line, s)
+	unrecorded, err := c.tryStore()
 	if err != nil {
 		return err
 	}
-	for _, w := range at.Warnings {
+	if line.Guest, err = c.guest(ctx, line.Guest); err != nil {
+		return &pipework.Error{Op: "attach", Stage: "guest", Interface: s.Name, Err: err}
+	}
+	at, keep, err := c.Attach(ctx, s, line, c.flags)
+	if err != nil {
+		return err
+	}
+	for _, w := range append(at.Warnings, unrecorded...) {
 		fmt.Fprintln(c.warn, "pipework: warning:", w)
 	}
 	if c.flags.JSON {
 		err = c.json(at)
 	} else {
-		err = c.print("%s%s\n", at, howToKeep(at, keep))
+		err = c.print("%s%s\n", at, howToKeep(at, keep != nil))
 	}
 	if err != nil || keep == nil {
 		return err
@@ -103,54 +110,44 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	return keep(ctx)
 }
 
+// howToKeep completes what an attachment says of its lease.
+func howToKeep(at *pipework.Attachment, kept bool) string {
+	if at.Lease == nil || kept || at.Existed {
+		return ""
+	}
+	return ": dhcp:-f does"
+}
+
 func (c *command) detach(ctx context.Context, args []string) error {
 	guest, name, err := config.ParseDetach(args)
 	if err != nil {
 		return err
 	}
-	at, err := c.plugged(ctx, guest, name)
-	if err != nil {
+	if _, err := c.tryStore(); err != nil {
 		return err
 	}
-	if at == nil {
+	if guest, err = c.guest(ctx, guest); err != nil {
+		return &pipework.Error{Op: "detach", Stage: "guest", Interface: cmp.Or(name, pipework.DefaultName), Err: err}
+	}
+	r, err := c.Detach(ctx, guest, name, c.flags)
+	switch {
+	case err != nil:
+		return err
+	case r == nil:
 		return c.print("%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
+	case r.Attachment == nil:
+		return c.print("%s: %s was not plugged in any more, and is forgotten\n", guest, r.Interface)
+	case c.flags.JSON:
+		return c.json(r.Attachment)
 	}
-	if err := c.unplug(ctx, target(guest), pipework.Spec{Name: at.Name, Link: ovsBridge(at.Link)}); err != nil {
-		return err
-	}
-	if c.flags.JSON {
-		return c.json(at)
-	}
+	at := r.Attachment
 	return c.print("%s: %s detached from %s%s\n", at.Guest.Name, at.Name, at.Link, each(", back: ", at.Displaced))
-}
-
-// plugged finds what is plugged into the guest under this name; "" stands for
-// eth1, or for the only interface that there is.
-func (c *command) plugged(ctx context.Context, guest, name string) (*pipework.Attachment, error) {
-	all, err := c.List(ctx, target(guest))
-	if err != nil {
-		return nil, err
-	}
-	for _, at := range all {
-		if at.Name == cmp.Or(name, pipework.DefaultName) {
-			return at, nil
-		}
-	}
-	if name == "" && len(all) == 1 {
-		return all[0], nil
-	}
-	_, err = c.Check(ctx, target(guest), pipework.Spec{Name: name}) // may be there, and not ours
-	var e *pipework.Error
-	if errors.As(err, &e) && e.Stage == "interface" && errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	return nil, err
 }
 
 func (c *command) list(ctx context.Context, guests []string) error {
 	targets := make([]pipework.Target, 0, len(guests))
 	for _, g := range guests {
-		targets = append(targets, target(g))
+		targets = append(targets, find.Guest(g))
 	}
 	all, err := c.List(ctx, targets...)
 	if err != nil && len(all) == 0 {
@@ -170,15 +167,53 @@ func (c *command) list(ctx context.Context, guests []string) error {
 	return errors.Join(err, table.Flush())
 }
 
-func (c *command) collect(ctx context.Context) error {
-	names, err := c.Collect(ctx)
-	ports, failed := collectPorts(ctx)
-	names, err = append(append([]string{}, names...), ports...), errors.Join(err, failed)
-	if c.flags.JSON {
-		return errors.Join(err, c.json(names))
+func (c *command) check(ctx context.Context, args []string) error {
+	guests, err := config.ParseCheck(args)
+	if err != nil {
+		return err
 	}
-	for _, name := range names {
-		err = errors.Join(err, c.print("%s\n", name))
+	if err := c.openStore(); err != nil {
+		return err
+	}
+	for i, g := range guests {
+		if guests[i], err = c.guest(ctx, g); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	found, err := c.Findings(ctx, guests...)
+	err = errors.Join(err, keep.Verdict(found))
+	switch {
+	case found == nil:
+		return err
+	case c.flags.JSON:
+		return errors.Join(err, c.json(found))
+	case len(found) == 0:
+		return errors.Join(err, c.print("nothing is declared\n"))
+	}
+	for _, f := range found {
+		err = errors.Join(err, c.print("%s\n", &f))
+	}
+	return err
+}
+
+func (c *command) collect(ctx context.Context, args []string) error {
+	dryRun, err := config.ParseCollect(args)
+	if err != nil {
+		return err
+	}
+	if _, err := c.tryStore(); err != nil {
+		return err
+	}
+	collect := c.Collect
+	if dryRun {
+		collect = c.Orphans
+	}
+	lines, err := collect(ctx)
+	if c.flags.JSON {
+		return errors.Join(err, c.json(append([]string{}, lines...)))
+	}
+	for _, line := range lines {
+		err = errors.Join(err, c.print("%s\n", line))
 	}
 	return err
 }

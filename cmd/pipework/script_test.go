@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -49,16 +50,20 @@ func TestScripts(t *testing.T) {
 			"show":   show,
 			"await":  await,
 			"nic":    nic,
+			"spoil":  spoil,
+			"unplug": unplug,
+			"vanish": vanish,
 		},
-		Setup:     atOnce,
+		Setup:     setUp,
 		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },
 	})
 }
 
-// atOnce keeps a program under the race detector from waiting a second before it
-// ends, its default.
-func atOnce(e *testscript.Env) error {
+// setUp has the command keep its records in the script's directory, and keeps a
+// program under the race detector from waiting a second before it ends, its default.
+func setUp(e *testscript.Env) error {
 	e.Setenv("GORACE", "atexit_sleep_ms=0")
+	e.Setenv("PIPEWORK_STATE", filepath.Join(e.WorkDir, "state"))
 	return nil
 }
 
@@ -83,7 +88,7 @@ func TestOVS(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			dir := strings.TrimSuffix(strings.TrimPrefix(db.Endpoint, "unix:"), "/db.sock")
 			e.Setenv("OVS_RUNDIR", dir)
-			return atOnce(e)
+			return setUp(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"guest": guest, "lose": lose, "ping": ping},
 	})
@@ -129,11 +134,48 @@ func guest(ts *testscript.TestScript, _ bool, names []string) {
 		remove, err := sandbox.Namespace(name)
 		ts.Check(err)
 		ts.Defer(func() {
-			if _, err := os.Stat("/run/netns/" + name); err == nil { // not lost
+			if _, err := os.Stat("/run/netns/" + name); err == nil {
 				ts.Check(remove())
 			}
 		})
 	}
+}
+
+// vanish removes namespaces before the script ends.
+func vanish(ts *testscript.TestScript, _ bool, names []string) {
+	for _, name := range names {
+		path := "/run/netns/" + name
+		ts.Check(errors.Join(unix.Unmount(path, unix.MNT_DETACH), os.Remove(path)))
+	}
+}
+
+// spoil sets an interface of a guest down and takes its IPv4 addresses away.
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	inside(ts, args, func(h *netlink.Handle, l netlink.Link) error {
+		addrs, err := h.AddrList(l, netlink.FAMILY_V4)
+		for _, a := range addrs {
+			err = errors.Join(err, h.AddrDel(l, &a))
+		}
+		return errors.Join(err, h.LinkSetDown(l))
+	})
+}
+
+// unplug removes an interface of a guest behind pipework's back.
+func unplug(ts *testscript.TestScript, _ bool, args []string) {
+	inside(ts, args, func(h *netlink.Handle, l netlink.Link) error { return h.LinkDel(l) })
+}
+
+// inside calls f with an interface of a guest: its name and the guest's are args.
+func inside(ts *testscript.TestScript, args []string, f func(*netlink.Handle, netlink.Link) error) {
+	g, err := sandbox.Open(args[0])
+	ts.Check(err)
+	defer func() { _ = g.Close() }()
+	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
+	ts.Check(err)
+	defer func() { _ = h.Close() }()
+	l, err := h.LinkByName(args[1])
+	ts.Check(err)
+	ts.Check(f(h, l))
 }
 
 // bridge makes a bridge that pipework did not make.

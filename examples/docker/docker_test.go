@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-pipework/pipework/internal/dockertest"
 	"github.com/go-pipework/pipework/internal/nstest"
@@ -25,12 +26,13 @@ func TestMain(m *testing.M) {
 // namespace that stands for a machine, and this module's programs.
 type host struct {
 	*dockertest.Engine
-	bin string
+	bin   string
+	state string // where the command records what it plugged in
 }
 
 func newHost(t *testing.T) *host {
 	dockertest.Require(t)
-	h := &host{Engine: dockertest.Start(t, dockertest.Options{}), bin: t.TempDir()}
+	h := &host{Engine: dockertest.Start(t, dockertest.Options{}), bin: t.TempDir(), state: t.TempDir()}
 	build := exec.Command("go", "build", "-o", h.bin+"/", "../../cmd/pipework", ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -46,7 +48,7 @@ func (h *host) run(t *testing.T, program string, args ...string) (string, int) {
 		path = filepath.Join(h.bin, program)
 	}
 	cmd := exec.Command(path, args...)
-	cmd.Env = append(os.Environ(), "DOCKER_HOST="+h.Sock())
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+h.Sock(), "PIPEWORK_STATE="+h.state)
 	var out []byte
 	err := h.HostNS().Do(context.Background(), func() (err error) {
 		out, err = cmd.CombinedOutput()
@@ -150,6 +152,41 @@ func TestTwoContainers(t *testing.T) {
 	h.Remove(t, "web")
 	h.Remove(t, "db")
 	world.Unchanged(t)
+}
+
+// TestDeclared compares what was typed with what is, while a container restarts
+// and is removed.
+func TestDeclared(t *testing.T) {
+	h := newHost(t)
+	id := h.Run(t, dockertest.Container{Name: "web"})
+	expect := func(want string, wantStatus int, args ...string) {
+		t.Helper()
+		if out, status := h.run(t, "pipework", args...); status != wantStatus || !strings.Contains(out, want) {
+			t.Errorf("pipework %q: exit status %d, want %d and %q:\n%s", args, status, wantStatus, want, out)
+		}
+	}
+	line := []string{"br1", "web", "192.168.1.1/24"}
+	expect("eth1 on bridge:br1", 0, line...)
+	expect("docker:web: eth1 ok", 0, "check", "web")
+	h.Restart(t, "web")
+	expect("docker:web: eth1 missing", 1, "check")
+	expect("eth1 on bridge:br1", 0, line...)
+	expect("docker:web: eth1 ok", 0, "check")
+	expect("eth1 detached", 0, "detach", id[:12])
+	expect("nothing is declared", 0, "check")
+
+	expect("eth1 on bridge:br1", 0, line...)
+	h.Remove(t, "web")
+	expect(`docker:web: eth1 absent: no container "web": see docker ps -a`, 0, "check")
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); { // the kernel takes its time
+		if out, _ := h.run(t, "pipework", "gc", "--dry-run"); out == "br1\n" {
+			break
+		}
+	}
+	expect("br1\n", 0, "gc")
+	expect("docker:web: eth1 absent", 0, "check")
+	expect("web: eth1 was not plugged in any more, and is forgotten", 0, "detach", "web")
+	expect("nothing is declared", 0, "check")
 }
 
 // TestWhoseNetwork plugs in containers that do not have a network of their own.

@@ -52,7 +52,7 @@ type Case struct {
 func Run(t *testing.T, c Case) {
 	for name, test := range map[string]func(*testing.T){
 		"reach": c.reach, "again": c.again, "attach faults": c.attachFaults, "detach faults": c.detachFaults,
-		"cancelled": c.cancelled, "race": c.race,
+		"cancelled": c.cancelled, "race": c.race, "attach killed": c.attachKilled, "detach killed": c.detachKilled,
 	} {
 		t.Run(name, test)
 	}
@@ -201,14 +201,70 @@ func (c Case) detachFaults(t *testing.T) {
 	t.Logf("%d steps", steps)
 }
 
+// attachKilled ends the work at every step, with no clean-up. What that leaves is
+// taken away by Detach and Collect, or, at every other step, made whole before by
+// the same Attach.
+func (c Case) attachKilled(t *testing.T) {
+	f := c.fixture(t)
+	spec := f.spec()
+	if !c.NoMAC {
+		spec.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 7} // by which a DHCP server knows it
+	}
+	attach(t, f.target, spec)
+	attached := nstest.Observe(t, f.guest.Handle)
+	f.clear(t, spec)
+	again := false
+	steps := fails(t, fault.Kill, func(ctx context.Context) error {
+		_, err := pipework.Attach(ctx, f.target, spec)
+		if again = !again; again {
+			attach(t, f.target, spec)
+			collect(t)
+			attached.Alike(t)
+		}
+		f.clear(t, spec)
+		return err
+	})
+	t.Logf("%d steps", steps)
+}
+
+// detachKilled does the same to Detach, which the next one, and Collect, finish.
+func (c Case) detachKilled(t *testing.T) {
+	f := c.fixture(t)
+	fails(t, fault.Kill, func(ctx context.Context) error {
+		attach(t, f.target, f.spec())
+		err := pipework.Detach(ctx, f.target, f.spec())
+		f.clear(t, f.spec())
+		return err
+	})
+}
+
+// clear detaches and collects, after which nothing may be left.
+func (f *fixture) clear(t *testing.T, s pipework.Spec) {
+	t.Helper()
+	detach(t, f.target, s)
+	collect(t)
+	f.world.Unchanged(t)
+}
+
+func collect(t *testing.T) {
+	t.Helper()
+	if _, err := pipework.Collect(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // everyStep calls do with a context in which the first step fails, then with one
 // in which the second does, until none failed. It returns how many there are.
 func everyStep(t *testing.T, do func(context.Context) error) int {
+	return fails(t, fault.With, do)
+}
+
+func fails(t *testing.T, with func(context.Context, fault.Injector) context.Context, do func(context.Context) error) int {
 	for n := 1; ; n++ {
 		var mu sync.Mutex
 		var count int
 		var failed string
-		ctx := fault.With(t.Context(), func(step string) error {
+		ctx := with(t.Context(), func(step string) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if count++; count == n {

@@ -4,7 +4,10 @@
 // Injector and a step costs one context lookup.
 package fault
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // An Injector decides, step by step, whether the step fails before it is made.
 type Injector func(step string) error
@@ -22,10 +25,46 @@ func Step(ctx context.Context, step string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	if k, ok := ctx.Value(killKey{}).(*killer); ok {
+		if err := k.step(step); err != nil {
+			return err
+		}
+	}
 	if f, ok := ctx.Value(key{}).(Injector); ok && f != nil {
 		return f(step)
 	}
 	return nil
+}
+
+// Kill returns a context in which no further step is made once f has failed one,
+// not even to clean up: as if the process had been killed there.
+func Kill(ctx context.Context, f Injector) context.Context {
+	return context.WithValue(ctx, killKey{}, &killer{f: f})
+}
+
+type killKey struct{}
+
+type killer struct {
+	f    Injector
+	dead atomic.Pointer[error]
+}
+
+func (k *killer) step(step string) error {
+	if err := k.dead.Load(); err != nil {
+		return *err
+	}
+	err := k.f(step)
+	if err != nil {
+		k.dead.Store(&err)
+	}
+	return err
+}
+
+// Killed says that a step has failed in a context of [Kill]'s: whoever would clean
+// up is dead.
+func Killed(ctx context.Context) bool {
+	k, ok := ctx.Value(killKey{}).(*killer)
+	return ok && k.dead.Load() != nil
 }
 
 // Off returns a context that shares ctx's values but neither its end nor its

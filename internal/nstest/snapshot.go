@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -54,9 +55,29 @@ func Observe(t testing.TB, guests ...*ns.Handle) *World {
 // checked for duplicates first.
 func (w *World) Unchanged(t testing.TB) {
 	t.Helper()
+	w.compare(t, func(lines []string) []string { return lines })
+}
+
+// Alike is Unchanged for links that were made anew: their MACs may be random, and
+// their indexes, which number tables of routes, are others.
+func (w *World) Alike(t testing.TB) {
+	t.Helper()
+	w.compare(t, func(lines []string) []string {
+		masked := slices.Clone(lines)
+		for i, line := range lines {
+			masked[i] = anew.ReplaceAllString(line, "")
+		}
+		return masked
+	})
+}
+
+var anew = regexp.MustCompile(`mac=[0-9a-f:]+|table 21474[0-9]+`)
+
+func (w *World) compare(t testing.TB, as func([]string) []string) {
+	t.Helper()
 	var diff string
 	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if diff = cmp.Diff(w.lines, w.read(t)) + w.leaks(t); diff == "" {
+		if diff = cmp.Diff(as(w.lines), as(w.read(t))) + w.leaks(t); diff == "" {
 			return
 		}
 	}
@@ -128,12 +149,14 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 	defer func() { _ = h.Close() }()
 	links := dump(t, h.LinkList)
 	byIndex := map[int]string{}
+	for _, l := range links {
+		byIndex[l.Attrs().Index] = l.Attrs().Name
+	}
 	var lines []string
 	for _, l := range links {
 		a := l.Attrs()
-		byIndex[a.Index] = a.Name
-		lines = append(lines, fmt.Sprintf("%s link %s %s up=%v mtu=%d mac=%s master=%d alias=%q altnames=%v", where, a.Name, l.Type(),
-			a.RawFlags&unix.IFF_UP != 0, a.MTU, a.HardwareAddr, a.MasterIndex, a.Alias, a.AltNames))
+		lines = append(lines, fmt.Sprintf("%s link %s %s up=%v mtu=%d mac=%s master=%s alias=%q altnames=%v group=%d", where, a.Name, l.Type(),
+			a.RawFlags&unix.IFF_UP != 0, a.MTU, a.HardwareAddr, byIndex[a.MasterIndex], a.Alias, a.AltNames, a.Group))
 	}
 	addrs := dump(t, func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
 	for _, a := range addrs {

@@ -29,11 +29,11 @@ type Link struct {
 	Parent    int    // IFLA_LINK: index of the lower device or peer; 0: none
 	Foreign   bool   // Parent is an index in another namespace
 	NSID      int    // of that namespace, as this one calls it
-	Group     uint32 // IFLA_GROUP; 0: the default one
 	Alias     string
-	Up        bool   // IFF_UP
-	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
-	Running   bool   // carrier, and operational
+	Up        bool // IFF_UP
+	NoARP     bool // IFF_NOARP: has no neighbours to tell anything
+	Running   bool // carrier, and operational
+	Group     uint32 // IFLA_GROUP; 0: the default one
 	PortState int    // IFLA_BRPORT_STATE of a bridge port; -1 when it is none
 	Data      []byte // IFLA_INFO_DATA
 	PortData  []byte // IFLA_INFO_SLAVE_DATA
@@ -145,11 +145,19 @@ const inUseTime = time.Second
 // cannot come up (EADDRINUSE); that is so for some tens of milliseconds after
 // the death of a guest whose MAC is given to its successor, and is waited for.
 func SetLink(ctx context.Context, c *ns.Conn, name, alias string) error {
+	return setUp(ctx, c, name, upMessage(name, alias))
+}
+
+func upMessage(name, alias string) message {
 	m := linkHeader(0, unix.IFF_UP, unix.IFF_UP)
 	m.attrString(unix.IFLA_IFNAME, name)
 	if alias != "" {
 		m.attr(unix.IFLA_IFALIAS, []byte(alias)...)
 	}
+	return m
+}
+
+func setUp(ctx context.Context, c *ns.Conn, name string, m message) error {
 	for end := time.Now().Add(inUseTime); ; {
 		_, err := c.Do(ctx, m.request(unix.RTM_SETLINK, unix.NLM_F_ACK), 0)
 		switch {

@@ -10,6 +10,31 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
+// Unfinished is the group that every link is born in, and leaves when [Finish]
+// marks it: a link cannot be born with an alias. One that stays in it, without an
+// alias, was made by a process that was killed. The number is "pwrk".
+const Unfinished = 0x7077726b
+
+// Unfinished says that pipework has made the link, and has not marked it yet.
+func (l *Link) Unfinished() bool { return l.Group == Unfinished }
+
+// Finish is [SetLink] for a link that was just made: with its mark it leaves the
+// group that says that it has none.
+func Finish(ctx context.Context, c *ns.Conn, name, alias string) error {
+	m := upMessage(name, alias)
+	m.attrU32(unix.IFLA_GROUP, 0)
+	return setUp(ctx, c, name, m)
+}
+
+// FinishDown is Finish for a link that is to stay down.
+func FinishDown(ctx context.Context, c *ns.Conn, index int, alias string) error {
+	m := linkHeader(index, 0, 0)
+	m.attr(unix.IFLA_IFALIAS, []byte(alias)...)
+	m.attrU32(unix.IFLA_GROUP, 0)
+	_, err := c.Do(ctx, m.request(unix.RTM_SETLINK, unix.NLM_F_ACK), 0)
+	return err
+}
+
 // An End is one end of a veth pair.
 type End struct {
 	Name string
@@ -49,6 +74,7 @@ func (v Veth) Add(ctx context.Context, c *ns.Conn) error {
 
 func (e End) append(m *message) {
 	m.attrString(unix.IFLA_IFNAME, e.Name)
+	m.attrU32(unix.IFLA_GROUP, Unfinished)
 	if e.MAC != nil {
 		m.attr(unix.IFLA_ADDRESS, e.MAC...)
 	}

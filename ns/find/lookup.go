@@ -67,6 +67,21 @@ func (r result) standing() standing {
 }
 
 func lookUp(ctx context.Context, n Name, places []place) (*ns.Guest, error) {
+	results := ask(ctx, n, places)
+	chosen, err := results.choose(n.Name)
+	for _, r := range results {
+		if r.guest != nil && r.guest != chosen {
+			_ = r.guest.Close()
+		}
+	}
+	if ctx.Err() != nil && err != nil {
+		return nil, fmt.Errorf("look for guest %s: %w", n.Name, context.Cause(ctx))
+	}
+	return chosen, err
+}
+
+// ask asks all places for the name.
+func ask(ctx context.Context, n Name, places []place) results {
 	patience := cmp.Or(n.Patience, 3*time.Second)
 	asked, cancel := context.WithTimeoutCause(ctx, patience, errs.New(context.DeadlineExceeded, "waited %v", patience))
 	defer cancel()
@@ -79,16 +94,7 @@ func lookUp(ctx context.Context, n Name, places []place) (*ns.Guest, error) {
 		})
 	}
 	wg.Wait()
-	chosen, err := results.choose(n.Name)
-	for _, r := range results {
-		if r.guest != nil && r.guest != chosen {
-			_ = r.guest.Close()
-		}
-	}
-	if ctx.Err() != nil && err != nil {
-		return nil, fmt.Errorf("look for guest %s: %w", n.Name, context.Cause(ctx))
-	}
-	return chosen, err
+	return results
 }
 
 type results []result

@@ -1,0 +1,149 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/dhcp/program"
+)
+
+// Attach is [pipework.Attach] by a Spec that [Plugger.Spec] made of the line, with
+// a record: of the intent before the first change, and of the result. What a
+// killed call left of this interface is taken away first. After an error the
+// record is what it was. Where the record cannot be written nothing is plugged in.
+//
+// Where the line has a DHCP client stay (dhcp:-f, udhcpc-f), keep keeps the lease
+// until its context ends or the guest does, neither of which is an error; else it
+// is nil.
+func (p *Plugger) Attach(ctx context.Context, s pipework.Spec, line config.Line, flags config.Flags) (at *pipework.Attachment, keep func(context.Context) error, err error) {
+	t := p.Target(line.Guest)
+	if p.Store == nil {
+		return p.plugIn(ctx, t, s, line)
+	}
+	unlock, err := p.Store.Lock(ctx, line.Guest, s.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer unlock()
+	r := Record{Guest: line.Guest, Interface: s.Name, Line: append(flags.Args(), line.Args()...), Source: FromCommand, Phase: Intent}
+	if r.Before, err = p.settled(ctx, line.Guest, s.Name); err != nil {
+		return nil, nil, err
+	}
+	there, err := p.there(ctx, t, s.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !there { // else nothing is going to be made, but mended or refused
+		if err := p.Store.Put(r); err != nil {
+			return nil, nil, err
+		}
+	}
+	at, keep, err = p.plugIn(ctx, t, s, line)
+	if err != nil {
+		return nil, nil, together(err, p.restore(&r))
+	}
+	err = p.attached(r, at)
+	if err != nil && !there {
+		err = together(err, together(p.unplug(context.WithoutCancel(ctx), &r), p.restore(&r)))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return at, keep, nil
+}
+
+// plugIn attaches, with the address that the line asks for.
+func (p *Plugger) plugIn(ctx context.Context, t pipework.Target, s pipework.Spec, line config.Line) (at *pipework.Attachment, keep func(context.Context) error, err error) {
+	asked, err := line.DHCPConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	if asked.Program != "" {
+		client := program.Client{Name: asked.Program, Stay: asked.Foreground, Options: asked.Options}
+		if asked.Foreground || p.Log != nil {
+			client.Output = p.Output
+		}
+		at, running, err := client.Attach(ctx, &p.Attacher, t, s)
+		if err == nil && running != nil {
+			keep = running.Wait
+		}
+		return at, keep, err
+	}
+	at, err = p.Attacher.Attach(ctx, t, s)
+	for asked.Again > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		p.say("%v: again in %v", err, asked.Again)
+		if sleep(ctx, asked.Again) != nil {
+			return nil, nil, err
+		}
+		at, err = p.Attacher.Attach(ctx, t, s)
+	}
+	if err != nil || !asked.Foreground {
+		return at, nil, err
+	}
+	return at, func(ctx context.Context) error { return p.keepLease(ctx, t, s, at) }, nil
+}
+
+// pullOut ends the program that keeps the interface's lease, where one does, and
+// detaches.
+func (p *Plugger) pullOut(ctx context.Context, t pipework.Target, s pipework.Spec) error {
+	if err := program.End(ctx, t, s.Name); err != nil {
+		return err
+	}
+	return p.Attacher.Detach(ctx, t, s)
+}
+
+// lookAgain is how often keepLease looks whether the interface is still there.
+const lookAgain = 2 * time.Second
+
+// keepLease tells of each event, until ctx ends or the interface is gone. The lease
+// stays in force when it returns.
+func (p *Plugger) keepLease(ctx context.Context, t pipework.Target, s pipework.Spec, at *pipework.Attachment) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	kept := p.KeptAll(t, s, at)
+	for i := range kept {
+		kept[i].Event = func(e dhcp.Event) {
+			text := e.Reason
+			if text == "" && e.Lease != nil {
+				text = fmt.Sprintf("%s until %s", e.Lease.Addr, e.Lease.Expires.Format(time.DateTime))
+			}
+			p.say("%s: lease %s: %s", e.Interface, e.Kind, text)
+		}
+	}
+	go func() {
+		for sleep(ctx, lookAgain) == nil {
+			if _, err := p.Check(ctx, t, pipework.Spec{Name: at.Name}); errors.Is(err, fs.ErrNotExist) {
+				cancel()
+			}
+		}
+	}()
+	if err := dhcp.KeepAll(ctx, kept...); ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// say prints a line.
+func (p *Plugger) say(format string, args ...any) {
+	if p.Output != nil {
+		_, _ = io.WriteString(p.Output, "pipework: "+fmt.Sprintf(format, args...)+"\n")
+	}
+}
+
+// sleep waits; it is an error when ctx ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}

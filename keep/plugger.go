@@ -1,0 +1,193 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ovs"
+)
+
+// A Plugger attaches, detaches, checks and collects by the words of command
+// lines, and keeps a record of each attachment. It may be used by several
+// goroutines.
+type Plugger struct {
+	pipework.Attacher
+	// Store has the records; nil keeps none.
+	Store *Store
+	// Target is the guest that a word of a command line means.
+	Target func(word string) pipework.Target
+	// OVS is the Open vSwitch to plug into; nil is the standard one.
+	OVS *ovs.Client
+	// Output hears, in lines for people, what goes on while a lease is waited for and
+	// kept; nil hears nothing.
+	Output io.Writer
+}
+
+// Spec is what a line means on this host just now. An error that satisfies
+// fs.ErrNotExist says that there is no such host interface.
+func (p *Plugger) Spec(ctx context.Context, line config.Line, flags config.Flags) (pipework.Spec, error) {
+	var b link.Backend = link.Phys{Device: line.Interface} // which may be in the guest already
+	if !line.DirectPhys || strings.HasPrefix(line.Interface, "mac:") {
+		var err error
+		if b, err = p.Detect(ctx, line.Interface, p.OVS.Lookup); err != nil {
+			return pipework.Spec{}, err
+		}
+	}
+	s, err := line.Spec(b, flags)
+	if s.Name == "" {
+		s.Name = pipework.DefaultName
+	}
+	return s, err
+}
+
+// attached records the result of an Attach.
+func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
+	if r.Before != nil && at.Existed {
+		r.Line = merge(r.Before.Line, r.Line)
+	}
+	made := *at
+	made.Existed, made.Mended, made.Warnings = false, nil, nil // of this call alone
+	r.Phase, r.Before, r.Attachment, r.GuestID = Attached, nil, &made, at.Guest.ID
+	return p.Store.Put(r)
+}
+
+// merge is the line for an interface that two lines were typed for, the newer of
+// which may have added addresses.
+func merge(old, new []string) []string {
+	_, words, err1 := config.Split(old)
+	was, err2 := config.Parse(words)
+	flags, words, err3 := config.Split(new)
+	now, err4 := config.Parse(words)
+	if errors.Join(err1, err2, err3, err4) != nil || was.Interface != now.Interface || was.DHCP != now.DHCP {
+		return new
+	}
+	for _, a := range was.Addrs {
+		if !slices.Contains(now.Addrs, a) {
+			now.Addrs = append(now.Addrs, a)
+		}
+	}
+	for _, g := range was.Gateways {
+		if !slices.ContainsFunc(now.Gateways, func(n netip.Addr) bool { return n.Is4() == g.Is4() }) {
+			now.Gateways = append(now.Gateways, g)
+		}
+	}
+	return append(flags.Args(), now.Args()...)
+}
+
+// restore makes the record what it was before r.
+func (p *Plugger) restore(r *Record) error {
+	if r.Before != nil {
+		return p.Store.Put(*r.Before)
+	}
+	return p.Store.Delete(r.Guest, r.Interface)
+}
+
+// settled is the record of an interface that nobody is at work on; nil: there is
+// none. What a killed call left is put right before.
+func (p *Plugger) settled(ctx context.Context, guest, iface string) (*Record, error) {
+	r, err := p.Store.Get(guest, iface)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil || r.Phase == Attached {
+		return r, err
+	}
+	return p.finish(ctx, r)
+}
+
+// finish puts right what a killed call left: what was about to be made is taken
+// back, what was about to be taken away is gone then. It returns the record that
+// is left; nil: none.
+func (p *Plugger) finish(ctx context.Context, r *Record) (*Record, error) {
+	if err := p.unplug(ctx, r); err != nil {
+		return nil, err
+	}
+	if r.Phase == Intent {
+		return r.Before, p.restore(r)
+	}
+	return nil, p.Store.Delete(r.Guest, r.Interface)
+}
+
+// unplug takes away what the record is of, as far as it is there. What somebody
+// else has plugged in by now stays.
+func (p *Plugger) unplug(ctx context.Context, r *Record) error {
+	err := p.pullOut(ctx, p.Target(r.Guest), p.specOf(ctx, r))
+	if isStage(err, "link") && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && p.foreign(ctx, r) {
+		return nil
+	}
+	return err
+}
+
+// foreign says whether the interface is there and not pipework's.
+func (p *Plugger) foreign(ctx context.Context, r *Record) bool {
+	_, err := p.Check(ctx, p.Target(r.Guest), pipework.Spec{Name: r.Interface})
+	return isStage(err, "link") && errors.Is(err, fs.ErrPermission)
+}
+
+// specOf is the Spec of a record, for what is or was plugged in: its line's, with
+// the backend that the Attachment names.
+func (p *Plugger) specOf(ctx context.Context, r *Record) pipework.Spec {
+	s := pipework.Spec{Name: r.Interface}
+	if flags, words, err := config.Split(r.Line); err == nil {
+		if line, err := config.Parse(words); err == nil {
+			if full, err := p.Spec(ctx, line, flags); err == nil {
+				s = full
+				s.Name = r.Interface
+			}
+		}
+	}
+	if r.Attachment != nil {
+		if b := p.backend(r.Attachment.Link); b != nil {
+			s.Link = b
+		}
+	}
+	return s
+}
+
+// backend is the one that a mark or an Attachment names; nil: nobody knows it.
+func (p *Plugger) backend(name string) link.Backend {
+	if bridge, ok := strings.CutPrefix(name, "ovs:"); ok {
+		return ovs.Bridge{Name: bridge, Client: p.OVS}
+	}
+	b, err := link.FromMark(link.Mark{Link: name})
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// there says whether the guest has an interface of this name, whosever it is, that
+// is to stay.
+func (p *Plugger) there(ctx context.Context, t pipework.Target, name string) (bool, error) {
+	at, err := p.Check(ctx, t, pipework.Spec{Name: name})
+	halfMade := err == nil && at.Link == link.Unmarked
+	return !halfMade && !noInterface(err) && !noGuest(err), context.Cause(ctx)
+}
+
+// noInterface says that err is of a guest that has no such interface.
+func noInterface(err error) bool { return isStage(err, "interface") && errors.Is(err, fs.ErrNotExist) }
+
+// noGuest says that err is of a guest that is not there, or does not run.
+func noGuest(err error) bool { return isStage(err, "guest") && errors.Is(err, fs.ErrNotExist) }
+
+func isStage(err error, stage string) bool {
+	var e *pipework.Error
+	return errors.As(err, &e) && e.Stage == stage
+}
+
+// together is err, and what went wrong after it.
+func together(err, then error) error {
+	if err != nil && then != nil {
+		return fmt.Errorf("%w; and then %w", err, then)
+	}
+	return errors.Join(err, then)
+}

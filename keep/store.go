@@ -1,0 +1,80 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+)
+
+// DefaultDir is where the command keeps its records.
+const DefaultDir = "/var/lib/pipework"
+
+// A Store is a directory of records. It may be used by several goroutines, and
+// the directory by several processes. What is in there and is no record that this
+// user wrote is never trusted: All moves it into the folder damaged. Names that
+// begin with a dot are left alone.
+type Store struct {
+	dir string
+	dirHandle
+}
+
+// Open opens the directory, which it makes for this user alone where there is
+// none. One that belongs to somebody else, or that others may write to, is refused
+// with an error that satisfies fs.ErrPermission.
+func Open(dir string) (*Store, error) { return open(dir) }
+
+// Dir is the directory's name, as it was opened.
+func (s *Store) Dir() string { return s.dir }
+
+// Put writes the record in place of the one with the same guest and interface. It
+// is whole and durable when Put returns, and the old one is when it fails.
+func (s *Store) Put(r Record) error { return s.put(r) }
+
+// Get reads one record. Where there is none, or none that can be trusted, the
+// error satisfies fs.ErrNotExist.
+func (s *Store) Get(guest, iface string) (*Record, error) { return s.get(key{guest, iface}) }
+
+// Guest is the guest that the records spell with a kind, and that is meant by the
+// bare name; "" when there is none, or several.
+func (s *Store) Guest(name string) (guest string) {
+	if s == nil {
+		return ""
+	}
+	all, _, _ := s.All() // whoever works on the records hears what is wrong with them
+	for _, r := range all {
+		if _, rest, _ := strings.Cut(r.Guest, ":"); rest != name || r.Guest == guest {
+			continue
+		}
+		if guest != "" {
+			return ""
+		}
+		guest = r.Guest
+	}
+	return guest
+}
+
+// Delete removes a record; nil where there is none.
+func (s *Store) Delete(guest, iface string) error { return s.delete(key{guest, iface}) }
+
+// All reads every record, in the order of their guests and interfaces. Each entry
+// that is no record is moved into the folder damaged, and told as an error of its
+// own. Records may come and go meanwhile.
+func (s *Store) All() (records []Record, damaged []error, err error) { return s.all() }
+
+// Lock makes those wait for one another who are at work on one interface of one
+// guest, in whatever process. It waits until ctx ends, and ends with the process.
+func (s *Store) Lock(ctx context.Context, guest, iface string) (unlock func(), err error) {
+	return s.lock(ctx, key{guest, iface})
+}
+
+// Close lets the directory go. Locks that are held stay.
+func (s *Store) Close() error { return s.close() }
+
+// orNil is nil for what is gone already.
+func orNil(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

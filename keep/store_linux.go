@@ -1,0 +1,254 @@
+package keep
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+)
+
+// A dirHandle holds the directory open: every name is looked up in there, and
+// no link is followed.
+type dirHandle struct{ f *os.File }
+
+func (d dirHandle) fd() int { return int(d.f.Fd()) }
+
+func (d dirHandle) close() error { return d.f.Close() }
+
+func open(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("state directory %s: %w", dir, err)
+	}
+	if err := mayTrust(&st); err != nil {
+		_ = f.Close()
+		return nil, errs.New(fs.ErrPermission, "state directory %s: %w: chown and chmod 700 it, or choose another one", dir, err)
+	}
+	return &Store{dir: dir, dirHandle: dirHandle{f}}, nil
+}
+
+// mayTrust says why somebody else may have written this.
+func mayTrust(st *unix.Stat_t) error {
+	switch {
+	case int(st.Uid) != os.Geteuid():
+		return fmt.Errorf("it belongs to user %d, not to %d", st.Uid, os.Geteuid())
+	case st.Mode&0o022 != 0:
+		return fmt.Errorf("others may write to it (mode %o)", st.Mode&0o777)
+	}
+	return nil
+}
+
+// tempPrefix begins the names of records that are being written.
+const tempPrefix = ".new-"
+
+func (s *Store) put(r Record) error {
+	r.Version, r.Changed = Version, time.Now().UTC().Round(time.Millisecond)
+	b, err := r.encode()
+	if err != nil {
+		return err
+	}
+	unlock, err := s.lockDir(unix.F_RDLCK)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	temp := fmt.Sprintf("%s%016x", tempPrefix, rand.Uint64())
+	if err := s.write(temp, b); err != nil {
+		return fmt.Errorf("write the record of %s of %s in %s: %w", r.Interface, r.Guest, s.dir, errors.Join(err, s.unlink(temp)))
+	}
+	if err := unix.Renameat(s.fd(), temp, s.fd(), r.key().file()); err != nil {
+		return fmt.Errorf("write %s: %w", s.path(r.key().file()), errors.Join(err, s.unlink(temp)))
+	}
+	return s.sync()
+}
+
+// write makes a file that was not there, durably.
+func (s *Store) write(name string, b []byte) error {
+	fd, err := unix.Openat(s.fd(), name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func (s *Store) sync() error {
+	if err := s.f.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+func (s *Store) unlink(name string) error { return orNil(unix.Unlinkat(s.fd(), name, 0)) }
+
+func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *Store) delete(k key) error {
+	unlock, err := s.lockDir(unix.F_RDLCK)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	err = unix.Unlinkat(s.fd(), k.file(), 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", s.path(k.file()), err)
+	}
+	return s.sync()
+}
+
+func (s *Store) get(k key) (*Record, error) {
+	r, err := s.read(k.file())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errs.New(fs.ErrNotExist, "%s is damaged: %w", s.path(k.file()), err)
+	}
+	return r, err
+}
+
+// read reads a record. No FIFO makes it wait, no link leads it elsewhere.
+func (s *Store) read(name string) (*Record, error) {
+	fd, err := unix.Openat(s.fd(), name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		if errors.Is(err, unix.ELOOP) {
+			return nil, errors.New("it is a symbolic link")
+		}
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer func() { _ = f.Close() }()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, errors.New("it is no regular file")
+	}
+	if err := mayTrust(&st); err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(f, sizeMax+1))
+	if err != nil {
+		return nil, err
+	}
+	return decode(name, b)
+}
+
+func (s *Store) all() (records []Record, damaged []error, err error) {
+	names, err := s.names()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range names {
+		if name == damagedDir || strings.HasPrefix(name, ".") {
+			continue
+		}
+		r, err := s.read(name)
+		if err == nil {
+			records = append(records, *r)
+			continue
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			damaged = append(damaged, s.setAside(name))
+		}
+	}
+	slices.SortFunc(records, func(a, b Record) int {
+		return strings.Compare(a.Guest+"\x00"+a.Interface, b.Guest+"\x00"+b.Interface)
+	})
+	return records, slices.DeleteFunc(damaged, func(err error) bool { return err == nil }), nil
+}
+
+// names lists the directory, which another handle reads: its place is its own.
+func (s *Store) names() ([]string, error) {
+	fd, err := unix.Openat(s.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.dir, err)
+	}
+	f := os.NewFile(uintptr(fd), s.dir)
+	defer func() { _ = f.Close() }()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.dir, err)
+	}
+	return names, nil
+}
+
+// damagedDir is the folder for what is no record.
+const damagedDir = "damaged"
+
+// setAside moves an entry that is no record into the folder damaged, whatever it
+// is, and says so. Nobody writes meanwhile: it may have become a record just now.
+func (s *Store) setAside(name string) error {
+	unlock, err := s.lockDir(unix.F_WRLCK)
+	if err != nil {
+		return fmt.Errorf("%s is damaged and stays: %w", s.path(name), err)
+	}
+	defer unlock()
+	_, wrong := s.read(name)
+	if wrong == nil || errors.Is(wrong, fs.ErrNotExist) {
+		return nil
+	}
+	to, err := s.moveAside(name)
+	if err != nil {
+		return fmt.Errorf("%s is damaged (%w) and stays: %w", s.path(name), wrong, err)
+	}
+	return errors.Join(fmt.Errorf("%s is damaged, and set aside as %s: %w", s.path(name), s.path(to), wrong), s.sync())
+}
+
+// moveAside moves an entry into the folder damaged, over nothing that is there.
+func (s *Store) moveAside(name string) (to string, err error) {
+	if err := unix.Mkdirat(s.fd(), damagedDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	folder, err := unix.Openat(s.fd(), damagedDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = unix.Close(folder) }()
+	to = name
+	err = unix.Renameat2(s.fd(), name, folder, to, unix.RENAME_NOREPLACE)
+	for n := 1; errors.Is(err, fs.ErrExist) && n < 1000; n++ {
+		to = fmt.Sprintf("%s.%d", name, n)
+		err = unix.Renameat2(s.fd(), name, folder, to, unix.RENAME_NOREPLACE)
+	}
+	return filepath.Join(damagedDir, to), err
+}
+
+// sweep removes what a killed process was writing: nobody writes meanwhile.
+func (s *Store) sweep() error {
+	unlock, err := s.lockDir(unix.F_WRLCK)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	names, err := s.names()
+	for _, name := range names {
+		if strings.HasPrefix(name, tempPrefix) {
+			err = errors.Join(err, s.unlink(name))
+		}
+	}
+	return err
+}
