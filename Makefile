@@ -37,6 +37,7 @@ uml: $(LANERUN)
 qemu: $(LANERUN)
 	CGO_ENABLED=0 $(GO) test -count=1 -timeout 10m -exec '$(LANERUN) qemu -timeout 9m' -run 'IPoIB|Detect|PhysGuestDies' .
 	CGO_ENABLED=0 $(GO) test -count=1 -timeout 10m -exec '$(LANERUN) qemu -timeout 9m' -run 'TestScripts/infiniband' ./cmd/pipework
+	CGO_ENABLED=0 $(GO) test -count=1 -timeout 10m -exec '$(LANERUN) qemu -timeout 9m' -run 'NICComesBack' ./keep
 	@mkdir -p bin && echo qemu >>$(RAN)
 
 .PHONY: uml qemu $(LANERUN)

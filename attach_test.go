@@ -442,3 +442,24 @@ func TestDeadline(t *testing.T) {
 	}
 	world.Unchanged(t)
 }
+
+// TestDefaultMAC is what a new interface gets, and what an existing one need not
+// have: the same Spec with another one, or none, is the same.
+func TestDefaultMAC(t *testing.T) {
+	guest, _ := nstest.Guest(t)
+	s := spec("eth1", "br1", "10.0.0.1/24")
+	s.DefaultMAC = net.HardwareAddr{2, 0, 0, 0, 0, 9}
+	at := attach(t, guest, s)
+	if at.MAC.String() != s.DefaultMAC.String() {
+		t.Errorf("MAC %s", at.MAC)
+	}
+	s.DefaultMAC = nil
+	if again := attach(t, guest, s); !again.Existed || len(again.Mended) > 0 || again.MAC.String() != at.MAC.String() {
+		t.Errorf("attached again: %+v", again)
+	}
+	detach(t, guest, s)
+	s.DefaultMAC = net.HardwareAddr{3, 0, 0, 0, 0, 9}
+	if _, err := pipework.Attach(t.Context(), guest, s); !errors.Is(err, fs.ErrInvalid) {
+		t.Error("a multicast address:", err)
+	}
+}

@@ -108,6 +108,9 @@ func (j *job) prepare(ctx context.Context) error {
 		Mark: link.Mark{Interface: j.spec.Name, Guest: j.guest.Identity},
 	}
 	if j.port.MAC == nil {
+		j.port.MAC = j.spec.DefaultMAC
+	}
+	if j.port.MAC == nil {
 		j.port.MAC = link.RandomMAC()
 	}
 	if j.spec.Link == nil {

@@ -50,6 +50,10 @@ type Spec struct {
 	// MAC of the interface inside the guest; nil stands for a random locally
 	// administered one, or what a link.FixedMAC has.
 	MAC net.HardwareAddr `json:"mac,omitempty"`
+	// DefaultMAC is the MAC of a new interface where MAC is nil, in place of a random
+	// one: it makes an interface that is plugged in again the same as before. An
+	// interface that is there already may have another.
+	DefaultMAC net.HardwareAddr `json:"default_mac,omitempty"`
 	// MTU in bytes; 0 takes the bridge's or parent's.
 	MTU int `json:"mtu,omitempty"`
 	// Addrs are the addresses, with host bits and prefix length. Without any,

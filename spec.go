@@ -26,7 +26,8 @@ func (s Spec) normal() Spec {
 }
 
 // digest tells one Spec from another on the mark of a link: 64 bits in hex. Each
-// field has a line of its own, in this order; the backend's is its JSON.
+// field has a line of its own, in this order; the backend's is its JSON. DefaultMAC is not
+// among them: it decides nothing about an interface that is there.
 func (s Spec) digest() (string, error) {
 	backend, err := json.Marshal(s.Link)
 	if err != nil {
@@ -78,7 +79,7 @@ func (s Spec) validate() error {
 	if s.Link == nil {
 		wrong = append(wrong, errors.New("no link: say what to plug into, such as link.Bridge{Name: \"br1\"}"))
 	}
-	wrong = append(wrong, s.validLink(), link.ValidName(s.Name), validMAC(s.MAC), s.validMTU())
+	wrong = append(wrong, s.validLink(), link.ValidName(s.Name), validMAC(s.MAC), validMAC(s.DefaultMAC), s.validMTU())
 	for i, p := range s.Addrs {
 		wrong = append(wrong, validAddr(p))
 		if slices.Contains(s.Addrs[:i], p) {

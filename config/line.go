@@ -39,8 +39,14 @@ type Line struct {
 //
 // Parse says everything that is wrong at once, on one line, separated by "; ".
 // [errors.Is] tells each of its errors as [ErrUsage].
-func Parse(args []string) (Line, error) {
-	p := parser{words: scan(args, map[string]bool{"-i": true, "-l": true, "-a": true, "--direct-phys": false})}
+func Parse(args []string) (Line, error) { return parse(scan(args, lineOptions)) }
+
+// lineOptions are those of a line, and whether each takes a value.
+var lineOptions = map[string]bool{"-i": true, "-l": true, "-a": true, "--direct-phys": false}
+
+// parse reads words that were taken apart.
+func parse(w words) (Line, error) {
+	p := parser{words: w}
 	if p.count(3, 4, "<hostinterface> <guest> <address>/<prefix>[@gateway] [macaddr][@vlan]") {
 		p.options()
 		p.hostInterface(p.positional[0])

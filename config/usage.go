@@ -21,6 +21,8 @@ const Usage = `Usage:
   pipework list [<guest>...]
   pipework check [<guest>...]                         (compare with what was typed; exit status 1: not as declared)
   pipework gc [--dry-run]                             (put right what killed calls and dead guests left; bring NICs back)
+  pipework watch [--allow patterns] [--trust-images] [--key key] [--engine address,...] [--metrics socket]
+                                                      (plug containers in again when they start)
 
 Guests:
   web                                                 (whatever is called so, if only one is; see docs/guests.md)

@@ -137,13 +137,3 @@ func (p *Plugger) say(format string, args ...any) {
 		_, _ = io.WriteString(p.Output, "pipework: "+fmt.Sprintf(format, args...)+"\n")
 	}
 }
-
-// sleep waits; it is an error when ctx ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
-}

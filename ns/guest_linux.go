@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/fault"
 )
 
 // A Guest is a namespace held open together with who it belongs to, and a
@@ -68,3 +69,33 @@ func (g *Guest) DupPidfd() (int, error) {
 	}
 	return unix.FcntlInt(uintptr(g.pidfd), unix.F_DUPFD_CLOEXEC, 3)
 }
+
+// Again returns a Target that opens as g, a second time, without looking it up:
+// for several things to be done to a guest that is held open. It fails once g
+// was closed, and when its process has ended.
+func (g *Guest) Again() Target { return again{g} }
+
+type again struct{ *Guest }
+
+// Open opens the same namespace and process anew.
+func (a again) Open(ctx context.Context) (*Guest, error) {
+	if err := fault.Step(ctx, "open guest again"); err != nil {
+		return nil, err
+	}
+	if err := a.Alive(); err != nil {
+		return nil, err
+	}
+	fd, err := unix.FcntlInt(uintptr(a.fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, err
+	}
+	pidfd, err := a.DupPidfd()
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return &Guest{Handle: &Handle{fd: fd, id: a.id}, Identity: a.Identity, pidfd: pidfd}, nil
+}
+
+// String is the guest's name.
+func (a again) String() string { return a.Name }

@@ -45,3 +45,9 @@ func (Path) Open(context.Context) (*Guest, error) { return nil, errors.ErrUnsupp
 
 // Open needs Linux.
 func (Named) Open(context.Context) (*Guest, error) { return nil, errors.ErrUnsupported }
+
+// Alive needs Linux.
+func (*Guest) Alive() error { return errors.ErrUnsupported }
+
+// Again finds nothing.
+func (*Guest) Again() Target { return Named("") }

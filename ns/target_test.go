@@ -194,3 +194,32 @@ func TestLock(t *testing.T) {
 	first()
 	second()
 }
+
+func TestAgain(t *testing.T) {
+	p := nstest.Process(t)
+	g, err := ns.PID(p.PID).Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := g.Again().Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second.Identity != g.Identity || second.Inode() != g.Inode() {
+		t.Errorf("opened %+v again as %+v", g.Identity, second.Identity)
+	}
+	again := g.Again()
+	_ = g.Close()
+	if err := second.Alive(); err != nil {
+		t.Error("it ended with the first:", err)
+	}
+	if _, err := again.Open(t.Context()); err == nil {
+		t.Error("opened what is closed")
+	}
+	again = second.Again()
+	_ = p.Kill()
+	if _, err := again.Open(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("opened the dead:", err)
+	}
+	_ = second.Close()
+}

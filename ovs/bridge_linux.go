@@ -134,6 +134,27 @@ func (b Bridge) Unplug(ctx context.Context, p *link.Port) error {
 	return c.Err
 }
 
+// Bury removes the port of a guest that has died, p.Mark.Guest, as soon as the host
+// has no device of its name any more, and leaves the bridge; buried says whether
+// nothing is left of it. Until then frames for the guest's MAC go to a port without
+// a device, for some time even if the guest is plugged in anew.
+func (b Bridge) Bury(ctx context.Context, p *link.Port) (buried bool, err error) {
+	s, end := b.Client.session()
+	defer end()
+	got, err := s.transact(ctx, "find port", []operation{
+		choose("Port", includes("external_ids", b.wanted(p)), "_uuid", "name", "external_ids"),
+	})
+	if err != nil {
+		return false, err
+	}
+	ports := got[0]
+	gone, err := orphans(ctx, p.Host, ports)
+	if err != nil {
+		return false, err
+	}
+	return len(gone) == len(ports), s.removePorts(ctx, gone)
+}
+
 // wanted are external_ids of the port that p means.
 func (b Bridge) wanted(p *link.Port) map[string]string {
 	ids := map[string]string{keyMade: madePort, keyBridge: b.Name, keyInterface: p.Name}

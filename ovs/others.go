@@ -42,3 +42,6 @@ func (*Client) Collect(context.Context, link.Host, time.Duration) ([]string, err
 func (*Client) Orphans(context.Context, link.Host, time.Duration) ([]string, error) {
 	return nil, errors.ErrUnsupported
 }
+
+// Bury needs Linux.
+func (Bridge) Bury(context.Context, *link.Port) (bool, error) { return false, errors.ErrUnsupported }

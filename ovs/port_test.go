@@ -360,6 +360,52 @@ func TestCollect(t *testing.T) {
 	})
 }
 
+// TestBury takes the port of a dead guest, and neither that of a living one nor the
+// bridge.
+func TestBury(t *testing.T) {
+	db, c := dummy(t)
+	b := ovs.Bridge{Name: "ovs0", Datapath: ovs.Netdev, Client: c}
+	s := spec(b, "10.0.0.1/24")
+	dead, alive := nstest.Process(t), nstest.Process(t)
+	of := func(at *pipework.Attachment) *link.Port {
+		return &link.Port{Host: host(t), Name: "eth1", Mark: link.Mark{Link: b.String(), Interface: "eth1", Guest: at.Guest}}
+	}
+	gone := of(attach(t, ns.PID(dead.PID), s))
+	last := of(attach(t, ns.PID(alive.PID), s))
+	before := db.Dump(t)
+	bury := func(p *link.Port) bool {
+		t.Helper()
+		buried, err := b.Bury(t.Context(), p)
+		if err != nil {
+			t.Error(err)
+		}
+		return buried
+	}
+	if bury(gone) || bury(last) || db.Dump(t) != before {
+		t.Error("the living are buried")
+	}
+	_ = dead.Kill()
+	ovstest.Wait(t, "the dead guest's port", func() error {
+		if !bury(gone) {
+			return errors.New("it is there")
+		}
+		return nil
+	})
+	_ = alive.Kill()
+	ovstest.Wait(t, "the last guest's port", func() error {
+		if !bury(last) {
+			return errors.New("it is there")
+		}
+		return nil
+	})
+	if names := strings.Fields(db.Vsctl(t, "list-ports", "ovs0")); len(names) > 0 {
+		t.Error("left:", names)
+	}
+	if !bury(last) {
+		t.Error("what is gone is not buried")
+	}
+}
+
 // TestCollectInterrupted ends between the two looks.
 func TestCollectInterrupted(t *testing.T) {
 	db, c := dummy(t)

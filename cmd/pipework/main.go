@@ -70,6 +70,8 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 		return c.list(ctx, args[1:])
 	case len(args) > 0 && args[0] == "check":
 		return c.check(ctx, args[1:])
+	case len(args) > 0 && args[0] == "watch":
+		return c.watch(ctx, args[1:])
 	case len(args) > 0 && args[0] == "gc":
 		return c.collect(ctx, args[1:])
 	}

@@ -4,6 +4,7 @@ package dockertest
 
 import (
 	"bytes"
+	"cmp"
 	"testing"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -16,6 +17,7 @@ import (
 // engine, if not before.
 type Container struct {
 	Name    string
+	Image   string   // "" is what Engine.Image returns
 	Network string   // "" (Docker's bridge), "none", "host", or "container:NAME"
 	Cmd     []string // nil sleeps for ever
 	Env     []string
@@ -40,7 +42,7 @@ func (e *Engine) Create(t testing.TB, c Container) string {
 	}
 	res, err := e.client.ContainerCreate(t.Context(), client.ContainerCreateOptions{
 		Name:   c.Name,
-		Config: &container.Config{Image: e.Image(t), Cmd: cmd, Env: c.Env, Labels: c.Labels},
+		Config: &container.Config{Image: cmp.Or(c.Image, e.Image(t)), Cmd: cmd, Env: c.Env, Labels: c.Labels},
 		HostConfig: &container.HostConfig{
 			NetworkMode:   container.NetworkMode(c.Network),
 			RestartPolicy: container.RestartPolicy{Name: c.Restart},

@@ -267,3 +267,23 @@ func fdCount(t *testing.T) int {
 	}
 	return len(all)
 }
+
+func TestCrashAndBoot(t *testing.T) {
+	e := Start(t, Options{})
+	e.Run(t, Container{Name: "web", Restart: "always"})
+	e.Run(t, Container{Name: "once"})
+	before := tree(e.cmd.Process.Pid)
+	e.Crash(t)
+	if left := tree(e.cmd.Process.Pid); len(left) != 1 {
+		t.Errorf("still there: %v of %v", left, before)
+	}
+	e.Boot(t)
+	for end := time.Now().Add(patience); !e.Inspect(t, "web").State.Running; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not started again")
+		}
+	}
+	if e.Inspect(t, "once").State.Running {
+		t.Error("started again, and was not to be")
+	}
+}

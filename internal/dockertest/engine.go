@@ -99,6 +99,35 @@ func (e *Engine) Hang(t testing.TB) (resume func()) {
 	return resume
 }
 
+// Crash ends the engine and all its containers as a power failure would; its
+// files, and the host's network, stay. It returns when nothing of them runs.
+func (e *Engine) Crash(t testing.TB) {
+	t.Helper()
+	if err := e.cmd.Process.Signal(powerOff); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d/root/run/docker.pid", e.cmd.Process.Pid)); err != nil && len(cgroupDirs(cgroupParent(e.dir))) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the engine does not end\n%s", e.log())
+		}
+	}
+}
+
+// Boot starts the engine again after a Crash, and returns when it answers. It
+// starts the containers that are to restart always.
+func (e *Engine) Boot(t testing.TB) {
+	t.Helper()
+	if err := e.cmd.Process.Signal(powerOn); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.answers(); err != nil {
+		t.Fatalf("start the engine again: %v\n%s", err, e.log())
+	}
+}
+
 // launch starts the supervisor and waits for nothing.
 func launch(opts Options) (*Engine, error) {
 	dir, err := os.MkdirTemp("", "pipework-docker-")
@@ -142,17 +171,22 @@ func (e *Engine) supervised(args []string) error {
 
 // await returns when the engine answers.
 func (e *Engine) await() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	var err error
-	if e.host, err = ns.PID(e.cmd.Process.Pid).Open(ctx); err != nil {
+	if e.host, err = ns.PID(e.cmd.Process.Pid).Open(context.Background()); err != nil {
 		return err
 	}
 	if e.client, err = client.New(client.WithHost(e.Sock())); err != nil {
 		return err
 	}
+	return e.answers()
+}
+
+func (e *Engine) answers() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	for {
-		if _, err = e.client.Ping(ctx, client.PingOptions{}); err == nil {
+		_, err := e.client.Ping(ctx, client.PingOptions{})
+		if err == nil {
 			return nil
 		}
 		select {

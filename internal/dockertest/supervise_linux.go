@@ -2,6 +2,7 @@ package dockertest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -45,6 +47,8 @@ func supervise(dir string) error {
 	}
 	wake := make(chan os.Signal, 1)
 	signal.Notify(wake, unix.SIGCHLD)
+	power := make(chan os.Signal, 1)
+	signal.Notify(power, powerOff, powerOn)
 	engine, err := startEngine(dir)
 	if err != nil {
 		return err
@@ -54,7 +58,16 @@ func supervise(dir string) error {
 		_, err := io.Copy(io.Discard, os.Stdin)
 		end <- err
 	}()
-	err = watch(engine, wake, end)
+	for err == nil {
+		switch how := watch(engine, wake, power, end); {
+		case errors.Is(how, errOff):
+			engine, err = 0, errors.Join(endAll(dir, time.Now().Add(patience/2)), emptyRun())
+		case errors.Is(how, errOn):
+			engine, err = startEngine(dir)
+		default:
+			return clean(dir, how)
+		}
+	}
 	return clean(dir, err)
 }
 
@@ -92,12 +105,29 @@ func engineArgs() []string {
 	return nil
 }
 
-// watch reaps orphans until the end comes or the engine ends, which is an error.
-func watch(engine int, wake <-chan os.Signal, end <-chan error) error {
+// What a test asks for, by signals: see Crash and Boot.
+const (
+	powerOff = unix.SIGHUP
+	powerOn  = unix.SIGUSR1
+)
+
+var (
+	errOff = errors.New("power off")
+	errOn  = errors.New("power on")
+)
+
+// watch reaps orphans until the end comes, which may be nil, or a test asks for
+// something, or the engine ends, which is an error.
+func watch(engine int, wake, power <-chan os.Signal, end <-chan error) error {
 	for {
 		select {
 		case err := <-end:
 			return err
+		case s := <-power:
+			if s == powerOff {
+				return errOff
+			}
+			return errOn
 		case <-wake:
 			if slices.Contains(reap(), engine) {
 				return fmt.Errorf("dockerd has ended")
@@ -106,20 +136,39 @@ func watch(engine int, wake <-chan os.Signal, end <-chan error) error {
 	}
 }
 
-// clean ends every process that the engine started, and removes what would stay.
-// The namespaces and their mounts go with the last process.
-func clean(dir string, why error) error {
-	parent := cgroupParent(dir)
-	deadline := time.Now().Add(patience / 2)
+// endAll ends every process that the engine started.
+func endAll(dir string, deadline time.Time) error {
 	for left := true; left; time.Sleep(2 * time.Millisecond) {
-		thaw(parent)
+		thaw(cgroupParent(dir))
 		left = killChildren()
 		reap()
 		if left && time.Now().After(deadline) {
 			return fmt.Errorf("processes of the engine do not end: %v", children())
 		}
 	}
-	if err := removeCgroups(parent, deadline); err != nil {
+	return removeCgroups(cgroupParent(dir), deadline)
+}
+
+// emptyRun removes what a machine that starts does not find of the last time.
+func emptyRun() error {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if point := strings.Fields(line)[4]; strings.HasPrefix(point, "/run/docker") {
+			if e := unix.Unmount(point, unix.MNT_DETACH); e != unix.EINVAL { // gone with one that it is in
+				err = errors.Join(err, e)
+			}
+		}
+	}
+	return errors.Join(err, os.RemoveAll("/run/docker"), os.Remove("/run/docker.pid"))
+}
+
+// clean ends every process that the engine started, and removes what would stay.
+// The namespaces and their mounts go with the last process.
+func clean(dir string, why error) error {
+	if err := endAll(dir, time.Now().Add(patience/2)); err != nil {
 		return err
 	}
 	if why != nil {

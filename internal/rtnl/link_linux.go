@@ -25,14 +25,14 @@ type Link struct {
 	MAC       net.HardwareAddr
 	Broadcast net.HardwareAddr
 	MTU       int
-	Master    int    // index of the bridge or bond; 0: none
-	Parent    int    // IFLA_LINK: index of the lower device or peer; 0: none
-	Foreign   bool   // Parent is an index in another namespace
-	NSID      int    // of that namespace, as this one calls it
+	Master    int  // index of the bridge or bond; 0: none
+	Parent    int  // IFLA_LINK: index of the lower device or peer; 0: none
+	Foreign   bool // Parent is an index in another namespace
+	NSID      int  // of that namespace, as this one calls it
 	Alias     string
-	Up        bool // IFF_UP
-	NoARP     bool // IFF_NOARP: has no neighbours to tell anything
-	Running   bool // carrier, and operational
+	Up        bool   // IFF_UP
+	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
+	Running   bool   // carrier, and operational
 	Group     uint32 // IFLA_GROUP; 0: the default one
 	PortState int    // IFLA_BRPORT_STATE of a bridge port; -1 when it is none
 	Data      []byte // IFLA_INFO_DATA

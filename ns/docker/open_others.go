@@ -22,3 +22,18 @@ func (t target) Open(context.Context) (*ns.Guest, error) {
 	}
 	return nil, errs.New(errors.ErrUnsupported, "open container %s: works on Linux only", ref)
 }
+
+// Follow answers errors.ErrUnsupported on this system.
+func (e Engine) Follow(context.Context, func(), func(ns.Event)) error {
+	return errs.New(errors.ErrUnsupported, "follow containers: works on Linux only")
+}
+
+// Running answers errors.ErrUnsupported on this system.
+func (e Engine) Running(context.Context) ([]string, error) {
+	return nil, errs.New(errors.ErrUnsupported, "list containers: works on Linux only")
+}
+
+// Describe answers errors.ErrUnsupported on this system.
+func (e Engine) Describe(context.Context, string) (*ns.Container, error) {
+	return nil, errs.New(errors.ErrUnsupported, "describe containers: works on Linux only")
+}

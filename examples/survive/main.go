@@ -1,0 +1,175 @@
+//go:build linux
+
+// Survive plugs a running container into a bridge, restarts it three times under a
+// running ping, and shows how soon its interface is back by itself, the same:
+//
+//	go run ./examples/survive web br1 10.9.0.1/24
+//
+// It needs root, a Docker engine and the docker command. The daemon of `pipework
+// watch` is in it as a library; a throwaway guest on the same bridge pings. In the
+// end the container is as it was, but for its restarts.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ns/docker"
+)
+
+func main() {
+	sandbox.GuestMain() // when this process is the guest that pings
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: survive <container> <bridge> <address>/<prefix>")
+		os.Exit(2)
+	}
+	if err := run(ctx, os.Stdout, os.Args[1], os.Args[2], os.Args[3]); err != nil {
+		fmt.Fprintln(os.Stderr, "survive:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out io.Writer, name, bridge, address string) (err error) {
+	addr, err := netip.ParsePrefix(address)
+	if err != nil {
+		return err
+	}
+	container, err := docker.Engine{}.Describe(ctx, name)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "survive")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	store, err := keep.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+
+	// The guest that pings.
+	p, err := neighbour(ctx, bridge, addr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.end()) }()
+
+	// What is declared, as the command line `pipework br1 web 10.9.0.1/24` writes it
+	// down; and the daemon, which does what is declared.
+	err = store.Put(keep.Record{
+		Guest: "docker:" + container.Name, GuestID: container.ID, Interface: pipework.DefaultName,
+		Line: []string{bridge, container.Name, address}, Source: keep.FromCommand, Phase: keep.Attached,
+	})
+	if err != nil {
+		return err
+	}
+	w := &keep.Watcher{Plugger: keep.Plugger{Store: store}, Sources: []ns.Source{docker.Engine{}}, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	watching, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = w.Run(watching) })
+	defer func() {
+		stop()
+		wg.Wait()
+		err = errors.Join(err, pipework.Detach(context.WithoutCancel(ctx), docker.Container(name), pipework.Spec{Link: link.Bridge{Name: bridge}}))
+	}()
+	return demonstrate(ctx, out, name, p)
+}
+
+// demonstrate restarts the container three times, and tells how soon it answers.
+func demonstrate(ctx context.Context, out io.Writer, name string, p *peer) error {
+	if _, err := p.answered(time.Now(), 10*time.Second); err != nil {
+		return err
+	}
+	for i := range 3 {
+		if _, err := dockerCommand(ctx, "restart", "-t", "0", name); err != nil {
+			return err
+		}
+		text, err := dockerCommand(ctx, "inspect", "-f", "{{.State.StartedAt}}", name)
+		if err != nil {
+			return err
+		}
+		started, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			return err
+		}
+		at, err := p.answered(started, 10*time.Second)
+		if err != nil {
+			return err
+		}
+		is, err := pipework.Check(ctx, docker.Container(name), pipework.Spec{})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "restart %d: %s answers %v after the start; MAC %s\n", i+1, p.to, at.Sub(started).Round(time.Millisecond), is.MAC)
+	}
+	return nil
+}
+
+// dockerCommand runs the docker command, and returns the one line that it prints.
+func dockerCommand(ctx context.Context, args ...string) (string, error) {
+	text, err := exec.CommandContext(ctx, "docker", args...).CombinedOutput()
+	line := strings.TrimSpace(string(text))
+	if err != nil {
+		return "", fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, line)
+	}
+	return line, nil
+}
+
+// A peer is a throwaway guest on the bridge that pings.
+type peer struct {
+	*pinger
+	process *sandbox.Process
+	spec    pipework.Spec
+}
+
+// neighbour plugs a guest into the bridge, with the address beside addr, and has it
+// ping that.
+func neighbour(ctx context.Context, bridge string, addr netip.Prefix) (*peer, error) {
+	beside := addr.Addr().Next()
+	if !addr.Contains(beside) {
+		beside = addr.Addr().Prev()
+	}
+	p := &peer{spec: pipework.Spec{Link: link.Bridge{Name: bridge}, Addrs: []netip.Prefix{netip.PrefixFrom(beside, addr.Bits())}}}
+	var err error
+	if p.process, err = sandbox.Start(); err != nil {
+		return nil, err
+	}
+	guest, err := ns.PID(p.process.PID).Open(ctx)
+	if err == nil {
+		defer func() { _ = guest.Close() }()
+		_, err = pipework.Attach(ctx, guest.Again(), p.spec)
+	}
+	if err == nil {
+		p.pinger, err = newPinger(ctx, guest.Handle, addr.Addr())
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.process.Kill())
+	}
+	return p, nil
+}
+
+func (p *peer) end() error {
+	p.close()
+	err := pipework.Detach(context.Background(), ns.PID(p.process.PID), p.spec)
+	return errors.Join(err, p.process.Kill())
+}

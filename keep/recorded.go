@@ -1,0 +1,131 @@
+package keep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/go-pipework/pipework/internal/errs"
+)
+
+// wakeRecords has those guests looked at whose records have come, gone or changed
+// since it was called last, as far as no source tells of their start.
+func (r *run) wakeRecords() {
+	records, err := r.records()
+	if err != nil {
+		r.warn("state", "error", err)
+		return
+	}
+	now, guests := map[string]string{}, map[string]*Record{}
+	for i, rec := range records {
+		k := rec.Guest + "\x00" + rec.Interface
+		now[k], guests[k] = strings.Join(rec.Line, "\x00"), &records[i]
+	}
+	r.mu.Lock()
+	before := r.seen
+	r.seen = now
+	r.mu.Unlock()
+	for k, line := range now {
+		if was, known := before[k]; !known || was != line {
+			r.wakeRecord(guests[k].Guest, guests[k].GuestID)
+		}
+	}
+	for k := range before {
+		if _, still := now[k]; !still {
+			word, _, _ := strings.Cut(k, "\x00")
+			r.wakeRecord(word, "")
+		}
+	}
+}
+
+// wakeRecord has a record's guest looked at. One of a source that is not known yet
+// is left to the source, unless its ID is told.
+func (r *run) wakeRecord(word, id string) {
+	sources, name := r.sources(word)
+	if len(sources) == 0 {
+		if r.Target != nil {
+			r.wake(ref{nil, word})
+		}
+		return
+	}
+	for _, s := range sources {
+		if id != "" {
+			r.wake(ref{s, id})
+		}
+	}
+	r.mu.Lock()
+	var known []ref
+	for k, g := range r.guests {
+		if k.source != nil && (g.name == name || strings.HasPrefix(k.id, name)) {
+			known = append(known, k)
+		}
+	}
+	r.mu.Unlock()
+	for _, k := range known {
+		r.wake(k)
+	}
+}
+
+// record writes down what was plugged in. What was detached meanwhile is taken
+// away again.
+func (r *run) record(p *plug) error {
+	if r.Store == nil {
+		return nil
+	}
+	w, rec := p.wish, *p.wish.record
+	unlock, err := r.Store.Lock(r.ctx, rec.Guest, rec.Interface)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	now, err := r.Store.Get(rec.Guest, rec.Interface)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	switch {
+	case !w.declared && (now == nil || now.Phase != Attached):
+		if err := r.Attacher.Detach(r.ctx, r.target(p.guest), p.spec); err != nil {
+			return err
+		}
+		return errs.New(fs.ErrInvalid, "it was detached meanwhile")
+	case w.declared && now != nil && now.Source == FromCommand:
+		return nil // typed just now, and looked at next
+	case !w.declared && p.made.Existed && now.Attachment != nil:
+		return nil // as the record says
+	case !w.declared:
+		rec = *now
+	}
+	rec.Attachment, rec.GuestID = p.made, cmp.Or(rec.GuestID, p.made.Guest.ID)
+	return r.Store.Put(rec)
+}
+
+// prune removes the records of what containers declared that are no more.
+func (r *run) prune() {
+	if r.Store == nil {
+		return
+	}
+	all, _, err := r.Store.All()
+	for _, rec := range all {
+		if rec.Source == FromCommand || r.exists(rec.GuestID) {
+			continue
+		}
+		err = errors.Join(err, r.Store.Delete(rec.Guest, rec.Interface))
+	}
+	if err != nil {
+		r.warn("state", "error", err)
+	}
+}
+
+// exists says whether a source may know the container, running or not.
+func (r *run) exists(id string) bool {
+	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
+	defer cancel()
+	for _, s := range r.Sources {
+		if _, err := s.Describe(ctx, id); !errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+	}
+	return false
+}

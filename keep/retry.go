@@ -1,0 +1,23 @@
+package keep
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"time"
+)
+
+// backOff is the wait after the nth failure, counted from 0: first, doubled each
+// time, and not more than lastRetry, a fifth more or less so that many do not
+// come back together.
+func backOff(first time.Duration, n int) time.Duration {
+	wait := min(first<<min(n, 20), lastRetry)
+	return wait*4/5 + rand.N(wait*2/5)
+}
+
+// worthwhile says whether the same attempt may succeed later: a bridge may yet be
+// made, a server answer, a name become free. What is wrong, forbidden or not to be
+// had on this kernel stays so.
+func worthwhile(err error) bool {
+	return !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported)
+}

@@ -1,0 +1,303 @@
+//go:build linux
+
+package keep_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A runtime is a Source whose containers are real processes in namespaces of their
+// own, and whose stream of events a test can break.
+type runtime struct {
+	t          *testing.T
+	mu         sync.Mutex
+	containers map[string]*container
+	events     chan ns.Event
+	broken     chan struct{}
+}
+
+type container struct {
+	ns.Container
+	process *sandbox.Process // nil: it does not run
+}
+
+func newRuntime(t *testing.T) *runtime {
+	return &runtime{t: t, containers: map[string]*container{}, events: make(chan ns.Event, 100), broken: make(chan struct{})}
+}
+
+func (r *runtime) String() string { return "test" }
+
+func (r *runtime) Kind() string { return "docker" }
+
+// id is the ID of the container with this name.
+func id(name string) string { return fmt.Sprintf("%064x", name) }
+
+// run makes and starts a container with these labels.
+func (r *runtime) run(name string, labels map[string]string) {
+	r.t.Helper()
+	r.mu.Lock()
+	r.containers[id(name)] = &container{Container: ns.Container{ID: id(name), Name: name, Labels: labels, ImageKnown: true}}
+	r.mu.Unlock()
+	r.start(name)
+}
+
+// begin starts a container without telling.
+func (r *runtime) begin(name string) {
+	r.t.Helper()
+	p := nstest.Process(r.t)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.containers[id(name)].process = p
+}
+
+func (r *runtime) start(name string) {
+	r.t.Helper()
+	r.begin(name)
+	r.events <- ns.Event{Action: ns.Started, ID: id(name)}
+}
+
+func (r *runtime) kill(name string) {
+	r.t.Helper()
+	r.mu.Lock()
+	c := r.containers[id(name)]
+	p := c.process
+	c.process = nil
+	r.mu.Unlock()
+	if err := p.Kill(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *runtime) restart(name string) {
+	r.t.Helper()
+	r.kill(name)
+	r.events <- ns.Event{Action: ns.Died, ID: id(name)}
+	r.start(name)
+}
+
+func (r *runtime) remove(name string) {
+	r.t.Helper()
+	r.kill(name)
+	r.mu.Lock()
+	delete(r.containers, id(name))
+	r.mu.Unlock()
+	r.events <- ns.Event{Action: ns.Removed, ID: id(name)}
+}
+
+// cut breaks the stream of events.
+func (r *runtime) cut() { r.broken <- struct{}{} }
+
+func (r *runtime) Follow(ctx context.Context, ready func(), event func(ns.Event)) error {
+	ready()
+	for {
+		select {
+		case e := <-r.events:
+			event(e)
+		case <-r.broken:
+			return errors.New("broken by the test")
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (r *runtime) Running(context.Context) ([]string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ids []string
+	for id, c := range r.containers {
+		if c.process != nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func (r *runtime) Describe(_ context.Context, id string) (*ns.Container, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.containers[id]
+	if c == nil {
+		return nil, errs.New(fs.ErrNotExist, "no container %q", id)
+	}
+	return &c.Container, nil
+}
+
+func (r *runtime) Container(name string) ns.Target { return target{r, name} }
+
+type target struct {
+	r  *runtime
+	id string
+}
+
+func (t target) Open(ctx context.Context) (*ns.Guest, error) {
+	t.r.mu.Lock()
+	c := t.r.containers[t.id]
+	if c == nil || c.process == nil {
+		t.r.mu.Unlock()
+		return nil, errs.New(fs.ErrNotExist, "container %q does not run", t.id)
+	}
+	pid := c.process.PID
+	t.r.mu.Unlock()
+	g, err := ns.PID(pid).Open(ctx)
+	if err == nil {
+		g.Name, g.ID = c.Name, c.ID
+	}
+	return g, err
+}
+
+// A watcher is a Watcher at work, and what it says.
+type watcher struct {
+	*keep.Watcher
+	t     *testing.T
+	said  *lines
+	ended chan error
+	stop  context.CancelFunc
+}
+
+// watch starts a Watcher, for the length of the test.
+func watch(t *testing.T, w *keep.Watcher) *watcher {
+	t.Helper()
+	out := &watcher{Watcher: w, t: t, said: &lines{}, ended: make(chan error, 1)}
+	w.Log = slog.New(slog.NewTextHandler(out.said, nil))
+	w.Machine = "this machine"
+	leaks := goleak.IgnoreCurrent()
+	var ctx context.Context
+	ctx, out.stop = context.WithCancel(context.Background())
+	go func() { out.ended <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		out.end()
+		goleak.VerifyNone(t, leaks)
+		if t.Failed() {
+			t.Log("\n" + out.said.String())
+		}
+	})
+	return out
+}
+
+// end ends it, as an interrupt does, once.
+func (w *watcher) end() {
+	w.stop()
+	select {
+	case err := <-w.ended:
+		if !errors.Is(err, context.Canceled) {
+			w.t.Error("Run:", err)
+		}
+		w.ended <- err
+	case <-time.After(10 * time.Second):
+		w.t.Fatal("Run does not end")
+	}
+}
+
+// metrics are the counters by their names.
+func (w *watcher) metrics() map[string]string {
+	w.t.Helper()
+	var text strings.Builder
+	if err := w.WriteMetrics(&text); err != nil {
+		w.t.Fatal(err)
+	}
+	found := map[string]string{}
+	for s := bufio.NewScanner(strings.NewReader(text.String())); s.Scan(); {
+		if name, value, ok := strings.Cut(s.Text(), " "); ok && name != "#" {
+			found[strings.TrimPrefix(name, "pipework_")] = value
+		}
+	}
+	return found
+}
+
+// eventually waits until something holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("never: " + what)
+		}
+	}
+}
+
+// plugged is what a guest has, by name: backend, MAC and addresses; of nothing
+// half-made, since whoever is at work holds the guest's lock.
+func plugged(t *testing.T, to pipework.Target) map[string]string {
+	t.Helper()
+	if g, err := to.Open(t.Context()); err == nil {
+		defer func() { _ = g.Close() }()
+		unlock, err := g.RLock(t.Context(), 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unlock()
+	}
+	all, err := pipework.List(t.Context(), to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, at := range all {
+		found[at.Name] = fmt.Sprint(at.Link, " ", at.MAC, " ", at.Addrs)
+	}
+	return found
+}
+
+// has waits until the guest has just these interfaces, and returns them.
+func has(t *testing.T, to pipework.Target, names ...string) map[string]string {
+	t.Helper()
+	var found map[string]string
+	eventually(t, fmt.Sprint("it has ", names), func() bool {
+		found = plugged(t, to)
+		return slices.Equal(slices.Sorted(maps.Keys(found)), names)
+	})
+	return found
+}
+
+// store is a state directory for the length of the test.
+func store(t *testing.T) *keep.Store {
+	t.Helper()
+	s, err := keep.Open(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// lines are what was written, which may be read meanwhile.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

@@ -1,0 +1,59 @@
+package keep
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strings"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/link"
+)
+
+// spec finds the backend that a wish means just now, and whether it is permitted.
+func (r *run) spec(ctx context.Context, g *guest, w *wish) (pipework.Spec, error) {
+	b, err := r.Detect(ctx, w.line.Interface, r.tool.OVS.Lookup)
+	if w.line.DirectPhys && errors.Is(err, fs.ErrNotExist) && !strings.HasPrefix(w.line.Interface, "mac:") {
+		b, err = link.Phys{Device: w.line.Interface}, nil // in the guest already, or not back yet
+		r.collectNow(ctx)
+	}
+	if err != nil {
+		return pipework.Spec{}, err
+	}
+	spec, err := w.line.Spec(b, w.flags)
+	if err != nil {
+		return spec, err
+	}
+	if w.declared {
+		if err := r.Declarations.Allow.Check(spec.Link, w.line.Interface); err != nil {
+			return spec, err
+		}
+	}
+	if spec.MAC == nil {
+		spec.DefaultMAC = r.mac(g, w)
+	}
+	return spec, nil
+}
+
+// mac is the address that the interface had before, or else one that is the same
+// for the same machine, name of the guest, and interface: so that a container that
+// restarts, or is made anew under its name, keeps its lease and its neighbours.
+func (r *run) mac(g *guest, w *wish) net.HardwareAddr {
+	if at := w.record.Attachment; at != nil && len(at.MAC) == 6 && !w.declared {
+		return net.HardwareAddr(at.MAC)
+	}
+	return StableMAC(r.Machine, g.name, w.line.Name)
+}
+
+// StableMAC is the address that a Watcher gives an interface that no MAC is
+// declared for: 02, which is locally administered, and five bytes of a hash of the
+// machine, the guest's name and the interface's. A machine is told from another by
+// /etc/machine-id: containers of the same name on two machines of one network
+// must not have the same.
+func StableMAC(machine, guest, iface string) net.HardwareAddr {
+	sum := sha256.Sum256(fmt.Appendf(nil, "pipework\x00%s\x00%s\x00%s", strings.TrimSpace(machine), guest, iface))
+	return append(net.HardwareAddr{0x02}, sum[:5]...)
+}

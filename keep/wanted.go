@@ -1,0 +1,149 @@
+package keep
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A wish is one interface that a guest is to have.
+type wish struct {
+	from      string // for people: "command line", "label pipework.eth1"
+	text      string // the line as it was read, to tell whether it has changed
+	line      config.Line
+	flags     config.Flags
+	declared  bool    // by the container itself, whom not everything is permitted
+	record    *Record // of the command line, or the one to be written
+	onlyThere bool    // it may be mended, but not plugged in again
+}
+
+func inOrder(wanted map[string]*wish) []string { return slices.Sorted(maps.Keys(wanted)) }
+
+// wanted is what the guest is to have, by the interface's name. A guest that its
+// source knows no more is fs.ErrNotExist.
+func (r *run) wanted(g *guest) (map[string]*wish, error) {
+	wanted := map[string]*wish{}
+	records, err := r.records()
+	if err != nil {
+		return nil, err
+	}
+	if g.source == nil {
+		for i := range records {
+			if records[i].Guest == g.id {
+				r.addRecord(g, wanted, &records[i])
+			}
+		}
+		return wanted, nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
+	defer cancel()
+	c, err := g.source.Describe(ctx, g.id)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	g.name = c.Name
+	r.mu.Unlock()
+	for _, d := range r.Declarations.Of(c) {
+		r.addDeclaration(g, wanted, c, d)
+	}
+	for i := range records {
+		if r.means(&records[i], g.source, c) {
+			r.addRecord(g, wanted, &records[i])
+		}
+	}
+	return wanted, nil
+}
+
+// addDeclaration takes what a container declares.
+func (r *run) addDeclaration(g *guest, wanted map[string]*wish, c *ns.Container, d config.Declaration) {
+	if d.Err != nil {
+		r.refuse(g, d.From, d.Err)
+		return
+	}
+	source := FromLabel
+	if strings.HasPrefix(d.From, "variable ") {
+		source = FromEnv
+	}
+	wanted[d.Line.Name] = &wish{
+		from: d.From, text: d.Line.String(), line: d.Line, declared: true,
+		record: &Record{Guest: g.source.Kind() + ":" + c.Name, GuestID: c.ID, Interface: d.Line.Name, Line: d.Line.Args(), Source: source, Phase: Attached},
+	}
+}
+
+// refuse says once that a declaration is not honoured.
+func (r *run) refuse(g *guest, from string, err error) {
+	if g.said[from] == err.Error() {
+		return
+	}
+	g.said[from] = err.Error()
+	r.metrics.add("refused_total")
+	r.warn("not honoured", "guest", g.name, "declared", from, "error", err)
+}
+
+// addRecord takes what the command line recorded, which comes before what a
+// container declares.
+func (r *run) addRecord(g *guest, wanted map[string]*wish, rec *Record) {
+	flags, words, err := config.Split(rec.Line)
+	if err == nil {
+		var line config.Line
+		if line, err = config.Parse(words); err == nil {
+			line.Name = rec.Interface
+			wanted[rec.Interface] = &wish{
+				from: "command line", text: strings.Join(rec.Line, "\x00"), line: line, flags: flags, record: rec,
+				onlyThere: g.source == nil && mortal(g.id),
+			}
+			return
+		}
+	}
+	r.refuse(g, "record of "+rec.Interface, err)
+}
+
+// records are those of the command line that hold. One that a killed call was
+// about to replace holds on.
+func (r *run) records() (held []Record, err error) {
+	if r.Store == nil {
+		return nil, nil
+	}
+	all, damaged, err := r.Store.All()
+	for _, d := range damaged {
+		r.metrics.add("damaged_total")
+		r.warn("state", "error", d)
+	}
+	for _, rec := range all {
+		if rec.Phase == Intent && rec.Before != nil {
+			rec = *rec.Before
+		}
+		if rec.Source == FromCommand && rec.Phase == Attached {
+			held = append(held, rec)
+		}
+	}
+	return held, err
+}
+
+// means says whether a record is of this container: by its ID, or by its name also
+// when it was made anew. Names count on the first source of a kind only, which is
+// the one that a command line means: another may have the same.
+func (r *run) means(rec *Record, s ns.Source, c *ns.Container) bool {
+	sources, word := r.sources(rec.Guest)
+	if !slices.Contains(sources, s) {
+		return false
+	}
+	word = strings.TrimPrefix(word, "/")
+	return rec.GuestID == c.ID || word == c.Name && s == sources[0] || len(word) >= 12 && strings.HasPrefix(c.ID, word)
+}
+
+// sources are those that may know the guest, and the word without its kind.
+func (r *run) sources(guest string) (of []ns.Source, name string) {
+	kind, name, _ := strings.Cut(guest, ":")
+	for _, s := range r.Sources {
+		if s.Kind() == kind {
+			of = append(of, s)
+		}
+	}
+	return of, name
+}

@@ -1,0 +1,27 @@
+//go:build !linux
+
+package keep
+
+import (
+	"context"
+
+	"github.com/go-pipework/pipework/ns"
+)
+
+type deaths struct{}
+
+type life struct{}
+
+func newDeaths() (*deaths, error)                   { return nil, errUnimplemented }
+func (*deaths) close()                              {}
+func (*deaths) watch(*ns.Guest, ref) (*life, error) { return nil, errUnimplemented }
+func (*life) over() bool                            { return false }
+func (*life) close()                                {}
+func (r *run) bury() error                          { return errUnimplemented }
+func (r *run) sweeps() error                        { return errUnimplemented }
+func (r *run) collectSoon()                         {}
+func (r *run) collectNow(context.Context)           {}
+func (r *run) followStore() error                   { return errUnimplemented }
+func (r *run) collectRemoved()                      {}
+func (r *run) buryPorts(*guest)                     {}
+func (*life) heard() bool                           { return false }

@@ -1,0 +1,15 @@
+package docker
+
+import (
+	"cmp"
+
+	"github.com/go-pipework/pipework/ns"
+)
+
+var _ ns.Source = Engine{}
+
+// String is the engine's address, as far as the Engine says it.
+func (e Engine) String() string { return cmp.Or(e.Host, e.Kind()) }
+
+// Kind is the command that people use with the engine.
+func (e Engine) Kind() string { return e.dialect().program }
