@@ -110,6 +110,15 @@ func (j *job) configure(ctx context.Context) (*Attachment, error) {
 	if err := j.dynamic6(ctx, l, out); err != nil {
 		return nil, err
 	}
+	if err := j.addRoutes(ctx, l, out); err != nil {
+		return nil, j.fail("route", err)
+	}
+	if err := j.addRules(ctx, l); err != nil {
+		return nil, j.fail("route", err)
+	}
+	if err := j.shape(ctx, l); err != nil {
+		return nil, j.fail("link", err)
+	}
 	return out, nil
 }
 
@@ -149,6 +158,8 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 		return j.anew(ctx)
 	case !ours:
 		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, which pipework did not make: choose another name", taken))
+	case mark.Spec != j.port.Mark.Spec && j.spec.Add:
+		return j.add(ctx, l, mark)
 	case mark.Spec != j.port.Mark.Spec:
 		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, plugged into %s with other settings: detach it first", taken, mark.Link))
 	}
@@ -183,6 +194,16 @@ func (j *job) mend(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
 		}
 		mended = append(mended, d.What)
 	}
+	out, err := j.refreshed(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	out.Existed, out.Mended = true, mended
+	return out, nil
+}
+
+// refreshed takes up the leases of an interface that is there, and reads what it is.
+func (j *job) refreshed(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
 	if j.spec.asks(dhcp.IPv4) {
 		if err := j.refreshLease(ctx, l); err != nil {
 			return nil, j.fail("dhcp", err)
@@ -201,6 +222,5 @@ func (j *job) mend(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
 	if j.lease6 != nil {
 		out.Lease6 = j.lease6
 	}
-	out.Existed, out.Mended = true, mended
 	return out, nil
 }

@@ -27,7 +27,7 @@ func (a *Attachment) String() string {
 		}
 	}
 	if a.Existed {
-		b.WriteString(", was there already" + list(", mended: ", a.Mended))
+		b.WriteString(", was there already" + list(", mended: ", a.Mended) + list(", added: ", a.Added))
 	}
 	if of := a.Guest.NetworkOf; of != "" {
 		b.WriteString(", in the network of " + of)

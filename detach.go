@@ -96,6 +96,9 @@ func (j *job) unconfigure(ctx context.Context) error {
 			return j.fail("dhcp", err)
 		}
 	}
+	if err := j.dropRules(ctx, l); err != nil {
+		return j.fail("route", err)
+	}
 	for _, family := range families {
 		index := 0 // gone already: only what it displaced may be left
 		if l != nil {

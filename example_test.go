@@ -30,3 +30,21 @@ func Example() {
 		fmt.Println(pipework.Detach(ctx, web, pipework.Spec{Name: at.Name}))
 	}
 }
+
+// A second uplink: what comes from its address leaves by it, slowed down to a
+// tenth of what a DSL line has, whatever the default route is.
+func ExampleSpec_routes() {
+	at, err := pipework.Attach(context.Background(), ns.Named("web"), pipework.Spec{
+		Link:  link.Bridge{Name: "br2"},
+		Name:  "dsl",
+		Addrs: []netip.Prefix{netip.MustParsePrefix("192.168.2.1/24")},
+		Routes: []link.Route{
+			{Dst: netip.MustParsePrefix("192.168.2.0/24"), Table: 100},
+			{Dst: netip.MustParsePrefix("0.0.0.0/0"), Via: netip.MustParseAddr("192.168.2.254"), Table: 100},
+		},
+		Rules:   []link.Rule{{Priority: 100, From: netip.MustParsePrefix("192.168.2.1/32"), Table: 100}},
+		Shape:   &link.Shaping{Rate: 1e6},
+		ShapeIn: &link.Shaping{Rate: 10e6},
+	})
+	fmt.Println(at, err) // Detach takes it all away
+}

@@ -55,7 +55,9 @@ func (j *job) drifts(ctx context.Context, l *rtnl.Link) ([]link.Drift, error) {
 		return nil, j.fail("link", err)
 	}
 	drifts = append(drifts, j.linkDrifts(l)...)
-	for _, check := range []func(context.Context, *rtnl.Link) ([]link.Drift, error){j.addrDrifts, j.routeDrifts, j.leaseDrifts} {
+	for _, check := range []func(context.Context, *rtnl.Link) ([]link.Drift, error){
+		j.addrDrifts, j.routeDrifts, j.leaseDrifts, j.ownRouteDrifts, j.ruleDrifts, j.shapeDrifts,
+	} {
 		more, err := check(ctx, l)
 		if err != nil {
 			return nil, j.fail("address", err)

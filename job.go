@@ -105,7 +105,7 @@ func (j *job) prepare(ctx context.Context) error {
 	j.port = link.Port{
 		Host: j.host, Guest: j.guest, Conn: conn,
 		Name: j.spec.Name, MAC: j.spec.MAC, MACAsked: j.spec.MAC != nil, MTU: j.spec.MTU,
-		Mark: link.Mark{Interface: j.spec.Name, Guest: j.guest.Identity},
+		Mark: link.Mark{Interface: j.spec.Name, Guest: j.guest.Identity, Rules: link.FormatRules(j.spec.Rules)},
 	}
 	if j.port.MAC == nil {
 		j.port.MAC = j.spec.DefaultMAC

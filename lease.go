@@ -165,12 +165,15 @@ func (j *job) leaseMTU(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) err
 	if want < 1280 && j.spec.hasIPv6() {
 		want = full
 	}
+	before := l.MTU
 	if want < full {
 		j.lowered = full
 	}
-	before := l.MTU
 	if want == before {
 		return nil
+	}
+	if err := j.markLowered(ctx, l); err != nil { // first: a killed call must not leave it unknown
+		return err
 	}
 	if err := rtnl.SetMTU(ctx, j.port.Conn, l.Index, want); err != nil {
 		return err
@@ -215,6 +218,18 @@ func (j *job) leaseDNS(ctx context.Context, last, next *dhcp.Lease) error {
 	}
 	j.undo.Push("resolv.conf", undo)
 	return nil
+}
+
+// markLowered writes on the interface what the MTU is without the lease, beside
+// what is there of a lease.
+func (j *job) markLowered(ctx context.Context, l *rtnl.Link) error {
+	if j.lowered == 0 {
+		return nil
+	}
+	fields := append(strings.Split(j.port.Mark.Lease, ","), "", "", "", "")[:4]
+	mark := j.port.Mark
+	mark.Lease = strings.Join(append(fields, strconv.Itoa(j.lowered)), ",")
+	return j.remark(ctx, l, mark)
 }
 
 // markLease writes on the interface what it takes to give the lease back: address,

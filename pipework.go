@@ -81,6 +81,24 @@ type Spec struct {
 	// an IPv6 one. None within 14 seconds is an error that satisfies
 	// os.ErrDeadlineExceeded.
 	SLAAC bool `json:"slaac,omitempty"`
+	// Routes lead through the interface, beside those to its addresses' subnets and
+	// to Gateways; one that needs another comes after it. A route with the same
+	// destination, metric and table that is there already is an error that satisfies
+	// fs.ErrExist.
+	Routes []link.Route `json:"routes,omitempty"`
+	// Rules say which packets are routed by which table. Detach removes them.
+	Rules []link.Rule `json:"rules,omitempty"`
+	// Shape slows down what the guest sends by the interface, and ShapeIn what it
+	// receives; that is done where the host sends it, so that only a Link with an end
+	// on the host can do it: others are errors.ErrUnsupported.
+	Shape   *link.Shaping `json:"shape,omitempty"`
+	ShapeIn *link.Shaping `json:"shape_in,omitempty"`
+	// Add asks Attach to add to an interface that is there already: where Link is
+	// the same, and the link, MAC and MTU are as this Spec asks (or does not say), it
+	// gets those of Addrs, Gateways and Routes that it lacks, and keeps what it has.
+	// Without Add, where they are not, and for Rules, Shape and ShapeIn that is an
+	// error that satisfies fs.ErrExist.
+	Add bool `json:"add,omitempty"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
 	AllowHost bool `json:"allow_host,omitempty"`
@@ -116,6 +134,8 @@ type Attachment struct {
 	// Mended lists what it put right.
 	Existed bool     `json:"existed,omitempty"`
 	Mended  []string `json:"mended,omitempty"`
+	// Added are the addresses that [Spec.Add] gave an interface that existed.
+	Added []netip.Prefix `json:"added,omitempty"`
 	// Drifts lists what is not as it was asked for; only List and Check fill it.
 	Drifts []string `json:"drifts,omitempty"`
 	// Warnings are for people: what works less well than it should, and what to
@@ -158,7 +178,7 @@ type Attacher struct {
 // Attach plugs one interface into the guest. The same Attach again finds the
 // interface, mends what drifted, and returns the same Attachment; a different
 // Spec for an interface name that is in use is an error that satisfies
-// fs.ErrExist and changes nothing. Attach returns once the interface is up, its
+// fs.ErrExist and changes nothing (but see [Spec.Add]). Attach returns once the interface is up, its
 // addresses are announced and IPv6 duplicate address detection is over, which
 // takes one to two seconds, and with DHCPv6 or SLAAC twice that, since the
 // link-local address comes first; IPv4 alone takes about a millisecond, and a DHCP

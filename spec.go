@@ -58,7 +58,11 @@ func (s Spec) digest() (string, error) {
 	if s.SLAAC {
 		b = append(b, "\nSLAAC"...)
 	}
-	sum := sha256.Sum256(b)
+	policy, err := s.policy()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(append(b, policy...))
 	return hex.EncodeToString(sum[:8]), nil
 }
 
@@ -92,6 +96,7 @@ func (s Spec) validate() error {
 	if s.DHCP != nil {
 		wrong = append(wrong, s.DHCP.Validate())
 	}
+	wrong = append(wrong, s.validPolicy())
 	if err := errors.Join(wrong...); err != nil {
 		return errs.New(fs.ErrInvalid, "%w", err)
 	}

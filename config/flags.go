@@ -40,7 +40,7 @@ func (f Flags) Args() []string {
 
 // Split takes the command's own flags out of args wherever they stand before a
 // --, and returns the other words, the -- with them, for [Parse], [ParseDetach]
-// or a verb. A flag may be repeated; --forward beside --no-forward is refused
+// or a verb. What follows a verb for which [IsTool] holds is iproute2's. A flag may be repeated; --forward beside --no-forward is refused
 // with an error that is [ErrUsage].
 func Split(args []string) (Flags, []string, error) {
 	var flags Flags
@@ -48,7 +48,7 @@ func Split(args []string) (Flags, []string, error) {
 	var p problems
 	for len(args) > 0 {
 		word := args[0]
-		if word == "--" {
+		if word == "--" || len(rest) == 0 && IsTool(args) {
 			rest = append(rest, args...)
 			break
 		}

@@ -13,9 +13,10 @@ import (
 
 // Spec fits what the line says to the backend that its host interface stands for,
 // as link.Detect found it. What the backend has no use for (a host end's name, a
-// VLAN, a MAC) is refused; [errors.Is] tells that as [ErrUsage].
+// VLAN, a MAC) is refused; [errors.Is] tells that as [ErrUsage]. A further line for
+// the same interface adds its addresses.
 func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
-	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC}
+	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC, Add: true}
 	var p problems
 	if asked, err := l.DHCPConfig(); l.DHCP != "" && asked.Program == "" {
 		p.add(err)

@@ -17,6 +17,10 @@ const Usage = `Usage:
   pipework ... <guest> slaac    [macaddr|U:string][@vlan]    (wait for the addresses that a router advertises)
   pipework ... <guest> udhcpc|udhcpc-f|dhclient|dhclient-f|dhcpcd[:options] ...   (by that program; -f stays)
   pipework mac:<address> ...                                 (the host interface with that MAC address)
+  pipework route|rule <guest> <words for ip route|rule>      (runs iproute2 in the guest's network)
+  pipework tc <guest> <words for tc>
+  pipework --wait[=address] [-i containerinterface] [--timeout 10s]
+                                                      (inside a container: until the interface is up, or has an address)
   pipework detach <guest> [-i containerinterface]
   pipework list [<guest>...]
   pipework check [<guest>...]                         (compare with what was typed; exit status 1: not as declared)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/netip"
+	"net"
 	"slices"
 	"strings"
 
@@ -35,12 +35,9 @@ type Plugger struct {
 // Spec is what a line means on this host just now. An error that satisfies
 // fs.ErrNotExist says that there is no such host interface.
 func (p *Plugger) Spec(ctx context.Context, line config.Line, flags config.Flags) (pipework.Spec, error) {
-	var b link.Backend = link.Phys{Device: line.Interface} // which may be in the guest already
-	if !line.DirectPhys || strings.HasPrefix(line.Interface, "mac:") {
-		var err error
-		if b, err = p.Detect(ctx, line.Interface, p.OVS.Lookup); err != nil {
-			return pipework.Spec{}, err
-		}
+	b, err := p.linkOf(ctx, line)
+	if err != nil {
+		return pipework.Spec{}, err
 	}
 	s, err := line.Spec(b, flags)
 	if s.Name == "" {
@@ -49,38 +46,59 @@ func (p *Plugger) Spec(ctx context.Context, line config.Line, flags config.Flags
 	return s, err
 }
 
+// linkOf is what the line's host interface stands for. One that is moved into the
+// guest itself may be there already.
+func (p *Plugger) linkOf(ctx context.Context, line config.Line) (link.Backend, error) {
+	mac, byMAC := strings.CutPrefix(line.Interface, "mac:")
+	if line.DirectPhys && !byMAC {
+		return link.Phys{Device: line.Interface}, nil
+	}
+	b, err := p.Detect(ctx, line.Interface, p.OVS.Lookup)
+	if !line.DirectPhys || !errors.Is(err, fs.ErrNotExist) {
+		return b, err
+	}
+	at, missing := p.plugged(ctx, line.Guest, line.Name)
+	if missing != nil || at == nil {
+		return nil, err
+	}
+	want, _ := net.ParseMAC(mac)
+	if device, is := strings.CutPrefix(at.Link, "phys:"); is && at.MAC.String() == want.String() {
+		return link.Phys{Device: device}, nil
+	}
+	return nil, err
+}
+
 // attached records the result of an Attach.
 func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
 	if r.Before != nil && at.Existed {
 		r.Line = merge(r.Before.Line, r.Line)
 	}
 	made := *at
-	made.Existed, made.Mended, made.Warnings = false, nil, nil // of this call alone
+	made.Existed, made.Mended, made.Added, made.Warnings = false, nil, nil, nil // of this call alone
 	r.Phase, r.Before, r.Attachment, r.GuestID = Attached, nil, &made, at.Guest.ID
 	return p.Store.Put(r)
 }
 
-// merge is the line for an interface that two lines were typed for, the newer of
-// which may have added addresses.
+// merge is the older line with what a newer one for the same interface added.
 func merge(old, new []string) []string {
-	_, words, err1 := config.Split(old)
+	flags, words, err1 := config.Split(old)
 	was, err2 := config.Parse(words)
-	flags, words, err3 := config.Split(new)
+	_, words, err3 := config.Split(new)
 	now, err4 := config.Parse(words)
-	if errors.Join(err1, err2, err3, err4) != nil || was.Interface != now.Interface || was.DHCP != now.DHCP {
+	if errors.Join(err1, err2, err3, err4) != nil {
 		return new
 	}
-	for _, a := range was.Addrs {
-		if !slices.Contains(now.Addrs, a) {
-			now.Addrs = append(now.Addrs, a)
+	for _, a := range now.Addrs {
+		if !slices.Contains(was.Addrs, a) {
+			was.Addrs = append(was.Addrs, a)
 		}
 	}
-	for _, g := range was.Gateways {
-		if !slices.ContainsFunc(now.Gateways, func(n netip.Addr) bool { return n.Is4() == g.Is4() }) {
-			now.Gateways = append(now.Gateways, g)
+	for _, g := range now.Gateways {
+		if !slices.Contains(was.Gateways, g) {
+			was.Gateways = append(was.Gateways, g)
 		}
 	}
-	return append(flags.Args(), now.Args()...)
+	return append(flags.Args(), was.Args()...)
 }
 
 // restore makes the record what it was before r.

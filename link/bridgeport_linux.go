@@ -38,13 +38,13 @@ func (b Bridge) canFilter(br *rtnl.Link) error {
 	case !possible:
 		return errNoVLANs()
 	case !on:
-		return errs.New(fs.ErrInvalid, "bridge %s does not filter VLANs: ip link set %s type bridge vlan_filtering 1", b.Name, b.Name)
+		return errs.New(fs.ErrInvalid, "VLAN configuration currently unsupported for Linux bridge. (%s does not filter VLANs) Type ip link set %s type bridge vlan_filtering 1", b.Name, b.Name)
 	}
 	return nil
 }
 
 func errNoVLANs() error {
-	return errs.New(errors.ErrUnsupported, "this kernel's bridges know no VLANs: CONFIG_BRIDGE_VLAN_FILTERING")
+	return errs.New(errors.ErrUnsupported, "VLAN configuration currently unsupported for Linux bridge. (CONFIG_BRIDGE_VLAN_FILTERING is not in this kernel)")
 }
 
 // setPort gives the new port its VLANs, before the guest's end is up, instead of

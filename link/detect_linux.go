@@ -61,7 +61,8 @@ func byName(ctx context.Context, name string, ovs OVSLookup, notFound error) (Ba
 	case strings.HasPrefix(name, "dummy"):
 		return Dummy{}, nil
 	}
-	return nil, fmt.Errorf("%w; a name that begins with br, ovs or dummy is made", notFound)
+	//nolint:staticcheck // the classic wording, which scripts look for
+	return nil, fmt.Errorf("I do not know how to setup interface %s. (%w; a name that begins with br, ovs or dummy is made)", name, notFound)
 }
 
 // lookUp finds the host's interface by name or by "mac:".

@@ -67,7 +67,8 @@ func (i IPoIB) Validate() error {
 	return errors.Join(validParent(i.Parent), wrong)
 }
 
-// FixedMAC says that the kernel chooses a child's address.
+// FixedMAC says that the kernel chooses a child's address, first as the classic
+// tool worded it.
 func (IPoIB) FixedMAC() string {
-	return "an IPoIB interface takes no MAC: its address belongs to the adapter"
+	return "MACADDR configuration unsupported for IPoIB interfaces. (it takes no MAC: its address belongs to the adapter)"
 }

@@ -21,6 +21,7 @@ type Mark struct {
 	Was       string // of a Phys: what it was on the host
 	Lease     string // what it takes to give a DHCP lease back; empty: none
 	Lease6    string // the same of a DHCPv6 lease
+	Rules     string // the priorities of its policy rules: 100+200; empty: none
 }
 
 // markWord begins every mark.
@@ -52,7 +53,7 @@ func (m Mark) format(name string) string {
 	b.Grow(aliasMax)
 	b.WriteString(markWord)
 	for _, kv := range [...][2]string{
-		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"lease", m.Lease}, {"lease6", m.Lease6}, {"nspid", pid(m.Guest.PID)},
+		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"lease", m.Lease}, {"lease6", m.Lease6}, {"rules", m.Rules}, {"nspid", pid(m.Guest.PID)},
 		{"containerid", short(m.Guest.ID)}, {"was", m.Was}, {"network_of", m.Guest.NetworkOf}, {"containername", name},
 	} {
 		if kv[1] != "" {
@@ -104,6 +105,8 @@ func (m *Mark) set(key, value string) {
 		m.Lease = value
 	case "lease6":
 		m.Lease6 = value
+	case "rules":
+		m.Rules = value
 	case "nspid":
 		m.Guest.PID, _ = strconv.Atoi(value)
 	case "containerid":

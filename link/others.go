@@ -5,6 +5,8 @@ package link
 import (
 	"context"
 	"errors"
+
+	"github.com/go-pipework/pipework/ns"
 )
 
 // Plug needs Linux.
@@ -77,3 +79,6 @@ func Detect(context.Context, Host, string, OVSLookup) (Backend, error) {
 }
 
 func (unmarked) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
+// Await needs Linux.
+func Await(context.Context, *ns.Handle, string, State) error { return errors.ErrUnsupported }

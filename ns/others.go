@@ -37,6 +37,12 @@ func (*Handle) Close() error { return nil }
 // Do needs Linux.
 func (*Handle) Do(context.Context, func() error) error { return errors.ErrUnsupported }
 
+// Start needs Linux.
+func (*Handle) Start(context.Context, Command) error { return errors.ErrUnsupported }
+
+// Exec needs Linux.
+func (*Handle) Exec(context.Context, Command) error { return errors.ErrUnsupported }
+
 // Open needs Linux.
 func (PID) Open(context.Context) (*Guest, error) { return nil, errors.ErrUnsupported }
 

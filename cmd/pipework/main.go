@@ -30,8 +30,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
+	var said status
 	switch {
 	case err == nil:
+	case errors.As(err, &said):
+		os.Exit(int(said))
 	case errors.Is(err, config.ErrUsage):
 		fmt.Fprintf(os.Stderr, "pipework: %v (see pipework --help)\n", err)
 		os.Exit(2)
@@ -64,6 +67,10 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 		return c.print("%s", config.Usage)
 	case flags.Version:
 		return c.print("pipework %s\n", version())
+	case config.IsTool(args):
+		return tool(ctx, args)
+	case config.IsWait(args):
+		return wait(ctx, args)
 	case len(args) > 0 && args[0] == "detach":
 		return c.detach(ctx, args[1:])
 	case len(args) > 0 && args[0] == "list":
@@ -97,6 +104,9 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	at, keep, err := c.Attach(ctx, s, line, c.flags)
 	if err != nil {
 		return err
+	}
+	if l := line.HostName; l != "" && l != at.HostName {
+		at.Warnings = append(at.Warnings, fmt.Sprintf("the host's end is called %s already: -l %s renames nothing", at.HostName, l))
 	}
 	for _, w := range append(at.Warnings, unrecorded...) {
 		fmt.Fprintln(c.warn, "pipework: warning:", w)

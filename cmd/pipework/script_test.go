@@ -40,9 +40,12 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command lines of testdata in the sandbox, against guests
 // that the script command "guest" makes there.
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+func TestScripts(t *testing.T) { testscript.Run(t, scripts("testdata")) }
+
+// scripts are those of one folder; their guest $CONTAINERID is netns:web.
+func scripts(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"guest":  guest,
@@ -53,16 +56,18 @@ func TestScripts(t *testing.T) {
 			"spoil":  spoil,
 			"unplug": unplug,
 			"vanish": vanish,
+			"typed":  typed,
 		},
 		Setup:     setUp,
 		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },
-	})
+	}
 }
 
-// setUp has the command keep its records in the script's directory, and keeps a
+// setUp calls the guest netns:web $CONTAINERID, has the command keep its records in the script's directory, and keeps a
 // program under the race detector from waiting a second before it ends, its default.
 func setUp(e *testscript.Env) error {
 	e.Setenv("GORACE", "atexit_sleep_ms=0")
+	e.Setenv("CONTAINERID", "netns:web")
 	e.Setenv("PIPEWORK_STATE", filepath.Join(e.WorkDir, "state"))
 	return nil
 }

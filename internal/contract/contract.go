@@ -170,7 +170,7 @@ var errInjected = errors.New("injected failure")
 // on until none is left.
 func (c Case) attachFaults(t *testing.T) {
 	f := c.fixture(t)
-	steps := everyStep(t, func(ctx context.Context) error {
+	steps := EveryStep(t, func(ctx context.Context) error {
 		_, err := pipework.Attach(ctx, f.target, f.spec())
 		if err != nil {
 			f.world.Unchanged(t)
@@ -187,7 +187,7 @@ func (c Case) attachFaults(t *testing.T) {
 // next one finishes; and while the interface is there it is whole.
 func (c Case) detachFaults(t *testing.T) {
 	f := c.fixture(t)
-	steps := everyStep(t, func(ctx context.Context) error {
+	steps := EveryStep(t, func(ctx context.Context) error {
 		attach(t, f.target, f.spec())
 		attached := nstest.Observe(t, f.guest.Handle)
 		err := pipework.Detach(ctx, f.target, f.spec())
@@ -253,9 +253,9 @@ func collect(t *testing.T) {
 	}
 }
 
-// everyStep calls do with a context in which the first step fails, then with one
+// EveryStep calls do with a context in which the first step fails, then with one
 // in which the second does, until none failed. It returns how many there are.
-func everyStep(t *testing.T, do func(context.Context) error) int {
+func EveryStep(t *testing.T, do func(context.Context) error) int {
 	return fails(t, fault.With, do)
 }
 
@@ -357,7 +357,7 @@ func (c Case) many(t *testing.T) {
 	again.Name = "net2"
 	jobs := []pipework.Job{{Target: f.target, Spec: one}, {Target: target, Spec: two}, {Target: f.target, Spec: again}}
 	world := nstest.Observe(t, f.guest.Handle, guest.Handle)
-	steps := everyStep(t, func(ctx context.Context) error {
+	steps := EveryStep(t, func(ctx context.Context) error {
 		out, failed := pipework.AttachAll(ctx, jobs)
 		eachIs(t, jobs, out, failed)
 		failed = errors.Join(failed, pipework.DetachAll(ctx, jobs))

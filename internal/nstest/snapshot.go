@@ -23,8 +23,8 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// A World is everything that pipework may change. The links, addresses, routes
-// and rules of some namespaces, and this process's threads in other namespaces,
+// A World is everything that pipework may change. The links, addresses, routes,
+// rules and shaping of some namespaces, and this process's threads in other namespaces,
 // are lines that are compared as text; they are read with the netlink library,
 // not with the code under test. Of this process's goroutines and open files
 // there may be fewer afterwards, but not more.
@@ -178,6 +178,11 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 	rules := dump(t, func() ([]netlink.Rule, error) { return h.RuleList(netlink.FAMILY_ALL) })
 	for _, r := range rules {
 		lines = append(lines, fmt.Sprintf("%s rule %s", where, r))
+	}
+	for _, q := range dump(t, func() ([]netlink.Qdisc, error) { return h.QdiscList(nil) }) {
+		if kind := q.Type(); kind == "tbf" || kind == "netem" { // the kernel makes the others by itself
+			lines = append(lines, fmt.Sprintf("%s qdisc %s dev %s", where, kind, byIndex[q.Attrs().LinkIndex]))
+		}
 	}
 	slices.Sort(lines)
 	return lines

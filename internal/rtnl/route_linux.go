@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -20,6 +23,7 @@ type Route struct {
 	Metric  uint32
 	Index   int // of the interface; 0 for multipath and unreachable routes
 	Gateway netip.Addr
+	Src     netip.Addr // preferred source
 	Dst     netip.Prefix
 
 	msg   unix.RtMsg
@@ -107,6 +111,8 @@ func parseRoute(m []byte) (Route, bool) {
 			r.Index = int(u32(value))
 		case unix.RTA_GATEWAY:
 			r.Gateway, _ = netip.AddrFromSlice(value)
+		case unix.RTA_PREFSRC:
+			r.Src, _ = netip.AddrFromSlice(value)
 		case unix.RTA_DST:
 			dst, _ = netip.AddrFromSlice(value)
 		}
@@ -136,10 +142,25 @@ func (r Route) Add(ctx context.Context, c *ns.Conn) error {
 	return err
 }
 
+// AddNew adds the route; one with the same destination, metric and table is
+// fs.ErrExist.
+func (r Route) AddNew(ctx context.Context, c *ns.Conn) error {
+	err := r.send(ctx, c, unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	if errors.Is(err, unix.EEXIST) {
+		return errs.New(fs.ErrExist, "route %s is there already, or one of the same metric: choose another metric", r)
+	}
+	return err
+}
+
 // SameKey says whether the kernel, told to replace, would take one route for
 // the other: same family, destination, metric and type of service.
 func (r Route) SameKey(o Route) bool {
 	return r.Family == o.Family && r.Dst == o.Dst && r.metric() == o.metric() && r.msg.Tos == o.msg.Tos
+}
+
+// Same says whether the kernel's route k is r.
+func (r Route) Same(k Route) bool {
+	return r.SameKey(k) && r.Table == k.Table && r.Index == k.Index && r.Gateway == k.Gateway && r.Src == k.Src
 }
 
 // metric is the metric that the kernel uses: IPv6 takes 1024 for none
@@ -245,5 +266,18 @@ func Via(dst netip.Prefix, gw netip.Addr, index int) Route {
 		r.attrs = append(r.attrs, nlAttr{unix.RTA_GATEWAY, gw.AsSlice()})
 	}
 	r.attrs = append(r.attrs, nlAttr{unix.RTA_OIF, nl.Uint32Attr(uint32(index))})
+	return r
+}
+
+// With is the route with a metric and a preferred source, where those are not
+// zero.
+func (r Route) With(metric uint32, src netip.Addr) Route {
+	r.attrs = slices.Clone(r.attrs)
+	if r.Metric = metric; metric != 0 {
+		r.attrs = append(r.attrs, nlAttr{unix.RTA_PRIORITY, nl.Uint32Attr(metric)})
+	}
+	if r.Src = src; src.IsValid() {
+		r.attrs = append(r.attrs, nlAttr{unix.RTA_PREFSRC, src.AsSlice()})
+	}
 	return r
 }

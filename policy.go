@@ -1,0 +1,48 @@
+package pipework
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-pipework/pipework/link"
+)
+
+// maxRules is how many rules an interface's mark has room for.
+const maxRules = 16
+
+// policy is how one Spec's routes, rules and shaping differ from another's;
+// nothing where there are none.
+func (s Spec) policy() ([]byte, error) {
+	if len(s.Routes)+len(s.Rules) == 0 && s.Shape == nil && s.ShapeIn == nil {
+		return nil, nil
+	}
+	return json.Marshal([]any{s.Routes, s.Rules, s.Shape, s.ShapeIn})
+}
+
+// validPolicy says what is wrong with routes, rules and shaping.
+func (s Spec) validPolicy() error {
+	var wrong []error
+	for i, r := range s.Routes {
+		wrong = append(wrong, r.Validate())
+		if slices.Contains(s.Routes[:i], r) {
+			wrong = append(wrong, fmt.Errorf("route %s is given twice", r))
+		}
+	}
+	for i, r := range s.Rules {
+		wrong = append(wrong, r.Validate())
+		if slices.ContainsFunc(s.Rules[:i], func(o link.Rule) bool { return o.Priority == r.Priority }) {
+			wrong = append(wrong, fmt.Errorf("two rules have priority %d: give each its own", r.Priority))
+		}
+	}
+	if len(s.Rules) > maxRules {
+		wrong = append(wrong, fmt.Errorf("%d rules: an interface has at most %d", len(s.Rules), maxRules))
+	}
+	for _, shape := range []*link.Shaping{s.Shape, s.ShapeIn} {
+		if shape != nil {
+			wrong = append(wrong, shape.Validate())
+		}
+	}
+	return errors.Join(wrong...)
+}
