@@ -80,7 +80,7 @@ func defaults(t *testing.T, g *ns.Guest) (gateways []string) {
 	t.Helper()
 	h := open(t, g)
 	defer func() { _ = h.Close() }()
-	routes, err := h.RouteList(nil, netlink.FAMILY_ALL)
+	routes, err := nstest.Whole(func() ([]netlink.Route, error) { return h.RouteList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestNeighboursLearn(t *testing.T) {
 	at := attach(t, now, moving)
 	h := handle(t, gw)
 	for end := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
-		neighbours, err := h.NeighList(0, netlink.FAMILY_ALL)
+		neighbours, err := nstest.Whole(func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -104,7 +104,7 @@ func TestTrunk(t *testing.T) {
 	if err := h.LinkAdd(vlan); err != nil {
 		t.Fatal(err)
 	}
-	was, err := h.AddrList(eth1, netlink.FAMILY_V4)
+	was, err := nstest.Whole(func() ([]netlink.Addr, error) { return h.AddrList(eth1, netlink.FAMILY_V4) })
 	if err != nil || len(was) != 1 {
 		t.Fatal(was, err)
 	}

@@ -141,7 +141,7 @@ func TestIPoIBAnnounces(t *testing.T) {
 	must(t, err)
 	defer func() { _ = h.Close() }()
 	eventually(t, "the peer has heard", func() bool {
-		list, err := h.NeighList(0, netlink.FAMILY_ALL)
+		list, err := nstest.Whole(func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })
 		must(t, err)
 		known := map[string]string{}
 		for _, n := range list {

@@ -157,7 +157,7 @@ func vanish(ts *testscript.TestScript, _ bool, names []string) {
 // spoil sets an interface of a guest down and takes its IPv4 addresses away.
 func spoil(ts *testscript.TestScript, _ bool, args []string) {
 	inside(ts, args, func(h *netlink.Handle, l netlink.Link) error {
-		addrs, err := h.AddrList(l, netlink.FAMILY_V4)
+		addrs, err := nstest.Whole(func() ([]netlink.Addr, error) { return h.AddrList(l, netlink.FAMILY_V4) })
 		for _, a := range addrs {
 			err = errors.Join(err, h.AddrDel(l, &a))
 		}
@@ -258,7 +258,7 @@ func show(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	defer func() { _ = h.Close() }()
 	_, _ = fmt.Fprintln(ts.Stdout(), args[0]+":")
-	links, err := h.LinkList()
+	links, err := nstest.Whole(h.LinkList)
 	ts.Check(err)
 	names := map[int]string{}
 	for _, l := range links {
@@ -274,7 +274,7 @@ func show(ts *testscript.TestScript, _ bool, args []string) {
 			_, _ = fmt.Fprintf(ts.Stdout(), " master %s", names[a.MasterIndex])
 		}
 		_, _ = fmt.Fprintln(ts.Stdout())
-		addrs, err := h.AddrList(l, netlink.FAMILY_ALL)
+		addrs, err := nstest.Whole(func() ([]netlink.Addr, error) { return h.AddrList(l, netlink.FAMILY_ALL) })
 		ts.Check(err)
 		for _, addr := range addrs {
 			if !addr.IP.IsLinkLocalUnicast() {
@@ -282,7 +282,7 @@ func show(ts *testscript.TestScript, _ bool, args []string) {
 			}
 		}
 	}
-	routes, err := h.RouteList(nil, netlink.FAMILY_ALL)
+	routes, err := nstest.Whole(func() ([]netlink.Route, error) { return h.RouteList(nil, netlink.FAMILY_ALL) })
 	ts.Check(err)
 	for _, r := range routes {
 		if r.Protocol == unix.RTPROT_BOOT {

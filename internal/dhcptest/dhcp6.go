@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -77,7 +78,7 @@ func Lifetimes(t testing.TB, g *ns.Guest, a netip.Addr) (preferred, valid int, o
 	t.Helper()
 	h := within(t, g)
 	defer h.Close()
-	addrs, err := h.AddrList(nil, unix.AF_INET6)
+	addrs, err := nstest.Whole(func() ([]netlink.Addr, error) { return h.AddrList(nil, unix.AF_INET6) })
 	must(t, err)
 	for _, have := range addrs {
 		if have.IP.Equal(a.AsSlice()) {

@@ -169,7 +169,7 @@ func Neighbours(t testing.TB, g *ns.Guest) []netlink.Neigh {
 	defer h.Close()
 	eth1, err := h.LinkByName("eth1")
 	must(t, err)
-	list, err := h.NeighList(eth1.Attrs().Index, netlink.FAMILY_V4)
+	list, err := nstest.Whole(func() ([]netlink.Neigh, error) { return h.NeighList(eth1.Attrs().Index, netlink.FAMILY_V4) })
 	must(t, err)
 	return list
 }
@@ -179,7 +179,7 @@ func Routes(t testing.TB, g *ns.Guest) (list []string) {
 	t.Helper()
 	h := within(t, g)
 	defer h.Close()
-	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := nstest.Whole(func() ([]netlink.Route, error) { return h.RouteList(nil, netlink.FAMILY_V4) })
 	must(t, err)
 	for _, r := range routes {
 		list = append(list, r.Dst.String())

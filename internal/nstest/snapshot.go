@@ -191,10 +191,16 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 // dump lists something anew until nobody changed it meanwhile.
 func dump[T any](t testing.TB, list func() ([]T, error)) []T {
 	t.Helper()
+	all, err := Whole(list)
+	must(t, err)
+	return all
+}
+
+// Whole is what list gives once nobody changes it meanwhile.
+func Whole[T any](list func() ([]T, error)) ([]T, error) {
 	all, err := list()
 	for try := 1; try < 100 && errors.Is(err, netlink.ErrDumpInterrupted); try++ {
 		all, err = list()
 	}
-	must(t, err)
-	return all
+	return all, err
 }

@@ -66,7 +66,7 @@ func Spoil(t testing.TB, g *ns.Guest, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addrs, err := h.AddrList(l, netlink.FAMILY_V4)
+	addrs, err := Whole(func() ([]netlink.Addr, error) { return h.AddrList(l, netlink.FAMILY_V4) })
 	must(t, err)
 	for _, a := range addrs {
 		must(t, h.AddrDel(l, &a))
