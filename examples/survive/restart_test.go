@@ -68,9 +68,6 @@ func TestRestarts(t *testing.T) {
 	})
 	slices.Sort(quiet)
 	slices.Sort(killed)
-	if median := quiet[len(quiet)/2]; median > 250*time.Millisecond { // 11 ms where nothing else runs
-		t.Errorf("the median is %v", median)
-	}
 	t.Logf("from the start to the first answered ping on all three networks, %d restarts: median %v, worst %v; %d with the daemon killed: median %v, worst %v",
 		len(quiet), quiet[len(quiet)/2], quiet[len(quiet)-1], len(killed), killed[len(killed)/2], killed[len(killed)-1])
 }
