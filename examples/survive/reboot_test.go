@@ -4,7 +4,9 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,12 +70,13 @@ func TestReboot(t *testing.T) {
 	}
 }
 
-// await waits until the container has so many interfaces as they should be.
+// await waits until the container has so many interfaces, each with an address.
 func (l *lane) await(t *testing.T, container string, n int) map[string]string {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		found := l.plugged(t, container)
-		if len(found) == n {
+		bare := func(at string) bool { return strings.Count(at, " ") < 2 } // link, MAC, and nothing yet
+		if len(found) == n && !slices.ContainsFunc(slices.Collect(maps.Values(found)), bare) {
 			return found
 		}
 		if time.Now().After(end) {
