@@ -68,6 +68,9 @@ func (b Bridge) settingDrifts(p *link.Port, row record) []link.Drift {
 			continue
 		}
 		what := fmt.Sprintf("%s of port %s is %s instead of %s", name, p.HostName, is, should)
+		if is, ok := have[name].(map[string]string); ok {
+			what = fmt.Sprintf("%s of port %s differ in %s", name, p.HostName, strings.Join(different(is, want[name].(map[string]string)), ", "))
+		}
 		drifts = append(drifts, link.Drift{What: what, Mend: func(ctx context.Context, u *link.Undo) error {
 			set := func(value any) func(context.Context) error {
 				return func(ctx context.Context) error { return b.set(ctx, row.row("_uuid"), columns{name: value}) }
@@ -99,6 +102,19 @@ func show(value any) string {
 		return fmt.Sprint(v) // sorted by key
 	}
 	return fmt.Sprint(value)
+}
+
+// different are the keys that do not have the same value in both.
+func different(a, b map[string]string) (keys []string) {
+	both := map[string]string{}
+	maps.Copy(both, a)
+	maps.Copy(both, b)
+	for _, key := range slices.Sorted(maps.Keys(both)) {
+		if v, in := a[key]; v != b[key] || !in {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 func none(elements int) string {
