@@ -2,7 +2,9 @@ package pipework
 
 import (
 	"fmt"
+	"io"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/go-pipework/pipework/dhcp"
@@ -33,6 +35,16 @@ func (a *Attachment) String() string {
 		b.WriteString(", in the network of " + of)
 	}
 	return b.String()
+}
+
+// WriteTable writes the attachments as a table for people.
+func WriteTable(w io.Writer, all []*Attachment) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "GUEST\tINTERFACE\tLINK\tHOST END\tMAC\tADDRESSES\tDRIFT")
+	for _, a := range all {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Guest.Name, a.Name, a.Link, a.HostName, a.MAC, list("", a.Addrs), list("", a.Drifts))
+	}
+	return table.Flush()
 }
 
 // list joins items behind their introduction; no items are nothing.

@@ -61,7 +61,15 @@ func (p *Plugger) Attach(ctx context.Context, s pipework.Spec, line config.Line,
 }
 
 // plugIn attaches, with the address that the line asks for.
-func (p *Plugger) plugIn(ctx context.Context, t pipework.Target, s pipework.Spec, line config.Line) (at *pipework.Attachment, keep func(context.Context) error, err error) {
+func (p *Plugger) plugIn(ctx context.Context, t pipework.Target, s pipework.Spec, line config.Line) (*pipework.Attachment, func(context.Context) error, error) {
+	at, keep, err := p.plugAs(ctx, t, s, line)
+	if err == nil && line.HostName != "" && line.HostName != at.HostName {
+		at.Warnings = append(at.Warnings, fmt.Sprintf("the host's end is called %s already: -l %s renames nothing", at.HostName, line.HostName))
+	}
+	return at, keep, err
+}
+
+func (p *Plugger) plugAs(ctx context.Context, t pipework.Target, s pipework.Spec, line config.Line) (at *pipework.Attachment, keep func(context.Context) error, err error) {
 	asked, err := line.DHCPConfig()
 	if err != nil {
 		return nil, nil, err

@@ -3,6 +3,7 @@ package keep
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -43,6 +44,19 @@ func (p *Plugger) Detach(ctx context.Context, guest, name string, flags config.F
 	}
 	known[0].Attachment = at
 	return &known[0], nil
+}
+
+// Detached tells people what [Plugger.Detach] did.
+func (r *Record) Detached() string {
+	at := r.Attachment
+	if at == nil {
+		return fmt.Sprintf("%s: %s was not plugged in any more, and is forgotten", r.Guest, r.Interface)
+	}
+	text := fmt.Sprintf("%s: %s detached from %s", at.Guest.Name, at.Name, at.Link)
+	if len(at.Displaced) > 0 {
+		text += ", back: " + strings.Join(at.Displaced, ", ")
+	}
+	return text
 }
 
 // detach takes away what is plugged in, and the record.

@@ -79,6 +79,18 @@ func (p *Plugger) Findings(ctx context.Context, guests ...string) ([]Finding, er
 	return found, errors.Join(damaged...)
 }
 
+// Report is the Findings for people, one on a line.
+func Report(found []Finding) string {
+	if len(found) == 0 {
+		return "nothing is declared\n"
+	}
+	var b strings.Builder
+	for i := range found {
+		fmt.Fprintln(&b, &found[i])
+	}
+	return b.String()
+}
+
 // Verdict is nil where every Finding is OK, and else says how many are not.
 func Verdict(found []Finding) error {
 	wrong := 0

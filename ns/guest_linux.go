@@ -42,6 +42,16 @@ func (g *Guest) Alive() error {
 	return nil
 }
 
+// Here says whether the guest has the network namespace of the calling thread: as a
+// rule, the host's own.
+func (g *Guest) Here() (bool, error) {
+	here, err := Current()
+	if err != nil {
+		return false, err
+	}
+	return here.Inode() == g.Inode(), here.Close()
+}
+
 // Lock is [Handle.Lock] on the file that the guest was found by, which nobody else
 // has open: a Guest serves one call.
 func (g *Guest) Lock(ctx context.Context, wait time.Duration) (unlock func(), err error) {

@@ -55,5 +55,8 @@ func (Named) Open(context.Context) (*Guest, error) { return nil, errors.ErrUnsup
 // Alive needs Linux.
 func (*Guest) Alive() error { return errors.ErrUnsupported }
 
+// Here needs Linux.
+func (*Guest) Here() (bool, error) { return false, errors.ErrUnsupported }
+
 // Again finds nothing.
 func (*Guest) Again() Target { return Named("") }

@@ -10,14 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
@@ -62,27 +60,24 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	if flags.Verbose {
 		c.Log = slog.New(slog.NewTextHandler(warn, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	verbs := map[string]func(context.Context, []string) error{
+		"detach": c.detach, "list": c.list, "check": c.check, "watch": c.watch, "gc": c.collect,
+	}
 	switch {
 	case flags.Help:
-		return c.print("%s", config.Usage)
+		_, err = fmt.Fprint(out, config.Usage)
 	case flags.Version:
-		return c.print("pipework %s\n", version())
+		_, err = fmt.Fprintf(out, "pipework %s\n", version())
 	case config.IsTool(args):
-		return tool(ctx, args)
+		err = tool(ctx, args)
 	case config.IsWait(args):
-		return wait(ctx, args)
-	case len(args) > 0 && args[0] == "detach":
-		return c.detach(ctx, args[1:])
-	case len(args) > 0 && args[0] == "list":
-		return c.list(ctx, args[1:])
-	case len(args) > 0 && args[0] == "check":
-		return c.check(ctx, args[1:])
-	case len(args) > 0 && args[0] == "watch":
-		return c.watch(ctx, args[1:])
-	case len(args) > 0 && args[0] == "gc":
-		return c.collect(ctx, args[1:])
+		err = wait(ctx, args)
+	case len(args) > 0 && verbs[args[0]] != nil:
+		err = verbs[args[0]](ctx, args[1:])
+	default:
+		err = c.attach(ctx, args)
 	}
-	return c.attach(ctx, args)
+	return err
 }
 
 func (c *command) attach(ctx context.Context, args []string) error {
@@ -94,40 +89,29 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	unrecorded, err := c.tryStore()
+	unrecorded, err := c.open()
 	if err != nil {
 		return err
 	}
-	if line.Guest, err = c.guest(ctx, line.Guest); err != nil {
+	if line.Guest, err = c.word(ctx, line.Guest); err != nil {
 		return &pipework.Error{Op: "attach", Stage: "guest", Interface: s.Name, Err: err}
 	}
 	at, keep, err := c.Attach(ctx, s, line, c.flags)
 	if err != nil {
 		return err
 	}
-	if l := line.HostName; l != "" && l != at.HostName {
-		at.Warnings = append(at.Warnings, fmt.Sprintf("the host's end is called %s already: -l %s renames nothing", at.HostName, l))
-	}
 	for _, w := range append(at.Warnings, unrecorded...) {
 		fmt.Fprintln(c.warn, "pipework: warning:", w)
 	}
-	if c.flags.JSON {
-		err = c.json(at)
-	} else {
-		err = c.print("%s%s\n", at, howToKeep(at, keep != nil))
+	how := ""
+	if keep == nil && !at.Existed && (at.Lease != nil || at.Lease6 != nil) {
+		word, _, _ := strings.Cut(line.DHCP, ":")
+		how = ": " + word + ":-f does"
 	}
-	if err != nil || keep == nil {
+	if err := c.show(at, "%s%s\n", at, how); err != nil || keep == nil {
 		return err
 	}
 	return keep(ctx)
-}
-
-// howToKeep completes what an attachment says of its lease.
-func howToKeep(at *pipework.Attachment, kept bool) string {
-	if at.Lease == nil || kept || at.Existed {
-		return ""
-	}
-	return ": dhcp:-f does"
 }
 
 func (c *command) detach(ctx context.Context, args []string) error {
@@ -135,10 +119,10 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.tryStore(); err != nil {
+	if _, err := c.open(); err != nil {
 		return err
 	}
-	if guest, err = c.guest(ctx, guest); err != nil {
+	if guest, err = c.word(ctx, guest); err != nil {
 		return &pipework.Error{Op: "detach", Stage: "guest", Interface: cmp.Or(name, pipework.DefaultName), Err: err}
 	}
 	r, err := c.Detach(ctx, guest, name, c.flags)
@@ -146,14 +130,9 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	case err != nil:
 		return err
 	case r == nil:
-		return c.print("%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
-	case r.Attachment == nil:
-		return c.print("%s: %s was not plugged in any more, and is forgotten\n", guest, r.Interface)
-	case c.flags.JSON:
-		return c.json(r.Attachment)
+		return c.show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
 	}
-	at := r.Attachment
-	return c.print("%s: %s detached from %s%s\n", at.Guest.Name, at.Name, at.Link, each(", back: ", at.Displaced))
+	return c.show(r.Attachment, "%s\n", r.Detached())
 }
 
 func (c *command) list(ctx context.Context, guests []string) error {
@@ -162,21 +141,13 @@ func (c *command) list(ctx context.Context, guests []string) error {
 		targets = append(targets, find.Guest(g))
 	}
 	all, err := c.List(ctx, targets...)
-	if err != nil && len(all) == 0 {
+	switch {
+	case err != nil && len(all) == 0:
 		return err
+	case c.flags.JSON || len(all) == 0:
+		return errors.Join(err, c.show(append([]*pipework.Attachment{}, all...), "nothing is plugged in\n"))
 	}
-	if c.flags.JSON {
-		return errors.Join(err, c.json(all))
-	}
-	if len(all) == 0 {
-		return c.print("nothing is plugged in\n")
-	}
-	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "GUEST\tINTERFACE\tLINK\tHOST END\tMAC\tADDRESSES\tDRIFT")
-	for _, a := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Guest.Name, a.Name, a.Link, a.HostName, a.MAC, each("", a.Addrs), each("", a.Drifts))
-	}
-	return errors.Join(err, table.Flush())
+	return errors.Join(err, pipework.WriteTable(c.out, all))
 }
 
 func (c *command) check(ctx context.Context, args []string) error {
@@ -184,28 +155,19 @@ func (c *command) check(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.openStore(); err != nil {
+	if c.Store, err = keep.Open(keep.Dir(c.flags.State)); err != nil {
 		return err
 	}
 	for i, g := range guests {
-		if guests[i], err = c.guest(ctx, g); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if guests[i], err = c.word(ctx, g); err != nil {
 			return err
 		}
 	}
 	found, err := c.Findings(ctx, guests...)
-	err = errors.Join(err, keep.Verdict(found))
-	switch {
-	case found == nil:
+	if found == nil {
 		return err
-	case c.flags.JSON:
-		return errors.Join(err, c.json(found))
-	case len(found) == 0:
-		return errors.Join(err, c.print("nothing is declared\n"))
 	}
-	for _, f := range found {
-		err = errors.Join(err, c.print("%s\n", &f))
-	}
-	return err
+	return errors.Join(err, keep.Verdict(found), c.show(found, "%s", keep.Report(found)))
 }
 
 func (c *command) collect(ctx context.Context, args []string) error {
@@ -213,7 +175,7 @@ func (c *command) collect(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.tryStore(); err != nil {
+	if _, err := c.open(); err != nil {
 		return err
 	}
 	collect := c.Collect
@@ -221,33 +183,27 @@ func (c *command) collect(ctx context.Context, args []string) error {
 		collect = c.Orphans
 	}
 	lines, err := collect(ctx)
-	if c.flags.JSON {
-		return errors.Join(err, c.json(append([]string{}, lines...)))
-	}
-	for _, line := range lines {
-		err = errors.Join(err, c.print("%s\n", line))
-	}
-	return err
+	text := strings.Join(append(lines, ""), "\n")
+	return errors.Join(err, c.show(append([]string{}, lines...), "%s", text))
 }
 
-// each joins a list behind its introduction; an empty list is nothing.
-func each[T any](intro string, list []T) string {
-	if len(list) == 0 {
-		return ""
-	}
-	texts := make([]string, len(list))
-	for i, v := range list {
-		texts[i] = fmt.Sprint(v)
-	}
-	return intro + strings.Join(texts, ", ")
+// open opens the records. Who may not keep any is warned.
+func (c *command) open() (warnings []string, err error) {
+	c.Store, warnings, err = keep.OpenDefault(c.flags.State)
+	return warnings, err
 }
 
-func (c *command) print(format string, args ...any) error {
-	_, err := fmt.Fprintf(c.out, format, args...)
-	return err
+// word is the word with the kind of guest that it means: records are kept by it.
+func (c *command) word(ctx context.Context, word string) (string, error) {
+	return find.Word(ctx, word, c.flags.WaitGuest, c.Store.Guest)
 }
 
-func (c *command) json(v any) error {
+// show prints v as JSON where that was asked for, and else the text.
+func (c *command) show(v any, format string, args ...any) error {
+	if !c.flags.JSON {
+		_, err := fmt.Fprintf(c.out, format, args...)
+		return err
+	}
 	enc := json.NewEncoder(c.out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)

@@ -43,6 +43,7 @@ func begin(t *testing.T, address string) *scene {
 	s := &scene{T: t, guest: nstest.Process(t), ended: make(chan struct{}), alive: map[string]bool{"guest": true, "server": true, "keeper": true}}
 	s.server = dhcptest.ISC(t, leaseTime, 50, 60)
 	s.keeper = exec.Command("/proc/self/exe", dhcptest.Bridge, fmt.Sprintf("pid:%d", s.guest.PID), address)
+	s.keeper.Env = append(os.Environ(), "PIPEWORK_STATE="+t.TempDir())
 	s.keeper.Args[0], s.keeper.Stdout, s.keeper.Stderr = "pipework", &s.said, &s.said
 	if err := s.keeper.Start(); err != nil {
 		t.Fatal(err)

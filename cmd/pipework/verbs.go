@@ -13,7 +13,6 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/link"
-	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 )
 
@@ -29,13 +28,8 @@ func tool(ctx context.Context, args []string) error {
 		return err
 	}
 	defer func() { _ = g.Close() }()
-	host, err := ns.Current()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = host.Close() }()
-	if g.Inode() == host.Inode() {
-		return fmt.Errorf("%s uses the host's own network: type the %s command itself", g.Name, t.Words[0])
+	if here, err := g.Here(); here || err != nil {
+		return cmp.Or(err, fmt.Errorf("%s uses the host's own network: type the %s command itself", g.Name, t.Words[0]))
 	}
 	cmd := exec.CommandContext(ctx, t.Words[0], t.Words[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"os"
 
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/keep"
@@ -17,15 +16,12 @@ func (c *command) watch(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.openStore(); err != nil {
+	if c.Store, err = keep.Open(keep.Dir(c.flags.State)); err != nil {
 		return err
 	}
-	w := &keep.Watcher{Plugger: c.Plugger, Declarations: asked.Declarations, Machine: machine(), Log: c.Log}
-	for _, address := range asked.Engines {
-		w.Sources = append(w.Sources, docker.At(address))
-	}
-	if asked.Engines == nil {
-		w.Sources = docker.Engines()
+	w := &keep.Watcher{
+		Plugger: c.Plugger, Sources: docker.Engines(asked.Engines...),
+		Declarations: asked.Declarations, Machine: keep.Machine(), Log: c.Log,
 	}
 	if w.Log == nil {
 		w.Log = slog.New(slog.NewTextHandler(c.warn, nil))
@@ -42,13 +38,4 @@ func (c *command) watch(ctx context.Context, args []string) error {
 		return err
 	}
 	return nil // it was to end
-}
-
-// machine tells this machine from others.
-func machine() string {
-	if id, err := os.ReadFile("/etc/machine-id"); err == nil {
-		return string(id)
-	}
-	name, _ := os.Hostname()
-	return name
 }

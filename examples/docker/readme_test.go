@@ -39,7 +39,7 @@ func newShell(t *testing.T) *shell {
 // command is a line of a shell on the host.
 func (s *shell) command(line string) *exec.Cmd {
 	cmd := exec.Command("nsenter", "-t", strconv.Itoa(s.pid), "-m", "-n", "sh", "-c", line)
-	cmd.Env = append(os.Environ(), "DOCKER_HOST="+s.host.Sock(), "PATH="+s.bin+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+s.host.Sock(), "PIPEWORK_STATE="+s.host.state, "PATH="+s.bin+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME="+filepath.Dir(s.vars), "BIN="+s.bin)
 	return cmd
 }

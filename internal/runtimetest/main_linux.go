@@ -46,7 +46,7 @@ func exit(status int, err error) {
 func again(stage string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), stageEnv+"="+stage)
+	cmd.Env = append(os.Environ(), stageEnv+"="+stage, "PIPEWORK_STATE=/run/pipework") // /run is the machine's own
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return cmd
 }

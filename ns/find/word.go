@@ -11,9 +11,20 @@ import (
 
 // Word is the word for the same guest that says its kind: docker:web for web. A
 // guest that is known, and does not run, has one too. Another word than a bare
-// name is its own. A guest that is not there yet is waited for; see [Wait]. Errors
-// are those of opening the guest.
-func Word(ctx context.Context, word string, wait time.Duration) (string, error) {
+// name is its own. A guest that is not there yet is waited for; see [Wait]. One that
+// is not there at all has the word that recorded, unless it is nil, remembers for
+// the name, if that is not "". Errors are those of opening the guest.
+func Word(ctx context.Context, word string, wait time.Duration, recorded func(name string) string) (string, error) {
+	full, err := wordNow(ctx, word, wait)
+	if errors.Is(err, fs.ErrNotExist) && recorded != nil && wait <= 0 {
+		if known := recorded(word); known != "" {
+			return known, nil
+		}
+	}
+	return full, err
+}
+
+func wordNow(ctx context.Context, word string, wait time.Duration) (string, error) {
 	target := Guest(word)
 	full := &worded{Target: target, full: word}
 	if name, bare := target.(Name); bare {

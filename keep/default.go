@@ -1,0 +1,35 @@
+package keep
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// Dir is dir, or where that is "" the directory that the variable PIPEWORK_STATE
+// names, or else DefaultDir.
+func Dir(dir string) string { return cmp.Or(dir, os.Getenv("PIPEWORK_STATE"), DefaultDir) }
+
+// OpenDefault is [Open] of [Dir]. Where that is DefaultDir, and this user may not
+// write there, it returns no Store, and a warning, for those who can do without.
+func OpenDefault(dir string) (s *Store, warnings []string, err error) {
+	dir = Dir(dir)
+	s, err = Open(dir)
+	if dir == DefaultDir && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
+		return nil, []string{fmt.Sprintf("nothing remembers this for after a restart: %v (--state-dir names another directory)", err)}, nil
+	}
+	return s, nil, err
+}
+
+// Machine tells this machine from others, for [Watcher.Machine]: it is the content of
+// /etc/machine-id, or else the host name.
+func Machine() string {
+	if id, err := os.ReadFile("/etc/machine-id"); err == nil {
+		return string(id)
+	}
+	name, _ := os.Hostname()
+	return name
+}
