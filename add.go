@@ -18,8 +18,8 @@ import (
 )
 
 // add gives l, which another Spec made, the addresses and gateways of this one.
-// The mark stays the first Spec's: that one mends the interface, and this one
-// what it added.
+// The mark stays the first Spec's. What drifted of the link is mended; what another
+// Spec may have chosen is not changed, but refused.
 func (j *job) add(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachment, error) {
 	asked := j.port.Mark.Link
 	j.port.Mark, j.port.Index, j.port.MAC = mark, l.Index, l.MAC
@@ -31,8 +31,11 @@ func (j *job) add(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachmen
 		return nil, j.fail("link", err)
 	}
 	var differs []string
-	for _, d := range append(drifts, j.linkDrifts(l)...) {
-		differs = append(differs, d.What)
+	drifts = append(drifts, j.linkDrifts(l)...)
+	for _, d := range drifts {
+		if d.Chosen {
+			differs = append(differs, d.What)
+		}
 	}
 	if j.spec.asks(dhcp.IPv4) && mark.Lease == "" || j.spec.asks(dhcp.IPv6) && mark.Lease6 == "" {
 		differs = append(differs, "it has no lease")
@@ -41,7 +44,11 @@ func (j *job) add(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachmen
 		differs = append(differs, "rules and shaping cannot be added")
 	}
 	if len(differs) > 0 {
-		return nil, j.inUse(strings.Join(differs, ", ") + "; what made it mends it")
+		return nil, j.inUse(strings.Join(differs, ", "))
+	}
+	mended, err := j.mendAll(ctx, drifts)
+	if err != nil {
+		return nil, err
 	}
 	added, err := j.addMissing(ctx, l)
 	if err != nil {
@@ -51,7 +58,7 @@ func (j *job) add(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachmen
 	if err != nil {
 		return nil, err
 	}
-	out.Existed, out.Added = true, added
+	out.Existed, out.Mended, out.Added = true, mended, added
 	return out, nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/go-pipework/pipework"
@@ -53,8 +52,8 @@ func TestAdd(t *testing.T) {
 	}
 	whole := nstest.Observe(t, g.Handle)
 	nstest.Spoil(t, g, "eth1")
-	if _, err := pipework.Attach(t.Context(), target, second); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "eth1 is down") {
-		t.Errorf("what is broken is not added to: %v", err)
+	if at := attach(t, target, second); !slices.Equal(at.Mended, []string{"eth1 is down"}) || len(at.Added) != 2 {
+		t.Errorf("mended %q, added %v", at.Mended, at.Added)
 	}
 	for _, s := range []pipework.Spec{first, second, third} {
 		attach(t, target, s)

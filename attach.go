@@ -186,13 +186,9 @@ func (j *job) mend(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
-	var mended []string
-	for _, d := range drifts {
-		j.log(ctx, "mend", "drift", d.What)
-		if err := d.Mend(ctx, &j.undo); err != nil {
-			return nil, j.fail("link", err)
-		}
-		mended = append(mended, d.What)
+	mended, err := j.mendAll(ctx, drifts)
+	if err != nil {
+		return nil, err
 	}
 	out, err := j.refreshed(ctx, l)
 	if err != nil {
@@ -200,6 +196,18 @@ func (j *job) mend(ctx context.Context, l *rtnl.Link) (*Attachment, error) {
 	}
 	out.Existed, out.Mended = true, mended
 	return out, nil
+}
+
+// mendAll returns what it mended.
+func (j *job) mendAll(ctx context.Context, drifts []link.Drift) (mended []string, err error) {
+	for _, d := range drifts {
+		j.log(ctx, "mend", "drift", d.What)
+		if err := d.Mend(ctx, &j.undo); err != nil {
+			return nil, j.fail("link", err)
+		}
+		mended = append(mended, d.What)
+	}
+	return mended, nil
 }
 
 // refreshed takes up the leases of an interface that is there, and reads what it is.

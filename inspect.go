@@ -84,13 +84,13 @@ func (j *job) linkDrifts(l *rtnl.Link) (drifts []link.Drift) {
 		}})
 	}
 	if want := j.spec.MAC; want != nil && want.String() != l.MAC.String() {
-		drifts = append(drifts, link.Drift{What: fmt.Sprintf("MAC is %s instead of %s", l.MAC, want), Mend: func(ctx context.Context, u *link.Undo) error {
+		drifts = append(drifts, link.Drift{Chosen: true, What: fmt.Sprintf("MAC is %s instead of %s", l.MAC, want), Mend: func(ctx context.Context, u *link.Undo) error {
 			u.Push("MAC of "+l.Name, func(ctx context.Context) error { return rtnl.SetMAC(ctx, c, l.Index, l.MAC) })
 			return rtnl.SetMAC(ctx, c, l.Index, want)
 		}})
 	}
 	if want := j.spec.MTU; want != 0 && want != l.MTU {
-		drifts = append(drifts, link.Drift{What: fmt.Sprintf("MTU is %d instead of %d", l.MTU, want), Mend: func(ctx context.Context, u *link.Undo) error {
+		drifts = append(drifts, link.Drift{Chosen: true, What: fmt.Sprintf("MTU is %d instead of %d", l.MTU, want), Mend: func(ctx context.Context, u *link.Undo) error {
 			u.Push("MTU of "+l.Name, func(ctx context.Context) error { return rtnl.SetMTU(ctx, c, l.Index, l.MTU) })
 			return rtnl.SetMTU(ctx, c, l.Index, want)
 		}})

@@ -94,8 +94,9 @@ type Spec struct {
 	Shape   *link.Shaping `json:"shape,omitempty"`
 	ShapeIn *link.Shaping `json:"shape_in,omitempty"`
 	// Add asks Attach to add to an interface that is there already: where Link is
-	// the same, and the link, MAC and MTU are as this Spec asks (or does not say), it
-	// gets those of Addrs, Gateways and Routes that it lacks, and keeps what it has.
+	// the same, and its settings, MAC and MTU are as this Spec asks (or does not say),
+	// it gets those of Addrs, Gateways and Routes that it lacks, and keeps what it has;
+	// a link that is down, or in no bridge any more, is mended.
 	// Without Add, where they are not, and for Rules, Shape and ShapeIn that is an
 	// error that satisfies fs.ErrExist.
 	Add bool `json:"add,omitempty"`

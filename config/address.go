@@ -79,6 +79,7 @@ func (p *parser) addresses(word string) {
 	}
 	slices.SortFunc(p.line.Gateways, netip.Addr.Compare)
 	p.ownGateways()
+	p.alone()
 }
 
 // address reads one address/prefix[@gateway].

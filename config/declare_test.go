@@ -61,12 +61,12 @@ func TestDeclarations(t *testing.T) {
 			"variables, sorted, with macros", Declarations{}, func(c *ns.Container) {
 				c.Env = []string{
 					"PATH=/bin", "pipework_cmd_b=pipework br1 -i eth2 @CONTAINER_ID@ 10.1.0.@INSTANCE@/24@10.1.0.1 U:@HOSTNAME@",
-					"a_pipework_cmd=br-@COMPOSE_PROJECT_NAME@ @CONTAINER_NAME@ 0/0", "pipework_cmd=br1\t-i eth3\nshop-web-12   'dhcp:-x hostname:w b'",
+					"a_pipework_cmd=br-@COMPOSE_PROJECT_NAME@ @CONTAINER_NAME@ 0/0", "pipework_cmd=br1\t-i eth3\nshop-web-12   'dhcp:-x hostname:wb'",
 				}
 			},
 			[]string{
 				"variable a_pipework_cmd = br-shop -i eth1 shop-web-12 0/0",
-				"variable pipework_cmd = br1 -i eth3 shop-web-12 'dhcp:-x hostname:w b'",
+				"variable pipework_cmd = br1 -i eth3 shop-web-12 'dhcp:-x hostname:wb'",
 				"variable pipework_cmd_b = br1 -i eth2 shop-web-12 10.1.0.12/24@10.1.0.1 U:www",
 			},
 		},
@@ -170,6 +170,10 @@ func TestHostileDeclarations(t *testing.T) {
 		{label: "@HOSTNAME@ br1 0/0", want: `@HOSTNAME@ stands for "--direct-phys", which would be an option`},
 		{label: "br1 @COMPOSE_PROJECT_NAME@", want: `"10.0.0.1/24 02:00:00:00:00:02"`},
 		{label: "@CONTAINER_ID@x 0/0"}, // no macro that is replaced twice, nor too long
+		{label: "br1 'udhcpc:-s /a/program'", want: "a container may not choose a program that runs on the host (udhcpc): write dhcp"},
+		{label: "br1 dhclient-f", want: "a container may not choose a program"},
+		{label: "br1 dhcp:-s@/a/program", want: "-s"},
+		{env: "br1 @CONTAINER_NAME@ dhcpcd", want: "a container may not choose a program"},
 		{env: "br1 db 10.0.0.1/24", want: `it names the guest "db": a container can speak for itself only`},
 		{env: "br1 pid:1 10.0.0.1/24", want: `it names the guest "pid:1"`},
 		{env: "br1 /proc/1/ns/net 10.0.0.1/24", want: `it names the guest "/proc/1/ns/net"`},

@@ -176,6 +176,12 @@ func (r *reader) judge(i int, d Declarations) {
 	if one.Err == nil && !r.container.ImageKnown && !d.TrustImages {
 		one.Err = errors.New("the container's image is gone, so that nobody can tell whether this is the image's: pull it again, or give --trust-images")
 	}
+	if one.Err == nil {
+		asked, err := one.Line.DHCPConfig()
+		if one.Err = err; asked.Program != "" {
+			one.Err = fmt.Errorf("a container may not choose a program that runs on the host (%s): write dhcp", asked.Program)
+		}
+	}
 	for _, other := range r.found[:i] {
 		if one.Err == nil && other.Err == nil && other.Line.Name == one.Line.Name {
 			one.Err = fmt.Errorf("%s says already what %s is: name another interface", other.From, one.Line.Name)

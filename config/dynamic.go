@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -39,6 +40,16 @@ func (p *parser) dhcp(client, options string) {
 		p.addf("the DHCP word %q %s", client+options, unprintable)
 	}
 	p.line.DHCP = before + client + options
+}
+
+// alone refuses a program beside IPv4 addresses, which it would take away.
+func (p *parser) alone() {
+	client, _, _ := strings.Cut(p.line.DHCP, ":")
+	own := strings.HasPrefix(client, "dhcp") && client != "dhcpcd"
+	i := slices.IndexFunc(p.line.Addrs, func(a netip.Prefix) bool { return a.Addr().Is4() })
+	if client != "" && !own && i >= 0 {
+		p.addf("%s takes other IPv4 addresses away: write dhcp, or leave %s out", client, p.line.Addrs[i])
+	}
 }
 
 func (p *parser) slaac() {

@@ -196,6 +196,7 @@ func TestParseRefuses(t *testing.T) {
 		{"not an address", []string{"br1", "web", "we\nb"}, `"we\nb" is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac`},
 		{"short address", []string{"br1", "web", "10/8"}, `"10/8" is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac`},
 		{"unknown client", []string{"br1", "web", "dhcp7"}, `"dhcp7" is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac`},
+		{"a program beside an address", []string{"br1", "web", "10.0.0.9/24,udhcpc"}, `udhcpc takes other IPv4 addresses away: write dhcp, or leave 10.0.0.9/24 out`},
 		{"two clients", []string{"br1", "web", "udhcpc,dhcp"}, `dhcp beside udhcpc: only dhcp and dhcp6 go together`},
 		{"three clients", []string{"br1", "web", "dhcp,dhcp6,dhcp"}, `dhcp beside dhcp,dhcp6: only dhcp and dhcp6 go together`},
 		{"a client twice", []string{"br1", "web", "dhcp6,dhcp6"}, `dhcp6 is given twice: keep one`},

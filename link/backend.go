@@ -89,4 +89,7 @@ type Drift struct {
 	What string // one line: "host end veth1pl123 is down"
 	// Mend puts it right, and pushes the reverse on u.
 	Mend func(ctx context.Context, u *Undo) error
+	// Chosen says that it is a matter of what a Spec chooses, and may be as it is
+	// because another Spec chose so.
+	Chosen bool
 }

@@ -113,7 +113,7 @@ func (b Bridge) find(ctx context.Context, p *Port) (*rtnl.Link, error) {
 func (b Bridge) Check(ctx context.Context, p *Port) ([]Drift, error) {
 	br, err := b.find(ctx, p)
 	if errors.Is(err, fs.ErrNotExist) && creatable(b.Name) {
-		return []Drift{{"bridge " + b.Name + " is gone", func(ctx context.Context, u *Undo) error { return b.rejoin(ctx, p, u) }}}, nil
+		return []Drift{{What: "bridge " + b.Name + " is gone", Mend: func(ctx context.Context, u *Undo) error { return b.rejoin(ctx, p, u) }}}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func (b Bridge) firewallDrift(ctx context.Context, p *Port, br *rtnl.Link) ([]Dr
 		p.Warn("%s", warning)
 		return nil, nil
 	}
-	return []Drift{{"the firewall drops frames within " + b.Name, func(ctx context.Context, u *Undo) error { return b.forward(ctx, p, u, br) }}}, nil
+	return []Drift{{What: "the firewall drops frames within " + b.Name, Mend: func(ctx context.Context, u *Undo) error { return b.forward(ctx, p, u, br) }}}, nil
 }
 
 // rejoin makes a bridge that was removed under its guests anew.

@@ -103,7 +103,7 @@ func (b Bridge) portDrifts(ctx context.Context, p *Port) ([]Drift, error) {
 	}
 	var drifts []Drift
 	if was := port.PortFlags(); was != b.flags() {
-		drifts = append(drifts, Drift{fmt.Sprintf("bridge port %s has %+v instead of %+v", port.Name, was, b.flags()), func(ctx context.Context, u *Undo) error {
+		drifts = append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has %+v instead of %+v", port.Name, was, b.flags()), Mend: func(ctx context.Context, u *Undo) error {
 			u.Push("port flags of "+port.Name, func(ctx context.Context) error { return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, was) })
 			return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, b.flags())
 		}})
@@ -115,7 +115,7 @@ func (b Bridge) portDrifts(ctx context.Context, p *Port) ([]Drift, error) {
 	if err != nil || maps.Equal(have, b.vlans()) {
 		return drifts, err
 	}
-	return append(drifts, Drift{fmt.Sprintf("bridge port %s has other VLANs than asked for", port.Name), func(ctx context.Context, u *Undo) error {
+	return append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has other VLANs than asked for", port.Name), Mend: func(ctx context.Context, u *Undo) error {
 		u.Push("VLANs of "+port.Name, func(ctx context.Context) error { return rtnl.SetVLANs(ctx, p.Host.Conn, port.Index, have) })
 		return b.setVLANs(ctx, p, port, have)
 	}}), nil

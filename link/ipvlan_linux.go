@@ -45,7 +45,7 @@ func modeDrift(p *Port, l *rtnl.Link, mode string, want rtnl.Option) []Drift {
 	if bytes.Equal(have, want.Value) {
 		return nil
 	}
-	return []Drift{{"mode of " + l.Name + " is not " + mode, func(ctx context.Context, u *Undo) error {
+	return []Drift{{Chosen: true, What: "mode of " + l.Name + " is not " + mode, Mend: func(ctx context.Context, u *Undo) error {
 		u.Push("mode of "+l.Name, func(ctx context.Context) error {
 			return rtnl.SetOption(ctx, p.Conn, l, rtnl.Option{Type: want.Type, Value: have})
 		})

@@ -143,7 +143,7 @@ func raised(p *Port, l *rtnl.Link) []Drift {
 	if l.Up {
 		return nil
 	}
-	return []Drift{{l.Name + " on the host is down", func(ctx context.Context, u *Undo) error { return raise(ctx, p, u, l) }}}
+	return []Drift{{What: l.Name + " on the host is down", Mend: func(ctx context.Context, u *Undo) error { return raise(ctx, p, u, l) }}}
 }
 
 // unplug removes the guest's interface, and the VLAN where nobody else uses it.

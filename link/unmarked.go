@@ -25,7 +25,7 @@ func (unmarked) Plug(context.Context, *Port, *Undo) error {
 }
 
 func (unmarked) Check(context.Context, *Port) ([]Drift, error) {
-	return []Drift{{"was left half-made by a call that was killed", func(context.Context, *Undo) error {
+	return []Drift{{What: "was left half-made by a call that was killed", Mend: func(context.Context, *Undo) error {
 		return errs.New(fs.ErrInvalid, "what was left half-made cannot be mended: detach it")
 	}}}, nil
 }

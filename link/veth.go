@@ -66,7 +66,7 @@ func checkVeth(ctx context.Context, p *Port, master *rtnl.Link) ([]Drift, error)
 		return nil, err
 	}
 	if host.Master != master.Index {
-		drifts = append(drifts, Drift{"host end " + host.Name + " is not a port of " + master.Name, func(ctx context.Context, u *Undo) error {
+		drifts = append(drifts, Drift{What: "host end " + host.Name + " is not a port of " + master.Name, Mend: func(ctx context.Context, u *Undo) error {
 			u.Push("master of "+host.Name, func(ctx context.Context) error { return rtnl.SetMaster(ctx, p.Host.Conn, host.Index, host.Master) })
 			return rtnl.SetMaster(ctx, p.Host.Conn, host.Index, master.Index)
 		}})
@@ -90,7 +90,7 @@ func checkHostEnd(ctx context.Context, p *Port) (host *rtnl.Link, drifts []Drift
 	}
 	p.HostName = host.Name
 	if !host.Up {
-		drifts = append(drifts, Drift{"host end " + host.Name + " is down", func(ctx context.Context, u *Undo) error {
+		drifts = append(drifts, Drift{What: "host end " + host.Name + " is down", Mend: func(ctx context.Context, u *Undo) error {
 			u.Push("up "+host.Name, func(ctx context.Context) error { return rtnl.SetDown(ctx, p.Host.Conn, host.Index) })
 			return rtnl.SetLink(ctx, p.Host.Conn, host.Name, "")
 		}})

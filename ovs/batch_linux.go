@@ -2,6 +2,7 @@ package ovs
 
 import (
 	"context"
+	"slices"
 
 	"github.com/go-pipework/pipework/link"
 )
@@ -75,8 +76,12 @@ func portsOf(ctx context.Context, s *Client, calls []*link.Call) ([]result, erro
 	}
 	got, err := s.transact(ctx, "find port", ops)
 	for i, c := range calls {
-		if err == nil && c.Port.Guest == nil && len(guestIDs(c.Port.Mark.Guest)) == 0 {
+		switch {
+		case err != nil || c.Port.Guest != nil:
+		case len(guestIDs(c.Port.Mark.Guest)) == 0:
 			got[i], err = orphans(ctx, c.Port.Host, got[i])
+		default: // another guest that lives may be called as the dead one was
+			got[i] = slices.DeleteFunc(got[i], func(port record) bool { return lives(port.texts("external_ids")) })
 		}
 	}
 	return got, err

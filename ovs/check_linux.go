@@ -71,7 +71,7 @@ func (b Bridge) settingDrifts(p *link.Port, row record) []link.Drift {
 		if is, ok := have[name].(map[string]string); ok {
 			what = fmt.Sprintf("%s of port %s differ in %s", name, p.HostName, strings.Join(different(is, want[name].(map[string]string)), ", "))
 		}
-		drifts = append(drifts, link.Drift{What: what, Mend: func(ctx context.Context, u *link.Undo) error {
+		drifts = append(drifts, link.Drift{Chosen: true, What: what, Mend: func(ctx context.Context, u *link.Undo) error {
 			set := func(value any) func(context.Context) error {
 				return func(ctx context.Context) error { return b.set(ctx, row.row("_uuid"), columns{name: value}) }
 			}

@@ -283,6 +283,42 @@ func TestDetachDead(t *testing.T) {
 	}
 }
 
+// A called guest is a process that a runtime has a name for.
+type called struct {
+	ns.PID
+	name string
+}
+
+func (c called) Open(ctx context.Context) (*ns.Guest, error) {
+	g, err := c.PID.Open(ctx)
+	if err == nil {
+		g.Name = c.name
+	}
+	return g, err
+}
+
+func (c called) String() string { return c.name }
+
+// TestDetachNamesake unplugs a guest that is gone, but not one that lives and has
+// the same name, as another runtime's may.
+func TestDetachNamesake(t *testing.T) {
+	db, c := dummy(t)
+	unchanged(t, db)
+	dead, living := nstest.Process(t), nstest.Process(t)
+	s := spec(ovs.Bridge{Name: "ovs0", Datapath: ovs.Netdev, Client: c}, "10.0.0.1/24")
+	attach(t, called{ns.PID(dead.PID), "web"}, s)
+	attach(t, called{ns.PID(living.PID), "web"}, s)
+	_ = dead.Kill()
+	detach(t, called{ns.PID(dead.PID), "web"}, s)
+	if at, err := pipework.Check(t.Context(), called{ns.PID(living.PID), "web"}, s); err != nil || len(at.Drifts) > 0 {
+		t.Errorf("the living one: %+v, %v", at, err)
+	}
+	if n := len(strings.Fields(db.Vsctl(t, "list-ports", "ovs0"))); n != 1 {
+		t.Errorf("%d ports", n)
+	}
+	detach(t, called{ns.PID(living.PID), "web"}, s)
+}
+
 // TestDetachUnnamed unplugs a namespace whose name is gone, and it with it.
 func TestDetachUnnamed(t *testing.T) {
 	db, c := dummy(t)

@@ -39,6 +39,7 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 	if err != nil {
 		return nil, nil, err
 	}
+	s.Add = false // the program flushes what another Spec gave the interface
 	at, err := a.Attach(ctx, t, s)
 	if err != nil {
 		return nil, nil, err
