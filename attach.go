@@ -5,6 +5,7 @@ package pipework
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 
@@ -82,7 +83,7 @@ func (j *job) configure(ctx context.Context) (*Attachment, error) {
 	if err := j.mark(ctx); err != nil {
 		return nil, j.fail("link", err)
 	}
-	l, err := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
+	l, err := j.made(ctx)
 	if err != nil {
 		return nil, j.fail("link", err)
 	}
@@ -120,6 +121,19 @@ func (j *job) configure(ctx context.Context) (*Attachment, error) {
 		return nil, j.fail("link", err)
 	}
 	return out, nil
+}
+
+// made is the guest's interface. Where its MAC and MTU are known, only its index is
+// asked for.
+func (j *job) made(ctx context.Context) (*rtnl.Link, error) {
+	if !j.port.Made {
+		return rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
+	}
+	index, err := j.port.Conn.Index(ctx, j.spec.Name)
+	if err != nil {
+		return nil, fmt.Errorf("look up interface %s: %w", j.spec.Name, err)
+	}
+	return &rtnl.Link{Index: index, Name: j.spec.Name, MAC: j.port.MAC, MTU: j.port.MTU}, nil
 }
 
 // mark brings the guest's interface up and marks it. One that was not made, but

@@ -69,12 +69,7 @@ func openHost(ctx context.Context, h *ns.Handle) (host link.Host, err error) {
 		return host, err
 	}
 	host.Here = true
-	if host.Handle, err = ns.Current(); err != nil {
-		return host, err
-	}
-	if host.Conn, err = ns.Dial(ctx); err != nil {
-		_ = host.Close()
-	}
+	host.Handle, host.Conn, err = ns.Here(ctx)
 	return host, err
 }
 
@@ -141,12 +136,22 @@ func (j *job) openAnnouncer() {
 	}
 }
 
+// close closes what open opened. Closing a packet socket waits for an RCU grace
+// period, about 14 ms, so that where there is one nobody waits for any of it.
 func (j *job) close() {
+	if j.announcer == nil {
+		j.closeAll()
+		return
+	}
+	go func() {
+		j.closeAll()
+		j.announcer.Close()
+	}()
+}
+
+func (j *job) closeAll() {
 	if j.port.Conn != nil {
 		_ = j.port.Conn.Close()
-	}
-	if j.announcer != nil {
-		j.announcer.Close()
 	}
 	j.closeHost()
 	_ = j.guest.Close()

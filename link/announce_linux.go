@@ -46,11 +46,10 @@ func NewAnnouncer() *Announcer {
 	return &Announcer{packet: fd, err: err}
 }
 
-// Close closes the socket in a goroutine of its own: closing a packet socket
-// waits for an RCU grace period, about 14 ms.
+// Close closes the socket, which waits for an RCU grace period, about 14 ms.
 func (a *Announcer) Close() {
 	if a.err == nil {
-		go func() { _ = unix.Close(a.packet) }()
+		_ = unix.Close(a.packet)
 	}
 }
 

@@ -74,6 +74,9 @@ type Port struct {
 	MTU      int // bytes; 0: the backend's choice
 	Mark     Mark
 
+	// Made says that Plug made the interface with just this Name, MAC and MTU, so that
+	// nobody has to look.
+	Made     bool
 	Index    int      // of the interface inside the guest, once it is there
 	HostName string   // of the host's end, where there is one
 	Warnings []string // one line each, for the caller to read

@@ -11,7 +11,11 @@ import (
 // Plug makes the interface; see [Backend].
 func (m Macvlan) Plug(ctx context.Context, p *Port, u *Undo) error {
 	n := newLink{kind: "macvlan", config: "CONFIG_MACVLAN", mac: p.MAC, option: m.Mode.option()}
-	return m.parent().plug(ctx, p, u, n)
+	err := m.parent().plug(ctx, p, u, n)
+	if m.Mode == MacvlanPassthru {
+		p.Made = false // it has the parent's MAC
+	}
+	return err
 }
 
 // kernelModes are MACVLAN_MODE_* of linux/if_link.h.

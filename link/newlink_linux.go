@@ -52,6 +52,7 @@ func (n newLink) plug(ctx context.Context, p *Port, u *Undo) error {
 	if err != nil {
 		return newLinkError(err, n.kind, n.config, p)
 	}
+	p.Made = n.mac != nil && p.MTU > 0
 	u.Push("interface "+p.Name, func(ctx context.Context) error { return rtnl.DelLink(ctx, p.Conn, p.Name) })
 	return nil
 }

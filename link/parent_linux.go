@@ -26,6 +26,9 @@ func (a parent) plug(ctx context.Context, p *Port, u *Undo, n newLink) error {
 	if p.MTU > lower.MTU {
 		return errs.New(fs.ErrInvalid, "MTU %d is more than that of %s, %d", p.MTU, lower.Name, lower.MTU)
 	}
+	if p.MTU == 0 {
+		p.MTU = lower.MTU
+	}
 	n.parent = lower.Index
 	err = n.plug(ctx, p, u)
 	if claimed(ctx, p.Host, lower, err) {

@@ -31,6 +31,7 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 		return err
 	}
 	host := p.HostName
+	p.Made = p.MTU > 0
 	u.Push("veth "+host, func(ctx context.Context) error { return rtnl.DelLink(ctx, p.Host.Conn, host) })
 	return rtnl.Finish(ctx, p.Host.Conn, host, p.Mark.String())
 }

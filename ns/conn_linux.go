@@ -42,6 +42,32 @@ func Dial(ctx context.Context) (*Conn, error) {
 	return &Conn{fd: fd}, nil
 }
 
+// Here opens a Conn in the namespace of the calling thread, and holds that open: the
+// socket is asked for it, which takes less than [Current], and needs CAP_NET_ADMIN;
+// without it Current is called.
+func Here(ctx context.Context) (*Handle, *Conn, error) {
+	c, err := Dial(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var h *Handle
+	if fd, refused := unix.IoctlRetInt(c.fd, unix.SIOCGSKNS); refused == nil {
+		if h, err = newHandle(fd); err == nil {
+			// That it was told takes CAP_NET_ADMIN in the user namespace that owns it, so
+			// that is the thread's own or one below. Entering any other namespace takes
+			// CAP_SYS_ADMIN in the thread's own, and thereby in the one below.
+			h.back = true
+		}
+	} else {
+		h, err = Current()
+	}
+	if err != nil {
+		_ = c.Close()
+		return nil, nil, err
+	}
+	return h, c, nil
+}
+
 // Visit opens a Conn inside the namespace from the calling thread, which must be in
 // the namespace home, and is again when Visit returns: that saves the second thread
 // of [Handle.Conn]. also, unless nil, is called on the same visit. Needs
@@ -69,6 +95,25 @@ func (c *Conn) Close() error {
 	fd := c.fd
 	c.fd = -1
 	return unix.Close(fd)
+}
+
+// Index is the index of the interface with this name, at a fraction of what asking
+// for all of the interface takes. Errors are the kernel's: unix.ENODEV where there is
+// none.
+func (c *Conn) Index(ctx context.Context, name string) (int, error) {
+	if err := fault.Step(ctx, "SIOCGIFINDEX"); err != nil {
+		return 0, err
+	}
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := unix.IoctlIfreq(c.fd, unix.SIOCGIFINDEX, req); err != nil {
+		return 0, err
+	}
+	return int(req.Uint32()), nil
 }
 
 // Do sends one request and returns the messages of type reply that answer it,
@@ -100,7 +145,7 @@ var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 func (c *Conn) exchange(req *nl.NetlinkRequest, reply uint16) ([][]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if req.Flags&unix.NLM_F_DUMP != 0 && !c.strict {
+	if req.Flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP && !c.strict { // each of its bits means something else by itself
 		c.strict = true
 		_ = unix.SetsockoptInt(c.fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1) // Linux 4.20: filtered by the kernel
 	}

@@ -24,6 +24,9 @@ import (
 type Handle struct {
 	fd int
 	id Inode
+	// back says that a thread that leaves this namespace for another is let back
+	// in: see [Here].
+	back bool
 }
 
 // Current holds open the namespace of the calling thread: the process's own,
@@ -94,13 +97,15 @@ func (h *Handle) Do(ctx context.Context, f func() error) error {
 }
 
 // visit runs f inside the namespace on the calling goroutine's thread, which is in
-// the namespace home. Being allowed back is asked for before leaving: there is no
-// way to go on without.
+// the namespace home. Being allowed back is asked for before leaving, where it is
+// not known: there is no way to go on without.
 func (h *Handle) visit(home *Handle, f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := netns.Set(home.NetNS()); err != nil {
-		return enterError(err)
+	if !home.back {
+		if err := netns.Set(home.NetNS()); err != nil {
+			return enterError(err)
+		}
 	}
 	if err := netns.Set(h.NetNS()); err != nil {
 		return enterError(err)
