@@ -138,16 +138,21 @@ func (p *Plugger) finish(ctx context.Context, r *Record) (*Record, error) {
 // unplug takes away what the record is of, as far as it is there. What somebody
 // else has plugged in by now stays.
 func (p *Plugger) unplug(ctx context.Context, r *Record) error {
-	err := p.pullOut(ctx, p.Target(r.Guest), p.specOf(ctx, r))
-	if isStage(err, "link") && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && p.foreign(ctx, r) {
+	return p.unplugFrom(ctx, p.target(ctx, r), r)
+}
+
+// unplugFrom is unplug, where the guest is known.
+func (p *Plugger) unplugFrom(ctx context.Context, t pipework.Target, r *Record) error {
+	err := p.pullOut(ctx, t, p.specOf(ctx, r))
+	if isStage(err, "link") && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && p.foreign(ctx, t, r.Interface) {
 		return nil
 	}
 	return err
 }
 
 // foreign says whether the interface is there and not pipework's.
-func (p *Plugger) foreign(ctx context.Context, r *Record) bool {
-	_, err := p.Check(ctx, p.Target(r.Guest), pipework.Spec{Name: r.Interface})
+func (p *Plugger) foreign(ctx context.Context, t pipework.Target, name string) bool {
+	_, err := p.Check(ctx, t, pipework.Spec{Name: name})
 	return isStage(err, "link") && errors.Is(err, fs.ErrPermission)
 }
 
