@@ -38,10 +38,17 @@ func (p *Plugger) being(ctx context.Context, word string) being {
 	return b
 }
 
-// has says whether the record is of this guest by its word, or by the ID that the
-// same runtime gave both.
-func (b being) has(r *Record) bool {
-	return r.Guest == b.word || b.id != "" && r.GuestID == b.id && kindOf(r.Guest) == kindOf(b.word)
+// has says whether the record is of this guest: by its word, or, unless another has
+// that by now, by the ID that the same runtime gave both.
+func (p *Plugger) has(ctx context.Context, b being, r *Record) bool {
+	if r.Guest == b.word {
+		return true
+	}
+	if b.id == "" || r.GuestID != b.id || kindOf(r.Guest) != kindOf(b.word) {
+		return false
+	}
+	now := p.being(ctx, r.Guest)
+	return now.id == b.id || now.id == "" && !now.runs()
 }
 
 // kindOf is what stands before the colon of a word; "": it has none.
@@ -115,7 +122,7 @@ func (p *Plugger) of(ctx context.Context, b being, all []Record, maybe func(*Rec
 	defer cancel()
 	same := map[string]bool{}
 	return slices.DeleteFunc(slices.Clone(all), func(r Record) bool {
-		if b.has(&r) {
+		if p.has(ctx, b, &r) {
 			return false
 		}
 		if !b.runs() || !maybe(&r) {
@@ -143,7 +150,7 @@ func (p *Plugger) known(ctx context.Context, b being, name string, at *pipework.
 		names = []string{at.Name, name}
 	}
 	called := func(r *Record) bool { return slices.Contains(names, r.Interface) }
-	found := slices.ContainsFunc(all, func(r Record) bool { return b.has(&r) && called(&r) })
+	found := slices.ContainsFunc(all, func(r Record) bool { return called(&r) && p.has(ctx, b, &r) })
 	of := p.of(ctx, b, all, func(r *Record) bool {
 		return at != nil && r.Attachment != nil && r.Attachment.MAC.String() == at.MAC.String() || !found && (name == "" || called(r))
 	})

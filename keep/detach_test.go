@@ -294,16 +294,19 @@ func TestDetachTheRenamedGuest(t *testing.T) {
 		stop(guests, "docker:old", "docker:"+id("web"))
 		detached(t, p, "docker:web", "", "")
 	})
-	t.Run("and stopped, beside a new one", func(t *testing.T) {
+	t.Run("beside a new one", func(t *testing.T) {
 		guests, p := begin(t)
-		stop(guests, "docker:old", "docker:"+id("web"))
-		guests.settle(t, id("new"), "docker:web")
-		other := &keep.Plugger{Target: guests.Target}
-		typed(t, other, "br1 docker:web 10.0.0.3/24")
-		detached(t, p, "docker:old", "", "")
+		guests.settle(t, id("new"), "docker:web") // whose record it is now
+		typed(t, p, "br1 docker:web 10.0.0.3/24")
+		detached(t, p, "docker:old", "", "eth1", "docker:web eth1")
 		if got := guests.interfaces(t, "docker:web"); len(got) != 1 {
 			t.Errorf("the new one has %v", got)
 		}
+		stop(guests, "docker:old", "docker:"+id("web"))
+		if r, err := p.Detach(t.Context(), "docker:old", "", config.Flags{}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("stopped: %+v, %v", r, err)
+		}
+		detached(t, p, "docker:web", "", "eth1")
 	})
 	t.Run("nobody", func(t *testing.T) {
 		_, p := newTown(t)
