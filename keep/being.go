@@ -87,16 +87,24 @@ func (p *Plugger) target(ctx context.Context, r *Record) pipework.Target {
 	return p.Target(r.Guest)
 }
 
-// renamed is the word for the guest that the runtime does not know by this one any
-// more, and that runs; "": there is none.
-func (p *Plugger) renamed(ctx context.Context, word string) string {
-	if p.being(ctx, word).id != "" {
+// renamed is the word for the record's guest, where that runs, and its runtime does
+// not know it by the record's word any more; else "".
+func (p *Plugger) renamed(ctx context.Context, r *Record) string {
+	word := r.byID()
+	if word == "" || p.being(ctx, r.Guest).id != "" || !p.being(ctx, word).runs() {
 		return ""
 	}
-	all, _ := p.records()
+	return word
+}
+
+// renamedGuest is renamed for the guest of some record.
+func (p *Plugger) renamedGuest(ctx context.Context, word string) string {
+	all, _ := p.records() // what is wrong with them comes up soon
 	for i := range all {
-		if byID := all[i].byID(); all[i].Guest == word && byID != "" && p.being(ctx, byID).runs() {
-			return byID
+		if all[i].Guest == word {
+			if now := p.renamed(ctx, &all[i]); now != "" {
+				return now
+			}
 		}
 	}
 	return ""
@@ -174,8 +182,9 @@ func (p *Plugger) became(ctx context.Context, b being, r *Record, at *pipework.A
 // spelt is the word of the records for a container of containerd that is given
 // without its namespace; "": there is none, or several.
 func (s *Store) spelt(word string) string {
-	if name, is := strings.CutPrefix(word, "containerd:"); is && !strings.Contains(name, "/") {
-		return s.Guest(name)
+	name, is := strings.CutPrefix(word, "containerd:")
+	if full := s.Guest(name); is && full != word && kindOf(full) == "containerd" {
+		return full
 	}
 	return ""
 }

@@ -22,7 +22,7 @@ func (p *Plugger) Detach(ctx context.Context, guest, name string, flags config.F
 	at, err := p.plugged(ctx, guest, name)
 	switch {
 	case noGuest(err):
-		if now := p.renamed(ctx, guest); now != "" {
+		if now := p.renamedGuest(ctx, guest); now != "" {
 			return p.Detach(ctx, now, name, flags)
 		}
 	case err != nil:
