@@ -48,7 +48,7 @@ func TestAskingAgainHoldsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	unlock()
-	typed(t, p, "br1 netns:web 10.0.0.2/24")
+	plugIn(t, p, "br1 netns:web 10.0.0.2/24")
 	cancel()
 	if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v", err)

@@ -123,8 +123,8 @@ func newTown(t *testing.T) (town, *keep.Plugger) {
 	return guests, p
 }
 
-// typed plugs in what a line says.
-func typed(t *testing.T, p *keep.Plugger, text string) {
+// plugIn plugs in what a line says.
+func plugIn(t *testing.T, p *keep.Plugger, text string) {
 	t.Helper()
 	flags, words, err := config.Split(strings.Fields(text))
 	if err != nil {
@@ -177,7 +177,7 @@ func TestDetachLeavesOthers(t *testing.T) {
 	guests, p := newTown(t)
 	for i, word := range []string{"containerd:default/web-1", "containerd:default/web-2"} {
 		guests.settle(t, strings.TrimPrefix(word, "containerd:"), word)
-		typed(t, p, "br1 "+word+" 10.0.0."+string('1'+rune(i))+"/24")
+		plugIn(t, p, "br1 "+word+" 10.0.0."+string('1'+rune(i))+"/24")
 	}
 	detached(t, p, "containerd:default/web-1", "", "eth1", "containerd:default/web-2 eth1")
 	if got := guests.interfaces(t, "containerd:default/web-2"); len(got) != 1 {
@@ -190,7 +190,7 @@ func TestDetachBelievesNoMark(t *testing.T) {
 	guests, p := newTown(t)
 	for _, name := range []string{"evil", "victim"} {
 		guests.settle(t, name+id(name)[len(name):], "docker:"+name)
-		typed(t, p, "br1 docker:"+name+" 0/0")
+		plugIn(t, p, "br1 docker:"+name+" 0/0")
 	}
 	for _, forged := range []string{"v", "victim", guests["docker:victim"].ID[:12]} {
 		guests.within(t, "docker:evil", "eth1", func(h *netlink.Handle, l netlink.Link) error {
@@ -206,7 +206,7 @@ func TestDetachBelievesNoMark(t *testing.T) {
 		if got := guests.interfaces(t, "docker:victim"); len(got) != 1 {
 			t.Errorf("the victim has %v", got)
 		}
-		typed(t, p, "br1 docker:evil 0/0")
+		plugIn(t, p, "br1 docker:evil 0/0")
 	}
 }
 
@@ -223,13 +223,13 @@ func TestDetachByAnotherWord(t *testing.T) {
 			guests, p := newTown(t)
 			guests.settle(t, row.id, row.word, row.other)
 			guests.settle(t, "", "netns:bystander")
-			typed(t, p, "br1 netns:bystander 10.0.0.9/24")
-			typed(t, p, "br1 "+row.word+" 10.0.0.2/24")
+			plugIn(t, p, "br1 netns:bystander 10.0.0.9/24")
+			plugIn(t, p, "br1 "+row.word+" 10.0.0.2/24")
 			detached(t, p, row.other, "", "eth1", "netns:bystander eth1")
-			typed(t, p, "br1 "+row.word+" 10.0.0.2/24")
-			typed(t, p, "br1 "+row.other+" 10.0.0.2/24")
+			plugIn(t, p, "br1 "+row.word+" 10.0.0.2/24")
+			plugIn(t, p, "br1 "+row.other+" 10.0.0.2/24")
 			detached(t, p, row.other, "eth1", "eth1", "netns:bystander eth1")
-			typed(t, p, "br1 "+row.word+" 10.0.0.2/24")
+			plugIn(t, p, "br1 "+row.word+" 10.0.0.2/24")
 			guests.within(t, row.word, "eth1", func(h *netlink.Handle, l netlink.Link) error { return h.LinkDel(l) })
 			detached(t, p, row.other, "", "", "netns:bystander eth1")
 		})
@@ -245,7 +245,7 @@ func TestDetachTheRenamedInterface(t *testing.T) {
 			guests, p := newTown(t)
 			guests.settle(t, "", "netns:web", "/run/netns/web")
 			for _, word := range []string{"netns:web", "/run/netns/web"} {
-				typed(t, p, "br1 -i "+row.made+" netns:web 10.0.0.2/24")
+				plugIn(t, p, "br1 -i "+row.made+" netns:web 10.0.0.2/24")
 				guests.within(t, "netns:web", row.made, func(h *netlink.Handle, l netlink.Link) error {
 					return errors.Join(h.LinkSetDown(l), h.LinkSetName(l, "foo0"))
 				})
@@ -264,7 +264,7 @@ func TestDetachTheRenamedGuest(t *testing.T) {
 	begin := func(t *testing.T) (town, *keep.Plugger) {
 		guests, p := newTown(t)
 		guests.settle(t, id("web"), "docker:web", "docker:"+id("web"))
-		typed(t, p, "br1 docker:web 10.0.0.2/24")
+		plugIn(t, p, "br1 docker:web 10.0.0.2/24")
 		guests.rename("docker:web", "docker:old")
 		return guests, p
 	}
@@ -297,7 +297,7 @@ func TestDetachTheRenamedGuest(t *testing.T) {
 	t.Run("beside a new one", func(t *testing.T) {
 		guests, p := begin(t)
 		guests.settle(t, id("new"), "docker:web") // whose record it is now
-		typed(t, p, "br1 docker:web 10.0.0.3/24")
+		plugIn(t, p, "br1 docker:web 10.0.0.3/24")
 		detached(t, p, "docker:old", "", "eth1", "docker:web eth1")
 		if got := guests.interfaces(t, "docker:web"); len(got) != 1 {
 			t.Errorf("the new one has %v", got)
@@ -322,7 +322,7 @@ func TestDetachTheRenamedGuest(t *testing.T) {
 func TestDetachIsFinishedOnItsGuest(t *testing.T) {
 	guests, p := newTown(t)
 	guests.settle(t, id("web"), "docker:web", "docker:"+id("web"))
-	typed(t, p, "br1 docker:web 10.0.0.2/24")
+	plugIn(t, p, "br1 docker:web 10.0.0.2/24")
 	r, err := p.Store.Get("docker:web", "eth1")
 	if err != nil {
 		t.Fatal(err)
@@ -333,7 +333,7 @@ func TestDetachIsFinishedOnItsGuest(t *testing.T) {
 	}
 	guests.rename("docker:web", "docker:old")
 	guests.settle(t, id("new"), "docker:web")
-	typed(t, &keep.Plugger{Target: guests.Target}, "br1 docker:web 10.0.0.3/24")
+	plugIn(t, &keep.Plugger{Target: guests.Target}, "br1 docker:web 10.0.0.3/24")
 	if _, err := p.Collect(t.Context()); err != nil {
 		t.Error(err)
 	}

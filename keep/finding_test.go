@@ -33,7 +33,7 @@ func TestFindingsByAnotherWord(t *testing.T) {
 	guests.settle(t, id("web"), "docker:web", "docker:"+id("web")[:12], "docker:"+id("web"), "cgroup:web")
 	guests.settle(t, "default/app", "containerd:default/app", "containerd:app")
 	for _, line := range []string{"br1 docker:web 10.0.0.2/24", "br1 -i eth2 docker:web 10.0.0.3/24", "br1 containerd:default/app 10.0.0.4/24"} {
-		typed(t, p, line)
+		plugIn(t, p, line)
 	}
 	web, app := []string{"docker:web eth1 ok", "docker:web eth2 ok"}, []string{"containerd:default/app eth1 ok"}
 	check := func(guest string, want ...string) {
@@ -73,7 +73,7 @@ func TestTwoOfContainerd(t *testing.T) {
 	guests, p := newTown(t)
 	for _, name := range []string{"a/app", "b/app"} {
 		guests.settle(t, name, "containerd:"+name)
-		typed(t, p, "br1 containerd:"+name+" 0/0")
+		plugIn(t, p, "br1 containerd:"+name+" 0/0")
 	}
 	for word := range guests {
 		guests[word] = ns.Identity{}

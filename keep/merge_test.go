@@ -26,7 +26,7 @@ func TestLinesOfOneInterface(t *testing.T) {
 			guests, p := newTown(t)
 			guests.settle(t, "", "netns:web")
 			for _, line := range row.lines {
-				typed(t, p, line)
+				plugIn(t, p, line)
 			}
 			wantLine(t, p, row.want)
 			found, err := p.Findings(t.Context())
@@ -53,12 +53,12 @@ func wantLine(t *testing.T, p *keep.Plugger, want string) {
 func TestLineOfAnotherLink(t *testing.T) {
 	guests, p := newTown(t)
 	guests.settle(t, "", "netns:web")
-	typed(t, p, "br1 netns:web 10.0.0.2/24")
+	plugIn(t, p, "br1 netns:web 10.0.0.2/24")
 	other := &keep.Plugger{Target: guests.Target}
 	if _, err := other.Detach(t.Context(), "netns:web", "", config.Flags{}); err != nil {
 		t.Fatal(err)
 	}
-	typed(t, other, "br2 netns:web 10.2.0.2/24")
-	typed(t, p, "br2 netns:web 10.2.0.2/24")
+	plugIn(t, other, "br2 netns:web 10.2.0.2/24")
+	plugIn(t, p, "br2 netns:web 10.2.0.2/24")
 	wantLine(t, p, "br2 netns:web 10.2.0.2/24")
 }
