@@ -53,5 +53,5 @@ func TestAskingAgainHoldsNothing(t *testing.T) {
 	if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	detached(t, p, "netns:web", "", "eth1")
+	unplugs(t, p, "netns:web", "", "eth1")
 }

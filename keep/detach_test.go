@@ -156,8 +156,8 @@ func recorded(t *testing.T, p *keep.Plugger) (all []string) {
 	return all
 }
 
-// detached expects the detach to unplug an interface, and these records to be left.
-func detached(t *testing.T, p *keep.Plugger, guest, name, unplugged string, left ...string) {
+// unplugs expects the detach to unplug an interface, and these records to be left.
+func unplugs(t *testing.T, p *keep.Plugger, guest, name, unplugged string, left ...string) {
 	t.Helper()
 	r, err := p.Detach(t.Context(), guest, name, config.Flags{})
 	got := ""
@@ -179,7 +179,7 @@ func TestDetachLeavesOthers(t *testing.T) {
 		guests.settle(t, strings.TrimPrefix(word, "containerd:"), word)
 		plugIn(t, p, "br1 "+word+" 10.0.0."+string('1'+rune(i))+"/24")
 	}
-	detached(t, p, "containerd:default/web-1", "", "eth1", "containerd:default/web-2 eth1")
+	unplugs(t, p, "containerd:default/web-1", "", "eth1", "containerd:default/web-2 eth1")
 	if got := guests.interfaces(t, "containerd:default/web-2"); len(got) != 1 {
 		t.Errorf("web-2 has %v", got)
 	}
@@ -202,7 +202,7 @@ func TestDetachBelievesNoMark(t *testing.T) {
 			}
 			return h.LinkSetAlias(l, strings.Join(words, " "))
 		})
-		detached(t, p, "docker:evil", "", "eth1", "docker:victim eth1")
+		unplugs(t, p, "docker:evil", "", "eth1", "docker:victim eth1")
 		if got := guests.interfaces(t, "docker:victim"); len(got) != 1 {
 			t.Errorf("the victim has %v", got)
 		}
@@ -225,13 +225,13 @@ func TestDetachByAnotherWord(t *testing.T) {
 			guests.settle(t, "", "netns:bystander")
 			plugIn(t, p, "br1 netns:bystander 10.0.0.9/24")
 			plugIn(t, p, "br1 "+row.word+" 10.0.0.2/24")
-			detached(t, p, row.other, "", "eth1", "netns:bystander eth1")
+			unplugs(t, p, row.other, "", "eth1", "netns:bystander eth1")
 			plugIn(t, p, "br1 "+row.word+" 10.0.0.2/24")
 			plugIn(t, p, "br1 "+row.other+" 10.0.0.2/24")
-			detached(t, p, row.other, "eth1", "eth1", "netns:bystander eth1")
+			unplugs(t, p, row.other, "eth1", "eth1", "netns:bystander eth1")
 			plugIn(t, p, "br1 "+row.word+" 10.0.0.2/24")
 			guests.within(t, row.word, "eth1", func(h *netlink.Handle, l netlink.Link) error { return h.LinkDel(l) })
-			detached(t, p, row.other, "", "", "netns:bystander eth1")
+			unplugs(t, p, row.other, "", "", "netns:bystander eth1")
 		})
 	}
 }
@@ -249,7 +249,7 @@ func TestDetachTheRenamedInterface(t *testing.T) {
 				guests.within(t, "netns:web", row.made, func(h *netlink.Handle, l netlink.Link) error {
 					return errors.Join(h.LinkSetDown(l), h.LinkSetName(l, "foo0"))
 				})
-				detached(t, p, word, row.asked, "foo0")
+				unplugs(t, p, word, row.asked, "foo0")
 				if got := guests.interfaces(t, "netns:web"); len(got) > 0 {
 					t.Errorf("it has %v", got)
 				}
@@ -275,30 +275,30 @@ func TestDetachTheRenamedGuest(t *testing.T) {
 	}
 	t.Run("by its old name", func(t *testing.T) {
 		guests, p := begin(t)
-		detached(t, p, "docker:web", "", "eth1")
+		unplugs(t, p, "docker:web", "", "eth1")
 		if got := guests.interfaces(t, "docker:old"); len(got) > 0 {
 			t.Errorf("it has %v", got)
 		}
 	})
 	t.Run("by its new name", func(t *testing.T) {
 		_, p := begin(t)
-		detached(t, p, "docker:old", "", "eth1")
+		unplugs(t, p, "docker:old", "", "eth1")
 	})
 	t.Run("and stopped", func(t *testing.T) {
 		guests, p := begin(t)
 		stop(guests, "docker:old", "docker:"+id("web"))
-		detached(t, p, "docker:old", "", "")
+		unplugs(t, p, "docker:old", "", "")
 	})
 	t.Run("and stopped, by its old name", func(t *testing.T) {
 		guests, p := begin(t)
 		stop(guests, "docker:old", "docker:"+id("web"))
-		detached(t, p, "docker:web", "", "")
+		unplugs(t, p, "docker:web", "", "")
 	})
 	t.Run("beside a new one", func(t *testing.T) {
 		guests, p := begin(t)
 		guests.settle(t, id("new"), "docker:web") // whose record it is now
 		plugIn(t, p, "br1 docker:web 10.0.0.3/24")
-		detached(t, p, "docker:old", "", "eth1", "docker:web eth1")
+		unplugs(t, p, "docker:old", "", "eth1", "docker:web eth1")
 		if got := guests.interfaces(t, "docker:web"); len(got) != 1 {
 			t.Errorf("the new one has %v", got)
 		}
@@ -306,7 +306,7 @@ func TestDetachTheRenamedGuest(t *testing.T) {
 		if r, err := p.Detach(t.Context(), "docker:old", "", config.Flags{}); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("stopped: %+v, %v", r, err)
 		}
-		detached(t, p, "docker:web", "", "eth1")
+		unplugs(t, p, "docker:web", "", "eth1")
 	})
 	t.Run("nobody", func(t *testing.T) {
 		_, p := newTown(t)

@@ -59,7 +59,7 @@ func TestFindingsByAnotherWord(t *testing.T) {
 	if full := p.Store.Guest("app"); full != "containerd:default/app" {
 		t.Errorf("app is %q", full)
 	}
-	detached(t, p, "containerd:app", "", "", "docker:web eth1", "docker:web eth2")
+	unplugs(t, p, "containerd:app", "", "", "docker:web eth1", "docker:web eth2")
 	guests.settle(t, "", "netns:web")
 	for _, word := range []string{"netns:web", "netns:nobody"} {
 		if found, err := p.Findings(t.Context(), word); !errors.Is(err, fs.ErrNotExist) || found != nil {
