@@ -87,7 +87,10 @@ func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.A
 		return orNil(err) // forgotten meanwhile
 	}
 	going := *r
-	going.Phase, going.Before, going.GuestID = Detaching, nil, cmp.Or(b.id, r.GuestID)
+	going.Phase, going.Before = Detaching, nil
+	if b.id != "" && kindOf(r.Guest) == kindOf(b.word) {
+		going.GuestID = b.id
+	}
 	if at != nil {
 		going.Attachment = at
 	}

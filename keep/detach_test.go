@@ -344,3 +344,23 @@ func TestDetachIsFinishedOnItsGuest(t *testing.T) {
 		t.Errorf("records %v", got)
 	}
 }
+
+// TestDetachKeepsTheID has a guest detached by the word of another runtime, whose ID
+// the record's runtime does not know.
+func TestDetachKeepsTheID(t *testing.T) {
+	guests, p := newTown(t)
+	guests.settle(t, id("web"), "docker:web")
+	guests["containerd:moby/web"] = ns.Identity{Name: "web", ID: "moby/web", PID: guests["docker:web"].PID}
+	plugIn(t, p, "br1 docker:web 10.0.0.2/24")
+	seen := ""
+	watched := &keep.Plugger{Store: p.Store, Target: func(word string) pipework.Target {
+		if r, err := p.Store.Get("docker:web", "eth1"); err == nil && r.Phase == keep.Detaching {
+			seen = r.GuestID
+		}
+		return guests.Target(word)
+	}}
+	unplugs(t, watched, "containerd:moby/web", "", "eth1")
+	if seen != id("web") {
+		t.Errorf("the ID was %q meanwhile", seen)
+	}
+}
