@@ -22,8 +22,26 @@ import (
 //
 // Where the line has a DHCP client stay (dhcp:-f, udhcpc-f), keep keeps the lease
 // until its context ends or the guest does, neither of which is an error; else it
-// is nil.
+// is nil. Where nobody grants one, and the line says to ask again (dhcp:-A), nothing
+// is plugged in meanwhile, nor recorded: the interface is anybody's.
 func (p *Plugger) Attach(ctx context.Context, s pipework.Spec, line config.Line, flags config.Flags) (at *pipework.Attachment, keep func(context.Context) error, err error) {
+	asked, err := line.DHCPConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	at, keep, err = p.attach(ctx, s, line, flags)
+	for asked.Again > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		p.say("%v: again in %v", err, asked.Again)
+		if sleep(ctx, asked.Again) != nil {
+			return nil, nil, err
+		}
+		at, keep, err = p.attach(ctx, s, line, flags)
+	}
+	return at, keep, err
+}
+
+// attach asks once, with the record's lock.
+func (p *Plugger) attach(ctx context.Context, s pipework.Spec, line config.Line, flags config.Flags) (at *pipework.Attachment, keep func(context.Context) error, err error) {
 	t := p.Target(line.Guest)
 	if p.Store == nil {
 		return p.plugIn(ctx, t, s, line)
@@ -86,13 +104,6 @@ func (p *Plugger) plugAs(ctx context.Context, t pipework.Target, s pipework.Spec
 		return at, keep, err
 	}
 	at, err = p.Attacher.Attach(ctx, t, s)
-	for asked.Again > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		p.say("%v: again in %v", err, asked.Again)
-		if sleep(ctx, asked.Again) != nil {
-			return nil, nil, err
-		}
-		at, err = p.Attacher.Attach(ctx, t, s)
-	}
 	if err != nil || !asked.Foreground {
 		return at, nil, err
 	}

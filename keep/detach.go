@@ -3,6 +3,7 @@ package keep
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,31 +20,47 @@ import (
 // Of the flags, the resolv.conf counts.
 func (p *Plugger) Detach(ctx context.Context, guest, name string, flags config.Flags) (*Record, error) {
 	at, err := p.plugged(ctx, guest, name)
-	if err != nil && !noGuest(err) {
-		return nil, err
+	switch {
+	case noGuest(err):
+		if now := p.renamedGuest(ctx, guest); now != "" {
+			return p.Detach(ctx, now, name, flags)
+		}
+	case err != nil:
+		return nil, detaching(err)
 	}
-	absent := err
-	if at != nil {
-		name = at.Name
-	}
-	known, err := p.known(guest, name, at)
+	absent := detaching(err)
+	b := p.being(ctx, guest)
+	known, err := p.known(ctx, b, name, at)
 	if err != nil {
 		return nil, err
 	}
-	if len(known) == 0 {
-		if at == nil {
-			return nil, absent
+	if len(known) == 0 && at == nil {
+		if full := p.Store.spelt(guest); full != "" {
+			return p.Detach(ctx, full, name, flags)
 		}
+		return nil, absent
+	}
+	if len(known) == 0 {
 		r := Record{Guest: guest, Interface: at.Name, Attachment: at}
 		return &r, p.pullOut(ctx, p.Target(guest), withoutDNS(p.specOf(ctx, &r), flags))
 	}
 	for i := range known {
-		if err := p.detach(ctx, &known[i], at, flags); err != nil {
+		if err := p.detach(ctx, b, &known[i], at, flags); err != nil {
 			return nil, err
 		}
 	}
 	known[0].Attachment = at
 	return &known[0], nil
+}
+
+// detaching is err as one of Detach, whatever it came up in.
+func detaching(err error) error {
+	if e, ok := errors.AsType[*pipework.Error](err); ok {
+		as := *e
+		as.Op = "detach"
+		return &as
+	}
+	return err
 }
 
 // Detached tells people what [Plugger.Detach] did.
@@ -59,21 +76,31 @@ func (r *Record) Detached() string {
 	return text
 }
 
-// detach takes away what is plugged in, and the record.
-func (p *Plugger) detach(ctx context.Context, r *Record, at *pipework.Attachment, flags config.Flags) error {
+// detach takes away what is plugged into the guest, and the record.
+func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.Attachment, flags config.Flags) error {
 	unlock, err := p.Store.Lock(ctx, r.Guest, r.Interface)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if r, err = p.Store.Get(r.Guest, r.Interface); err != nil {
+		return orNil(err) // forgotten meanwhile
+	}
 	going := *r
 	going.Phase, going.Before = Detaching, nil
+	if b.id != "" && kindOf(r.Guest) == kindOf(b.word) {
+		going.GuestID = b.id
+	}
 	if at != nil {
 		going.Attachment = at
 	}
 	going.Line = slices.Concat(config.Flags{ResolvConf: flags.ResolvConf}.Args(), r.Line)
 	full := p.Store.Put(going) // a full disk keeps nobody from detaching
-	if err := p.unplug(ctx, &going); err != nil {
+	t := p.Target(b.word)
+	if !b.runs() && !p.being(ctx, r.Guest).runs() {
+		t = p.Target(r.Guest) // as what is left on the host calls it
+	}
+	if err := p.unplugFrom(ctx, t, &going); err != nil {
 		if full == nil {
 			full = p.Store.Put(*r)
 		}
@@ -101,40 +128,14 @@ func (p *Plugger) plugged(ctx context.Context, guest, name string) (*pipework.At
 			return at, nil
 		}
 	}
-	if name == "" && len(all) == 1 {
+	at, err := p.Check(ctx, p.Target(guest), pipework.Spec{Name: name}) // renamed, or not ours
+	switch {
+	case err == nil:
+		return at, nil
+	case name == "" && len(all) == 1:
 		return all[0], nil
-	}
-	_, err = p.Check(ctx, p.Target(guest), pipework.Spec{Name: name}) // may be there, and not ours
-	if noInterface(err) {
+	case noInterface(err):
 		return nil, nil
 	}
 	return nil, err
-}
-
-// known are the records of what is plugged in as at, also under another word for
-// the same guest; at is nil where nothing is.
-func (p *Plugger) known(guest, name string, at *pipework.Attachment) ([]Record, error) {
-	if p.Store == nil {
-		return nil, nil
-	}
-	all, _, err := p.Store.All()
-	if err != nil {
-		return nil, err
-	}
-	var of []Record
-	for _, r := range all {
-		if r.Guest == guest || at != nil && at.Guest.ID != "" && strings.HasPrefix(r.GuestID, at.Guest.ID) { // marks have its beginning
-			of = append(of, r)
-		}
-	}
-	var known []Record
-	for _, r := range of {
-		if r.Interface == cmp.Or(name, pipework.DefaultName) {
-			known = append(known, r)
-		}
-	}
-	if len(known) == 0 && name == "" && len(of) == 1 {
-		known = of
-	}
-	return known, nil
 }

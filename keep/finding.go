@@ -56,18 +56,27 @@ func (f *Finding) String() string {
 // what was found. A guest without a record is an error that satisfies
 // fs.ErrNotExist.
 func (p *Plugger) Findings(ctx context.Context, guests ...string) ([]Finding, error) {
-	all, damaged, err := p.Store.All()
-	if err != nil {
-		return nil, err
+	var all []Record
+	var damaged []error
+	if p.Store != nil {
+		var err error
+		if all, damaged, err = p.Store.All(); err != nil {
+			return nil, err
+		}
 	}
+	asked := map[key]bool{}
 	for _, g := range guests {
-		if !slices.ContainsFunc(all, func(r Record) bool { return r.Guest == g }) {
+		of := p.declaredFor(ctx, all, g)
+		if len(of) == 0 {
 			return nil, errors.Join(append(damaged, errs.New(fs.ErrNotExist, "nothing is declared for %s: see pipework check", g))...)
+		}
+		for _, r := range of {
+			asked[r.key()] = true
 		}
 	}
 	found := []Finding{}
 	for _, r := range all {
-		if len(guests) > 0 && !slices.Contains(guests, r.Guest) {
+		if len(guests) > 0 && !asked[r.key()] {
 			continue
 		}
 		f := p.compare(ctx, &r)
@@ -77,6 +86,17 @@ func (p *Plugger) Findings(ctx context.Context, guests ...string) ([]Finding, er
 		found = append(found, f)
 	}
 	return found, errors.Join(damaged...)
+}
+
+// declaredFor are the records of the guest that the word means; where it has none,
+// those under other words for the same guest.
+func (p *Plugger) declaredFor(ctx context.Context, all []Record, word string) []Record {
+	words := []string{word, p.Store.spelt(word)}
+	of := slices.DeleteFunc(slices.Clone(all), func(r Record) bool { return !slices.Contains(words, r.Guest) })
+	if len(of) > 0 {
+		return of
+	}
+	return p.of(ctx, p.being(ctx, word), all, func(*Record) bool { return true })
 }
 
 // Report is the Findings for people, one on a line.
@@ -109,7 +129,12 @@ func Verdict(found []Finding) error {
 func (p *Plugger) compare(ctx context.Context, r *Record) Finding {
 	f := Finding{Guest: r.Guest, Interface: r.Interface, Line: r.Line, Source: r.Source}
 	var err error
-	f.Attachment, err = p.inspect(ctx, r)
+	f.Attachment, err = p.inspect(ctx, p.Target(r.Guest), r)
+	if noGuest(err) {
+		if now := p.renamed(ctx, r); now != "" {
+			f.Attachment, err = p.inspect(ctx, p.Target(now), r)
+		}
+	}
 	if f.Attachment != nil {
 		f.Details = f.Attachment.Drifts
 	}
@@ -135,10 +160,9 @@ var unfinished = map[Phase]string{
 	Detaching: "it was being detached by a call that is at work, or was killed: type that again, or pipework gc",
 }
 
-// inspect is [pipework.Check] by the record's line. Where the line's host
-// interface is gone, it is at least by the name.
-func (p *Plugger) inspect(ctx context.Context, r *Record) (*pipework.Attachment, error) {
-	t := p.Target(r.Guest)
+// inspect is [pipework.Check] of the guest by the record's line. Where the line's
+// host interface is gone, it is at least by the name.
+func (p *Plugger) inspect(ctx context.Context, t pipework.Target, r *Record) (*pipework.Attachment, error) {
 	s, err := p.declared(ctx, r)
 	if err == nil {
 		return p.Check(ctx, t, s)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework"
@@ -70,35 +69,13 @@ func (p *Plugger) linkOf(ctx context.Context, line config.Line) (link.Backend, e
 
 // attached records the result of an Attach.
 func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
-	if r.Before != nil && at.Existed {
+	if b := r.Before; b != nil && at.Existed && b.Attachment != nil && b.Attachment.Link == at.Link {
 		r.Line = merge(r.Before.Line, r.Line)
 	}
 	made := *at
 	made.Existed, made.Mended, made.Added, made.Warnings = false, nil, nil, nil // of this call alone
 	r.Phase, r.Before, r.Attachment, r.GuestID = Attached, nil, &made, at.Guest.ID
 	return p.Store.Put(r)
-}
-
-// merge is the older line with what a newer one for the same interface added.
-func merge(old, new []string) []string {
-	flags, words, err1 := config.Split(old)
-	was, err2 := config.Parse(words)
-	_, words, err3 := config.Split(new)
-	now, err4 := config.Parse(words)
-	if errors.Join(err1, err2, err3, err4) != nil {
-		return new
-	}
-	for _, a := range now.Addrs {
-		if !slices.Contains(was.Addrs, a) {
-			was.Addrs = append(was.Addrs, a)
-		}
-	}
-	for _, g := range now.Gateways {
-		if !slices.Contains(was.Gateways, g) {
-			was.Gateways = append(was.Gateways, g)
-		}
-	}
-	return append(flags.Args(), was.Args()...)
 }
 
 // restore makes the record what it was before r.
@@ -138,35 +115,44 @@ func (p *Plugger) finish(ctx context.Context, r *Record) (*Record, error) {
 // unplug takes away what the record is of, as far as it is there. What somebody
 // else has plugged in by now stays.
 func (p *Plugger) unplug(ctx context.Context, r *Record) error {
-	err := p.pullOut(ctx, p.Target(r.Guest), p.specOf(ctx, r))
-	if isStage(err, "link") && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && p.foreign(ctx, r) {
+	return p.unplugFrom(ctx, p.target(ctx, r), r)
+}
+
+// unplugFrom is unplug, where the guest is known.
+func (p *Plugger) unplugFrom(ctx context.Context, t pipework.Target, r *Record) error {
+	err := p.pullOut(ctx, t, p.specOf(ctx, r))
+	if isStage(err, "link") && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && p.foreign(ctx, t, r.Interface) {
 		return nil
 	}
 	return err
 }
 
 // foreign says whether the interface is there and not pipework's.
-func (p *Plugger) foreign(ctx context.Context, r *Record) bool {
-	_, err := p.Check(ctx, p.Target(r.Guest), pipework.Spec{Name: r.Interface})
+func (p *Plugger) foreign(ctx context.Context, t pipework.Target, name string) bool {
+	_, err := p.Check(ctx, t, pipework.Spec{Name: name})
 	return isStage(err, "link") && errors.Is(err, fs.ErrPermission)
 }
 
 // specOf is the Spec of a record, for what is or was plugged in: its line's, with
-// the backend that the Attachment names.
+// the backend that the Attachment names, be the host's interface there or not.
 func (p *Plugger) specOf(ctx context.Context, r *Record) pipework.Spec {
-	s := pipework.Spec{Name: r.Interface}
+	var b link.Backend
+	if r.Attachment != nil {
+		b = p.backend(r.Attachment.Link)
+	}
+	s := pipework.Spec{}
 	if flags, words, err := config.Split(r.Line); err == nil {
 		if line, err := config.Parse(words); err == nil {
-			if full, err := p.Spec(ctx, line, flags); err == nil {
-				s = full
-				s.Name = r.Interface
+			of := b
+			if of == nil {
+				of, _ = p.linkOf(ctx, line)
 			}
+			s, _ = line.Spec(of, flags) // what the backend has no use for, nor has Detach
 		}
 	}
-	if r.Attachment != nil {
-		if b := p.backend(r.Attachment.Link); b != nil {
-			s.Link = b
-		}
+	s.Name = r.Interface
+	if b != nil {
+		s.Link = b
 	}
 	return s
 }

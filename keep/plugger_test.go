@@ -1,10 +1,15 @@
+//go:build linux
+
 package keep
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-pipework/pipework"
 )
 
 // TestMerge has two lines typed for one interface.
@@ -12,14 +17,53 @@ func TestMerge(t *testing.T) {
 	for _, row := range []struct{ name, old, new, want string }{
 		{"same", "br1 web 10.0.0.2/24", "br1 web 10.0.0.2/24", "br1 web 10.0.0.2/24"},
 		{"another address", "br1 web 10.0.0.2/24@10.0.0.1", "br1 web 10.0.0.3/24", "br1 web 10.0.0.2/24@10.0.0.1,10.0.0.3/24"},
-		{"another family", "br1 web 10.0.0.2/24@10.0.0.1", "--forward br1 web fd00::2/64@fd00::1", "br1 web 10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1"},
+		{"another family", "br1 web 10.0.0.2/24@10.0.0.1", "--forward br1 web fd00::2/64@fd00::1", "--forward br1 web 10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1"},
 		{"the same gateway", "br1 web 10.0.0.2/24@10.0.0.1", "br1 web 10.0.0.3/24@10.0.0.1", "br1 web 10.0.0.2/24@10.0.0.1,10.0.0.3/24"},
 		{"what made it says more", "--forward mac:02:00:00:00:00:09 -l v1 web dhcp 02:00:00:00:00:01", "eth0 web 10.0.0.3/24", "--forward mac:02:00:00:00:00:09 -l v1 web 10.0.0.3/24,dhcp 02:00:00:00:00:01"},
+		{"-a 4 and IPv6", "br1 -a 4 web 10.0.0.2/24", "br1 web fd00::2/64", "br1 web 10.0.0.2/24,fd00::2/64"},
+		{"-a 4 and -a 6", "br1 -a 4 web 10.0.0.2/24", "br1 -a 6 web fd00::2/64", "br1 web 10.0.0.2/24,fd00::2/64"},
+		{"-a 4 twice", "br1 -a 4 web 10.0.0.2/24", "br1 -a 4 web 10.0.0.3/24", "br1 -a 4 web 10.0.0.2/24,10.0.0.3/24"},
+		{"-a 6 dhcp and IPv4", "br1 -a 6 web dhcp", "br1 web 10.0.0.2/24", "br1 web 10.0.0.2/24,dhcp6"},
+		{"-a 6 dhcp and dhcp", "br1 -a 6 web dhcp:-f", "br1 web dhcp", "br1 web dhcp,dhcp6:-f"},
+		{"other forwarding", "--forward br1 web 10.0.0.2/24", "--no-forward br1 web 10.0.0.2/24", "--no-forward br1 web 10.0.0.2/24"},
+		{"resolv.conf", "br1 web dhcp", "--resolv-conf=/a br1 web dhcp", "--resolv-conf=/a br1 web dhcp"},
+		{"another resolv.conf", "--resolv-conf=/a br1 web dhcp", "--resolv-conf=/b br1 web dhcp", "--resolv-conf=/b br1 web dhcp"},
+		{"slaac", "br1 web 10.0.0.2/24", "br1 web slaac", "br1 web 10.0.0.2/24,slaac"},
+		{"slaac of before", "br1 web slaac", "br1 web 10.0.0.2/24", "br1 web 10.0.0.2/24,slaac"},
+		{"a lease", "br1 web 10.0.0.2/24", "br1 web dhcp:-f", "br1 web 10.0.0.2/24,dhcp:-f"},
+		{"a lease of each family", "br1 web dhcp", "br1 web dhcp6", "br1 web dhcp,dhcp6"},
+		{"a lease again", "br1 web dhcp,dhcp6:-f", "br1 web dhcp", "br1 web dhcp,dhcp6:-f"},
+		{"a program takes the addresses away", "br1 web 10.0.0.2/24", "br1 web udhcpc-f", "br1 web udhcpc-f"},
+		{"a program for the lease", "--resolv-conf=/a br1 web dhcp", "br1 web udhcpc", "br1 web udhcpc"},
+		{"another gateway", "br1 web 10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1", "br1 web 10.0.0.3/24@10.0.0.254", "br1 web 10.0.0.2/24@10.0.0.254,fd00::2/64@fd00::1,10.0.0.3/24"},
 		{"no line", "nonsense", "br1 web 10.0.0.2/24", "br1 web 10.0.0.2/24"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if diff := cmp.Diff(strings.Fields(row.want), merge(strings.Fields(row.old), strings.Fields(row.new))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSpecOfWhatIsGone has records whose host interface is no more: what detach
+// needs of the lease is known all the same.
+func TestSpecOfWhatIsGone(t *testing.T) {
+	for _, row := range []struct{ link, want string }{{"bridge:lan", "bridge:lan"}, {"macvlan:lan", "macvlan:lan"}, {"", "<nil>"}} {
+		t.Run(row.want, func(t *testing.T) {
+			r := web(func(r *Record) {
+				r.Line = []string{"--resolv-conf=/a", "lan", "docker:web", "dhcp,dhcp6:-x 0x3d:01ab -x duid:00020001"}
+				r.Attachment = nil
+				if row.link != "" {
+					r.Attachment = &pipework.Attachment{Link: row.link}
+				}
+			})
+			s := new(Plugger).specOf(t.Context(), &r)
+			if got := fmt.Sprint(s.Link); got != row.want || s.Name != "eth1" {
+				t.Errorf("%s on %s", s.Name, got)
+			}
+			if d := s.DHCP; d == nil || d.ResolvConf != "/a" || string(d.ClientID) != "\x01\xab" || string(d.DUID) != "\x00\x02\x00\x01" {
+				t.Errorf("DHCP %+v", d)
 			}
 		})
 	}

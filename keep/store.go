@@ -36,14 +36,19 @@ func (s *Store) Put(r Record) error { return s.put(r) }
 func (s *Store) Get(guest, iface string) (*Record, error) { return s.get(key{guest, iface}) }
 
 // Guest is the guest that the records spell with a kind, and that is meant by the
-// bare name; "" when there is none, or several.
+// bare name, of containerd's also without the namespace; "" when there is none, or
+// several.
 func (s *Store) Guest(name string) (guest string) {
 	if s == nil {
 		return ""
 	}
 	all, _, _ := s.All() // whoever works on the records hears what is wrong with them
 	for _, r := range all {
-		if _, rest, _ := strings.Cut(r.Guest, ":"); rest != name || r.Guest == guest {
+		kind, rest, _ := strings.Cut(r.Guest, ":")
+		if kind == "containerd" && !strings.Contains(name, "/") {
+			rest = rest[strings.LastIndexByte(rest, '/')+1:]
+		}
+		if rest != name || r.Guest == guest {
 			continue
 		}
 		if guest != "" {

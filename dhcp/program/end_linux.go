@@ -78,10 +78,15 @@ func (s suspect) is(pid int) bool {
 	if err := unix.Stat(proc+"/ns/net", &st); err != nil || (ns.Inode{Dev: st.Dev, Ino: st.Ino}) != s.guest.Inode() {
 		return false
 	}
-	comm, err1 := os.ReadFile(proc + "/comm")
-	line, err2 := os.ReadFile(proc + "/cmdline")
+	line, err := os.ReadFile(proc + "/cmdline")
 	words := strings.FieldsFunc(string(line), func(r rune) bool { return r == 0 || r == ' ' })
-	return err1 == nil && err2 == nil && strings.TrimSpace(string(comm)) == s.program && slices.Contains(words, s.ifname)
+	return err == nil && s.named(pid) && slices.Contains(words, s.ifname)
+}
+
+// named says whether the process is this program, in whatever guest.
+func (s suspect) named(pid int) bool {
+	comm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+	return err == nil && strings.TrimSpace(string(comm)) == s.program
 }
 
 func hasEnded(pidfd int) bool {

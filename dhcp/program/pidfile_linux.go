@@ -2,12 +2,14 @@ package program
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,13 +34,52 @@ func pidPath(program string, at *pipework.Attachment) string {
 // A pidFile is the program's own from before it is started until it has ended.
 type pidFile struct{ file *os.File }
 
-// createPidFile makes the file, which must not be another running program's.
+// createPidFile makes the file, which must not be another running program's. Where
+// a guest of the same name has the classic one, its name tells the namespace, too.
 func createPidFile(g *ns.Guest, program string, at *pipework.Attachment) (*pidFile, error) {
-	path := pidPath(program, at)
-	taken := errs.New(fs.ErrExist, "%s keeps the lease of %s already (%s): pipework detach ends it", program, at.Name, path)
-	if pid, err := readPid(path); err == nil && (suspect{program, at.Name, g}).is(pid) {
-		return nil, taken
+	s := suspect{program, at.Name, g}
+	classic := pidPath(program, at)
+	own := fmt.Sprintf("%s.%d.pid", strings.TrimSuffix(classic, ".pid"), g.Inode().Ino)
+	for _, path := range []string{classic, own} {
+		if pid, err := readPid(path); err == nil && s.is(pid) {
+			return nil, s.taken(path)
+		}
 	}
+	if pid, err := readPid(classic); err != nil || !s.named(pid) {
+		p, err := lockPidFile(classic)
+		if err != nil || p != nil {
+			return p, err
+		}
+		if !s.anothers(classic) {
+			return nil, s.taken(classic)
+		}
+	}
+	p, err := lockPidFile(own)
+	if err == nil && p == nil {
+		err = s.taken(own)
+	}
+	return p, err
+}
+
+func (s suspect) taken(path string) error {
+	return errs.New(fs.ErrExist, "%s keeps the lease of %s already (%s): pipework detach ends it", s.program, s.ifname, path)
+}
+
+// startTime is how long a program that is being started may take to have a number.
+const startTime = time.Second
+
+// anothers says whether a file that is locked is of a program in another guest.
+func (s suspect) anothers(path string) bool {
+	for end := time.Now().Add(startTime); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if pid, err := readPid(path); err == nil {
+			return !s.is(pid)
+		}
+	}
+	return false
+}
+
+// lockPidFile makes the file, or takes one that nobody has locked; nil: somebody has.
+func lockPidFile(path string) (*pidFile, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
 		if err != nil {
@@ -48,7 +89,7 @@ func createPidFile(g *ns.Guest, program string, at *pipework.Attachment) (*pidFi
 		// The lock is the open file's, and ends with this process.
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			_ = f.Close()
-			return nil, taken
+			return nil, nil
 		}
 		if p.there() { // and was not removed before it was locked
 			return p, nil

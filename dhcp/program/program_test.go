@@ -237,6 +237,44 @@ func stay(ctx context.Context, t *testing.T, name string, pid int) (r *program.R
 	return r, at.Addrs[0].Addr(), "/run/" + name + ".pid:" + strconv.Itoa(pid) + ".pid"
 }
 
+// TestNamesakes has two guests called web: docker:web and podman:web.
+func TestNamesakes(t *testing.T) {
+	dhcptest.Need(t, "udhcpc")
+	lan(t)
+	var guests []web
+	var running []*program.Running
+	c := program.Client{Name: "udhcpc", Stay: true, Output: writer{t}}
+	for range 2 {
+		guest := web{ns.PID(nstest.Process(t).PID)}
+		_, r, err := c.Attach(t.Context(), new(pipework.Attacher), guest, spec())
+		if err != nil {
+			t.Fatal(err)
+		}
+		guests, running = append(guests, guest), append(running, r)
+	}
+	if _, _, err := c.Attach(t.Context(), new(pipework.Attacher), guests[1], spec()); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("once more: %v", err)
+	}
+	files := func() (names []string) {
+		names, err := filepath.Glob("/run/udhcpc.web*.pid")
+		check(t, err)
+		return names
+	}
+	const classic = "/run/udhcpc.web.pid"
+	if got := files(); len(got) != 2 || got[1] != classic {
+		t.Errorf("pid files %v", got)
+	}
+	for _, i := range []int{1, 0} {
+		check(t, program.End(t.Context(), guests[i], "eth1"))
+		check(t, running[i].Wait(t.Context()))
+		alone(t, int(guests[i].PID))
+		check(t, pipework.Detach(t.Context(), guests[i], spec()))
+		if got := files(); len(got) != i || i == 1 && got[0] != classic {
+			t.Errorf("pid files after the end of %d: %v", i, got)
+		}
+	}
+}
+
 // TestRenews has all programs renew leases of half a minute.
 func TestRenews(t *testing.T) {
 	names := clients(t)

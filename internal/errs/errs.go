@@ -46,3 +46,17 @@ func (e classed) Unwrap() []error { return []error{e.class, e.error} }
 func New(class error, format string, args ...any) error {
 	return classed{class: class, error: fmt.Errorf(format, args...)}
 }
+
+// Stopped is the error of a guest that its runtime knows, and that does not run.
+type Stopped struct {
+	ID string // the runtime's full one
+	error
+}
+
+// StoppedAs is an error that satisfies fs.ErrNotExist, and tells the guest's ID.
+func StoppedAs(id, format string, args ...any) error {
+	return Stopped{ID: id, error: New(fs.ErrNotExist, format, args...)}
+}
+
+// Unwrap is the class.
+func (s Stopped) Unwrap() error { return s.error }

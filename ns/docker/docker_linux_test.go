@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/dockertest"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
@@ -145,6 +146,10 @@ func TestStates(t *testing.T) {
 			f := newFake(t, web(row.state))
 			noLeak(t)
 			wantError(t, f.engine().Container("web"), fs.ErrNotExist, row.want)
+			_, err := f.engine().Container("web").Open(t.Context())
+			if stopped, ok := errors.AsType[errs.Stopped](err); !ok || stopped.ID != webID {
+				t.Errorf("its ID is not told: %#v", err)
+			}
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"io/fs"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
@@ -20,20 +19,20 @@ func label(c *container.InspectResponse) string {
 
 // standstill says why a container has no process to open; nil when it has one.
 // A restarting container counts as running in the engine's books, so that is
-// asked first.
+// asked first. The error tells its ID.
 func (s *session) standstill(c *container.InspectResponse) error {
 	name, st := label(c), c.State
 	switch {
 	case st.Restarting:
-		return errs.New(fs.ErrNotExist, "container %s is restarting (status %d): see %s logs %s", name, st.ExitCode, s.program, name)
+		return errs.StoppedAs(c.ID, "container %s is restarting (status %d): see %s logs %s", name, st.ExitCode, s.program, name)
 	case st.Running && st.Pid > 0:
 		return nil
 	case st.Dead, st.Status == container.StateDead, st.Status == container.StateRemoving:
-		return errs.New(fs.ErrNotExist, "container %s is being removed", name)
+		return errs.StoppedAs(c.ID, "container %s is being removed", name)
 	case st.Status == container.StateCreated:
-		return errs.New(fs.ErrNotExist, "container %s was never started: start it with %s start %s", name, s.program, name)
+		return errs.StoppedAs(c.ID, "container %s was never started: start it with %s start %s", name, s.program, name)
 	case st.Status == container.StateExited:
-		return errs.New(fs.ErrNotExist, "container %s has exited (status %d): start it with %s start %s", name, st.ExitCode, s.program, name)
+		return errs.StoppedAs(c.ID, "container %s has exited (status %d): start it with %s start %s", name, st.ExitCode, s.program, name)
 	}
-	return errs.New(fs.ErrNotExist, "container %s has no process (state %q): start it with %s start %s", name, st.Status, s.program, name)
+	return errs.StoppedAs(c.ID, "container %s has no process (state %q): start it with %s start %s", name, st.Status, s.program, name)
 }

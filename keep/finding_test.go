@@ -1,0 +1,98 @@
+//go:build linux
+
+package keep_test
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// findings are what is found of these guests: the record's guest, and the state.
+func findings(t *testing.T, p *keep.Plugger, guests ...string) (got []string) {
+	t.Helper()
+	found, err := p.Findings(t.Context(), guests...)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, f := range found {
+		got = append(got, f.Guest+" "+f.Interface+" "+string(f.State))
+	}
+	return got
+}
+
+// TestFindingsByAnotherWord asks for guests that are recorded under another word.
+func TestFindingsByAnotherWord(t *testing.T) {
+	guests, p := newTown(t)
+	guests.settle(t, id("web"), "docker:web", "docker:"+id("web")[:12], "docker:"+id("web"), "cgroup:web")
+	guests.settle(t, "default/app", "containerd:default/app", "containerd:app")
+	for _, line := range []string{"br1 docker:web 10.0.0.2/24", "br1 -i eth2 docker:web 10.0.0.3/24", "br1 containerd:default/app 10.0.0.4/24"} {
+		plugIn(t, p, line)
+	}
+	web, app := []string{"docker:web eth1 ok", "docker:web eth2 ok"}, []string{"containerd:default/app eth1 ok"}
+	check := func(guest string, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, findings(t, p, guest)); diff != "" {
+			t.Errorf("check %s (-want +got):\n%s", guest, diff)
+		}
+	}
+	for _, word := range []string{"docker:web", "docker:" + id("web")[:12], "docker:" + id("web"), "cgroup:web"} {
+		check(word, web...)
+	}
+	check("containerd:app", app...)
+	both := append(app, web...)
+	if diff := cmp.Diff(both, findings(t, p, "cgroup:web", "containerd:app")); diff != "" {
+		t.Errorf("check of both (-want +got):\n%s", diff)
+	}
+	guests.rename("docker:web", "docker:old")
+	check("docker:web", web...)
+	check("docker:old", web...)
+	delete(guests, "containerd:default/app")
+	delete(guests, "containerd:app")
+	check("containerd:app", "containerd:default/app eth1 absent")
+	if full := p.Store.Guest("app"); full != "containerd:default/app" {
+		t.Errorf("app is %q", full)
+	}
+	unplugs(t, p, "containerd:app", "", "", "docker:web eth1", "docker:web eth2")
+	guests.settle(t, "", "netns:web")
+	for _, word := range []string{"netns:web", "netns:nobody"} {
+		if found, err := p.Findings(t.Context(), word); !errors.Is(err, fs.ErrNotExist) || found != nil {
+			t.Errorf("check %s: %+v, %v", word, found, err)
+		}
+	}
+}
+
+// TestTwoOfContainerd has one ID in two namespaces of containerd.
+func TestTwoOfContainerd(t *testing.T) {
+	guests, p := newTown(t)
+	for _, name := range []string{"a/app", "b/app"} {
+		guests.settle(t, name, "containerd:"+name)
+		plugIn(t, p, "br1 containerd:"+name+" 0/0")
+	}
+	for word := range guests {
+		guests[word] = ns.Identity{}
+	}
+	if full := p.Store.Guest("app"); full != "" {
+		t.Errorf("app is %q", full)
+	}
+	if r, err := p.Detach(t.Context(), "containerd:app", "", config.Flags{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestFindingsWithoutRecords has nobody keep any.
+func TestFindingsWithoutRecords(t *testing.T) {
+	p := keep.Plugger{Target: words}
+	if found, err := p.Findings(t.Context()); err != nil || len(found) != 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if _, err := p.Findings(t.Context(), "netns:web"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
