@@ -92,12 +92,12 @@ func (r *run) record(p *plug) error {
 		return errs.New(fs.ErrInvalid, "it was detached meanwhile")
 	case w.declared && now != nil && now.Source == FromCommand:
 		return nil // typed just now, and looked at next
-	case !w.declared && p.made.Existed && now.Attachment != nil:
+	case !w.declared && p.made.Existed && now.Attachment != nil && now.GuestID == cmp.Or(p.made.Guest.ID, now.GuestID):
 		return nil // as the record says
 	case !w.declared:
 		rec = *now
 	}
-	rec.Attachment, rec.GuestID = p.made, cmp.Or(rec.GuestID, p.made.Guest.ID)
+	rec.Attachment, rec.GuestID = p.made, cmp.Or(p.made.Guest.ID, rec.GuestID)
 	return r.Store.Put(rec)
 }
 
@@ -108,7 +108,7 @@ func (r *run) prune() {
 	}
 	all, _, err := r.Store.All()
 	for _, rec := range all {
-		if rec.Source == FromCommand || r.exists(rec.GuestID) {
+		if rec.Source == FromCommand || r.mayExist(&rec) {
 			continue
 		}
 		err = errors.Join(err, r.Store.Delete(rec.Guest, rec.Interface))
@@ -118,14 +118,16 @@ func (r *run) prune() {
 	}
 }
 
-// exists says whether a source may know the container, running or not.
-func (r *run) exists(id string) bool {
+// mayExist says whether the record's container may be there, running or not. Of
+// one whose engine does not answer, or is not asked any more, nobody knows.
+func (r *run) mayExist(rec *Record) bool {
 	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
 	defer cancel()
-	for _, s := range r.Sources {
-		if _, err := s.Describe(ctx, id); !errors.Is(err, fs.ErrNotExist) {
+	sources, _ := r.sources(rec.Guest)
+	for _, s := range sources {
+		if _, err := s.Describe(ctx, rec.GuestID); !errors.Is(err, fs.ErrNotExist) {
 			return true
 		}
 	}
-	return false
+	return len(sources) == 0
 }
