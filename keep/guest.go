@@ -31,6 +31,7 @@ type guest struct {
 	started bool   // as its source has said since it was looked at last
 	life    *life  // of the process that what is plugged belongs to
 	plugged map[string]*plug
+	left    map[string]bool   // detached interfaces: what the guest declares for them waits for its next start
 	said    map[string]string // what was last said about each declaration
 }
 
@@ -65,7 +66,7 @@ func (r *run) rouse(k ref, news func(*guest)) {
 	}
 	g := r.guests[k]
 	if g == nil {
-		g = &guest{ref: k, name: k.id, plugged: map[string]*plug{}, said: map[string]string{}}
+		g = &guest{ref: k, name: k.id, plugged: map[string]*plug{}, left: map[string]bool{}, said: map[string]string{}}
 		r.guests[k] = g
 	}
 	g.stopTimer()
@@ -103,6 +104,9 @@ func (r *run) work(g *guest) {
 			g.clearPlugs()
 		}
 		for _, name := range lost {
+			if p := g.plugged[name]; p != nil && r.detached(p) {
+				g.left[name] = true
+			}
 			g.unplugged(name)
 		}
 		if r.rest(g, r.look(g)) {
@@ -196,6 +200,7 @@ func (g *guest) clearPlugs() {
 	for name := range g.plugged {
 		g.unplugged(name)
 	}
+	clear(g.left)
 }
 
 func (g *guest) unplugged(name string) {

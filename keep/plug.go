@@ -15,6 +15,9 @@ import (
 func (r *run) plug(g *guest, held *ns.Guest, w *wish) (*plug, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
 	defer cancel()
+	if err := r.finish(ctx, g, w); err != nil {
+		return nil, err
+	}
 	spec, err := r.spec(ctx, g, w)
 	if err != nil {
 		return nil, err

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/errs"
 )
 
@@ -68,6 +70,30 @@ func (r *run) wakeRecord(word, id string) {
 	}
 }
 
+// finish puts right what a killed call left of an interface that was typed before,
+// so that it is plugged in as it was. One that is at work is waited for.
+func (r *run) finish(ctx context.Context, g *guest, w *wish) error {
+	if r.Store == nil || w.declared {
+		return nil
+	}
+	now, err := r.Store.Get(w.record.Guest, w.record.Interface)
+	if err != nil || now.Phase == Attached {
+		return nil
+	}
+	unlock, err := r.Store.Lock(ctx, w.record.Guest, w.record.Interface)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	tool := r.tool
+	tool.Target = func(string) pipework.Target { return r.target(g.ref) }
+	now, err = tool.settled(ctx, w.record.Guest, w.record.Interface)
+	if err == nil && (now == nil || !slices.Equal(now.Line, w.record.Line)) {
+		return errs.New(fs.ErrInvalid, "it was changed meanwhile") // whereof the Store tells
+	}
+	return err
+}
+
 // record writes down what was plugged in. What was detached meanwhile is taken
 // away again.
 func (r *run) record(p *plug) error {
@@ -84,6 +110,9 @@ func (r *run) record(p *plug) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if now != nil && now.Phase == Intent && now.Before != nil {
+		now = now.Before // of a call that was killed meanwhile: it holds on
+	}
 	switch {
 	case !w.declared && (now == nil || now.Phase != Attached):
 		if err := r.Attacher.Detach(r.ctx, r.target(p.guest), p.spec); err != nil {
@@ -99,6 +128,16 @@ func (r *run) record(p *plug) error {
 	}
 	rec.Attachment, rec.GuestID = p.made, cmp.Or(p.made.Guest.ID, rec.GuestID)
 	return r.Store.Put(rec)
+}
+
+// detached says whether the record of what was plugged in is gone, or about to go:
+// only pipework detach takes it from a guest that runs.
+func (r *run) detached(p *plug) bool {
+	if r.Store == nil {
+		return false
+	}
+	now, err := r.Store.Get(p.wish.record.Guest, p.wish.record.Interface)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && now.Phase == Detaching
 }
 
 // prune removes the records of what containers declared that are no more.
