@@ -2,6 +2,7 @@ package keep
 
 import (
 	"cmp"
+	"context"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -31,8 +32,9 @@ type guest struct {
 	started bool   // as its source has said since it was looked at last
 	life    *life  // of the process that what is plugged belongs to
 	plugged map[string]*plug
-	left    map[string]bool   // detached interfaces: what the guest declares for them waits for its next start
-	said    map[string]string // what was last said about each declaration
+	left    map[string]bool            // detached interfaces: what the guest declares for them waits for its next start
+	ending  map[string]<-chan struct{} // of programs that were told to end, by the interface
+	said    map[string]string          // what was last said about each declaration
 }
 
 // A plug is one interface that is as declared.
@@ -41,7 +43,8 @@ type plug struct {
 	wish   *wish
 	spec   pipework.Spec
 	made   *pipework.Attachment
-	unkeep func() // ends the keeping of its lease; nil: there is none
+	unkeep func()          // ends the keeping of its lease; nil: there is none
+	ended  <-chan struct{} // closed when a program that kept it has ended; nil: there was none
 }
 
 // What a guest is shown with in the metrics.
@@ -66,7 +69,7 @@ func (r *run) rouse(k ref, news func(*guest)) {
 	}
 	g := r.guests[k]
 	if g == nil {
-		g = &guest{ref: k, name: k.id, plugged: map[string]*plug{}, left: map[string]bool{}, said: map[string]string{}}
+		g = &guest{ref: k, name: k.id, plugged: map[string]*plug{}, left: map[string]bool{}, ending: map[string]<-chan struct{}{}, said: map[string]string{}}
 		r.guests[k] = g
 	}
 	g.stopTimer()
@@ -206,6 +209,23 @@ func (g *guest) clearPlugs() {
 func (g *guest) unplugged(name string) {
 	if p := g.plugged[name]; p != nil && p.unkeep != nil {
 		p.unkeep()
+		if p.ended != nil {
+			g.ending[name] = p.ended
+		}
 	}
 	delete(g.plugged, name)
+}
+
+// awaitEnd waits until the program has ended that kept an interface's lease until
+// now: another one may follow then.
+func (g *guest) awaitEnd(ctx context.Context, name string) error {
+	if ending := g.ending[name]; ending != nil {
+		select {
+		case <-ending:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		delete(g.ending, name)
+	}
+	return nil
 }
