@@ -239,3 +239,15 @@ func makeNIC(t *testing.T, name, mac string) {
 	must(t, err)
 	must(t, h.LinkSetUp(wire))
 }
+
+// TestDoesNotRetryWhatIsWrong has a label that reads well and cannot be plugged in.
+func TestDoesNotRetryWhatIsWrong(t *testing.T) {
+	r := newRuntime(t)
+	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}})
+	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.1/24 @5000"})
+	eventually(t, "it was tried", func() bool { return w.metrics()["failures_total"] == "1" })
+	time.Sleep(300 * time.Millisecond)
+	if m := w.metrics(); m["failures_total"] != "1" || m["guests_failing"] != "0" {
+		t.Errorf("tried again: %v", m)
+	}
+}
