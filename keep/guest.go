@@ -106,6 +106,9 @@ func (r *run) work(g *guest) {
 		if g.started {
 			g.clearPlugs()
 		}
+		if len(lost) > 0 {
+			r.held.stale() // perhaps by a detach
+		}
 		for _, name := range lost {
 			if p := g.plugged[name]; p != nil && r.detached(p) {
 				g.left[name] = true

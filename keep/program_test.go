@@ -28,6 +28,7 @@ func TestKeepsPrograms(t *testing.T) {
 	dhcptest.Dnsmasq(t)
 	s, r := store(t), newRuntime(t)
 	r.run("web", nil)
+	<-r.events // or watch would look at it twice, and start the program anew
 	web, p := r.Container(id("web")), r.plugger(s)
 	keepOn := typed(t, p, dhcptest.Bridge+" docker:web udhcpc-f")
 	first := programOf(t, "web")

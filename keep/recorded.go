@@ -15,6 +15,7 @@ import (
 // wakeRecords has those guests looked at whose records have come, gone or changed
 // since it was called last, as far as no source tells of their start.
 func (r *run) wakeRecords() {
+	r.held.stale()
 	records, err := r.records()
 	if err != nil {
 		r.warn("state", "error", err)
@@ -121,13 +122,19 @@ func (r *run) record(p *plug) error {
 		return errs.New(fs.ErrInvalid, "it was detached meanwhile")
 	case w.declared && now != nil && now.Source == FromCommand:
 		return nil // typed just now, and looked at next
-	case !w.declared && p.made.Existed && now.Attachment != nil && now.GuestID == cmp.Or(p.made.Guest.ID, now.GuestID):
-		return nil // as the record says
+	case p.made.Existed && now.tells(p):
+		return nil
 	case !w.declared:
 		rec = *now
 	}
 	rec.Attachment, rec.GuestID = p.made, cmp.Or(p.made.Guest.ID, rec.GuestID)
 	return r.Store.Put(rec)
+}
+
+// tells says whether the record has what was found plugged in.
+func (r *Record) tells(p *plug) bool {
+	return r != nil && r.Phase == Attached && r.Attachment != nil && r.GuestID == cmp.Or(p.made.Guest.ID, r.GuestID) &&
+		(!p.wish.declared || slices.Equal(r.Line, p.wish.record.Line))
 }
 
 // detached says whether the record of what was plugged in is gone, or about to go:

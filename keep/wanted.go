@@ -109,28 +109,6 @@ func (r *run) addRecord(g *guest, wanted map[string]*wish, rec *Record) {
 	r.refuse(g, "record of "+rec.Interface, err)
 }
 
-// records are those of the command line that hold. One that a killed call was
-// about to replace holds on.
-func (r *run) records() (held []Record, err error) {
-	if r.Store == nil {
-		return nil, nil
-	}
-	all, damaged, err := r.Store.All()
-	for _, d := range damaged {
-		r.metrics.add("damaged_total")
-		r.warn("state", "error", d)
-	}
-	for _, rec := range all {
-		if rec.Phase == Intent && rec.Before != nil {
-			rec = *rec.Before
-		}
-		if rec.Source == FromCommand && rec.Phase == Attached {
-			held = append(held, rec)
-		}
-	}
-	return held, err
-}
-
 // means says whether a record is of this container: by its name also when it was
 // made anew, by its ID also when it was renamed, unless another one has the name
 // now. Names count on the first source of a kind only, which is the one that a

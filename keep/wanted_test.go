@@ -251,3 +251,24 @@ func TestDoesNotRetryWhatIsWrong(t *testing.T) {
 		t.Errorf("tried again: %v", m)
 	}
 }
+
+// TestManyRecords has guests start where there are many records, which are not read
+// again for each of them.
+func TestManyRecords(t *testing.T) {
+	s, r := store(t), newRuntime(t)
+	for i := range 1000 {
+		name := fmt.Sprint("gone", i)
+		must(t, s.Put(keep.Record{
+			Guest: "docker:" + name, GuestID: id(name), Interface: "eth1", Line: []string{"br1", "docker:" + name, "10.0.0.1/24"},
+			Source: keep.FromCommand, Phase: keep.Attached,
+		}))
+	}
+	for i := range 60 {
+		r.run(fmt.Sprint("web", i), map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	}
+	for range 2 {
+		w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{r}})
+		eventually(t, "all are plugged in", func() bool { return w.metrics()["attachments"] == "60" })
+		w.end()
+	}
+}
