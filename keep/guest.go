@@ -104,7 +104,7 @@ func (r *run) work(g *guest) {
 		g.again, g.afresh, g.lost = false, false, nil
 		r.mu.Unlock()
 		if g.started {
-			g.clearPlugs()
+			g.checkAll()
 		}
 		if len(lost) > 0 {
 			r.held.stale() // perhaps by a detach
@@ -199,6 +199,31 @@ func (g *guest) clear() {
 	if g.life != nil {
 		g.life.close()
 		g.life = nil
+	}
+}
+
+// checkAll has everything checked and, where it is missing, plugged in. A program
+// at work goes on, if its guest does: another one would begin by taking the address
+// away.
+func (g *guest) checkAll() {
+	for name, p := range g.plugged {
+		if !p.atWork() || g.life == nil || g.life.over() {
+			g.unplugged(name)
+		}
+	}
+	clear(g.left)
+}
+
+// atWork says whether a program keeps the lease.
+func (p *plug) atWork() bool {
+	if p.ended == nil {
+		return false
+	}
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
 	}
 }
 

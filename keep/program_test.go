@@ -48,7 +48,11 @@ func TestKeepsPrograms(t *testing.T) {
 	typed(t, p, dhcptest.Bridge+" docker:web fd77::9/64")
 	eventually(t, "the further line is found", func() bool { return strings.Count(w.said.String(), "fd77::9/64") > 0 })
 	fourth := another(t, third)
+	r.cut()
 	time.Sleep(1500 * time.Millisecond) // it was looked at meanwhile
+	if n := w.metrics()[`synchronisations_total{source="test"}`]; n != "2" {
+		t.Error("synchronisations:", n)
+	}
 	if now := programOf(t, "web"); now != fourth {
 		t.Errorf("program %d runs instead of %d", now, fourth)
 	}
