@@ -8,29 +8,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// followStore has a look at the guests whenever a record comes or goes, so that
-// what is typed is kept from then on.
-func (r *run) followStore() error {
+// changes hears of records that come and go from now on; nil where there are none.
+func (r *run) changes() (*os.File, error) {
 	if r.Store == nil {
-		return nil
+		return nil, nil
 	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return fmt.Errorf("watch %s: %w", r.Store.Dir(), err)
+		return nil, fmt.Errorf("watch %s: %w", r.Store.Dir(), err)
 	}
-	f := os.NewFile(uintptr(fd), "inotify")
+	if _, err := unix.InotifyAddWatch(fd, r.Store.Dir(), unix.IN_MOVED_TO|unix.IN_DELETE|unix.IN_ONLYDIR); err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("watch %s: %w", r.Store.Dir(), err)
+	}
+	return os.NewFile(uintptr(fd), "inotify"), nil
+}
+
+// followStore has a look at the guests whenever a record comes or goes, so that
+// what is typed is kept from then on.
+func (r *run) followStore(changes *os.File) error {
+	if changes == nil {
+		return nil
+	}
 	stop := make(chan struct{})
 	defer func() { <-stop }()
 	go func() {
 		<-r.ctx.Done()
-		_ = f.Close()
+		_ = changes.Close()
 		close(stop)
 	}()
-	if _, err := unix.InotifyAddWatch(fd, r.Store.Dir(), unix.IN_MOVED_TO|unix.IN_DELETE|unix.IN_ONLYDIR); err != nil {
-		return fmt.Errorf("watch %s: %w", r.Store.Dir(), err)
-	}
 	for buf := make([]byte, 64<<10); ; {
-		if _, err := f.Read(buf); err != nil {
+		if _, err := changes.Read(buf); err != nil {
 			if errors.Is(err, os.ErrClosed) {
 				return nil
 			}

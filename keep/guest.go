@@ -2,6 +2,7 @@ package keep
 
 import (
 	"cmp"
+	"context"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -31,7 +32,9 @@ type guest struct {
 	started bool   // as its source has said since it was looked at last
 	life    *life  // of the process that what is plugged belongs to
 	plugged map[string]*plug
-	said    map[string]string // what was last said about each declaration
+	left    map[string]bool            // detached interfaces: what the guest declares for them waits for its next start
+	ending  map[string]<-chan struct{} // of programs that were told to end, by the interface
+	said    map[string]string          // what was last said about each declaration
 }
 
 // A plug is one interface that is as declared.
@@ -40,7 +43,8 @@ type plug struct {
 	wish   *wish
 	spec   pipework.Spec
 	made   *pipework.Attachment
-	unkeep func() // ends the keeping of its lease; nil: there is none
+	unkeep func()          // ends the keeping of its lease; nil: there is none
+	ended  <-chan struct{} // closed when a program that kept it has ended; nil: there was none
 }
 
 // What a guest is shown with in the metrics.
@@ -65,7 +69,7 @@ func (r *run) rouse(k ref, news func(*guest)) {
 	}
 	g := r.guests[k]
 	if g == nil {
-		g = &guest{ref: k, name: k.id, plugged: map[string]*plug{}, said: map[string]string{}}
+		g = &guest{ref: k, name: k.id, plugged: map[string]*plug{}, left: map[string]bool{}, ending: map[string]<-chan struct{}{}, said: map[string]string{}}
 		r.guests[k] = g
 	}
 	g.stopTimer()
@@ -100,9 +104,15 @@ func (r *run) work(g *guest) {
 		g.again, g.afresh, g.lost = false, false, nil
 		r.mu.Unlock()
 		if g.started {
-			g.clearPlugs()
+			g.checkAll()
+		}
+		if len(lost) > 0 {
+			r.held.stale() // perhaps by a detach
 		}
 		for _, name := range lost {
+			if p := g.plugged[name]; p != nil && r.detached(p) {
+				g.left[name] = true
+			}
 			g.unplugged(name)
 		}
 		if r.rest(g, r.look(g)) {
@@ -192,15 +202,58 @@ func (g *guest) clear() {
 	}
 }
 
+// checkAll has everything checked and, where it is missing, plugged in. A program
+// at work goes on, if its guest does: another one would begin by taking the address
+// away.
+func (g *guest) checkAll() {
+	for name, p := range g.plugged {
+		if !p.atWork() || g.life == nil || g.life.over() {
+			g.unplugged(name)
+		}
+	}
+	clear(g.left)
+}
+
+// atWork says whether a program keeps the lease.
+func (p *plug) atWork() bool {
+	if p.ended == nil {
+		return false
+	}
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 func (g *guest) clearPlugs() {
 	for name := range g.plugged {
 		g.unplugged(name)
 	}
+	clear(g.left)
 }
 
 func (g *guest) unplugged(name string) {
 	if p := g.plugged[name]; p != nil && p.unkeep != nil {
 		p.unkeep()
+		if p.ended != nil {
+			g.ending[name] = p.ended
+		}
 	}
 	delete(g.plugged, name)
+}
+
+// awaitEnd waits until the program has ended that kept an interface's lease until
+// now: another one may follow then.
+func (g *guest) awaitEnd(ctx context.Context, name string) error {
+	if ending := g.ending[name]; ending != nil {
+		select {
+		case <-ending:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		delete(g.ending, name)
+	}
+	return nil
 }

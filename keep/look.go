@@ -28,10 +28,15 @@ func (r *run) look(g *guest) verdict {
 	if err != nil {
 		return r.failed(g, "", err)
 	}
-	for name := range g.plugged {
-		if w, still := wanted[name]; !still || w.text != g.plugged[name].wish.text {
-			g.unplugged(name)
+	for name, p := range g.plugged {
+		w, still := wanted[name]
+		if still && w.text == p.wish.text {
+			continue
 		}
+		if still && w.declared && !p.wish.declared { // and what was typed over it was detached
+			g.left[name] = true
+		}
+		g.unplugged(name)
 	}
 	if len(wanted) == 0 {
 		return over
@@ -98,7 +103,7 @@ func (r *run) plugAll(g *guest, held *ns.Guest, wanted map[string]*wish) verdict
 	v := settled
 	var made []*plug
 	for _, name := range inOrder(wanted) {
-		if g.plugged[name] != nil {
+		if g.plugged[name] != nil || wanted[name].declared && g.left[name] {
 			continue
 		}
 		begun := time.Now()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 	"syscall"
 	"time"
@@ -118,7 +119,7 @@ func (c *collection) take(r *Record, why string, f func() error) error {
 // mortal says that a guest that is gone cannot come back: the number of a process
 // may go to another one.
 func mortal(guest string) bool {
-	return strings.HasPrefix(guest, "pid:") || strings.HasPrefix(guest, "/proc/")
+	return strings.HasPrefix(guest, "pid:") || strings.HasPrefix(path.Clean(strings.TrimPrefix(guest, "netns:")), "/proc/")
 }
 
 // apart is between two looks at the ports of Open vSwitch.

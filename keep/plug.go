@@ -3,6 +3,9 @@ package keep
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"slices"
+	"time"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
@@ -15,6 +18,12 @@ import (
 func (r *run) plug(g *guest, held *ns.Guest, w *wish) (*plug, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
 	defer cancel()
+	if err := g.awaitEnd(ctx, w.line.Name); err != nil {
+		return nil, err
+	}
+	if err := r.finish(ctx, g, w); err != nil {
+		return nil, err
+	}
 	spec, err := r.spec(ctx, g, w)
 	if err != nil {
 		return nil, err
@@ -24,7 +33,7 @@ func (r *run) plug(g *guest, held *ns.Guest, w *wish) (*plug, error) {
 			return nil, fmt.Errorf("%w: it is not plugged in again, since another process may have the number by now", err)
 		}
 	}
-	at, stays, err := r.attach(ctx, held.Again(), spec, w.line)
+	at, stays, err := r.attach(ctx, r.lasting(g, held), spec, w.line)
 	if err != nil {
 		return nil, err
 	}
@@ -37,30 +46,71 @@ func (r *run) plug(g *guest, held *ns.Guest, w *wish) (*plug, error) {
 	return p, r.keep(ctx, p)
 }
 
-// attach has the program that the line names configure the interface, where it is
-// not there yet. One that stays is running then.
+// lasting is the guest as a Target for whoever works on after it was looked at: one
+// without a process is found by its name then.
+func (r *run) lasting(g *guest, held *ns.Guest) pipework.Target {
+	if g.life.heard() {
+		return held.Again()
+	}
+	return r.target(g.ref)
+}
+
+// attach has the program that the line names configure the interface, where none
+// has done so yet, or none does any more. One that stays is running then.
 func (r *run) attach(ctx context.Context, t pipework.Target, spec pipework.Spec, line config.Line) (*pipework.Attachment, *program.Running, error) {
 	asked, err := line.DHCPConfig()
 	if err != nil {
 		return nil, nil, err
 	}
-	if asked.Program != "" {
-		if _, err := r.Check(ctx, t, pipework.Spec{Name: spec.Name, Link: spec.Link}); noInterface(err) {
-			client := program.Client{Name: asked.Program, Stay: asked.Foreground, Options: asked.Options}
-			return client.Attach(ctx, &r.Attacher, t, spec)
-		}
+	wanting, there, err := r.wantsProgram(ctx, t, spec, asked)
+	if err != nil {
+		return nil, nil, err
+	}
+	if wanting {
+		client := program.Client{Name: asked.Program, Stay: asked.Foreground, Resume: there, Options: asked.Options}
+		return client.Attach(ctx, &r.Attacher, t, spec)
 	}
 	at, err := r.Attacher.Attach(ctx, t, spec)
 	return at, nil, err
 }
 
-// stay keeps a program at work until the plug is pulled.
+// wantsProgram says whether a program is to be started, and whether the interface
+// is there: without an address that a program gave it, or without the program that
+// is to stay.
+func (r *run) wantsProgram(ctx context.Context, t pipework.Target, spec pipework.Spec, asked config.DHCP) (wanting, there bool, err error) {
+	if asked.Program == "" {
+		return false, false, nil
+	}
+	at, err := r.Check(ctx, t, pipework.Spec{Name: spec.Name, Link: spec.Link})
+	if err != nil {
+		return noInterface(err), false, nil // of the others Attach tells
+	}
+	given := func(p netip.Prefix) bool { return p.Addr().Is4() && !slices.Contains(spec.Addrs, p) }
+	if !slices.ContainsFunc(at.Addrs, given) {
+		return true, true, nil
+	}
+	if !asked.Foreground {
+		return false, true, nil
+	}
+	runs, err := program.Runs(ctx, t, spec.Name)
+	return !runs, true, err
+}
+
+// stay keeps a program at work until the plug is pulled. One that dies is started
+// again.
 func (r *run) stay(p *plug, stays *program.Running) {
 	ctx, cancel := context.WithCancel(r.ctx)
-	p.unkeep = cancel
+	ended := make(chan struct{})
+	p.unkeep, p.ended = cancel, ended
 	r.jobs.Go(func() {
-		if err := stays.Wait(ctx); err != nil && ctx.Err() == nil {
-			r.warn("lease", "interface", p.spec.Name, "error", err)
+		err := stays.Wait(ctx)
+		close(ended)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		r.warn("lease", "guest", p.made.Guest.Name, "interface", p.spec.Name, "error", err)
+		if sleep(ctx, backOff(time.Second, 0)) == nil {
+			r.lose(p.guest, p.spec.Name)
 		}
 	})
 }

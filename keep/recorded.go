@@ -5,14 +5,17 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // wakeRecords has those guests looked at whose records have come, gone or changed
 // since it was called last, as far as no source tells of their start.
 func (r *run) wakeRecords() {
+	r.held.stale()
 	records, err := r.records()
 	if err != nil {
 		r.warn("state", "error", err)
@@ -68,6 +71,30 @@ func (r *run) wakeRecord(word, id string) {
 	}
 }
 
+// finish puts right what a killed call left of an interface that was typed before,
+// so that it is plugged in as it was. One that is at work is waited for.
+func (r *run) finish(ctx context.Context, g *guest, w *wish) error {
+	if r.Store == nil || w.declared {
+		return nil
+	}
+	now, err := r.Store.Get(w.record.Guest, w.record.Interface)
+	if err != nil || now.Phase == Attached {
+		return nil
+	}
+	unlock, err := r.Store.Lock(ctx, w.record.Guest, w.record.Interface)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	tool := r.tool
+	tool.Target = func(string) pipework.Target { return r.target(g.ref) }
+	now, err = tool.settled(ctx, w.record.Guest, w.record.Interface)
+	if err == nil && (now == nil || !slices.Equal(now.Line, w.record.Line)) {
+		return errs.New(fs.ErrInvalid, "it was changed meanwhile") // whereof the Store tells
+	}
+	return err
+}
+
 // record writes down what was plugged in. What was detached meanwhile is taken
 // away again.
 func (r *run) record(p *plug) error {
@@ -84,6 +111,9 @@ func (r *run) record(p *plug) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if now != nil && now.Phase == Intent && now.Before != nil {
+		now = now.Before // of a call that was killed meanwhile: it holds on
+	}
 	switch {
 	case !w.declared && (now == nil || now.Phase != Attached):
 		if err := r.Attacher.Detach(r.ctx, r.target(p.guest), p.spec); err != nil {
@@ -92,13 +122,29 @@ func (r *run) record(p *plug) error {
 		return errs.New(fs.ErrInvalid, "it was detached meanwhile")
 	case w.declared && now != nil && now.Source == FromCommand:
 		return nil // typed just now, and looked at next
-	case !w.declared && p.made.Existed && now.Attachment != nil:
-		return nil // as the record says
+	case p.made.Existed && now.tells(p):
+		return nil
 	case !w.declared:
 		rec = *now
 	}
-	rec.Attachment, rec.GuestID = p.made, cmp.Or(rec.GuestID, p.made.Guest.ID)
+	rec.Attachment, rec.GuestID = p.made, cmp.Or(p.made.Guest.ID, rec.GuestID)
 	return r.Store.Put(rec)
+}
+
+// tells says whether the record has what was found plugged in.
+func (r *Record) tells(p *plug) bool {
+	return r != nil && r.Phase == Attached && r.Attachment != nil && r.GuestID == cmp.Or(p.made.Guest.ID, r.GuestID) &&
+		(!p.wish.declared || slices.Equal(r.Line, p.wish.record.Line))
+}
+
+// detached says whether the record of what was plugged in is gone, or about to go:
+// only pipework detach takes it from a guest that runs.
+func (r *run) detached(p *plug) bool {
+	if r.Store == nil {
+		return false
+	}
+	now, err := r.Store.Get(p.wish.record.Guest, p.wish.record.Interface)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && now.Phase == Detaching
 }
 
 // prune removes the records of what containers declared that are no more.
@@ -108,7 +154,7 @@ func (r *run) prune() {
 	}
 	all, _, err := r.Store.All()
 	for _, rec := range all {
-		if rec.Source == FromCommand || r.exists(rec.GuestID) {
+		if rec.Source == FromCommand || r.mayExist(&rec) {
 			continue
 		}
 		err = errors.Join(err, r.Store.Delete(rec.Guest, rec.Interface))
@@ -118,14 +164,16 @@ func (r *run) prune() {
 	}
 }
 
-// exists says whether a source may know the container, running or not.
-func (r *run) exists(id string) bool {
+// mayExist says whether the record's container may be there, running or not. Of
+// one whose engine does not answer, or is not asked any more, nobody knows.
+func (r *run) mayExist(rec *Record) bool {
 	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
 	defer cancel()
-	for _, s := range r.Sources {
-		if _, err := s.Describe(ctx, id); !errors.Is(err, fs.ErrNotExist) {
+	sources, _ := r.sources(rec.Guest)
+	for _, s := range sources {
+		if _, err := s.Describe(ctx, rec.GuestID); !errors.Is(err, fs.ErrNotExist) {
 			return true
 		}
 	}
-	return false
+	return len(sources) == 0
 }

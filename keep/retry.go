@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"time"
+
+	"github.com/go-pipework/pipework/config"
 )
 
 // backOff is the wait after the nth failure, counted from 0: first, doubled each
@@ -19,5 +21,5 @@ func backOff(first time.Duration, n int) time.Duration {
 // made, a server answer, a name become free. What is wrong, forbidden or not to be
 // had on this kernel stays so.
 func worthwhile(err error) bool {
-	return !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported)
+	return !errors.Is(err, config.ErrUsage) && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported)
 }

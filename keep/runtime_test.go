@@ -14,12 +14,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/sandbox"
@@ -35,6 +38,8 @@ type runtime struct {
 	containers map[string]*container
 	events     chan ns.Event
 	broken     chan struct{}
+	kind       string
+	away       atomic.Bool // it answers nothing
 }
 
 type container struct {
@@ -43,12 +48,12 @@ type container struct {
 }
 
 func newRuntime(t *testing.T) *runtime {
-	return &runtime{t: t, containers: map[string]*container{}, events: make(chan ns.Event, 100), broken: make(chan struct{})}
+	return &runtime{t: t, containers: map[string]*container{}, events: make(chan ns.Event, 100), broken: make(chan struct{}), kind: "docker"}
 }
 
 func (r *runtime) String() string { return "test" }
 
-func (r *runtime) Kind() string { return "docker" }
+func (r *runtime) Kind() string { return r.kind }
 
 // id is the ID of the container with this name.
 func id(name string) string { return fmt.Sprintf("%064x", name) }
@@ -135,13 +140,64 @@ func (r *runtime) Running(context.Context) ([]string, error) {
 }
 
 func (r *runtime) Describe(_ context.Context, id string) (*ns.Container, error) {
+	if r.away.Load() {
+		return nil, errs.New(unix.ECONNREFUSED, "no engine is there")
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.containers[id]
-	if c == nil {
-		return nil, errs.New(fs.ErrNotExist, "no container %q", id)
+	for _, c := range r.containers {
+		if c.ID == id || c.Name == id {
+			now := c.Container
+			return &now, nil
+		}
 	}
-	return &c.Container, nil
+	return nil, errs.New(fs.ErrNotExist, "no container %q", id)
+}
+
+// rename gives a container another name.
+func (r *runtime) rename(from, to string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.containers[id(from)].Name = to
+}
+
+// plugger is what a command line works with, as far as it means containers of r.
+func (r *runtime) plugger(s *keep.Store) keep.Plugger {
+	return keep.Plugger{Store: s, Target: func(word string) pipework.Target {
+		_, name, _ := strings.Cut(word, ":")
+		return r.Container(id(name))
+	}}
+}
+
+// typed does what a command line does.
+func typed(t *testing.T, p keep.Plugger, words string) (keepOn func(context.Context) error) {
+	t.Helper()
+	flags, rest, err := config.Split(strings.Fields(words))
+	must(t, err)
+	line, err := config.Parse(rest)
+	must(t, err)
+	spec, err := p.Spec(t.Context(), line, flags)
+	must(t, err)
+	_, keepOn, err = p.Attach(t.Context(), spec, line, flags)
+	must(t, err)
+	return keepOn
+}
+
+// detached does what pipework detach does.
+func detached(t *testing.T, p keep.Plugger, guest, name string) {
+	t.Helper()
+	r, err := p.Detach(t.Context(), guest, name, config.Flags{})
+	must(t, err)
+	if r == nil {
+		t.Fatal("there was nothing to detach")
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (r *runtime) Container(name string) ns.Target { return target{r, name} }

@@ -16,8 +16,8 @@ import (
 // spec finds the backend that a wish means just now, and whether it is permitted.
 func (r *run) spec(ctx context.Context, g *guest, w *wish) (pipework.Spec, error) {
 	b, err := r.Detect(ctx, w.line.Interface, r.tool.OVS.Lookup)
-	if w.line.DirectPhys && errors.Is(err, fs.ErrNotExist) && !strings.HasPrefix(w.line.Interface, "mac:") {
-		b, err = link.Phys{Device: w.line.Interface}, nil // in the guest already, or not back yet
+	if nic := w.nic(); nic != "" && errors.Is(err, fs.ErrNotExist) {
+		b, err = link.Phys{Device: nic}, nil // in the guest already, or not back yet
 		r.collectNow(ctx)
 	}
 	if err != nil {
@@ -36,6 +36,24 @@ func (r *run) spec(ctx context.Context, g *guest, w *wish) (pipework.Spec, error
 		spec.DefaultMAC = r.mac(g, w)
 	}
 	return spec, nil
+}
+
+// nic is the name of the NIC that is to move into the guest, as far as it is known
+// while the host does not have it; "" for other interfaces.
+func (w *wish) nic() string {
+	switch {
+	case !w.line.DirectPhys:
+		return ""
+	case !strings.HasPrefix(w.line.Interface, "mac:"):
+		return w.line.Interface
+	case w.record.Attachment == nil:
+		return ""
+	}
+	device, is := strings.CutPrefix(w.record.Attachment.Link, "phys:")
+	if !is {
+		return ""
+	}
+	return device
 }
 
 // mac is the address that the interface had before, or else one that is the same

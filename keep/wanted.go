@@ -2,6 +2,8 @@ package keep
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -52,7 +54,11 @@ func (r *run) wanted(g *guest) (map[string]*wish, error) {
 		r.addDeclaration(g, wanted, c, d)
 	}
 	for i := range records {
-		if r.means(&records[i], g.source, c) {
+		meant, err := r.means(ctx, &records[i], g.source, c)
+		if err != nil {
+			return nil, err
+		}
+		if meant {
 			r.addRecord(g, wanted, &records[i])
 		}
 	}
@@ -103,43 +109,36 @@ func (r *run) addRecord(g *guest, wanted map[string]*wish, rec *Record) {
 	r.refuse(g, "record of "+rec.Interface, err)
 }
 
-// records are those of the command line that hold. One that a killed call was
-// about to replace holds on.
-func (r *run) records() (held []Record, err error) {
-	if r.Store == nil {
-		return nil, nil
-	}
-	all, damaged, err := r.Store.All()
-	for _, d := range damaged {
-		r.metrics.add("damaged_total")
-		r.warn("state", "error", d)
-	}
-	for _, rec := range all {
-		if rec.Phase == Intent && rec.Before != nil {
-			rec = *rec.Before
-		}
-		if rec.Source == FromCommand && rec.Phase == Attached {
-			held = append(held, rec)
-		}
-	}
-	return held, err
-}
-
-// means says whether a record is of this container: by its ID, or by its name also
-// when it was made anew. Names count on the first source of a kind only, which is
-// the one that a command line means: another may have the same.
-func (r *run) means(rec *Record, s ns.Source, c *ns.Container) bool {
+// means says whether a record is of this container: by its name also when it was
+// made anew, by its ID also when it was renamed, unless another one has the name
+// now. Names count on the first source of a kind only, which is the one that a
+// command line means: another may have the same.
+func (r *run) means(ctx context.Context, rec *Record, s ns.Source, c *ns.Container) (bool, error) {
 	sources, word := r.sources(rec.Guest)
 	if !slices.Contains(sources, s) {
-		return false
+		return false, nil
 	}
 	word = strings.TrimPrefix(word, "/")
-	return rec.GuestID == c.ID || word == c.Name && s == sources[0] || len(word) >= 12 && strings.HasPrefix(c.ID, word)
+	if word == c.Name && (s == sources[0] || rec.GuestID == c.ID) || len(word) >= 12 && strings.HasPrefix(c.ID, word) {
+		return true, nil
+	}
+	if rec.GuestID != c.ID {
+		return false, nil
+	}
+	now, err := sources[0].Describe(ctx, word)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+		return true, nil
+	}
+	return err == nil && now.Name != word, err
 }
 
-// sources are those that may know the guest, and the word without its kind.
+// sources are those that may know the guest, and the word without its kind. The
+// containers of other users, as in podman:alice/web, are in none of them.
 func (r *run) sources(guest string) (of []ns.Source, name string) {
 	kind, name, _ := strings.Cut(guest, ":")
+	if strings.Contains(strings.TrimPrefix(name, "/"), "/") {
+		return nil, name
+	}
 	for _, s := range r.Sources {
 		if s.Kind() == kind {
 			of = append(of, s)

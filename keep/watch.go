@@ -63,6 +63,7 @@ type run struct {
 	keeper dhcp.Keeper
 	deaths *deaths
 	swept  chan struct{} // asks for a collection
+	held   held          // the records
 	tool   Plugger       // the Watcher's, with a connection to Open vSwitch
 
 	mu      sync.Mutex
@@ -108,9 +109,14 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return err
 	}
 	defer r.end()
+	changes, err := r.changes()
+	if err != nil {
+		return err
+	}
 	loops := []func() error{
 		func() error { return r.keeper.Run(ctx) },
-		r.bury, r.sweeps, r.beat, r.followStore,
+		r.bury, r.sweeps, r.beat,
+		func() error { return r.followStore(changes) },
 	}
 	for _, s := range w.Sources {
 		loops = append(loops, func() error { return r.follow(s) })

@@ -4,6 +4,7 @@ package keep
 
 import (
 	"context"
+	"os"
 
 	"github.com/go-pipework/pipework/ns"
 )
@@ -21,7 +22,8 @@ func (r *run) bury() error                          { return errUnimplemented }
 func (r *run) sweeps() error                        { return errUnimplemented }
 func (r *run) collectSoon()                         {}
 func (r *run) collectNow(context.Context)           {}
-func (r *run) followStore() error                   { return errUnimplemented }
+func (r *run) changes() (*os.File, error)           { return nil, errUnimplemented }
+func (r *run) followStore(*os.File) error           { return errUnimplemented }
 func (r *run) collectRemoved()                      {}
 func (r *run) buryPorts(*guest)                     {}
 func (*life) heard() bool                           { return false }

@@ -14,8 +14,9 @@ type Source interface {
 	Follow(ctx context.Context, ready func(), event func(Event)) error
 	// Running lists the guests that run.
 	Running(ctx context.Context) ([]string, error)
-	// Describe tells what a guest was made with, whether it runs or not. One that
-	// is not there is an error that satisfies fs.ErrNotExist.
+	// Describe tells what the guest with this ID, or this name, was made with,
+	// whether it runs or not. One that is not there is an error that satisfies
+	// fs.ErrNotExist.
 	Describe(ctx context.Context, id string) (*Container, error)
 	// Container is the guest as a Target, by its ID or name.
 	Container(id string) Target

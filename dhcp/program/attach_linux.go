@@ -39,7 +39,7 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 	if err != nil {
 		return nil, nil, err
 	}
-	s.Add = false // the program flushes what another Spec gave the interface
+	s.Add = s.Add && c.Resume // the program flushes what another Spec gave the interface
 	at, err := a.Attach(ctx, t, s)
 	if err != nil {
 		return nil, nil, err
@@ -141,13 +141,13 @@ func (r *Running) configured(ctx context.Context) (at *pipework.Attachment, err 
 
 // look reads what the interface is.
 func (r *Running) look(ctx context.Context) (*pipework.Attachment, error) {
-	return r.attacher.Check(ctx, r.guest.target, r.spec)
+	return r.attacher.Check(ctx, r.guest.Again(), r.spec)
 }
 
 // announce has Attach find the interface as it should be, and announce its
 // addresses.
 func (r *Running) announce(ctx context.Context) (*pipework.Attachment, error) {
-	at, err := r.attacher.Attach(ctx, r.guest.target, r.spec)
+	at, err := r.attacher.Attach(ctx, r.guest.Again(), r.spec)
 	if err == nil {
 		r.addrs = at.Addrs
 	}

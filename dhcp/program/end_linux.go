@@ -20,6 +20,31 @@ import (
 )
 
 func end(ctx context.Context, t pipework.Target, ifname string) error {
+	return each(ctx, t, ifname, func(f found) error {
+		_ = os.Remove(f.path) // which tells those who wait for it that its end is wanted
+		if err := stopProcess(ctx, f.pid, f.pidfd); err != nil {
+			return fmt.Errorf("end the process of %s: %w", f.path, err)
+		}
+		return nil
+	})
+}
+
+func runs(ctx context.Context, t pipework.Target, ifname string) (is bool, err error) {
+	err = each(ctx, t, ifname, func(found) error {
+		is = true
+		return nil
+	})
+	return is, err
+}
+
+// A found is a program at work.
+type found struct {
+	path       string // of its pid file
+	pid, pidfd int
+}
+
+// each calls f for every program that is at work for the interface by its pid file.
+func each(ctx context.Context, t pipework.Target, ifname string, f func(found) error) error {
 	g, err := t.Open(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -34,22 +59,22 @@ func end(ctx context.Context, t pipework.Target, ifname string) error {
 			return err
 		}
 		for _, path := range paths {
-			if err := endBy(ctx, path, suspect{program, ifname, g}); err != nil {
-				return fmt.Errorf("end %s by %s: %w", program, path, err)
+			if err := by(path, suspect{program, ifname, g}, f); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// A suspect is what a process must be to be ended.
+// A suspect is what a process must be to be taken for a program at work.
 type suspect struct {
 	program, ifname string
 	guest           *ns.Guest
 }
 
-// endBy ends the process whose number is in a file, when it is the suspect.
-func endBy(ctx context.Context, path string, s suspect) error {
+// by calls f for the process whose number is in a file, when it is the suspect.
+func by(path string, s suspect, f func(found) error) error {
 	pid, err := readPid(path)
 	if err != nil {
 		return nil // none of ours
@@ -59,15 +84,14 @@ func endBy(ctx context.Context, path string, s suspect) error {
 		return nil
 	}
 	if err != nil {
-		return os.NewSyscallError("pidfd_open", err)
+		return fmt.Errorf("%s: %w", path, os.NewSyscallError("pidfd_open", err))
 	}
 	defer func() { _ = unix.Close(fd) }()
 	// What is found under the number is the process of the pidfd as long as that lives.
 	if !s.is(pid) || hasEnded(fd) {
 		return nil
 	}
-	_ = os.Remove(path) // which tells those who wait for it that its end is wanted
-	return stopProcess(ctx, pid, fd)
+	return f(found{path, pid, fd})
 }
 
 // is says whether the process is this program, in this guest's network, and for

@@ -17,8 +17,8 @@ import (
 // A guest is one whose end is heard of.
 type guest struct {
 	*ns.Guest
-	target pipework.Target
-	dead   chan struct{} // closed when it is no more
+	target pipework.Target // of a guest without a process: what its name is looked up by
+	dead   chan struct{}   // closed when it is no more
 	stop   func()
 }
 

@@ -19,4 +19,8 @@ func (*Client) attach(context.Context, *pipework.Attacher, pipework.Target, pipe
 	return nil, nil, errors.ErrUnsupported
 }
 
+func runs(context.Context, pipework.Target, string) (bool, error) {
+	return false, errors.ErrUnsupported
+}
+
 func end(context.Context, pipework.Target, string) error { return errors.ErrUnsupported }

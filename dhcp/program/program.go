@@ -33,6 +33,9 @@ type Client struct {
 	// [Running.Wait] returns. Otherwise it ends when it has got the lease, and the
 	// address stays for as long as the interface.
 	Stay bool
+	// Resume says that an interface that is there was made for a program before.
+	// Otherwise one that was made for something else is refused.
+	Resume bool
 	// Options are more words of its command line.
 	Options []string
 	// Output hears what the program and its scripts say; nil hears nothing.
@@ -52,6 +55,11 @@ func (c *Client) Attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 // of the guest; by its pid file, but never another process that has got its
 // number. Where there is none, or no guest, it does nothing.
 func End(ctx context.Context, t pipework.Target, ifname string) error { return end(ctx, t, ifname) }
+
+// Runs says whether [End] would end a program.
+func Runs(ctx context.Context, t pipework.Target, ifname string) (bool, error) {
+	return runs(ctx, t, ifname)
+}
 
 // find looks the program up, also where only root's PATH leads.
 func (c *Client) find() (string, error) {

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"os"
 	"strings"
 
@@ -10,7 +11,8 @@ import (
 // Engines are the engines at these addresses: Podman's service where the address
 // says podman, as its sockets' do, and Docker's elsewhere. Without addresses they are
 // those that the docker and the podman command would ask: Docker's, whether it is
-// there or not, and Podman's where its socket is.
+// there or not, and Podman's where its socket is, unless that is Docker's too, as
+// with podman-docker.
 func Engines(addresses ...string) (engines []ns.Source) {
 	for _, address := range addresses {
 		e := Engine{Host: address}
@@ -22,11 +24,20 @@ func Engines(addresses ...string) (engines []ns.Source) {
 	if len(addresses) > 0 {
 		return engines
 	}
-	engines = []ns.Source{Engine{}}
-	p := Engine{Program: "podman"}
-	d := p.dialect()
-	if _, err := os.Stat(strings.TrimPrefix(d.host, "unix://")); err == nil || os.Getenv(d.env) != "" {
-		engines = append(engines, p)
+	d, p := Engine{}, Engine{Program: "podman"}
+	engines = []ns.Source{d}
+	its, err := os.Stat(p.socket())
+	if err != nil && os.Getenv(p.dialect().env) == "" {
+		return engines
 	}
-	return engines
+	if other, missing := os.Stat(d.socket()); err == nil && missing == nil && os.SameFile(its, other) {
+		return engines
+	}
+	return append(engines, p)
+}
+
+// socket is the file that the engine is reached by.
+func (e Engine) socket() string {
+	d := e.dialect()
+	return strings.TrimPrefix(cmp.Or(e.Host, os.Getenv(d.env), d.host), "unix://")
 }

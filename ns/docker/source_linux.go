@@ -141,7 +141,7 @@ func (e Engine) Running(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// Describe asks what a container was made with; see [ns.Source]. Errors are
+// Describe asks what a container was made with, by its ID or name; see [ns.Source]. Errors are
 // those of [Engine.Container].
 func (e Engine) Describe(ctx context.Context, id string) (*ns.Container, error) {
 	ref, err := reference(id)
