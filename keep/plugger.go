@@ -72,10 +72,15 @@ func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
 	if b := r.Before; b != nil && at.Existed && b.Attachment != nil && b.Attachment.Link == at.Link {
 		r.Line = merge(r.Before.Line, r.Line)
 	}
-	made := *at
-	made.Existed, made.Mended, made.Added, made.Warnings = false, nil, nil, nil // of this call alone
-	r.Phase, r.Before, r.Attachment, r.GuestID = Attached, nil, &made, at.Guest.ID
+	r.Phase, r.Before, r.Attachment, r.GuestID = Attached, nil, lasting(at), at.Guest.ID
 	return p.Store.Put(r)
+}
+
+// lasting is the Attachment without what is of one call alone.
+func lasting(at *pipework.Attachment) *pipework.Attachment {
+	made := *at
+	made.Existed, made.Mended, made.Added, made.Warnings = false, nil, nil, nil
+	return &made
 }
 
 // restore makes the record what it was before r.

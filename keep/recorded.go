@@ -127,7 +127,7 @@ func (r *run) record(p *plug) error {
 	case !w.declared:
 		rec = *now
 	}
-	rec.Attachment, rec.GuestID = p.made, cmp.Or(p.made.Guest.ID, rec.GuestID)
+	rec.Attachment, rec.GuestID = lasting(p.made), cmp.Or(p.made.Guest.ID, rec.GuestID)
 	return r.Store.Put(rec)
 }
 
