@@ -19,6 +19,7 @@ import (
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -91,7 +92,7 @@ func (e *Engine) PID(t testing.TB) int {
 func (e *Engine) Hang(t testing.TB) (resume func()) {
 	t.Helper()
 	pid := e.PID(t)
-	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+	if err := sandbox.Stop(pid); err != nil {
 		t.Fatal(err)
 	}
 	resume = sync.OnceFunc(func() { _ = unix.Kill(pid, unix.SIGCONT) })

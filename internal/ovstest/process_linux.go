@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishvananda/netns"
 
+	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -65,7 +66,12 @@ func (p *Process) Kill() {
 }
 
 // Stop halts the process, as in a debugger; Continue lets it go on.
-func (p *Process) Stop(t testing.TB) { p.signal(t, syscall.SIGSTOP) }
+func (p *Process) Stop(t testing.TB) {
+	t.Helper()
+	if err := sandbox.Stop(p.cmd.Process.Pid); err != nil {
+		t.Error(err)
+	}
+}
 
 // Continue is the reverse of Stop.
 func (p *Process) Continue(t testing.TB) { p.signal(t, syscall.SIGCONT) }

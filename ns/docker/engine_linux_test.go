@@ -73,7 +73,10 @@ func testRestarting(t *testing.T, e *dockertest.Engine) {
 	e.Run(t, dockertest.Container{Name: "crash", Network: "none", Restart: "always", Cmd: []string{"false"}})
 	defer e.Remove(t, "crash")
 	until(t, func() bool {
-		_, err := docker.Container("crash").Open(t.Context())
+		g, err := docker.Container("crash").Open(t.Context())
+		if err == nil { // it runs just now
+			_ = g.Close()
+		}
 		return errors.Is(err, fs.ErrNotExist) && err.Error() == "container crash is restarting (status 1): see docker logs crash"
 	})
 }

@@ -81,25 +81,25 @@ func TestCgroup(t *testing.T) {
 	for name, versions := range map[string][]string{"version 1": {"v1"}, "version 2": {"v2"}, "hybrid": {"v1", "v2"}} {
 		t.Run(name, func(t *testing.T) {
 			tops := mountGroups(t, versions...)
-			group(t, tops, "lxc/web.scope")
-			group(t, tops, "lxc/lxc.monitor.web/web.scope")
-			fails(t, "cgroup:web.scope", fs.ErrNotExist, "/lxc/web.scope has no process")
-			fails(t, "cgroup:web", fs.ErrNotExist, `no control group is named "web"`)
-			fails(t, "cgroup:lxc.monitor.web", fs.ErrNotExist, `no control group is named "lxc.monitor.web"`)
-			p := enter(t, tops, "lxc/web.scope")
-			enter(t, tops, "lxc/lxc.monitor.web/web.scope")
+			group(t, tops, "lxc/fweb.scope")
+			group(t, tops, "lxc/lxc.monitor.fweb/fweb.scope")
+			fails(t, "cgroup:fweb.scope", fs.ErrNotExist, "/lxc/fweb.scope has no process")
+			fails(t, "cgroup:fweb", fs.ErrNotExist, `no control group is named "fweb"`)
+			fails(t, "cgroup:lxc.monitor.fweb", fs.ErrNotExist, `no control group is named "lxc.monitor.fweb"`)
+			p := enter(t, tops, "lxc/fweb.scope")
+			enter(t, tops, "lxc/lxc.monitor.fweb/fweb.scope")
 			restart := func() {
 				_ = p.Kill()
-				p = enter(t, tops, "lxc/web.scope")
+				p = enter(t, tops, "lxc/fweb.scope")
 			}
-			lane{words: []string{"web.scope", "cgroup:web.scope"}, id: ns.Identity{Name: "web.scope"}, restart: restart}.drive(t)
-			if g := (lane{id: ns.Identity{Name: "web.scope"}}).opened(t, "web.scope"); g.PID != p.PID {
+			lane{words: []string{"fweb.scope", "cgroup:fweb.scope"}, id: ns.Identity{Name: "fweb.scope"}, restart: restart}.drive(t)
+			if g := (lane{id: ns.Identity{Name: "fweb.scope"}}).opened(t, "fweb.scope"); g.PID != p.PID {
 				t.Errorf("opened process %d, want %d", g.PID, p.PID)
 			}
 
 			// The first process of several, and one in a group below.
-			enter(t, tops, "lxc/web.scope")
-			if g := (lane{id: ns.Identity{Name: "web.scope"}}).opened(t, "web.scope"); g.PID != p.PID {
+			enter(t, tops, "lxc/fweb.scope")
+			if g := (lane{id: ns.Identity{Name: "fweb.scope"}}).opened(t, "fweb.scope"); g.PID != p.PID {
 				t.Errorf("opened process %d of two, want the first, %d", g.PID, p.PID)
 			}
 			group(t, tops, "lxc/box/init.scope")
@@ -113,16 +113,16 @@ func TestCgroup(t *testing.T) {
 			fails(t, "lxc", fs.ErrNotExist, "/lxc has no process")
 
 			// Another user's group of that name does not count, another of root's does.
-			group(t, tops, "user/web.scope")
-			enter(t, tops, "user/web.scope")
-			fails(t, "cgroup:web.scope", fs.ErrInvalid, "several guests have a control group named")
-			fails(t, "web.scope", fs.ErrInvalid, "several guests have a control group named")
+			group(t, tops, "user/fweb.scope")
+			enter(t, tops, "user/fweb.scope")
+			fails(t, "cgroup:fweb.scope", fs.ErrInvalid, "several guests have a control group named")
+			fails(t, "fweb.scope", fs.ErrInvalid, "several guests have a control group named")
 			for _, top := range tops {
-				if err := os.Chown(filepath.Join(top, "user/web.scope"), 1000, 1000); err != nil {
+				if err := os.Chown(filepath.Join(top, "user/fweb.scope"), 1000, 1000); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if g := (lane{id: ns.Identity{Name: "web.scope"}}).opened(t, "web.scope"); g.PID != p.PID {
+			if g := (lane{id: ns.Identity{Name: "fweb.scope"}}).opened(t, "fweb.scope"); g.PID != p.PID {
 				t.Errorf("opened process %d, want root's, %d", g.PID, p.PID)
 			}
 		})

@@ -40,25 +40,25 @@ func containerd(t *testing.T, state string) func(args ...string) string {
 
 func TestContainerd(t *testing.T) {
 	runtimetest.Require(t, "containerd", "containerd", "ctr", "runc", "busybox")
-	fails(t, "containerd:web", fs.ErrNotExist, "no containerd here: there is no /run/containerd/io.containerd.runtime.v2.task")
+	fails(t, "containerd:fweb", fs.ErrNotExist, "no containerd here: there is no /run/containerd/io.containerd.runtime.v2.task")
 	ctr := containerd(t, "/run/containerd")
-	ctr("run", "-d", "--rootfs", runtimetest.Rootfs(t), "web", "/bin/sleep", "100000")
+	ctr("run", "-d", "--rootfs", runtimetest.Rootfs(t), "fweb", "/bin/sleep", "100000")
 	stop := func() {
-		ctr("task", "kill", "-s", "KILL", "web")
-		ctr("task", "rm", "-f", "web")
+		ctr("task", "kill", "-s", "KILL", "fweb")
+		ctr("task", "rm", "-f", "fweb")
 	}
-	t.Cleanup(func() { stop(); ctr("container", "rm", "web") })
+	t.Cleanup(func() { stop(); ctr("container", "rm", "fweb") })
 	l := lane{
-		words: []string{"web", "containerd:default/web", "containerd:web"},
-		id:    ns.Identity{Name: "web", ID: "default/web"},
+		words: []string{"fweb", "containerd:default/fweb", "containerd:fweb"},
+		id:    ns.Identity{Name: "fweb", ID: "default/fweb"},
 		restart: func() {
 			stop()
-			ctr("task", "start", "-d", "web")
+			ctr("task", "start", "-d", "fweb")
 		},
 	}
 	l.drive(t)
-	fails(t, "containerd:other/web", fs.ErrNotExist, `no task of containerd is called "web" in namespace "other"`)
-	fails(t, "containerd:db", fs.ErrNotExist, `no task of containerd is called "db"`)
+	fails(t, "containerd:other/fweb", fs.ErrNotExist, `no task of containerd is called "fweb" in namespace "other"`)
+	fails(t, "containerd:fdb", fs.ErrNotExist, `no task of containerd is called "fdb"`)
 
 	// What a container left behind that ended by itself: its number is another's now.
 	dir := "/run/containerd/io.containerd.runtime.v2.task/"
@@ -74,11 +74,11 @@ func TestContainerd(t *testing.T) {
 	fails(t, "old", fs.ErrNotExist, "container old has ended: start it with ctr -n default task start old")
 
 	// The same ID in two namespaces.
-	if err := os.MkdirAll(dir+"twin/web", 0o755); err != nil {
+	if err := os.MkdirAll(dir+"twin/fweb", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	fails(t, "web", fs.ErrInvalid, `several namespaces of containerd have "web": say which: containerd:default/web, containerd:twin/web`)
-	l.opened(t, "containerd:default/web")
+	fails(t, "fweb", fs.ErrInvalid, `several namespaces of containerd have "fweb": say which: containerd:default/fweb, containerd:twin/fweb`)
+	l.opened(t, "containerd:default/fweb")
 }
 
 // TestContainerdElsewhere is one under another state directory, as k3s has it.

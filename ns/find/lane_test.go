@@ -22,6 +22,10 @@ type lane struct {
 	restart func()
 }
 
+// Guests of this package are called fweb and fdb: a control group is seen by whoever
+// looks for a bare name on this machine, such as the tests of other packages, which
+// call theirs web.
+
 // drive runs the command on a guest as people do, under each of its names: attach,
 // ping, restart, attach again, detach.
 func (l lane) drive(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/runtimetest"
+	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 	"github.com/go-pipework/pipework/ns/lxc"
@@ -53,38 +54,38 @@ func startLXC(t *testing.T, dir, name string) {
 func TestLXC(t *testing.T) {
 	runtimetest.Require(t, "lxc", "lxc-start", "busybox")
 	const dir = "/var/lib/lxc"
-	makeLXC(t, dir, "db")
-	fails(t, "lxc:db", fs.ErrNotExist, "container db is stopped: start it with lxc-start db")
-	fails(t, "db", fs.ErrNotExist, "container db is stopped: start it with lxc-start db")
-	fails(t, "lxc:web", fs.ErrNotExist, `no container "web": see lxc-ls`)
-	startLXC(t, dir, "db")
+	makeLXC(t, dir, "fdb")
+	fails(t, "lxc:fdb", fs.ErrNotExist, "container fdb is stopped: start it with lxc-start fdb")
+	fails(t, "fdb", fs.ErrNotExist, "container fdb is stopped: start it with lxc-start fdb")
+	fails(t, "lxc:fweb", fs.ErrNotExist, `no container "fweb": see lxc-ls`)
+	startLXC(t, dir, "fdb")
 	lane{
-		words: []string{"db", "lxc:db"},
-		id:    ns.Identity{Name: "db"},
+		words: []string{"fdb", "lxc:fdb"},
+		id:    ns.Identity{Name: "fdb"},
 		restart: func() {
-			runtimetest.Run(t, "lxc-stop", "-P", dir, "-n", "db", "-k")
-			startLXC(t, dir, "db")
+			runtimetest.Run(t, "lxc-stop", "-P", dir, "-n", "fdb", "-k")
+			startLXC(t, dir, "fdb")
 		},
 	}.drive(t)
 	hungMonitor(t)
-	fails(t, "cgroup:lxc.monitor.db", fs.ErrNotExist, `no control group is named "lxc.monitor.db"`)
+	fails(t, "cgroup:lxc.monitor.fdb", fs.ErrNotExist, `no control group is named "lxc.monitor.fdb"`)
 }
 
 // hungMonitor: a monitor that does not answer costs the time that is given, and its
 // container is not taken for stopped.
 func hungMonitor(t *testing.T) {
 	t.Helper()
-	db := lane{id: ns.Identity{Name: "db"}}.opened(t, "lxc:db")
-	monitor, err := strconv.Atoi(runtimetest.Run(t, "sed", "-n", "s/^PPid:[[:space:]]*//p", fmt.Sprintf("/proc/%d/status", db.PID)))
+	fdb := lane{id: ns.Identity{Name: "fdb"}}.opened(t, "lxc:fdb")
+	monitor, err := strconv.Atoi(runtimetest.Run(t, "sed", "-n", "s/^PPid:[[:space:]]*//p", fmt.Sprintf("/proc/%d/status", fdb.PID)))
 	if err != nil || monitor < 2 {
 		t.Fatalf("its monitor is process %d: %v", monitor, err)
 	}
-	if err := unix.Kill(monitor, unix.SIGSTOP); err != nil {
+	if err := sandbox.Stop(monitor); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Kill(monitor, unix.SIGCONT) }()
-	_, err = find.Name{Name: "db", Patience: 100 * time.Millisecond}.Open(t.Context())
-	if err == nil || !strings.HasPrefix(err.Error(), `the monitor of container db does not answer: waited 100ms; no guest is called "db" elsewhere: looked in `) || errors.Is(err, fs.ErrNotExist) {
+	_, err = find.Name{Name: "fdb", Patience: 100 * time.Millisecond}.Open(t.Context())
+	if err == nil || !strings.HasPrefix(err.Error(), `the monitor of container fdb does not answer: waited 100ms; no guest is called "fdb" elsewhere: looked in `) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

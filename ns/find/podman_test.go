@@ -41,23 +41,23 @@ func podmanSettled(t *testing.T) {
 func TestPodman(t *testing.T) {
 	runtimetest.Require(t, "podman", "podman", "conmon", "runc", "busybox")
 	podmanSettled(t)
-	fails(t, "podman:web", syscall.ECONNREFUSED, "no Podman service at unix:///run/podman/podman.sock")
+	fails(t, "podman:fweb", syscall.ECONNREFUSED, "no Podman service at unix:///run/podman/podman.sock")
 	if err := os.MkdirAll("/run/podman", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	runtimetest.Daemon(t, "podman", "system", "service", "-t", "0", "unix:///run/podman/podman.sock")
 	runtimetest.Socket(t, "/run/podman/podman.sock")
 	t.Cleanup(func() { _ = os.Remove("/run/podman/podman.sock") })
-	id := runtimetest.Run(t, "podman", "create", "--name", "web", "--net=none", "--rootfs", runtimetest.Rootfs(t), "/bin/sleep", "100000")
-	t.Cleanup(func() { runtimetest.Run(t, "podman", "rm", "-f", "-t", "0", "web") })
-	fails(t, "podman:web", fs.ErrNotExist, "start it with podman start web")
-	fails(t, "web", fs.ErrNotExist, "start it with podman start web")
-	fails(t, "podman:db", fs.ErrNotExist, `no container "db": see podman ps -a`)
-	runtimetest.Run(t, "podman", "start", "web")
+	id := runtimetest.Run(t, "podman", "create", "--name", "fweb", "--net=none", "--rootfs", runtimetest.Rootfs(t), "/bin/sleep", "100000")
+	t.Cleanup(func() { runtimetest.Run(t, "podman", "rm", "-f", "-t", "0", "fweb") })
+	fails(t, "podman:fweb", fs.ErrNotExist, "start it with podman start fweb")
+	fails(t, "fweb", fs.ErrNotExist, "start it with podman start fweb")
+	fails(t, "podman:fdb", fs.ErrNotExist, `no container "fdb": see podman ps -a`)
+	runtimetest.Run(t, "podman", "start", "fweb")
 	lane{
-		words:   []string{"web", "podman:web", id[:12]},
-		id:      ns.Identity{Name: "web", ID: id},
-		restart: func() { runtimetest.Run(t, "podman", "restart", "-t", "0", "web") },
+		words:   []string{"fweb", "podman:fweb", id[:12]},
+		id:      ns.Identity{Name: "fweb", ID: id},
+		restart: func() { runtimetest.Run(t, "podman", "restart", "-t", "0", "fweb") },
 	}.drive(t)
 }
 
@@ -114,12 +114,12 @@ func TestPodmanRootless(t *testing.T) {
 		t.Helper()
 		return runtimetest.Run(t, "setpriv", append(append(user, "podman"), args...)...)
 	}
-	id := podman("run", "-d", "--name", "web", "--net=none", "--rootfs", root, "/bin/sleep", "100000")
-	t.Cleanup(func() { podman("rm", "-f", "-t", "0", "web") })
+	id := podman("run", "-d", "--name", "fweb", "--net=none", "--rootfs", root, "/bin/sleep", "100000")
+	t.Cleanup(func() { podman("rm", "-f", "-t", "0", "fweb") })
 	lane{
-		words:   []string{"podman:alice/web", "podman:1000/web"},
-		id:      ns.Identity{Name: "web", ID: id},
-		restart: func() { podman("restart", "-t", "0", "web") },
+		words:   []string{"podman:alice/fweb", "podman:1000/fweb"},
+		id:      ns.Identity{Name: "fweb", ID: id},
+		restart: func() { podman("restart", "-t", "0", "fweb") },
 	}.drive(t)
 }
 
@@ -139,11 +139,11 @@ func TestPodmanForged(t *testing.T) {
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Api-Version", "1.41")
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"Id":"%064d","Name":"web","State":{"Status":"running","Running":true,"Pid":%d,"StartedAt":"1"}}`, 5, victim.PID)
+		_, _ = fmt.Fprintf(w, `{"Id":"%064d","Name":"fweb","State":{"Status":"running","Running":true,"Pid":%d,"StartedAt":"1"}}`, 5, victim.PID)
 	})}
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(func() { _ = srv.Close() })
-	fails(t, "podman:alice/web", fs.ErrPermission, fmt.Sprintf("container web: process %d is not in a namespace of user alice: refused", victim.PID))
-	fails(t, "podman:bob/web", fs.ErrNotExist, `no user is called "bob"`)
-	fails(t, "web", fs.ErrNotExist, "no guest is called")
+	fails(t, "podman:alice/fweb", fs.ErrPermission, fmt.Sprintf("container fweb: process %d is not in a namespace of user alice: refused", victim.PID))
+	fails(t, "podman:bob/fweb", fs.ErrNotExist, `no user is called "bob"`)
+	fails(t, "fweb", fs.ErrNotExist, "no guest is called")
 }

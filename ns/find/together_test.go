@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/runtimetest"
+	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 )
@@ -38,14 +39,14 @@ func TestTogether(t *testing.T) {
 	}
 
 	// One guest under three roofs: Docker, its containerd, and its control group.
-	id := run("web")
+	id := run("fweb")
 	if out := ctr("-n", "moby", "task", "ls"); !strings.Contains(out, id) {
 		t.Errorf("containerd does not know it: this proves nothing\n%s", out)
 	}
-	web := lane{id: ns.Identity{Name: "web", ID: id}, restart: func() { runtimetest.Run(t, "docker", "restart", "-t", "0", "web") }}
-	web.words = []string{"web", id, "docker:web"}
-	web.drive(t)
-	at := web.opened(t, "web")
+	fweb := lane{id: ns.Identity{Name: "fweb", ID: id}, restart: func() { runtimetest.Run(t, "docker", "restart", "-t", "0", "fweb") }}
+	fweb.words = []string{"fweb", id, "docker:fweb"}
+	fweb.drive(t)
+	at := fweb.opened(t, "fweb")
 	moby := lane{id: ns.Identity{Name: id, ID: "moby/" + id}}
 	for _, word := range []string{"containerd:moby/" + id, "containerd:" + id} {
 		if got := moby.opened(t, word); got.PID != at.PID {
@@ -59,37 +60,37 @@ func TestTogether(t *testing.T) {
 	t.Run("wait", func(t *testing.T) { waitForDocker(t, run) })
 
 	// Two guests of one name.
-	makeLXC(t, "/var/lib/lxc", "web")
-	fails(t, "web", fs.ErrInvalid, `several guests are called "web": say which: docker:web, lxc:web`)
-	startLXC(t, "/var/lib/lxc", "web")
-	fails(t, "web", fs.ErrInvalid, `several guests are called "web": say which: docker:web, lxc:web`)
-	web.opened(t, "docker:web")
-	lane{id: ns.Identity{Name: "web"}}.opened(t, "lxc:web")
+	makeLXC(t, "/var/lib/lxc", "fweb")
+	fails(t, "fweb", fs.ErrInvalid, `several guests are called "fweb": say which: docker:fweb, lxc:fweb`)
+	startLXC(t, "/var/lib/lxc", "fweb")
+	fails(t, "fweb", fs.ErrInvalid, `several guests are called "fweb": say which: docker:fweb, lxc:fweb`)
+	fweb.opened(t, "docker:fweb")
+	lane{id: ns.Identity{Name: "fweb"}}.opened(t, "lxc:fweb")
 	fails(t, "nosuch", fs.ErrNotExist, `no guest is called "nosuch": looked in docker, containerd, lxc, netns, cgroup; not on this machine: podman, machine`)
 
 	// A hung engine costs its time and is told; what is asked for by kind does not wait.
-	makeLXC(t, "/var/lib/lxc", "db")
-	startLXC(t, "/var/lib/lxc", "db")
-	if err := engine.Process.Signal(unix.SIGSTOP); err != nil {
+	makeLXC(t, "/var/lib/lxc", "fdb")
+	startLXC(t, "/var/lib/lxc", "fdb")
+	if err := sandbox.Stop(engine.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = engine.Process.Signal(unix.SIGCONT) }()
 	start := time.Now()
-	_, err := find.Name{Name: "db", Patience: 200 * time.Millisecond}.Open(t.Context())
-	want := `docker may have a "db" too, and does not say: write lxc:db if you mean that (the Docker engine at unix:///var/run/docker.sock does not answer: waited 200ms)`
+	_, err := find.Name{Name: "fdb", Patience: 200 * time.Millisecond}.Open(t.Context())
+	want := `docker may have a "fdb" too, and does not say: write lxc:fdb if you mean that (the Docker engine at unix:///var/run/docker.sock does not answer: waited 200ms)`
 	if took := time.Since(start); err == nil || err.Error() != want || took > 2*time.Second {
 		t.Errorf("after %v: %v", took, err)
 	}
 	start = time.Now()
-	lane{id: ns.Identity{Name: "db"}}.opened(t, "lxc:db")
+	lane{id: ns.Identity{Name: "fdb"}}.opened(t, "lxc:fdb")
 	if took := time.Since(start); took > 200*time.Millisecond {
-		t.Errorf("lxc:db took %v", took)
+		t.Errorf("lxc:fdb took %v", took)
 	}
 }
 
 // fast holds a bare name to what the engine alone takes.
 func fast(t *testing.T) {
-	best := map[string]time.Duration{"web": time.Hour, "docker:web": time.Hour}
+	best := map[string]time.Duration{"fweb": time.Hour, "docker:fweb": time.Hour}
 	for range 50 {
 		for word := range best {
 			start := time.Now()
@@ -102,7 +103,7 @@ func fast(t *testing.T) {
 		}
 	}
 	t.Logf("best of 50: %v", best)
-	if best["web"] > best["docker:web"]+20*time.Millisecond {
+	if best["fweb"] > best["docker:fweb"]+20*time.Millisecond {
 		t.Errorf("a bare name is slow: %v", best)
 	}
 }
