@@ -13,6 +13,7 @@ import (
 	"github.com/insomniacslk/dhcp/iana"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/pause"
 )
 
 // fewTries is how often is asked where no answer is no great loss.
@@ -43,7 +44,7 @@ func (x *exchange6) discover(ctx context.Context, hint []netip.Addr) (*Lease, er
 	var failed error
 	for round := range maxRounds {
 		if round > 0 {
-			if err := sleep(ctx, x.timeout()); err != nil {
+			if err := pause.For(ctx, x.timeout()); err != nil {
 				return nil, err
 			}
 		}

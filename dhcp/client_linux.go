@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/pause"
 )
 
 // maxRounds bounds how often discovery begins anew, after a refusal or after an
@@ -65,7 +66,7 @@ func (x *exchange) discover(ctx context.Context) (*Lease, error) {
 	var failed error
 	for round := range maxRounds {
 		if round > 0 {
-			if err := sleep(ctx, x.timeout()); err != nil {
+			if err := pause.For(ctx, x.timeout()); err != nil {
 				return nil, err
 			}
 		}
@@ -255,15 +256,4 @@ func (c *Client) release(ctx context.Context, l *Lease) error {
 		return fmt.Errorf("dhcp: release %s: %w", l.Addr.Addr(), err)
 	}
 	return conn.drain(ctx)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/pause"
 )
 
 // drainTime bounds the wait until a message has left: the kernel asks three times
@@ -40,7 +41,7 @@ func (f *frameConn) drain(ctx context.Context) error {
 		case time.Now().After(end):
 			return errs.New(os.ErrDeadlineExceeded, "dhcp: the server could not be reached within %v", drainTime)
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return err
 		}
 	}

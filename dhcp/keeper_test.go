@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -67,7 +68,7 @@ func (f *fake) answer(ctx context.Context, what string) (*Lease, error) {
 	err := f.does(what, now)
 	f.log = append(f.log, fmt.Sprintf("%s@%d", what, int(now.Seconds())))
 	if errors.Is(err, os.ErrDeadlineExceeded) { // silence takes its time
-		if ended := sleep(ctx, 7*time.Second); ended != nil {
+		if ended := pause.For(ctx, 7*time.Second); ended != nil {
 			err = ended
 		}
 	}

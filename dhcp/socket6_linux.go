@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
@@ -40,7 +41,7 @@ func (c *Client) listen6(ctx context.Context) (*net.UDPConn, error) {
 		if !errors.Is(err, unix.EADDRINUSE) || time.Now().After(end) {
 			return conn, c.openError6(err)
 		}
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/dhcp/program"
+	"github.com/go-pipework/pipework/internal/pause"
 )
 
 // Attach is [pipework.Attach] by a Spec that [Plugger.Spec] made of the line, with
@@ -32,7 +33,7 @@ func (p *Plugger) Attach(ctx context.Context, s pipework.Spec, line config.Line,
 	at, keep, err = p.attach(ctx, s, line, flags)
 	for asked.Again > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		p.say("%v: again in %v", err, asked.Again)
-		if sleep(ctx, asked.Again) != nil {
+		if pause.For(ctx, asked.Again) != nil {
 			return nil, nil, err
 		}
 		at, keep, err = p.attach(ctx, s, line, flags)
@@ -138,7 +139,7 @@ func (p *Plugger) keepLease(ctx context.Context, t pipework.Target, s pipework.S
 		}
 	}
 	go func() {
-		for sleep(ctx, lookAgain) == nil {
+		for pause.For(ctx, lookAgain) == nil {
 			if _, err := p.Check(ctx, t, pipework.Spec{Name: at.Name}); errors.Is(err, fs.ErrNotExist) {
 				cancel()
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ovs"
 )
@@ -34,7 +35,7 @@ func (r *run) sweeps() error {
 			return nil
 		case <-r.swept:
 		}
-		if sleep(r.ctx, settleTime) != nil {
+		if pause.For(r.ctx, settleTime) != nil {
 			return nil
 		}
 		select {
@@ -94,7 +95,7 @@ func (r *run) buryPort(b ovs.Bridge, p *plug) {
 		port.Host = h
 		for {
 			buried, err := b.Bury(ctx, port)
-			if buried || err != nil || sleep(ctx, 20*time.Millisecond) != nil {
+			if buried || err != nil || pause.For(ctx, 20*time.Millisecond) != nil {
 				return err
 			}
 		}

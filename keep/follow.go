@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -28,7 +29,7 @@ func (r *run) follow(s ns.Source) error {
 			said = err.Error()
 			r.warn("no events of containers: trying again", "source", s, "error", err)
 		}
-		if sleep(r.ctx, wait) != nil {
+		if pause.For(r.ctx, wait) != nil {
 			return nil
 		}
 	}
@@ -78,7 +79,7 @@ func (r *run) ready() {
 // started after this service may count on it.
 func (r *run) settle() {
 	for end := time.Now().Add(5 * time.Second); !r.idle() && time.Now().Before(end); {
-		if sleep(r.ctx, 10*time.Millisecond) != nil {
+		if pause.For(r.ctx, 10*time.Millisecond) != nil {
 			return
 		}
 	}

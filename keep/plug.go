@@ -11,6 +11,7 @@ import (
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/dhcp/program"
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -109,7 +110,7 @@ func (r *run) stay(p *plug, stays *program.Running) {
 			return
 		}
 		r.warn("lease", "guest", p.made.Guest.Name, "interface", p.spec.Name, "error", err)
-		if sleep(ctx, backOff(time.Second, 0)) == nil {
+		if pause.For(ctx, backOff(time.Second, 0)) == nil {
 			r.lose(p.guest, p.spec.Name)
 		}
 	})

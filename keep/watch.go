@@ -13,6 +13,7 @@ import (
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ovs"
 )
@@ -185,7 +186,7 @@ func (r *run) beat() error {
 	if r.Watchdog <= 0 {
 		return nil
 	}
-	for sleep(r.ctx, r.Watchdog/2) == nil {
+	for pause.For(r.ctx, r.Watchdog/2) == nil {
 		_ = r.idle() // takes the lock, and so hangs when everything does
 		r.notify("WATCHDOG=1")
 	}
@@ -207,16 +208,5 @@ func (r *run) info(msg string, args ...any) {
 func (r *run) warn(msg string, args ...any) {
 	if r.Log != nil && r.ctx.Err() == nil {
 		r.Log.Warn(msg, args...)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
@@ -102,7 +103,7 @@ func waitForwarding(ctx context.Context, p *Port) (*rtnl.Link, error) {
 			p.Warn("announced before frames pass: %s", why)
 			return l, nil
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return nil, err
 		}
 		guest, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
@@ -134,15 +135,6 @@ func blocked(ctx context.Context, p *Port) (l *rtnl.Link, why string, err error)
 
 // brStateForwarding is BR_STATE_FORWARDING of linux/if_bridge.h.
 const brStateForwarding = 3
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
-}
 
 // announceARP sends both forms for every address.
 func (a *Announcer) announceARP(ctx context.Context, p *Port, l *rtnl.Link, addrs []netip.Addr) error {
@@ -221,7 +213,7 @@ func waitDAD(ctx context.Context, p *Port, addrs []netip.Addr) error {
 		if time.Now().After(end) {
 			return fmt.Errorf("announce %s: duplicate address detection did not end within %v (is there carrier?)", tentative, dadTime)
 		}
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}

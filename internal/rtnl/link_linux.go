@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -168,18 +169,9 @@ func setUp(ctx context.Context, c *ns.Conn, name string, m message) error {
 		case time.Now().After(end):
 			return fmt.Errorf("set %s up: %w: its parent, or another interface on that, has the same MAC", name, err)
 		}
-		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 5*time.Millisecond); err != nil {
 			return err
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
 	}
 }
 

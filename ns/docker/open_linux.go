@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -37,7 +38,7 @@ const maxTries = 5
 
 // open looks the container up and opens it, anew while it changes meanwhile.
 func (s *session) open(ctx context.Context, ref string) (*ns.Guest, error) {
-	pause := 10 * time.Millisecond
+	wait := 10 * time.Millisecond
 	for try := 1; ; try++ {
 		c, err := s.inspect(ctx, ref)
 		if err != nil {
@@ -47,19 +48,10 @@ func (s *session) open(ctx context.Context, ref string) (*ns.Guest, error) {
 		if try == maxTries || !errors.As(err, new(movedError)) {
 			return g, err
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return nil, fmt.Errorf("container %s keeps changing: %w", label(c), err)
 		}
-		pause *= 2
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
+		wait *= 2
 	}
 }
 

@@ -67,17 +67,27 @@ func (r result) standing() standing {
 }
 
 func lookUp(ctx context.Context, n Name, places []place) (*ns.Guest, error) {
+	g, _, err := lookUpWord(ctx, n, places)
+	return g, err
+}
+
+// lookUpWord also says how the guest is spelt with its kind, which it is also where
+// it is known and does not run; "" where nobody knows.
+func lookUpWord(ctx context.Context, n Name, places []place) (g *ns.Guest, word string, err error) {
 	results := ask(ctx, n, places)
 	chosen, err := results.choose(n.Name)
+	if known := results.guests(); len(known) == 1 && len(results.that(silent)) == 0 {
+		word = known[0].spelling(n.Name)
+	}
 	for _, r := range results {
 		if r.guest != nil && r.guest != chosen {
 			_ = r.guest.Close()
 		}
 	}
 	if ctx.Err() != nil && err != nil {
-		return nil, fmt.Errorf("look for guest %s: %w", n.Name, context.Cause(ctx))
+		return nil, "", fmt.Errorf("look for guest %s: %w", n.Name, context.Cause(ctx))
 	}
-	return chosen, err
+	return chosen, word, err
 }
 
 // ask asks all places for the name.

@@ -55,15 +55,7 @@ func (w *worded) Open(ctx context.Context) (*ns.Guest, error) {
 	if w.Target != nil {
 		return w.Target.Open(ctx)
 	}
-	results := ask(ctx, w.name, places[:])
-	chosen, err := results.choose(w.name.Name)
-	if known := results.guests(); len(known) == 1 && len(results.that(silent)) == 0 {
-		w.full = known[0].spelling(w.name.Name)
-	}
-	for _, r := range results {
-		if r.guest != nil && r.guest != chosen {
-			_ = r.guest.Close()
-		}
-	}
-	return chosen, err
+	g, full, err := lookUpWord(ctx, w.name, places[:])
+	w.full = full
+	return g, err
 }
