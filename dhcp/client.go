@@ -31,6 +31,9 @@ type Client struct {
 // satisfies (NoAddrsAvail).
 var ErrNoAddrs = errors.New("the DHCP server has no address to give")
 
+// errInUse is what a probe found before the address was declined.
+var errInUse = errors.New("the address is in use")
+
 // Acquire gets a lease: by discovery (RFC 2131 section 4.4.1), or, where last is
 // a lease that the client had before, by asking whether it still holds
 // (INIT-REBOOT, section 4.4.2) and discovery when it does not. It keeps asking

@@ -68,8 +68,8 @@ func answer4(t *testing.T, q *dhcpv4.DHCPv4, kind dhcpv4.MessageType, mods ...dh
 	return m
 }
 
-// A crowd are clients whose leases a server gives odd times, the first one four
-// seconds, which count as the clock.
+// A crowd are clients whose leases a server gives odd times. The first one's are
+// sound: it is renewed after two seconds, and counts as the clock.
 type crowd struct {
 	mu    sync.Mutex
 	times [][3]uint32 // of each client: lease (of DHCPv6: valid for), T1, T2
@@ -91,16 +91,15 @@ func (c *crowd) number(client string) int {
 }
 
 // TestNoRenewalStorm keeps leases of servers that want them renewed without end.
-// While one of four seconds is renewed twice, the server hears nothing of the
-// others, which are longer.
+// While one of sound times is renewed twice, the server hears nothing of the others.
 func TestNoRenewalStorm(t *testing.T) {
 	for name, test := range map[string]struct {
 		family Family
 		times  [][3]uint32
 		serve  func(*testing.T, *crowd)
 	}{
-		"DHCPv4": {IPv4, [][3]uint32{{4, 0, 0}, {600, 0, 0}, {600, 5, 0}, {600, 0, 5}, {600, 1, 1}, {600, 1, 600}, {1<<32 - 2, 0, 0}}, serve4},
-		"DHCPv6": {IPv6, [][3]uint32{{4, 0, 0}, {600, 0, 0}, {600, 5, 0}, {600, 0, 5}, {600, 1, 1}, {600, 1, 600}, {1<<32 - 2, 0, 0}}, serve6},
+		"DHCPv4": {IPv4, [][3]uint32{{60, 2, 4}, {600, 0, 0}, {600, 5, 0}, {600, 0, 5}, {600, 1, 1}, {600, 1, 600}, {1<<32 - 2, 0, 0}}, serve4},
+		"DHCPv6": {IPv6, [][3]uint32{{60, 2, 4}, {600, 0, 0}, {600, 5, 0}, {600, 0, 5}, {600, 1, 1}, {600, 1, 600}, {1<<32 - 2, 0, 0}}, serve6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dhcptest.Network(t)
@@ -154,7 +153,8 @@ func serve6(t *testing.T, c *crowd) {
 func (c *crowd) keep(t *testing.T, family Family) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
+	var running sync.WaitGroup
+	defer func() { cancel(); running.Wait() }()
 	keeper, clock := &Keeper{}, make(chan Event, 100)
 	for i := range c.times {
 		target, g := nstest.Guest(t)
@@ -175,15 +175,16 @@ func (c *crowd) keep(t *testing.T, family Family) {
 	c.mu.Lock()
 	clear(c.asked)
 	c.mu.Unlock()
-	ended := make(chan struct{})
-	go func() { _ = keeper.Run(ctx); close(ended) }()
-	for range 2 {
-		if ev := <-clock; ev.Kind != Renewed {
-			t.Errorf("the clock: %+v", ev)
+	running.Go(func() { _ = keeper.Run(ctx) })
+	for renewed := 0; renewed < 2; {
+		switch ev := <-clock; ev.Kind {
+		case Renewed:
+			renewed++
+		case Failed: // on a busy machine
+		default:
+			t.Fatalf("the clock: %+v", ev)
 		}
 	}
-	cancel()
-	<-ended
 }
 
 // TestRefusedAgain has a server that refuses every request: the client begins anew
