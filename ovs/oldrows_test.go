@@ -3,7 +3,6 @@
 package ovs
 
 import (
-	"encoding/json"
 	"os"
 	"testing"
 
@@ -21,8 +20,8 @@ func TestRowsOfVersion0(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tables map[string]result
-	if err := json.Unmarshal(text, &tables); err != nil {
+	tables, err := results(text, make([]operation, 2)) // the ports, and the bridges
+	if err != nil {
 		t.Fatal(err)
 	}
 	port := func(bridge, iface, guest, netns, spec, vlan string) map[string]string {
