@@ -12,7 +12,9 @@
 #
 # records-v0, link/testdata/marks-v0.txt and ovs/testdata/rows-v0.json are
 # those of the version before records and digests change. They are never written
-# again: later versions have to read them.
+# again: later versions have to read them. The records docker_* are what watch, and
+# the detach of one, wrote for containers of the test's runtime; the marks at the end
+# of marks-v0.txt are of Specs that no command line can say, see digest_test.go.
 set -eu
 : "${PIPEWORK_LANE:?run this by lanerun: it changes the network of the host that it runs on}"
 PW=$1
