@@ -15,9 +15,9 @@ import (
 var update = flag.Bool("update", false, "write what this version reads from testdata, to be looked through")
 
 // TestMarksOfVersion0 reads the marks that version 0 put on the interfaces of its
-// guests. marks-v0.txt has the guest, the interface and the ifalias, as the command
-// left them (see keep/testdata/write.sh), and never changes; marks-v0.golden is what
-// they say. What a NIC was stands behind a seal with that host's key.
+// guests. marks-v0.txt has a name, the interface and the ifalias, as the command left
+// them (see keep/testdata/write.sh), from trunks on as Attach did, and never changes;
+// marks-v0.golden is what they say. What a NIC was stands behind a seal with that host's key.
 func TestMarksOfVersion0(t *testing.T) {
 	const written, said = "testdata/marks-v0.txt", "testdata/marks-v0.golden"
 	text, err := os.ReadFile(written)
