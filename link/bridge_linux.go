@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link/firewall"
 )
 
 // bridgeMark is the ifalias of a bridge that pipework made.
@@ -136,7 +137,7 @@ func (b Bridge) firewallDrift(ctx context.Context, p *Port, br *rtnl.Link) ([]Dr
 	if b.Forward == ForwardOff {
 		return nil, nil
 	}
-	warning, err := checkForward(ctx, p.Host, b.Name)
+	warning, err := b.firewall(p.Host).Check(ctx)
 	if warning == "" || err != nil {
 		return nil, err
 	}
@@ -208,7 +209,7 @@ func (b Bridge) ifUnused(ctx context.Context, h Host, ours func(*rtnl.Link) bool
 	defer hold(ctx, h.Lock)()
 	br, err := rtnl.LinkByName(ctx, h.Conn, b.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return closeForward(ctx, h, b.Name) // somebody removed the bridge by hand
+		return b.firewall(h).Remove(ctx) // somebody removed the bridge by hand
 	}
 	if err != nil || !ours(br) {
 		return err
@@ -225,7 +226,7 @@ func (b Bridge) remove(ctx context.Context, h Host) error {
 	if err := rtnl.DelLink(ctx, h.Conn, b.Name); err != nil {
 		return err
 	}
-	return closeForward(ctx, h, b.Name)
+	return b.firewall(h).Remove(ctx)
 }
 
 func bridgeUsed(ctx context.Context, h Host, br *rtnl.Link) (bool, error) {
@@ -243,21 +244,31 @@ func (b Bridge) forward(ctx context.Context, p *Port, u *Undo, br *rtnl.Link) er
 		return nil
 	}
 	if b.Forward == ForwardOwn && br.Alias != bridgeMark {
-		warning, err := checkForward(ctx, p.Host, b.Name)
+		warning, err := b.firewall(p.Host).Check(ctx)
 		if warning != "" {
 			p.Warn("%s", warning)
 		}
 		return err
 	}
-	warning, opened, err := openForward(ctx, p.Host, b.Name)
+	warning, opened, err := b.firewall(p.Host).Accept(ctx)
 	if err != nil {
 		return fmt.Errorf("let frames pass within %s: %w", b.Name, err)
 	}
 	if opened && br.Alias != bridgeMark { // ours takes its rule along, and others may rely on it by then
-		u.Push("firewall rule for "+b.Name, func(ctx context.Context) error { return closeForward(ctx, p.Host, b.Name) })
+		u.Push("firewall rule for "+b.Name, func(ctx context.Context) error { return b.firewall(p.Host).Remove(ctx) })
 	}
 	if warning != "" {
 		p.Warn("%s", warning)
 	}
 	return nil
+}
+
+// firewall is the firewall of h, as far as it concerns the bridge. It is entered on
+// the spot where the calling thread is there already, which is cheaper and needs no
+// privilege.
+func (b Bridge) firewall(h Host) firewall.Bridge {
+	if h.Here {
+		return firewall.Bridge{Name: b.Name, Do: func(_ context.Context, f func() error) error { return f() }}
+	}
+	return firewall.Bridge{Name: b.Name, Do: h.Do}
 }

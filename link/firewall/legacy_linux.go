@@ -1,4 +1,4 @@
-package link
+package firewall
 
 import (
 	"context"
@@ -58,14 +58,14 @@ func (f *firewall) findLegacy(ctx context.Context) error {
 // to type then: changing its rules is not for us, as it replaces whole tables.
 func (f *firewall) legacyMends(fam ipFamily) []mend {
 	for _, l := range f.legacy {
-		if l.xtables != fam.legacy || !l.drops(f.bridge) {
+		if l.xtables != fam.legacy || !l.drops(f.bridge.Name) {
 			continue
 		}
 		chain := "FORWARD"
 		if l.has(dockerChain) {
 			chain = dockerChain
 		}
-		return []mend{{command: insertCommand(fam.tool+"-legacy", chain, f.bridge)}}
+		return []mend{{command: insertCommand(fam.tool+"-legacy", chain, f.bridge.Name)}}
 	}
 	return nil
 }

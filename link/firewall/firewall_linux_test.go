@@ -1,4 +1,4 @@
-package link
+package firewall
 
 import (
 	"context"
@@ -46,10 +46,12 @@ func fwNS(t testing.TB) *ns.Handle {
 	return h
 }
 
+func within(h *ns.Handle, bridge string) Bridge { return Bridge{Name: bridge, Do: h.Do} }
+
 // fwHost is a namespace whose bridged frames are judged.
-func fwHost(t testing.TB) Host {
+func fwHost(t testing.TB) *ns.Handle {
 	t.Helper()
-	h := Host{Handle: fwNS(t)}
+	h := fwNS(t)
 	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil {
 		t.Skip("the kernel has no br_netfilter")
 	}
@@ -57,10 +59,10 @@ func fwHost(t testing.TB) Host {
 	return h
 }
 
-func fwSysctl(t testing.TB, h Host, value string) {
+func fwSysctl(t testing.TB, h *ns.Handle, value string) {
 	t.Helper()
 	for _, fam := range ipFamilies {
-		fwIn(t, h.Handle, func() error {
+		fwIn(t, h, func() error {
 			return os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+fam.tool, []byte(value), 0o644)
 		})
 	}
@@ -74,13 +76,13 @@ func fwIn(t testing.TB, h *ns.Handle, f func() error) {
 }
 
 // fwRun runs a program inside; ok is false where the machine has none.
-func fwRun(t testing.TB, h Host, program string, args ...string) (out string, ok bool) {
+func fwRun(t testing.TB, h *ns.Handle, program string, args ...string) (out string, ok bool) {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
 		return "", false
 	}
-	fwIn(t, h.Handle, func() error {
+	fwIn(t, h, func() error {
 		cmd := exec.Command(path, args...)
 		cmd.Env = append(os.Environ(), "XTABLES_LOCKFILE="+t.TempDir()+"/lock")
 		b, err := cmd.CombinedOutput()
@@ -93,7 +95,7 @@ func fwRun(t testing.TB, h Host, program string, args ...string) (out string, ok
 }
 
 // fwNFT edits the ruleset.
-func fwNFT(t testing.TB, h Host, f func(*nftables.Conn)) {
+func fwNFT(t testing.TB, h *ns.Handle, f func(*nftables.Conn)) {
 	t.Helper()
 	c, err := nftables.New(nftables.WithNetNSFd(int(h.NetNS())))
 	if err != nil {
@@ -150,10 +152,10 @@ func fwNamed(key expr.MetaKey, op expr.CmpOp, name string) []expr.Any {
 }
 
 // fwOwn counts our rules, by family.
-func fwOwn(t testing.TB, h Host, bridge string) map[string]int {
+func fwOwn(t testing.TB, h *ns.Handle, bridge string) map[string]int {
 	t.Helper()
 	ctx := context.Background()
-	f, err := newFirewall(ctx, h, bridge, loaded)
+	f, err := newFirewall(ctx, within(h, bridge), loaded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +173,7 @@ func fwOwn(t testing.TB, h Host, bridge string) map[string]int {
 	return n
 }
 
-func wantOwn(t *testing.T, h Host, want map[string]int) {
+func wantOwn(t *testing.T, h *ns.Handle, want map[string]int) {
 	t.Helper()
 	if diff := cmp.Diff(want, fwOwn(t, h, "br1")); diff != "" {
 		t.Errorf("rules for br1 (-want +got):\n%s", diff)
@@ -179,25 +181,25 @@ func wantOwn(t *testing.T, h Host, want map[string]int) {
 }
 
 // mustOpen opens br1 and wants the answer.
-func mustOpen(t *testing.T, h Host, wantWarning string, wantOpened bool) {
+func mustOpen(t *testing.T, h *ns.Handle, wantWarning string, wantOpened bool) {
 	t.Helper()
-	warning, opened, err := openForward(context.Background(), h, "br1")
+	warning, opened, err := within(h, "br1").Accept(context.Background())
 	if err != nil || warning != wantWarning || opened != wantOpened {
 		t.Errorf("openForward: %q, %v, %v; want %q, %v", warning, opened, err, wantWarning, wantOpened)
 	}
 }
 
-func mustCheck(t *testing.T, h Host, want string) {
+func mustCheck(t *testing.T, h *ns.Handle, want string) {
 	t.Helper()
-	warning, err := checkForward(context.Background(), h, "br1")
+	warning, err := within(h, "br1").Check(context.Background())
 	if err != nil || warning != want {
 		t.Errorf("checkForward: %q, %v; want %q", warning, err, want)
 	}
 }
 
-func mustClose(t *testing.T, h Host) {
+func mustClose(t *testing.T, h *ns.Handle) {
 	t.Helper()
-	if err := closeForward(context.Background(), h, "br1"); err != nil {
+	if err := within(h, "br1").Remove(context.Background()); err != nil {
 		t.Errorf("closeForward: %v", err)
 	}
 }
@@ -230,7 +232,7 @@ func TestForwardDocker(t *testing.T) {
 	wantOwn(t, h, both)
 
 	// Other bridges' rules stay.
-	if _, _, err := openForward(context.Background(), h, "br10"); err != nil {
+	if _, _, err := within(h, "br10").Accept(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	mustClose(t, h)
@@ -363,7 +365,7 @@ func TestForwardRace(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				if _, _, err := openForward(context.Background(), h, "br1"); err != nil {
+				if _, _, err := within(h, "br1").Accept(context.Background()); err != nil {
 					t.Error(err)
 				}
 			})
@@ -391,7 +393,7 @@ func TestForwardFaults(t *testing.T) {
 			}
 			return nil
 		})
-		_, opened, err := openForward(ctx, h, "br1")
+		_, opened, err := within(h, "br1").Accept(ctx)
 		if err == nil {
 			if !opened || n < 10 {
 				t.Errorf("opened %v after %d steps: %q", opened, n, steps)
@@ -412,7 +414,7 @@ func TestForwardFaults(t *testing.T) {
 			}
 			return nil
 		})
-		if err := closeForward(ctx, h, "br1"); err == nil {
+		if err := within(h, "br1").Remove(ctx); err == nil {
 			break
 		} else if !errors.Is(err, boom) {
 			t.Errorf("step %d: %v", n, err)
@@ -427,10 +429,10 @@ func TestForwardCancelled(t *testing.T) {
 	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, _, err := openForward(ctx, h, "br1"); !errors.Is(err, context.Canceled) {
+	if _, _, err := within(h, "br1").Accept(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("open: %v", err)
 	}
-	if err := closeForward(ctx, h, "br1"); !errors.Is(err, context.Canceled) {
+	if err := within(h, "br1").Remove(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("close: %v", err)
 	}
 	wantOwn(t, h, none)
@@ -440,7 +442,7 @@ func TestForwardCancelled(t *testing.T) {
 func TestForwardStopped(t *testing.T) {
 	h := fwHost(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	f, err := newFirewall(ctx, h, "br1", judged)
+	f, err := newFirewall(ctx, within(h, "br1"), judged)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -462,7 +464,7 @@ func TestForwardStopped(t *testing.T) {
 
 func TestForwardPermission(t *testing.T) {
 	h := fwHost(t)
-	f := &firewall{host: h}
+	f := &firewall{bridge: within(h, "br1")}
 	err := f.ask(context.Background(), "list tables", func() error { return unix.EPERM })
 	if !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("%v", err)
@@ -501,7 +503,7 @@ func TestForwardIptables(t *testing.T) {
 			wantOwn(t, h, none)
 
 			// The mend, typed.
-			warning, err := checkForward(context.Background(), h, "br1")
+			warning, err := within(h, "br1").Check(context.Background())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -587,7 +589,7 @@ func TestForwardTraffic(t *testing.T) {
 }
 
 // fwBridge makes the bridge br1 with two guests on it.
-func fwBridge(t *testing.T, h Host) (guests [2]*ns.Handle) {
+func fwBridge(t *testing.T, h *ns.Handle) (guests [2]*ns.Handle) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -652,9 +654,9 @@ func fwReaches(t *testing.T, guests [2]*ns.Handle, addrs [2]string, expect bool)
 }
 
 // inOwnNS runs f on a thread whose namespace is h, as a process's own is.
-func inOwnNS(b *testing.B, h Host, f func()) {
+func inOwnNS(b *testing.B, h *ns.Handle, f func()) {
 	b.Helper()
-	fwIn(b, h.Handle, func() error { f(); return nil })
+	fwIn(b, h, func() error { f(); return nil })
 }
 
 func BenchmarkForwardOff(b *testing.B) {
@@ -673,12 +675,12 @@ func BenchmarkForwardThere(b *testing.B) {
 	benchForward(b, h)
 }
 
-func benchForward(b *testing.B, h Host) {
+func benchForward(b *testing.B, h *ns.Handle) {
 	ctx := context.Background()
 	loop := func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, _, err := openForward(ctx, h, "br1"); err != nil {
+			if _, _, err := within(h, "br1").Accept(ctx); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -1,4 +1,4 @@
-package link
+package firewall
 
 import (
 	"bytes"
@@ -23,8 +23,7 @@ import (
 // A firewall is the nftables of one network namespace, as far as they concern
 // frames within one bridge. The iptables of today's distributions are nftables.
 type firewall struct {
-	host     Host
-	bridge   string
+	bridge   Bridge
 	families []ipFamily
 	nft      *nftables.Conn      // nil: the kernel has no nftables
 	unhook   func() bool         // nft from the context
@@ -33,11 +32,11 @@ type firewall struct {
 	legacy   []*legacyRules      // of families without Docker's chain
 }
 
-// newFirewall connects to the firewall of h. It returns nil where choose, which
+// newFirewall connects to the firewall. It returns nil where choose, which
 // runs inside the namespace, finds no family that matters.
-func newFirewall(ctx context.Context, h Host, bridge string, choose func(context.Context) ([]ipFamily, error)) (*firewall, error) {
-	f := &firewall{host: h, bridge: bridge}
-	err := within(ctx, h, func() (err error) {
+func newFirewall(ctx context.Context, b Bridge, choose func(context.Context) ([]ipFamily, error)) (*firewall, error) {
+	f := &firewall{bridge: b}
+	err := b.Do(ctx, func() (err error) {
 		if f.families, err = choose(ctx); err != nil || len(f.families) == 0 {
 			return err
 		}
@@ -235,7 +234,7 @@ func (f *firewall) own(ctx context.Context, fam ipFamily) ([]*nftables.Rule, err
 }
 
 // comment tells our rules from others.
-func (f *firewall) comment() string { return markWord + " " + f.bridge }
+func (f *firewall) comment() string { return "pipework " + f.bridge.Name }
 
 // userData is the comment as nft keeps it; iptables shows that as its own.
 func (f *firewall) userData() []byte {
@@ -258,7 +257,7 @@ func (f *firewall) isOwn(r *nftables.Rule) bool {
 // rule is what `iptables -I DOCKER-USER -i BRIDGE -o BRIDGE -j ACCEPT` makes,
 // so that iptables can list, check and delete it.
 func (f *firewall) rule(c *nftables.Chain) *nftables.Rule {
-	name := append([]byte(f.bridge), 0)
+	name := append([]byte(f.bridge.Name), 0)
 	return &nftables.Rule{Table: c.Table, Chain: c, UserData: f.userData(), Exprs: []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: name},

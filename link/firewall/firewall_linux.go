@@ -1,4 +1,4 @@
-package link
+package firewall
 
 import (
 	"context"
@@ -30,10 +30,10 @@ var ipFamilies = []ipFamily{
 	{nftables.TableFamilyIPv6, "ip6tables", xtables6},
 }
 
-// checkForward tells whether a firewall drops frames within the bridge. The
+// Check tells whether a firewall drops frames within the bridge. The
 // warning is one line with the commands to type. It changes nothing.
-func checkForward(ctx context.Context, h Host, bridge string) (warning string, err error) {
-	f, err := newFirewall(ctx, h, bridge, judged)
+func (b Bridge) Check(ctx context.Context) (warning string, err error) {
+	f, err := newFirewall(ctx, b, judged)
 	if f == nil || err != nil {
 		return "", err
 	}
@@ -41,26 +41,26 @@ func checkForward(ctx context.Context, h Host, bridge string) (warning string, e
 	return f.warning(ctx, ", or use --forward")
 }
 
-// openForward lets frames pass within the bridge: it puts an accept rule at the
+// Accept lets frames pass within the bridge: it puts an accept rule at the
 // head of Docker's chain for other people's rules, for IPv4 and IPv6, unless
-// they pass there already. opened says that it did, for the caller to take it
-// back with closeForward; it is false where another process did the same at the
-// same time. Other firewalls it leaves alone, with a warning as checkForward's.
+// they pass there already. added says that it did, for the caller to take it
+// back with Remove; it is false where another process did the same at the
+// same time. Other firewalls it leaves alone, with a warning as Check's.
 // After an error the rules are as before.
-func openForward(ctx context.Context, h Host, bridge string) (warning string, opened bool, err error) {
-	f, err := newFirewall(ctx, h, bridge, judged)
+func (b Bridge) Accept(ctx context.Context) (warning string, added bool, err error) {
+	f, err := newFirewall(ctx, b, judged)
 	if f == nil || err != nil {
 		return "", false, err
 	}
 	defer f.close()
-	added, alone, err := f.openAll(ctx)
+	to, alone, err := f.openAll(ctx)
 	if err == nil {
 		warning, err = f.warning(ctx, "")
 	}
 	if err == nil {
 		return warning, alone, nil
 	}
-	if stays := f.takeBack(ctx, added); stays != nil {
+	if stays := f.takeBack(ctx, to); stays != nil {
 		err = fmt.Errorf("%w (and a rule stays: %w)", err, stays)
 	}
 	return "", false, err
@@ -97,7 +97,7 @@ const takeBackTime = 2 * time.Second
 func (f *firewall) takeBack(ctx context.Context, added []ipFamily) error {
 	ctx, cancel := context.WithTimeout(fault.Off(ctx), takeBackTime)
 	defer cancel()
-	again, err := newFirewall(ctx, f.host, f.bridge, func(context.Context) ([]ipFamily, error) { return added, nil })
+	again, err := newFirewall(ctx, f.bridge, func(context.Context) ([]ipFamily, error) { return added, nil })
 	if again == nil || err != nil {
 		return err
 	}
@@ -105,10 +105,10 @@ func (f *firewall) takeBack(ctx context.Context, added []ipFamily) error {
 	return again.remove(ctx)
 }
 
-// closeForward removes the rules that openForward made for this bridge, in both
+// Remove removes the rules that Accept made for this bridge, in both
 // families. Rules that are gone already are no error.
-func closeForward(ctx context.Context, h Host, bridge string) error {
-	f, err := newFirewall(ctx, h, bridge, loaded)
+func (b Bridge) Remove(ctx context.Context) error {
+	f, err := newFirewall(ctx, b, loaded)
 	if f == nil || err != nil {
 		return err
 	}
@@ -169,13 +169,4 @@ func readStart(path string, b []byte) (int, error) {
 		return 0, fmt.Errorf("read %s: %w", path, err)
 	}
 	return n, nil
-}
-
-// within calls f inside the namespace: on the spot where the calling thread is
-// in it already, which is cheaper and needs no privilege.
-func within(ctx context.Context, h Host, f func() error) error {
-	if h.Here {
-		return f()
-	}
-	return h.Do(ctx, f)
 }

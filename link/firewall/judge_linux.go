@@ -1,4 +1,4 @@
-package link
+package firewall
 
 import (
 	"bytes"
@@ -39,7 +39,7 @@ func (f *firewall) warning(ctx context.Context, orElse string) (string, error) {
 	if len(commands) == 0 {
 		return "", nil
 	}
-	return fmt.Sprintf("the firewall drops frames within %s: %s%s", f.bridge, strings.Join(commands, "; "), orElse), nil
+	return fmt.Sprintf("the firewall drops frames within %s: %s%s", f.bridge.Name, strings.Join(commands, "; "), orElse), nil
 }
 
 // mends returns what to type for every chain that drops this family's frames.
@@ -70,12 +70,12 @@ func (f *firewall) mends(ctx context.Context, fam ipFamily) (mends []mend, err e
 func (f *firewall) mend(fam ipFamily, c *nftables.Chain) mend {
 	if c.Table.Family != fam.nft || c.Table.Name != "filter" || c.Name != "FORWARD" { // not made by iptables
 		family := map[nftables.TableFamily]string{nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6", nftables.TableFamilyINet: "inet"}
-		return mend{command: fmt.Sprintf("nft insert rule %s %s %s iifname %s oifname %[4]s accept", family[c.Table.Family], c.Table.Name, c.Name, f.bridge)}
+		return mend{command: fmt.Sprintf("nft insert rule %s %s %s iifname %s oifname %[4]s accept", family[c.Table.Family], c.Table.Name, c.Name, f.bridge.Name)}
 	}
 	if docker := f.docker(fam); docker != nil && f.outcomes[idOf(docker)] != accepted {
-		return mend{command: insertCommand(fam.tool, dockerChain, f.bridge), ours: true}
+		return mend{command: insertCommand(fam.tool, dockerChain, f.bridge.Name), ours: true}
 	}
-	return mend{command: insertCommand(fam.tool, c.Name, f.bridge)}
+	return mend{command: insertCommand(fam.tool, c.Name, f.bridge.Name)}
 }
 
 func insertCommand(tool, chain, bridge string) string {
@@ -172,7 +172,7 @@ func (f *firewall) matches(loaded expr.MetaKey, e *expr.Cmp) bool {
 	if loaded != expr.MetaKeyIIFNAME && loaded != expr.MetaKeyOIFNAME {
 		return false
 	}
-	same := bytes.HasPrefix(append([]byte(f.bridge), make([]byte, 16)...), e.Data)
+	same := bytes.HasPrefix(append([]byte(f.bridge.Name), make([]byte, 16)...), e.Data)
 	return e.Op == expr.CmpOpEq && same || e.Op == expr.CmpOpNeq && !same
 }
 
