@@ -3,14 +3,12 @@ package link
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
-	"github.com/go-pipework/pipework/link/firewall"
 )
 
 // bridgeMark is the ifalias of a bridge that pipework made.
@@ -45,7 +43,7 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if !br.Up {
 		p.Warn("bridge %s is down and passes no frames: ip link set %s up", b.Name, b.Name)
 	}
-	return b.forward(ctx, p, u, br)
+	return b.accept(ctx, p, u, br)
 }
 
 // maxTries bounds how often a bridge is made that others remove at once.
@@ -129,23 +127,6 @@ func (b Bridge) Check(ctx context.Context, p *Port) ([]Drift, error) {
 	}
 	blocked, err := b.firewallDrift(ctx, p, br)
 	return append(append(drifts, port...), blocked...), err
-}
-
-// firewallDrift finds frames dropped that Plug let pass: Docker's chains may have
-// been made anew since. On somebody else's bridge it warns, as Plug does.
-func (b Bridge) firewallDrift(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift, error) {
-	if b.Forward == ForwardOff {
-		return nil, nil
-	}
-	warning, err := b.firewall(p.Host).Check(ctx)
-	if warning == "" || err != nil {
-		return nil, err
-	}
-	if b.Forward == ForwardOwn && br.Alias != bridgeMark {
-		p.Warn("%s", warning)
-		return nil, nil
-	}
-	return []Drift{{What: "the firewall drops frames within " + b.Name, Mend: func(ctx context.Context, u *Undo) error { return b.forward(ctx, p, u, br) }}}, nil
 }
 
 // rejoin makes a bridge that was removed under its guests anew.
@@ -235,40 +216,4 @@ func bridgeUsed(ctx context.Context, h Host, br *rtnl.Link) (bool, error) {
 		return true, err
 	}
 	return stackedOn(ctx, h, br)
-}
-
-// forward lets frames pass within the bridge where a firewall would drop them
-// and the configuration says so; else it warns.
-func (b Bridge) forward(ctx context.Context, p *Port, u *Undo, br *rtnl.Link) error {
-	if b.Forward == ForwardOff {
-		return nil
-	}
-	if b.Forward == ForwardOwn && br.Alias != bridgeMark {
-		warning, err := b.firewall(p.Host).Check(ctx)
-		if warning != "" {
-			p.Warn("%s", warning)
-		}
-		return err
-	}
-	warning, opened, err := b.firewall(p.Host).Accept(ctx)
-	if err != nil {
-		return fmt.Errorf("let frames pass within %s: %w", b.Name, err)
-	}
-	if opened && br.Alias != bridgeMark { // ours takes its rule along, and others may rely on it by then
-		u.Push("firewall rule for "+b.Name, func(ctx context.Context) error { return b.firewall(p.Host).Remove(ctx) })
-	}
-	if warning != "" {
-		p.Warn("%s", warning)
-	}
-	return nil
-}
-
-// firewall is the firewall of h, as far as it concerns the bridge. It is entered on
-// the spot where the calling thread is there already, which is cheaper and needs no
-// privilege.
-func (b Bridge) firewall(h Host) firewall.Bridge {
-	if h.Here {
-		return firewall.Bridge{Name: b.Name, Do: func(_ context.Context, f func() error) error { return f() }}
-	}
-	return firewall.Bridge{Name: b.Name, Do: h.Do}
 }
