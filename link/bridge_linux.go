@@ -26,6 +26,8 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 			return err
 		}
 		defer release()
+	} else if b.Forward == ForwardOn { // and nobody takes its rule away meanwhile
+		defer hold(ctx, p.Host.RLock)()
 	}
 	if err := b.canFilter(br); err != nil {
 		return err
@@ -192,8 +194,11 @@ func (b Bridge) ifUnused(ctx context.Context, h Host, ours func(*rtnl.Link) bool
 	if errors.Is(err, fs.ErrNotExist) {
 		return b.firewall(h).Remove(ctx) // somebody removed the bridge by hand
 	}
-	if err != nil || !ours(br) {
+	if err != nil {
 		return err
+	}
+	if !ours(br) {
+		return b.removeUnusedRule(ctx, h)
 	}
 	used, err := bridgeUsed(ctx, h, br)
 	if err != nil || used {

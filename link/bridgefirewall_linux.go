@@ -2,7 +2,9 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -77,4 +79,34 @@ func enter(h Host) firewall.Do {
 		return func(_ context.Context, f func() error) error { return f() }
 	}
 	return h.Do
+}
+
+// removeUnusedRule removes the firewall's rule for somebody else's bridge with the last
+// port of ours. The caller holds the host's lock.
+func (b Bridge) removeUnusedRule(ctx context.Context, h Host) error {
+	names, err := firewall.Bridges(ctx, enter(h))
+	if err != nil || !slices.Contains(names, b.Name) {
+		return err
+	}
+	unused, err := b.ruleUnused(ctx, h)
+	if err != nil || !unused {
+		return err
+	}
+	return b.firewall(h).Remove(ctx)
+}
+
+// ruleUnused says whether the firewall's rule for the bridge is of no use to a guest of
+// ours: the bridge is gone, or somebody else's and without a port of ours. A bridge of
+// ours takes its rule along.
+func (b Bridge) ruleUnused(ctx context.Context, h Host) (bool, error) {
+	br, err := rtnl.LinkByName(ctx, h.Conn, b.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil || madeBridge(br) {
+		return false, err
+	}
+	ports, err := rtnl.Ports(ctx, h.Conn, br.Index)
+	ours := func(l *rtnl.Link) bool { _, marked := ParseMark(l.Alias); return marked }
+	return err == nil && !slices.ContainsFunc(ports, ours), err
 }
