@@ -33,7 +33,7 @@ func TestFirewallRuleOfForeignBridge(t *testing.T) {
 		}
 	}
 	spec := func(bridge string) pipework.Spec {
-		return pipework.Spec{Link: link.Bridge{Name: bridge, Forward: link.ForwardOn}}
+		return pipework.Spec{Link: link.Bridge{Name: bridge, Firewall: link.FirewallAccept}}
 	}
 	attach := func(target pipework.Target, bridge string) {
 		t.Helper()

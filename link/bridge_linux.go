@@ -26,7 +26,7 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 			return err
 		}
 		defer release()
-	} else if b.Forward == ForwardOn { // and nobody takes its rule away meanwhile
+	} else if b.Firewall == FirewallAccept { // and nobody takes its rule away meanwhile
 		defer hold(ctx, p.Host.RLock)()
 	}
 	if err := b.canFilter(br); err != nil {

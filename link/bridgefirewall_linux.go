@@ -15,7 +15,7 @@ import (
 // firewallDrift finds the firewall's rule missing that Plug added: Docker's chains may
 // have been made again since. Where no rule of ours would do, it warns, as Plug does.
 func (b Bridge) firewallDrift(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift, error) {
-	if b.Forward == ForwardOff {
+	if b.Firewall == FirewallLeave {
 		return nil, nil
 	}
 	advice, err := b.firewall(p.Host).Check(ctx)
@@ -32,7 +32,7 @@ func (b Bridge) firewallDrift(ctx context.Context, p *Port, br *rtnl.Link) ([]Dr
 // accept adds the firewall's rule that lets frames pass within the bridge where the
 // configuration says so; else it warns.
 func (b Bridge) accept(ctx context.Context, p *Port, u *Undo, br *rtnl.Link) error {
-	if b.Forward == ForwardOff {
+	if b.Firewall == FirewallLeave {
 		return nil
 	}
 	if !b.accepts(br) {
@@ -53,7 +53,7 @@ func (b Bridge) accept(ctx context.Context, p *Port, u *Undo, br *rtnl.Link) err
 
 // accepts says whether the firewall's rule for the bridge is ours to add.
 func (b Bridge) accepts(br *rtnl.Link) bool {
-	return b.Forward == ForwardOn || b.Forward == ForwardOwn && br.Alias == bridgeMark
+	return b.Firewall == FirewallAccept || b.Firewall == FirewallOwn && br.Alias == bridgeMark
 }
 
 // warnFirewall says on p.Warnings what to type, if anything.
