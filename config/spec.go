@@ -30,7 +30,7 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 	}
 	switch b := b.(type) {
 	case link.Bridge:
-		b.HostName, b.Forward = l.HostName, f.forward()
+		b.HostName, b.Firewall = l.HostName, f.firewall()
 		b.VLAN = l.vlan(&p)
 		s.Link = b
 	case ovs.Bridge:
@@ -98,12 +98,12 @@ func (l Line) pkey(p *problems) uint16 {
 	return uint16(key)
 }
 
-func (f Flags) forward() link.Forward {
+func (f Flags) firewall() link.Firewall {
 	switch f.Forward {
 	case "on":
-		return link.ForwardOn
+		return link.FirewallAccept
 	case "off":
-		return link.ForwardOff
+		return link.FirewallLeave
 	}
-	return link.ForwardOwn
+	return link.FirewallOwn
 }

@@ -40,7 +40,7 @@ Flags:
                    write the name servers that dhcp brings into this resolv.conf; with detach: take them out again
   --wait-guest 10s wait for a guest that is being created
   --state-dir DIR  where attachments are recorded (also PIPEWORK_STATE; /var/lib/pipework)
-  --forward        let the firewall of Docker forward the bridge's frames
+  --forward        accept the bridge's frames in Docker's firewall
   --no-forward     leave that firewall alone
   -h, --help       print this text
   --version        print the version

@@ -364,6 +364,8 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
+// BenchmarkPut writes a record, which waits for the disk of TMPDIR: where that is
+// memory, the greater part of the time is not seen.
 func BenchmarkPut(b *testing.B) {
 	s, err := Open(b.TempDir())
 	if err != nil {

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// A Forward says what to do where the host's firewall drops frames inside a
-// Linux bridge: with br_netfilter loaded, the FORWARD chain also judges what a
-// bridge forwards, and Docker sets that chain's policy to DROP.
-type Forward int
+// A Firewall says what to do where the host's firewall drops frames inside a Linux
+// bridge, as Docker's does; see package firewall.
+type Firewall int
 
 const (
-	// ForwardOwn lets frames pass within a bridge that pipework made, and warns
+	// FirewallOwn accepts frames within a bridge that pipework made, and warns
 	// about any other.
-	ForwardOwn Forward = iota
-	// ForwardOn lets frames pass within the bridge, whoever made it.
-	ForwardOn
-	// ForwardOff leaves the firewall alone and says nothing.
-	ForwardOff
+	FirewallOwn Firewall = iota
+	// FirewallAccept accepts frames within the bridge, whoever made it. The rule for
+	// somebody else's bridge goes with the last guest there that pipework plugged in.
+	FirewallAccept
+	// FirewallLeave leaves the firewall alone and says nothing.
+	FirewallLeave
 )
 
 // A Bridge plugs guests into a Linux bridge by a veth pair. Needs CAP_NET_ADMIN
@@ -44,9 +44,9 @@ type Bridge struct {
 	Isolated bool `json:"isolated,omitempty"`
 	// Hairpin sends frames back out of the port that they came in by.
 	Hairpin bool `json:"hairpin,omitempty"`
-	// Forward deals with a firewall that drops bridged frames. It is how, not
+	// Firewall deals with a firewall that drops bridged frames. It is how, not
 	// what: two Specs that differ in it alone are the same.
-	Forward Forward `json:"-"`
+	Firewall Firewall `json:"-"`
 }
 
 var (

@@ -3,7 +3,6 @@ package link
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +26,8 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 			return err
 		}
 		defer release()
+	} else if b.Firewall == FirewallAccept { // and nobody takes its rule away meanwhile
+		defer hold(ctx, p.Host.RLock)()
 	}
 	if err := b.canFilter(br); err != nil {
 		return err
@@ -44,7 +45,7 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if !br.Up {
 		p.Warn("bridge %s is down and passes no frames: ip link set %s up", b.Name, b.Name)
 	}
-	return b.forward(ctx, p, u, br)
+	return b.accept(ctx, p, u, br)
 }
 
 // maxTries bounds how often a bridge is made that others remove at once.
@@ -130,23 +131,6 @@ func (b Bridge) Check(ctx context.Context, p *Port) ([]Drift, error) {
 	return append(append(drifts, port...), blocked...), err
 }
 
-// firewallDrift finds frames dropped that Plug let pass: Docker's chains may have
-// been made anew since. On somebody else's bridge it warns, as Plug does.
-func (b Bridge) firewallDrift(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift, error) {
-	if b.Forward == ForwardOff {
-		return nil, nil
-	}
-	warning, err := checkForward(ctx, p.Host, b.Name)
-	if warning == "" || err != nil {
-		return nil, err
-	}
-	if b.Forward == ForwardOwn && br.Alias != bridgeMark {
-		p.Warn("%s", warning)
-		return nil, nil
-	}
-	return []Drift{{What: "the firewall drops frames within " + b.Name, Mend: func(ctx context.Context, u *Undo) error { return b.forward(ctx, p, u, br) }}}, nil
-}
-
 // rejoin makes a bridge that was removed under its guests anew.
 func (b Bridge) rejoin(ctx context.Context, p *Port, u *Undo) error {
 	br, release, err := b.keep(ctx, p, u)
@@ -208,10 +192,13 @@ func (b Bridge) ifUnused(ctx context.Context, h Host, ours func(*rtnl.Link) bool
 	defer hold(ctx, h.Lock)()
 	br, err := rtnl.LinkByName(ctx, h.Conn, b.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return closeForward(ctx, h, b.Name) // somebody removed the bridge by hand
+		return b.firewall(h).Remove(ctx) // somebody removed the bridge by hand
 	}
-	if err != nil || !ours(br) {
+	if err != nil {
 		return err
+	}
+	if !ours(br) {
+		return b.removeUnusedRule(ctx, h)
 	}
 	used, err := bridgeUsed(ctx, h, br)
 	if err != nil || used {
@@ -225,7 +212,7 @@ func (b Bridge) remove(ctx context.Context, h Host) error {
 	if err := rtnl.DelLink(ctx, h.Conn, b.Name); err != nil {
 		return err
 	}
-	return closeForward(ctx, h, b.Name)
+	return b.firewall(h).Remove(ctx)
 }
 
 func bridgeUsed(ctx context.Context, h Host, br *rtnl.Link) (bool, error) {
@@ -234,30 +221,4 @@ func bridgeUsed(ctx context.Context, h Host, br *rtnl.Link) (bool, error) {
 		return true, err
 	}
 	return stackedOn(ctx, h, br)
-}
-
-// forward lets frames pass within the bridge where a firewall would drop them
-// and the configuration says so; else it warns.
-func (b Bridge) forward(ctx context.Context, p *Port, u *Undo, br *rtnl.Link) error {
-	if b.Forward == ForwardOff {
-		return nil
-	}
-	if b.Forward == ForwardOwn && br.Alias != bridgeMark {
-		warning, err := checkForward(ctx, p.Host, b.Name)
-		if warning != "" {
-			p.Warn("%s", warning)
-		}
-		return err
-	}
-	warning, opened, err := openForward(ctx, p.Host, b.Name)
-	if err != nil {
-		return fmt.Errorf("let frames pass within %s: %w", b.Name, err)
-	}
-	if opened && br.Alias != bridgeMark { // ours takes its rule along, and others may rely on it by then
-		u.Push("firewall rule for "+b.Name, func(ctx context.Context) error { return closeForward(ctx, p.Host, b.Name) })
-	}
-	if warning != "" {
-		p.Warn("%s", warning)
-	}
-	return nil
 }

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link/firewall"
 )
 
 // Collect removes from the host what pipework made there and nobody uses any
 // more, and returns the names: bridges and VLANs whose guests all died without
-// being unplugged, IPoIB children that the kernel returned from dead guests, and
-// what a killed call left behind. Interfaces of the host that were in a guest
+// being unplugged, IPoIB children that the kernel returned from dead guests, the
+// firewall's rules for bridges without guests, and what a killed call left behind. Interfaces of the host that were in a guest
 // when it died become what they were before. It may be called at any time.
 func Collect(ctx context.Context, h Host) ([]string, error) {
 	c := collection{Host: h}
@@ -41,7 +42,7 @@ func (c *collection) run(ctx context.Context) error {
 	for _, kind := range []string{"ipoib", "macvlan", "ipvlan", "dummy"} {
 		failed = append(failed, c.orphans(ctx, kind, isOrphan))
 	}
-	return errors.Join(append(failed, c.bridges(ctx), c.vlans(ctx))...)
+	return errors.Join(append(failed, c.bridges(ctx), c.rules(ctx), c.vlans(ctx))...)
 }
 
 // take notes a name, and does what is to be done about it.
@@ -97,6 +98,25 @@ func (c *collection) bridges(ctx context.Context) error {
 		}))
 	}
 	return err
+}
+
+// rules removes the firewall's rules for bridges of other people's that have no guest
+// of ours any more, and for bridges that are gone.
+func (c *collection) rules(ctx context.Context) error {
+	names, err := firewall.Bridges(ctx, enter(c.Host))
+	for _, name := range names {
+		err = errors.Join(err, c.rule(ctx, Bridge{Name: name}))
+	}
+	return err
+}
+
+func (c *collection) rule(ctx context.Context, b Bridge) error {
+	defer hold(ctx, c.Lock)()
+	unused, err := b.ruleUnused(ctx, c.Host)
+	if err != nil || !unused {
+		return err
+	}
+	return c.take("firewall rule for "+b.Name, func() error { return b.firewall(c.Host).Remove(ctx) })
 }
 
 // vlans removes the VLAN interfaces that pipework made and nobody uses.

@@ -15,7 +15,7 @@ func FromMark(m Mark) (Backend, error) {
 	on := parseParent(name)
 	switch kind {
 	case "bridge":
-		return Bridge{Name: name, Forward: ForwardOff}, nil
+		return Bridge{Name: name, Firewall: FirewallLeave}, nil
 	case "macvlan":
 		b := Macvlan{Parent: on.name, VLAN: on.vlan}
 		return b, b.Mode.UnmarshalText([]byte(mode))

@@ -10,7 +10,7 @@ import (
 // FromMark gives back what String said.
 func TestFromMark(t *testing.T) {
 	for want, b := range map[string]Backend{
-		"bridge:br1":            Bridge{Name: "br1", Forward: ForwardOff},
+		"bridge:br1":            Bridge{Name: "br1", Firewall: FirewallLeave},
 		"macvlan:eth0":          Macvlan{Parent: "eth0"},
 		"macvlan-vepa:eth0@100": Macvlan{Parent: "eth0", Mode: MacvlanVEPA, VLAN: 100},
 		"ipvlan:wlan-0":         Ipvlan{Parent: "wlan-0"},

@@ -1,4 +1,4 @@
-package link
+package firewall
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,11 +19,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"github.com/google/nftables/xt"
+	"github.com/google/nftables/userdata"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/firewalltest"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -46,24 +48,16 @@ func fwNS(t testing.TB) *ns.Handle {
 	return h
 }
 
-// fwHost is a namespace whose bridged frames are judged.
-func fwHost(t testing.TB) Host {
+func within(h *ns.Handle, bridge string) Bridge { return Bridge{Name: bridge, Do: h.Do} }
+
+// fwHost is a namespace whose firewall sees bridged frames.
+func fwHost(t testing.TB) *ns.Handle {
 	t.Helper()
-	h := Host{Handle: fwNS(t)}
-	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil {
+	h := fwNS(t)
+	if !firewalltest.SetBridgeNF(t, h, "1") {
 		t.Skip("the kernel has no br_netfilter")
 	}
-	fwSysctl(t, h, "1")
 	return h
-}
-
-func fwSysctl(t testing.TB, h Host, value string) {
-	t.Helper()
-	for _, fam := range ipFamilies {
-		fwIn(t, h.Handle, func() error {
-			return os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+fam.tool, []byte(value), 0o644)
-		})
-	}
 }
 
 func fwIn(t testing.TB, h *ns.Handle, f func() error) {
@@ -74,13 +68,13 @@ func fwIn(t testing.TB, h *ns.Handle, f func() error) {
 }
 
 // fwRun runs a program inside; ok is false where the machine has none.
-func fwRun(t testing.TB, h Host, program string, args ...string) (out string, ok bool) {
+func fwRun(t testing.TB, h *ns.Handle, program string, args ...string) (out string, ok bool) {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
 		return "", false
 	}
-	fwIn(t, h.Handle, func() error {
+	fwIn(t, h, func() error {
 		cmd := exec.Command(path, args...)
 		cmd.Env = append(os.Environ(), "XTABLES_LOCKFILE="+t.TempDir()+"/lock")
 		b, err := cmd.CombinedOutput()
@@ -90,19 +84,6 @@ func fwRun(t testing.TB, h Host, program string, args ...string) (out string, ok
 		return err
 	})
 	return out, true
-}
-
-// fwNFT edits the ruleset.
-func fwNFT(t testing.TB, h Host, f func(*nftables.Conn)) {
-	t.Helper()
-	c, err := nftables.New(nftables.WithNetNSFd(int(h.NetNS())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f(c)
-	if err := c.Flush(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 type fwChain struct {
@@ -130,17 +111,6 @@ func fwBase(c *nftables.Conn, in fwChain) {
 	}
 }
 
-// fwDocker adds what Docker makes of a family: FORWARD with policy drop, and its
-// chain for others, which returns.
-func fwDocker(c *nftables.Conn, families ...nftables.TableFamily) {
-	for _, family := range families {
-		t := c.AddTable(&nftables.Table{Family: family, Name: "filter"})
-		user := c.AddChain(&nftables.Chain{Name: dockerChain, Table: t})
-		c.AddRule(&nftables.Rule{Table: t, Chain: user, Exprs: []expr.Any{&expr.Counter{}, fwTo(expr.VerdictReturn, "")}})
-		fwBase(c, fwChain{family, "filter", "FORWARD", fwDrop, [][]expr.Any{{&expr.Counter{}, fwTo(expr.VerdictJump, dockerChain)}}})
-	}
-}
-
 func fwTo(kind expr.VerdictKind, chain string) *expr.Verdict {
 	return &expr.Verdict{Kind: kind, Chain: chain}
 }
@@ -150,10 +120,10 @@ func fwNamed(key expr.MetaKey, op expr.CmpOp, name string) []expr.Any {
 }
 
 // fwOwn counts our rules, by family.
-func fwOwn(t testing.TB, h Host, bridge string) map[string]int {
+func fwOwn(t testing.TB, h *ns.Handle, bridge string) map[string]int {
 	t.Helper()
 	ctx := context.Background()
-	f, err := newFirewall(ctx, h, bridge, loaded)
+	f, err := newFirewall(ctx, within(h, bridge), loaded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,117 +141,110 @@ func fwOwn(t testing.TB, h Host, bridge string) map[string]int {
 	return n
 }
 
-func wantOwn(t *testing.T, h Host, want map[string]int) {
+func wantOwn(t *testing.T, h *ns.Handle, want map[string]int) {
 	t.Helper()
 	if diff := cmp.Diff(want, fwOwn(t, h, "br1")); diff != "" {
 		t.Errorf("rules for br1 (-want +got):\n%s", diff)
 	}
 }
 
-// mustOpen opens br1 and wants the answer.
-func mustOpen(t *testing.T, h Host, wantWarning string, wantOpened bool) {
+// mustAccept has the rule added for br1 and wants the answer.
+func mustAccept(t *testing.T, h *ns.Handle, want Advice, wantAdded bool) {
 	t.Helper()
-	warning, opened, err := openForward(context.Background(), h, "br1")
-	if err != nil || warning != wantWarning || opened != wantOpened {
-		t.Errorf("openForward: %q, %v, %v; want %q, %v", warning, opened, err, wantWarning, wantOpened)
+	added, rest, err := within(h, "br1").Accept(t.Context())
+	if err != nil || added != wantAdded {
+		t.Errorf("accept: %v, %v; want %v", added, err, wantAdded)
+	}
+	if diff := cmp.Diff(want, rest); diff != "" {
+		t.Errorf("advice after accept (-want +got):\n%s", diff)
 	}
 }
 
-func mustCheck(t *testing.T, h Host, want string) {
+func mustCheck(t *testing.T, h *ns.Handle, want Advice) {
 	t.Helper()
-	warning, err := checkForward(context.Background(), h, "br1")
-	if err != nil || warning != want {
-		t.Errorf("checkForward: %q, %v; want %q", warning, err, want)
+	got, err := within(h, "br1").Check(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("advice (-want +got):\n%s", diff)
 	}
 }
 
-func mustClose(t *testing.T, h Host) {
+func mustRemove(t *testing.T, h *ns.Handle) {
 	t.Helper()
-	if err := closeForward(context.Background(), h, "br1"); err != nil {
-		t.Errorf("closeForward: %v", err)
+	if err := within(h, "br1").Remove(context.Background()); err != nil {
+		t.Errorf("remove: %v", err)
 	}
 }
 
 var (
 	both   = map[string]int{"iptables": 1, "ip6tables": 1}
 	none   = map[string]int{}
-	drops  = "the firewall drops frames within br1: "
-	docker = drops + "iptables -I DOCKER-USER -i br1 -o br1 -j ACCEPT; ip6tables -I DOCKER-USER -i br1 -o br1 -j ACCEPT, or use --forward"
+	docker = Advice{Accept: []string{"iptables -I DOCKER-USER -i br1 -o br1 -j ACCEPT", "ip6tables -I DOCKER-USER -i br1 -o br1 -j ACCEPT"}}
 )
 
-func TestForwardDocker(t *testing.T) {
+func TestFirewallDocker(t *testing.T) {
 	h := fwHost(t)
-	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
+	firewalltest.Docker(t, h)
 	mustCheck(t, h, docker)
 	wantOwn(t, h, none)
-	mustOpen(t, h, "", true)
+	mustAccept(t, h, Advice{}, true)
 	wantOwn(t, h, both)
-	mustOpen(t, h, "", false)
+	mustAccept(t, h, Advice{}, false)
 	wantOwn(t, h, both)
-	mustCheck(t, h, "")
+	mustCheck(t, h, Advice{})
 
 	// Docker makes its chains anew, for one family.
-	fwNFT(t, h, func(c *nftables.Conn) {
+	firewalltest.Edit(t, h, func(c *nftables.Conn) {
 		c.DelTable(&nftables.Table{Family: fw4, Name: "filter"})
-		fwDocker(c, fw4)
 	})
+	firewalltest.Docker(t, h, fw4)
 	wantOwn(t, h, map[string]int{"ip6tables": 1})
-	mustOpen(t, h, "", true)
+	mustAccept(t, h, Advice{}, true)
 	wantOwn(t, h, both)
 
 	// Other bridges' rules stay.
-	if _, _, err := openForward(context.Background(), h, "br10"); err != nil {
+	if _, _, err := within(h, "br10").Accept(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, h)
+	mustRemove(t, h)
 	wantOwn(t, h, none)
 	if diff := cmp.Diff(both, fwOwn(t, h, "br10")); diff != "" {
 		t.Errorf("rules for br10 (-want +got):\n%s", diff)
 	}
-	mustClose(t, h)
+	mustRemove(t, h)
 	mustCheck(t, h, docker)
 }
 
-func TestForwardOneFamily(t *testing.T) {
+func TestFirewallOneFamily(t *testing.T) {
 	h := fwHost(t)
-	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4) })
-	mustOpen(t, h, "", true)
+	firewalltest.Docker(t, h, fw4)
+	mustAccept(t, h, Advice{}, true)
 	wantOwn(t, h, map[string]int{"iptables": 1})
-	mustCheck(t, h, "")
-	mustClose(t, h)
+	mustCheck(t, h, Advice{})
+	mustRemove(t, h)
 	wantOwn(t, h, none)
 }
 
-// TestForwardOrphan has a DOCKER-USER that nothing jumps to any more.
-func TestForwardOrphan(t *testing.T) {
-	h := fwHost(t)
-	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4) })
-	fwNFT(t, h, func(c *nftables.Conn) {
-		c.FlushChain(&nftables.Chain{Name: "FORWARD", Table: &nftables.Table{Name: "filter", Family: fw4}})
-	})
-	mustOpen(t, h, drops+"iptables -I FORWARD -i br1 -o br1 -j ACCEPT", true)
-	mustOpen(t, h, drops+"iptables -I FORWARD -i br1 -o br1 -j ACCEPT", false)
-	wantOwn(t, h, map[string]int{"iptables": 1})
-}
-
-// TestForwardOff leaves everything alone where bridged frames are not judged,
+// TestFirewallOff leaves everything alone where the firewall does not see bridged frames,
 // but takes away what was added before.
-func TestForwardOff(t *testing.T) {
+func TestFirewallOff(t *testing.T) {
 	h := fwHost(t)
-	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
-	mustOpen(t, h, "", true)
-	fwSysctl(t, h, "0")
-	mustClose(t, h)
+	firewalltest.Docker(t, h)
+	mustAccept(t, h, Advice{}, true)
+	firewalltest.SetBridgeNF(t, h, "0")
+	mustRemove(t, h)
 	wantOwn(t, h, none)
-	mustCheck(t, h, "")
-	mustOpen(t, h, "", false)
+	mustCheck(t, h, Advice{})
+	mustAccept(t, h, Advice{}, false)
 	wantOwn(t, h, none)
 }
 
-// TestForwardRulesets has the rulesets that are nobody's to change.
-func TestForwardRulesets(t *testing.T) {
+// TestFirewallRulesets has the rulesets that are nobody's to change.
+func TestFirewallRulesets(t *testing.T) {
 	in, out := fwNamed(expr.MetaKeyIIFNAME, expr.CmpOpEq, "br1\x00"), fwNamed(expr.MetaKeyOIFNAME, expr.CmpOpEq, "br1\x00")
-	accept, reject := fwTo(expr.VerdictAccept, ""), &expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: 3}
+	accept := fwTo(expr.VerdictAccept, "")
 	rule := func(parts ...any) (exprs []expr.Any) {
 		for _, p := range parts {
 			if e, ok := p.(expr.Any); ok {
@@ -295,7 +258,7 @@ func TestForwardRulesets(t *testing.T) {
 	classic := func(policy nftables.ChainPolicy, rules ...[]expr.Any) fwChain {
 		return fwChain{fw4, "filter", "FORWARD", policy, rules}
 	}
-	insert := drops + "iptables -I FORWARD -i br1 -o br1 -j ACCEPT"
+	insert := "iptables -I FORWARD -i br1 -o br1 -j ACCEPT"
 	for _, tt := range []struct {
 		name  string
 		chain fwChain
@@ -303,83 +266,87 @@ func TestForwardRulesets(t *testing.T) {
 	}{
 		{"accept", classic(fwAccept), ""},
 		{"drop", classic(fwDrop), insert},
-		{"drop, IPv6", fwChain{fw6, "filter", "FORWARD", fwDrop, nil}, drops + "ip6tables -I FORWARD -i br1 -o br1 -j ACCEPT"},
-		{"drop, native", fwChain{fw4, "filter", "forward", fwDrop, nil}, drops + "nft insert rule ip filter forward iifname br1 oifname br1 accept"},
-		{"drop, inet", fwChain{fwInet, "fw", "fwd", fwDrop, nil}, drops + "nft insert rule inet fw fwd iifname br1 oifname br1 accept"},
+		{"drop, IPv6", fwChain{fw6, "filter", "FORWARD", fwDrop, nil}, "ip6tables -I FORWARD -i br1 -o br1 -j ACCEPT"},
+		{"drop, native", fwChain{fw4, "filter", "forward", fwDrop, nil}, "nft insert rule ip filter forward iifname br1 oifname br1 accept"},
+		{"drop, inet", fwChain{fwInet, "fw", "fwd", fwDrop, nil}, "nft insert rule inet fw fwd iifname br1 oifname br1 accept"},
 		{"mended", classic(fwDrop, rule(in, out, &expr.Counter{}, accept)), ""},
+		{"mended, inet", fwChain{fwInet, "fw", "fwd", fwDrop, [][]expr.Any{rule(in, out, accept)}}, ""},
 		{"mended in part", classic(fwDrop, rule(in, accept)), ""},
 		{"all bridges", classic(fwDrop, rule(fwNamed(expr.MetaKeyIIFNAME, expr.CmpOpEq, "br"), accept)), ""},
-		{"all but one", classic(fwDrop, rule(fwNamed(expr.MetaKeyIIFNAME, expr.CmpOpNeq, "br0\x00"), accept)), ""},
 		{"another's", classic(fwDrop, rule(fwNamed(expr.MetaKeyIIFNAME, expr.CmpOpEq, "br10\x00"), accept)), insert},
+		{"all but the bridge", classic(fwDrop, rule(fwNamed(expr.MetaKeyIIFNAME, expr.CmpOpNeq, "br1\x00"), accept)), insert},
+		{"drop rule", classic(fwDrop, rule(in, out, fwTo(expr.VerdictDrop, ""))), insert},
 		{"replies only", classic(fwDrop, rule(
 			&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
 			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: []byte{6, 0, 0, 0}, Xor: make([]byte, 4)},
 			&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)}, accept)), insert},
-		{"reject after all", classic(fwAccept, rule(in, out, reject)), insert},
-		{"drop before accept", classic(fwDrop, rule(in, fwTo(expr.VerdictDrop, "")), rule(in, out, accept)), insert},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := fwHost(t)
-			fwNFT(t, h, func(c *nftables.Conn) { fwBase(c, tt.chain) })
-			mustCheck(t, h, tt.want)
-			mustOpen(t, h, tt.want, false)
-			mustClose(t, h)
+			firewalltest.Edit(t, h, func(c *nftables.Conn) { fwBase(c, tt.chain) })
+			var want Advice
+			if tt.want != "" {
+				want.Others = []string{tt.want}
+			}
+			mustCheck(t, h, want)
+			mustAccept(t, h, want, false)
+			mustRemove(t, h)
 		})
 	}
 }
 
-// TestForwardAlways knows the matches of iptables that every bridged frame
-// passes.
-func TestForwardAlways(t *testing.T) {
-	physdev := func(invert, asks byte) *expr.Match {
-		info := make(xt.Unknown, 72)
-		info[64], info[65] = invert, asks
-		return &expr.Match{Name: "physdev", Info: &info}
-	}
-	comment := xt.Comment("any")
-	for _, tt := range []struct {
-		name string
-		m    *expr.Match
-		want bool
-	}{
-		{"comment", &expr.Match{Name: "comment", Info: &comment}, true},
-		{"bridged", physdev(0, 4), true},
-		{"not bridged", physdev(4, 4), false},
-		{"physdev in", physdev(0, 1), false},
-		{"short", &expr.Match{Name: "physdev", Info: &xt.Unknown{}}, false},
-		{"another", &expr.Match{Name: "mark", Info: &xt.Unknown{}}, false},
-	} {
-		if got := always(tt.m); got != tt.want {
-			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+// TestBridges lists the bridges that rules were made for, and believes no comment alone.
+func TestBridges(t *testing.T) {
+	h := fwHost(t)
+	mustList := func(want ...string) {
+		t.Helper()
+		if got, err := Bridges(t.Context(), h.Do); err != nil || !slices.Equal(got, want) {
+			t.Errorf("bridges %q, %v; want %q", got, err, want)
 		}
 	}
+	mustList()
+	firewalltest.Docker(t, h)
+	mustList()
+	for _, name := range []string{"br1", "br10"} {
+		if _, _, err := within(h, name).Accept(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	firewalltest.Edit(t, h, func(c *nftables.Conn) {
+		table := &nftables.Table{Family: fw4, Name: "filter"}
+		c.InsertRule(&nftables.Rule{Table: table, Chain: &nftables.Chain{Name: dockerChain, Table: table},
+			UserData: userdata.AppendString(nil, userdata.TypeComment, "pipework and others"), Exprs: []expr.Any{fwTo(expr.VerdictAccept, "")}})
+	})
+	mustList("br10", "br1")
+	mustRemove(t, h)
+	mustList("br10")
 }
 
-// TestForwardRace opens many at once, and wants one rule.
-func TestForwardRace(t *testing.T) {
+// TestFirewallRace opens many at once, and wants one rule.
+func TestFirewallRace(t *testing.T) {
 	h := fwHost(t)
-	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
+	firewalltest.Docker(t, h)
 	for range 5 {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				if _, _, err := openForward(context.Background(), h, "br1"); err != nil {
+				if _, _, err := within(h, "br1").Accept(context.Background()); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
 		wantOwn(t, h, both)
-		mustClose(t, h)
+		mustRemove(t, h)
 		wantOwn(t, h, none)
 	}
 }
 
-// TestForwardFaults fails every step in turn, and wants the ruleset as it was.
-func TestForwardFaults(t *testing.T) {
+// TestFirewallFaults fails every step in turn, and wants the ruleset as it was.
+func TestFirewallFaults(t *testing.T) {
 	h := fwHost(t)
-	fwNFT(t, h, func(c *nftables.Conn) {
-		fwDocker(c, fw4, fw6)
+	firewalltest.Docker(t, h)
+	firewalltest.Edit(t, h, func(c *nftables.Conn) {
 		fwBase(c, fwChain{fwInet, "fw", "fwd", fwDrop, nil})
 	})
 	boom := errors.New("boom")
@@ -391,15 +358,15 @@ func TestForwardFaults(t *testing.T) {
 			}
 			return nil
 		})
-		_, opened, err := openForward(ctx, h, "br1")
+		added, _, err := within(h, "br1").Accept(ctx)
 		if err == nil {
-			if !opened || n < 10 {
-				t.Errorf("opened %v after %d steps: %q", opened, n, steps)
+			if !added || n < 10 {
+				t.Errorf("added %v after %d steps: %q", added, n, steps)
 			}
 			break
 		}
-		if !errors.Is(err, boom) || opened || strings.Contains(err.Error(), "\n") {
-			t.Errorf("step %d (%q): %v, opened %v", n, steps[n], err, opened)
+		if !errors.Is(err, boom) || added || strings.Contains(err.Error(), "\n") {
+			t.Errorf("step %d (%q): %v, added %v", n, steps[n], err, added)
 		}
 		wantOwn(t, h, none)
 	}
@@ -412,7 +379,7 @@ func TestForwardFaults(t *testing.T) {
 			}
 			return nil
 		})
-		if err := closeForward(ctx, h, "br1"); err == nil {
+		if err := within(h, "br1").Remove(ctx); err == nil {
 			break
 		} else if !errors.Is(err, boom) {
 			t.Errorf("step %d: %v", n, err)
@@ -422,25 +389,25 @@ func TestForwardFaults(t *testing.T) {
 	wantOwn(t, h, none)
 }
 
-func TestForwardCancelled(t *testing.T) {
+func TestFirewallCancelled(t *testing.T) {
 	h := fwHost(t)
-	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
+	firewalltest.Docker(t, h)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, _, err := openForward(ctx, h, "br1"); !errors.Is(err, context.Canceled) {
+	if _, _, err := within(h, "br1").Accept(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("open: %v", err)
 	}
-	if err := closeForward(ctx, h, "br1"); !errors.Is(err, context.Canceled) {
+	if err := within(h, "br1").Remove(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("close: %v", err)
 	}
 	wantOwn(t, h, none)
 }
 
-// TestForwardStopped ends a call that waits in the socket for an answer.
-func TestForwardStopped(t *testing.T) {
+// TestFirewallStopped ends a call that waits in the socket for an answer.
+func TestFirewallStopped(t *testing.T) {
 	h := fwHost(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	f, err := newFirewall(ctx, h, "br1", judged)
+	f, err := newFirewall(ctx, within(h, "br1"), shown)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -460,18 +427,18 @@ func TestForwardStopped(t *testing.T) {
 	}
 }
 
-func TestForwardPermission(t *testing.T) {
+func TestFirewallPermission(t *testing.T) {
 	h := fwHost(t)
-	f := &firewall{host: h}
+	f := &firewall{bridge: within(h, "br1")}
 	err := f.ask(context.Background(), "list tables", func() error { return unix.EPERM })
 	if !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestForwardIptables has iptables list, check, save, restore and delete the
+// TestFirewallIptables has iptables list, check, save, restore and delete the
 // rule.
-func TestForwardIptables(t *testing.T) {
+func TestFirewallIptables(t *testing.T) {
 	for _, tool := range []string{"iptables-nft", "ip6tables-nft"} {
 		t.Run(tool, func(t *testing.T) {
 			h := fwHost(t)
@@ -481,7 +448,7 @@ func TestForwardIptables(t *testing.T) {
 			for _, args := range []string{"-N DOCKER-USER", "-A DOCKER-USER -j RETURN", "-A FORWARD -j DOCKER-USER"} {
 				fwRun(t, h, tool, strings.Fields(args)...)
 			}
-			mustOpen(t, h, "", true)
+			mustAccept(t, h, Advice{}, true)
 			want := "-N DOCKER-USER\n-A DOCKER-USER -i br1 -o br1 -m comment --comment \"pipework br1\" -j ACCEPT\n-A DOCKER-USER -j RETURN\n"
 			if got, _ := fwRun(t, h, tool, "-S", "DOCKER-USER"); got != want {
 				t.Errorf("%s -S DOCKER-USER (-want +got):\n%s", tool, cmp.Diff(want, got))
@@ -492,29 +459,29 @@ func TestForwardIptables(t *testing.T) {
 				t.Fatal(err)
 			}
 			fwRun(t, h, tool+"-restore", file)
-			mustOpen(t, h, "", false)
-			mustClose(t, h)
-			mustOpen(t, h, "", true)
+			mustAccept(t, h, Advice{}, false)
+			mustRemove(t, h)
+			mustAccept(t, h, Advice{}, true)
 			rule := []string{"DOCKER-USER", "-i", "br1", "-o", "br1", "-m", "comment", "--comment", "pipework br1", "-j", "ACCEPT"}
 			fwRun(t, h, tool, append([]string{"-C"}, rule...)...)
 			fwRun(t, h, tool, append([]string{"-D"}, rule...)...)
 			wantOwn(t, h, none)
 
 			// The mend, typed.
-			warning, err := checkForward(context.Background(), h, "br1")
-			if err != nil {
-				t.Fatal(err)
+			advice, err := within(h, "br1").Check(t.Context())
+			if err != nil || len(advice.Accept) != 1 {
+				t.Fatal(advice, err)
 			}
-			command := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(warning, drops), ", or use --forward"))
+			command := strings.Fields(advice.Accept[0])
 			fwRun(t, h, command[0], command[1:]...)
-			mustCheck(t, h, "")
-			mustOpen(t, h, "", false)
+			mustCheck(t, h, Advice{})
+			mustAccept(t, h, Advice{}, false)
 		})
 	}
 }
 
-// TestForwardLegacy has a policy that netlink cannot see.
-func TestForwardLegacy(t *testing.T) {
+// TestFirewallLegacy has a policy that netlink cannot see.
+func TestFirewallLegacy(t *testing.T) {
 	for i, tool := range []string{"iptables", "ip6tables"} {
 		t.Run(tool, func(t *testing.T) {
 			legacy := tool + "-legacy"
@@ -534,17 +501,18 @@ func TestForwardLegacy(t *testing.T) {
 			if err != nil {
 				t.Skipf("only for root, and where the kernel has it: %v", err)
 			}
-			mustCheck(t, h, "") // the table is there, but its policy accepts
+			mustCheck(t, h, Advice{}) // the table is there, but its policy accepts
 			fwRun(t, h, legacy, "-P", "FORWARD", "DROP")
 			fwRun(t, h, legacy, "-A", "FORWARD", "-i", "br10", "-o", "br1", "-j", "ACCEPT")
-			want := drops + legacy + " -I FORWARD -i br1 -o br1 -j ACCEPT"
-			mustCheck(t, h, want)
-			mustOpen(t, h, want, false)
+			insert := func(chain string) Advice {
+				return Advice{Others: []string{legacy + " -I " + chain + " -i br1 -o br1 -j ACCEPT"}}
+			}
+			mustCheck(t, h, insert("FORWARD"))
+			mustAccept(t, h, insert("FORWARD"), false)
 			fwRun(t, h, legacy, "-N", "DOCKER-USER")
-			want = strings.Replace(want, "FORWARD", "DOCKER-USER", 1)
-			mustCheck(t, h, want)
-			fwRun(t, h, legacy, strings.Fields(strings.TrimPrefix(want, drops))[1:]...)
-			mustCheck(t, h, "")
+			mustCheck(t, h, insert("DOCKER-USER"))
+			fwRun(t, h, legacy, strings.Fields(insert("DOCKER-USER").Others[0])[1:]...)
+			mustCheck(t, h, Advice{})
 		})
 	}
 }
@@ -565,8 +533,8 @@ func FuzzLegacyRules(f *testing.F) {
 	})
 }
 
-// TestForwardTraffic sends packets from one guest to another through a bridge.
-func TestForwardTraffic(t *testing.T) {
+// TestFirewallTraffic sends packets from one guest to another through a bridge.
+func TestFirewallTraffic(t *testing.T) {
 	h := fwHost(t)
 	guests := fwBridge(t, h)
 	say := func(want bool) {
@@ -578,16 +546,16 @@ func TestForwardTraffic(t *testing.T) {
 		}
 	}
 	say(true)
-	fwNFT(t, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
+	firewalltest.Docker(t, h)
 	say(false)
-	mustOpen(t, h, "", true)
+	mustAccept(t, h, Advice{}, true)
 	say(true)
-	mustClose(t, h)
+	mustRemove(t, h)
 	say(false)
 }
 
 // fwBridge makes the bridge br1 with two guests on it.
-func fwBridge(t *testing.T, h Host) (guests [2]*ns.Handle) {
+func fwBridge(t *testing.T, h *ns.Handle) (guests [2]*ns.Handle) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -651,38 +619,38 @@ func fwReaches(t *testing.T, guests [2]*ns.Handle, addrs [2]string, expect bool)
 	return false
 }
 
-// inOwnNS runs f on a thread whose namespace is h, as a process's own is.
-func inOwnNS(b *testing.B, h Host, f func()) {
-	b.Helper()
-	fwIn(b, h.Handle, func() error { f(); return nil })
-}
-
-func BenchmarkForwardOff(b *testing.B) {
+func BenchmarkOff(b *testing.B) {
 	h := fwHost(b)
-	fwSysctl(b, h, "0")
-	benchForward(b, h)
+	firewalltest.SetBridgeNF(b, h, "0")
+	benchAccept(b, h)
 }
 
-// BenchmarkForwardNone finds no firewall, where bridged frames would be judged.
-func BenchmarkForwardNone(b *testing.B) { benchForward(b, fwHost(b)) }
+// BenchmarkNone finds no firewall, where one would see bridged frames.
+func BenchmarkNone(b *testing.B) { benchAccept(b, fwHost(b)) }
 
-// BenchmarkForwardThere finds the rule in place.
-func BenchmarkForwardThere(b *testing.B) {
+// BenchmarkThere finds the rule in place.
+func BenchmarkThere(b *testing.B) {
 	h := fwHost(b)
-	fwNFT(b, h, func(c *nftables.Conn) { fwDocker(c, fw4, fw6) })
-	benchForward(b, h)
+	firewalltest.Docker(b, h)
+	benchAccept(b, h)
 }
 
-func benchForward(b *testing.B, h Host) {
-	ctx := context.Background()
-	loop := func(b *testing.B) {
+// benchAccept works on a thread that is in the namespace, as a process's own are in the
+// host's, and on one that must enter it.
+func benchAccept(b *testing.B, h *ns.Handle) {
+	loop := func(b *testing.B, do Do) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, _, err := openForward(ctx, h, "br1"); err != nil {
+			if _, _, err := (Bridge{Name: "br1", Do: do}).Accept(b.Context()); err != nil {
 				b.Fatal(err)
 			}
 		}
 	}
-	b.Run("own", func(b *testing.B) { inOwnNS(b, h, func() { loop(b) }) })
-	b.Run("other", loop)
+	b.Run("own", func(b *testing.B) {
+		fwIn(b, h, func() error {
+			loop(b, func(_ context.Context, f func() error) error { return f() })
+			return nil
+		})
+	})
+	b.Run("other", func(b *testing.B) { loop(b, h.Do) })
 }

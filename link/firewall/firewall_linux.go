@@ -1,10 +1,11 @@
-package link
+package firewall
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/google/nftables"
@@ -30,47 +31,83 @@ var ipFamilies = []ipFamily{
 	{nftables.TableFamilyIPv6, "ip6tables", xtables6},
 }
 
-// checkForward tells whether a firewall drops frames within the bridge. The
-// warning is one line with the commands to type. It changes nothing.
-func checkForward(ctx context.Context, h Host, bridge string) (warning string, err error) {
-	f, err := newFirewall(ctx, h, bridge, judged)
+// Check says what to type where the firewall drops frames within the bridge. It
+// changes nothing.
+func (b Bridge) Check(ctx context.Context) (Advice, error) {
+	f, err := newFirewall(ctx, b, shown)
 	if f == nil || err != nil {
-		return "", err
+		return Advice{}, err
 	}
 	defer f.close()
-	return f.warning(ctx, ", or use --forward")
+	return f.advice(ctx)
 }
 
-// openForward lets frames pass within the bridge: it puts an accept rule at the
-// head of Docker's chain for other people's rules, for IPv4 and IPv6, unless
-// they pass there already. opened says that it did, for the caller to take it
-// back with closeForward; it is false where another process did the same at the
-// same time. Other firewalls it leaves alone, with a warning as checkForward's.
-// After an error the rules are as before.
-func openForward(ctx context.Context, h Host, bridge string) (warning string, opened bool, err error) {
-	f, err := newFirewall(ctx, h, bridge, judged)
+// Accept puts a rule at the head of DOCKER-USER that accepts frames within the
+// bridge, for IPv4 and IPv6, unless there is one. added says that it did, for the
+// caller to take it back with Remove; it is false where another process did the same
+// at the same time. Other firewalls it leaves alone: for them there is advice. After
+// an error the rules are as before.
+func (b Bridge) Accept(ctx context.Context) (added bool, rest Advice, err error) {
+	f, err := newFirewall(ctx, b, shown)
 	if f == nil || err != nil {
-		return "", false, err
+		return false, Advice{}, err
 	}
 	defer f.close()
-	added, alone, err := f.openAll(ctx)
+	to, alone, err := f.addAll(ctx)
 	if err == nil {
-		warning, err = f.warning(ctx, "")
+		rest, err = f.advice(ctx)
 	}
 	if err == nil {
-		return warning, alone, nil
+		return alone, rest, nil
 	}
-	if stays := f.takeBack(ctx, added); stays != nil {
+	if stays := f.takeBack(ctx, to); stays != nil {
 		err = fmt.Errorf("%w (and a rule stays: %w)", err, stays)
 	}
-	return "", false, err
+	return false, Advice{}, err
 }
 
-// openAll opens every family. It returns those that it added a rule for, also
+// Remove removes the rules that Accept made for this bridge, of both families, also
+// where no frames are shown to the firewall any more. Rules that are gone already are
+// no error.
+func (b Bridge) Remove(ctx context.Context) error {
+	f, err := newFirewall(ctx, b, loaded)
+	if f == nil || err != nil {
+		return err
+	}
+	defer f.close()
+	return f.remove(ctx)
+}
+
+// Bridges returns the names of the bridges that Accept made rules for.
+func Bridges(ctx context.Context, do Do) ([]string, error) {
+	f, err := newFirewall(ctx, Bridge{Do: do}, loaded)
+	if f == nil || err != nil {
+		return nil, err
+	}
+	defer f.close()
+	var names []string
+	for _, c := range f.chains {
+		if !isDocker(c) {
+			continue
+		}
+		rules, err := f.rules(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rules {
+			if name := madeFor(r); name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, nil
+}
+
+// addAll adds the rule for every family. It returns those that it added one for, also
 // with an error, and whether nobody else did.
-func (f *firewall) openAll(ctx context.Context) (added []ipFamily, alone bool, err error) {
+func (f *firewall) addAll(ctx context.Context) (added []ipFamily, alone bool, err error) {
 	for _, fam := range f.families {
-		ok, err := f.open(ctx, fam)
+		ok, err := f.add(ctx, fam)
 		if ok {
 			added = append(added, fam)
 		}
@@ -97,7 +134,7 @@ const takeBackTime = 2 * time.Second
 func (f *firewall) takeBack(ctx context.Context, added []ipFamily) error {
 	ctx, cancel := context.WithTimeout(fault.Off(ctx), takeBackTime)
 	defer cancel()
-	again, err := newFirewall(ctx, f.host, f.bridge, func(context.Context) ([]ipFamily, error) { return added, nil })
+	again, err := newFirewall(ctx, f.bridge, func(context.Context) ([]ipFamily, error) { return added, nil })
 	if again == nil || err != nil {
 		return err
 	}
@@ -105,20 +142,9 @@ func (f *firewall) takeBack(ctx context.Context, added []ipFamily) error {
 	return again.remove(ctx)
 }
 
-// closeForward removes the rules that openForward made for this bridge, in both
-// families. Rules that are gone already are no error.
-func closeForward(ctx context.Context, h Host, bridge string) error {
-	f, err := newFirewall(ctx, h, bridge, loaded)
-	if f == nil || err != nil {
-		return err
-	}
-	defer f.close()
-	return f.remove(ctx)
-}
-
-// judged returns the families whose bridged frames the calling thread's network
+// shown returns the families whose bridged frames the calling thread's network
 // namespace shows to its firewall. Two small reads tell that there are none.
-func judged(ctx context.Context) ([]ipFamily, error) {
+func shown(ctx context.Context) ([]ipFamily, error) {
 	var on []ipFamily
 	for _, fam := range ipFamilies {
 		value, err := bridgeSysctl(ctx, fam)
@@ -169,13 +195,4 @@ func readStart(path string, b []byte) (int, error) {
 		return 0, fmt.Errorf("read %s: %w", path, err)
 	}
 	return n, nil
-}
-
-// within calls f inside the namespace: on the spot where the calling thread is
-// in it already, which is cheaper and needs no privilege.
-func within(ctx context.Context, h Host, f func() error) error {
-	if h.Here {
-		return f()
-	}
-	return h.Do(ctx, f)
 }

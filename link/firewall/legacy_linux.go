@@ -1,4 +1,4 @@
-package link
+package firewall
 
 import (
 	"context"
@@ -54,20 +54,20 @@ func (f *firewall) findLegacy(ctx context.Context) error {
 	return nil
 }
 
-// legacyMends tells whether iptables-legacy drops the family's frames, and what
-// to type then: changing its rules is not for us, as it replaces whole tables.
-func (f *firewall) legacyMends(fam ipFamily) []mend {
+// legacyCommand is what to type where iptables-legacy drops the family's frames, or
+// "": changing its rules is not for us, as it replaces whole tables.
+func (f *firewall) legacyCommand(fam ipFamily) string {
 	for _, l := range f.legacy {
-		if l.xtables != fam.legacy || !l.drops(f.bridge) {
+		if l.xtables != fam.legacy || !l.drops(f.bridge.Name) {
 			continue
 		}
 		chain := "FORWARD"
 		if l.has(dockerChain) {
 			chain = dockerChain
 		}
-		return []mend{{command: insertCommand(fam.tool+"-legacy", chain, f.bridge)}}
+		return insertCommand(fam.tool+"-legacy", chain, f.bridge.Name)
 	}
-	return nil
+	return ""
 }
 
 // A legacyRules is the filter table as the kernel hands it out: entry after

@@ -1,7 +1,6 @@
-package link
+package firewall
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +9,6 @@ import (
 	"time"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/expr"
-	"github.com/google/nftables/userdata"
-	"github.com/google/nftables/xt"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -23,21 +19,20 @@ import (
 // A firewall is the nftables of one network namespace, as far as they concern
 // frames within one bridge. The iptables of today's distributions are nftables.
 type firewall struct {
-	host     Host
-	bridge   string
+	bridge   Bridge
 	families []ipFamily
-	nft      *nftables.Conn      // nil: the kernel has no nftables
-	unhook   func() bool         // nft from the context
-	chains   []*nftables.Chain   // those that matter; see list
-	outcomes map[chainID]outcome // of the chains judged since list
-	legacy   []*legacyRules      // of families without Docker's chain
+	nft      *nftables.Conn           // nil: the kernel has no nftables
+	unhook   func() bool              // nft from the context
+	chains   []*nftables.Chain        // those that matter; see list
+	accepts  map[*nftables.Chain]bool // whether the rule is there; of the chains read since list
+	legacy   []*legacyRules           // of families without Docker's chain
 }
 
-// newFirewall connects to the firewall of h. It returns nil where choose, which
+// newFirewall connects to the firewall. It returns nil where choose, which
 // runs inside the namespace, finds no family that matters.
-func newFirewall(ctx context.Context, h Host, bridge string, choose func(context.Context) ([]ipFamily, error)) (*firewall, error) {
-	f := &firewall{host: h, bridge: bridge}
-	err := within(ctx, h, func() (err error) {
+func newFirewall(ctx context.Context, b Bridge, choose func(context.Context) ([]ipFamily, error)) (*firewall, error) {
+	f := &firewall{bridge: b}
+	err := b.Do(ctx, func() (err error) {
 		if f.families, err = choose(ctx); err != nil || len(f.families) == 0 {
 			return err
 		}
@@ -112,10 +107,10 @@ func (f *firewall) ask(ctx context.Context, step string, call func() error) erro
 	return fmt.Errorf("%s: %w", step, err)
 }
 
-// list finds the chains that matter: Docker's, and the base chains that judge
-// forwarded frames. The kernel can only list all chains.
+// list finds the chains that matter: Docker's, and the base chains at the hook
+// forward. The kernel can only list all chains.
 func (f *firewall) list(ctx context.Context) error {
-	f.outcomes = map[chainID]outcome{}
+	f.accepts = map[*nftables.Chain]bool{}
 	return f.ask(ctx, "list chains", func() error {
 		all, err := f.nft.ListChains()
 		f.chains = slices.DeleteFunc(all, func(c *nftables.Chain) bool { return !isDocker(c) && !isForward(c) })
@@ -152,22 +147,21 @@ func (f *firewall) rules(ctx context.Context, c *nftables.Chain) (rules []*nftab
 // since they were read.
 const tries = 5
 
-// open adds the rule to Docker's chain of this family unless frames pass there
-// already. added is true also when it cannot know: the error came afterwards.
-// It sends one rule at a time, because before Linux 5.10 the library takes the
+// add adds the rule to Docker's chain of this family unless one is there. added is
+// true also when it cannot know: the error came afterwards. It sends one rule at a time, because before Linux 5.10 the library takes the
 // second rule's echo for the first one's acknowledgement.
-func (f *firewall) open(ctx context.Context, fam ipFamily) (added bool, err error) {
+func (f *firewall) add(ctx context.Context, fam ipFamily) (added bool, err error) {
 	for try := 1; ; try++ {
 		c := f.docker(fam)
 		if c == nil {
 			return false, nil
 		}
-		if o, err := f.judge(ctx, c); o == accepted || err != nil {
+		if there, err := f.accepted(ctx, c); there || err != nil {
 			return false, err
 		}
 		f.nft.InsertRule(f.rule(c))
 		err := f.ask(ctx, "add firewall rule", f.nft.Flush)
-		clear(f.outcomes)
+		f.accepts[c] = err == nil
 		if try == tries || !errors.Is(err, unix.ENOENT) {
 			return true, err
 		}
@@ -224,47 +218,12 @@ func (f *firewall) delete(ctx context.Context, rules ...*nftables.Rule) error {
 	return f.ask(ctx, "remove firewall rules", f.nft.Flush)
 }
 
-// own lists the rules in Docker's chain of this family that bear the comment.
+// own lists the rules in Docker's chain of this family that Accept made for the bridge.
 func (f *firewall) own(ctx context.Context, fam ipFamily) ([]*nftables.Rule, error) {
 	c := f.docker(fam)
 	if c == nil {
 		return nil, nil
 	}
 	rules, err := f.rules(ctx, c)
-	return slices.DeleteFunc(rules, func(r *nftables.Rule) bool { return !f.isOwn(r) }), err
-}
-
-// comment tells our rules from others.
-func (f *firewall) comment() string { return markWord + " " + f.bridge }
-
-// userData is the comment as nft keeps it; iptables shows that as its own.
-func (f *firewall) userData() []byte {
-	return userdata.AppendString(nil, userdata.TypeComment, f.comment())
-}
-
-// isOwn finds the comment, also where iptables-restore put the rule back in its
-// way: with the comment as a match.
-func (f *firewall) isOwn(r *nftables.Rule) bool {
-	return bytes.Equal(r.UserData, f.userData()) || slices.ContainsFunc(r.Exprs, func(e expr.Any) bool {
-		m, ok := e.(*expr.Match)
-		if !ok {
-			return false
-		}
-		text, ok := m.Info.(*xt.Comment)
-		return ok && string(*text) == f.comment()
-	})
-}
-
-// rule is what `iptables -I DOCKER-USER -i BRIDGE -o BRIDGE -j ACCEPT` makes,
-// so that iptables can list, check and delete it.
-func (f *firewall) rule(c *nftables.Chain) *nftables.Rule {
-	name := append([]byte(f.bridge), 0)
-	return &nftables.Rule{Table: c.Table, Chain: c, UserData: f.userData(), Exprs: []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: name},
-		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: name},
-		&expr.Counter{},
-		&expr.Verdict{Kind: expr.VerdictAccept},
-	}}
+	return slices.DeleteFunc(rules, func(r *nftables.Rule) bool { return madeFor(r) != f.bridge.Name }), err
 }
