@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/ns"
 )
@@ -268,7 +270,29 @@ func fdCount(t *testing.T) int {
 	return len(all)
 }
 
+// besideDocker moves the calling goroutine, and what it starts, to where the mounts
+// of a machine's own Docker engine are seen.
+func besideDocker(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		t.Fatal(err)
+	}
+	err := mountAll(
+		mount{"none", "/", "", unix.MS_REC | unix.MS_PRIVATE, ""},
+		mount{"run", "/run", "tmpfs", 0, ""},
+		mount{"netns", "/run/docker/netns/0123456789ab", "tmpfs", 0, ""},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCrashAndBoot is a power failure of the engine's machine, while this machine's
+// engine keeps its mounts.
 func TestCrashAndBoot(t *testing.T) {
+	Require(t)
+	besideDocker(t)
 	e := Start(t, Options{})
 	e.Run(t, Container{Name: "web", Restart: "always"})
 	e.Run(t, Container{Name: "once"})
