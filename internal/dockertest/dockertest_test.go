@@ -16,12 +16,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -179,12 +179,8 @@ func TestNothingIsLeftOverWhenKilled(t *testing.T) {
 	if err := json.Unmarshal(line, &f); err != nil {
 		t.Fatalf("%v: %s", err, line)
 	}
-	for end := time.Now().Add(patience); len(f.remains(t)) > 0 && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if diff := cmp.Diff([]string(nil), f.remains(t)); diff != "" {
-		t.Errorf("left over:\n%s", diff)
-	}
+	defer func() { t.Log("left over:", f.remains(t)) }()
+	testwait.Eventually(t, "nothing is left over", func() bool { return len(f.remains(t)) == 0 })
 }
 
 func TestRequireRefusesOtherUsers(t *testing.T) {
@@ -302,11 +298,7 @@ func TestCrashAndBoot(t *testing.T) {
 		t.Errorf("still there: %v of %v", left, before)
 	}
 	e.Boot(t)
-	for end := time.Now().Add(patience); !e.Inspect(t, "web").State.Running; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not started again")
-		}
-	}
+	testwait.Eventually(t, "it is started again", func() bool { return e.Inspect(t, "web").State.Running })
 	if e.Inspect(t, "once").State.Running {
 		t.Error("started again, and was not to be")
 	}
