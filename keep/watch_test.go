@@ -64,9 +64,9 @@ func TestSynchronisesWhenTheStreamBreaks(t *testing.T) {
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
 	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}})
 	has(t, r.Container(id("web")), "eth1")
-	r.cut()
 	r.kill("web")
 	r.begin("web") // and nobody tells
+	r.cut()
 	has(t, r.Container(id("web")), "eth1")
 	m := w.metrics()
 	if m[`synchronisations_total{source="test"}`] != "2" || m[`source_failures_total{source="test"}`] != "1" || w.Healthy() != nil {

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +72,19 @@ func setUp(e *testscript.Env) error {
 	e.Setenv("GORACE", "atexit_sleep_ms=0")
 	e.Setenv("CONTAINERID", "netns:web")
 	e.Setenv("PIPEWORK_STATE", filepath.Join(e.WorkDir, "state"))
-	return nil
+	before, err := net.Interfaces()
+	e.Defer(func() { removeOthers(before) })
+	return err
+}
+
+// removeOthers removes what a script that failed has left on the host for the next.
+func removeOthers(before []net.Interface) {
+	now, _ := net.Interfaces()
+	for _, l := range now {
+		if !slices.ContainsFunc(before, func(b net.Interface) bool { return b.Index == l.Index }) {
+			_ = netlink.LinkDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: l.Name, Index: l.Index}})
+		}
+	}
 }
 
 // TestOVS runs the command lines of testdata/ovs against a private Open vSwitch,

@@ -68,7 +68,8 @@ func enter(attr *syscall.SysProcAttr) error {
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), inside+"=1")
+	// Root's programs, such as ip and tc, are not where an ordinary user looks for some.
+	cmd.Env = append(os.Environ(), inside+"=1", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	attr.Pdeathsig = syscall.SIGKILL
 	cmd.SysProcAttr = attr
