@@ -1,7 +1,10 @@
-# make test   installs what is missing (Debian, as root) and runs every lane
-# make quick  runs what needs neither root nor packages
-# make bench  compares an attach with what the kernel alone takes, also among a thousand guests
-# make lint   installs golangci-lint and runs it
+# make test       installs what is missing (Debian, as root) and runs every lane; at
+#                 most twelve minutes on two cores
+# make test-long  what takes longer: more calls killed, a larger crowd, every fuzz test
+# make quick      runs what needs neither root nor packages, and of what waits long a part
+# make bench      compares an attach with what the kernel alone takes, also among a
+#                 thousand guests
+# make lint       installs golangci-lint and runs it
 
 GO       ?= go
 LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
@@ -14,17 +17,22 @@ LANERUN  := $(CURDIR)/bin/lanerun
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
 
-.PHONY: test quick bench lint packages vet
+.PHONY: test test-long host quick bench lint packages vet
 
+# The guests of the lanes uml and qemu have one processor each, and much of the rest
+# waits for something: it all runs side by side, and four packages at a time.
 test: packages vet
 	@mkdir -p bin && rm -f $(RAN)
-	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -timeout 15m ./...
-	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
-	$(MAKE) --no-print-directory uml qemu
+	$(MAKE) --no-print-directory $(LANERUN)
+	$(MAKE) --no-print-directory -j3 host uml qemu
 	@for lane in $(LANES); do \
 		grep -qx $$lane $(RAN) || { echo "lane $$lane did not run"; exit 1; }; \
 		echo "lane $$lane: passed"; \
 	done
+
+host:
+	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -p 4 -timeout 15m ./...
+	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
 
 # What the machine's own kernel may lack runs in another one: VLANs, dummies and
 # ipvlan and Open vSwitch in User-Mode Linux; InfiniBand, radios and NICs in a virtual machine.
@@ -47,7 +55,17 @@ $(LANERUN):
 	CGO_ENABLED=0 $(GO) build -o $@ ./internal/lanes/lanerun
 
 quick: vet
-	$(GO) test ./...
+	$(GO) test -short -p 4 ./...
+
+# Every fuzz test runs for ten seconds.
+test-long: packages vet
+	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_KILLS=1000 $(GO) test -count=1 -timeout 60m -run 'TestKilled' ./cmd/pipework
+	PIPEWORK_REQUIRE=userns,dhcp PIPEWORK_CROWD=1000 $(GO) test -count=1 -timeout 20m -run 'TestKeepsACrowd' .
+	@$(GO) list ./... | while read -r pkg; do \
+		for fuzz in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$fuzz" && $(GO) test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime 10s $$pkg || exit 1; \
+		done; \
+	done
 
 # Prints medians of runs in turn: floor-µs is what the kernel takes for an attach's
 # messages and frames alone, ours-µs what Attach takes, ratio the second by the first;

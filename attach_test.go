@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -192,11 +193,7 @@ func TestGuestDies(t *testing.T) {
 	if _, err := pipework.Attach(t.Context(), ns.PID(p.PID), s); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("attach to a dead process: %v", err)
 	}
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if _, err := net.InterfaceByName(at.HostName); err != nil {
-			break
-		}
-	}
+	testwait.Eventually(t, "the host's end is gone", func() bool { return !exists(at.HostName) })
 	detach(t, ns.PID(p.PID), s)
 	world.Unchanged(t)
 }
@@ -291,7 +288,7 @@ func TestNeighboursLearn(t *testing.T) {
 	detach(t, old, moving)
 	at := attach(t, now, moving)
 	h := handle(t, gw)
-	for end := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
+	testwait.Eventually(t, "the neighbours know the new MAC", func() bool {
 		neighbours, err := nstest.Whole(func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })
 		if err != nil {
 			t.Fatal(err)
@@ -302,13 +299,8 @@ func TestNeighboursLearn(t *testing.T) {
 				known++
 			}
 		}
-		if known == 2 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the neighbours do not know of %s: %v", at.MAC, neighbours)
-		}
-	}
+		return known == 2
+	})
 	_ = gn
 	detach(t, now, moving)
 	detach(t, watcher, spec("eth1", "lan"))

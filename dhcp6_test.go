@@ -21,6 +21,7 @@ import (
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -301,14 +302,10 @@ func TestDHCP6Expires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, _, there := dhcptest.Lifetimes(t, g, a.Lease6.Addr.Addr()); !there {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("the kernel keeps the address")
-		}
-	}
+	testwait.Eventually(t, "the kernel lets the address go", func() bool {
+		_, _, there := dhcptest.Lifetimes(t, g, a.Lease6.Addr.Addr())
+		return !there
+	})
 	if again, err := pipework.Attach(t.Context(), target, spec); err != nil || len(again.Mended) != 1 || again.Lease6 == nil {
 		t.Errorf("again: %+v, %v", again, err)
 	}

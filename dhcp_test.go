@@ -20,6 +20,7 @@ import (
 	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -256,7 +257,7 @@ func TestRebindsToAnotherServer(t *testing.T) {
 // await waits for an event of this kind.
 func await(t *testing.T, events <-chan dhcp.Event, kind dhcp.Kind) dhcp.Event {
 	t.Helper()
-	for end := time.After(20 * time.Second); ; {
+	for end := time.After(testwait.Patience); ; {
 		select {
 		case ev := <-events:
 			t.Logf("%s %s", ev.Kind, ev.Reason)

@@ -15,6 +15,7 @@ import (
 	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -115,7 +116,7 @@ func TestIPoIBOrphans(t *testing.T) {
 		}
 		_ = one.Kill()
 		_ = two.Kill()
-		eventually(t, "two children back on the host", func() bool { return children() == 2 })
+		testwait.Eventually(t, "two children back on the host", func() bool { return children() == 2 })
 		sweep(ns.PID(one.PID))
 		world.Unchanged(t)
 	}
@@ -140,7 +141,7 @@ func TestIPoIBAnnounces(t *testing.T) {
 	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
 	must(t, err)
 	defer func() { _ = h.Close() }()
-	eventually(t, "the peer has heard", func() bool {
+	testwait.Eventually(t, "the peer has heard", func() bool {
 		list, err := nstest.Whole(func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })
 		must(t, err)
 		known := map[string]string{}

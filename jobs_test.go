@@ -20,6 +20,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -173,12 +174,7 @@ func TestAttachAllWaitsForNone(t *testing.T) {
 		}
 		done := make(chan error, 1)
 		go func() { done <- do() }()
-		for end := time.Now().Add(5 * time.Second); others() != nil; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Error(others())
-				break
-			}
-		}
+		testwait.Eventually(t, "the other guests are done", func() bool { return others() == nil })
 		select {
 		case err := <-done:
 			t.Error("did not wait for the guest:", err)

@@ -21,6 +21,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -80,16 +81,6 @@ func onHost(t testing.TB, f func(h *netlink.Handle)) {
 func exists(name string) bool {
 	_, err := net.InterfaceByName(name)
 	return err == nil
-}
-
-// eventually polls until it holds, for five seconds at most.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not within 5 s:", what)
-		}
-	}
 }
 
 // addVLAN makes a VLAN interface as somebody else would.
@@ -302,17 +293,17 @@ func TestVLANOutlivesItsGuests(t *testing.T) {
 	if removed, err := link.Collect(t.Context(), h); err != nil || len(removed) > 0 {
 		t.Errorf("collected %q in use, %v", removed, err)
 	}
-	eventually(t, "the last user is unplugged, the other dead", func() bool {
+	testwait.Eventually(t, "the last user is unplugged, the other dead", func() bool {
 		unplug(t, a, vlan)
 		return !exists("nic0.100")
 	})
 	dead := die()
-	eventually(t, "the dead guest is unplugged", func() bool {
+	testwait.Eventually(t, "the dead guest is unplugged", func() bool {
 		unplug(t, dead, vlan)
 		return !exists("nic0.100")
 	})
 	die()
-	eventually(t, "collected", func() bool {
+	testwait.Eventually(t, "collected", func() bool {
 		_, err := link.Collect(t.Context(), h)
 		must(t, err)
 		return !exists("nic0.100")
@@ -500,12 +491,12 @@ func TestCollect(t *testing.T) {
 		t.Errorf("collected %q, %v", removed, err)
 	}
 	_ = p.Kill()
-	eventually(t, "br5 would be collected", func() bool {
+	testwait.Eventually(t, "br5 would be collected", func() bool {
 		would, err := pipework.Orphans(t.Context())
 		must(t, err)
 		return slices.Equal(would, []string{"br5"}) && exists("br5")
 	})
-	eventually(t, "br5 is collected", func() bool {
+	testwait.Eventually(t, "br5 is collected", func() bool {
 		_, err := link.Collect(t.Context(), h)
 		must(t, err)
 		return !exists("br5")

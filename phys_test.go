@@ -8,9 +8,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -18,6 +18,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -208,16 +209,11 @@ func dress(t *testing.T, name string) {
 // awaitReturn waits until the kernel has returned what was in a dead guest.
 func awaitReturn(t *testing.T, name string) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	testwait.Eventually(t, "the kernel returns "+name, func() bool {
 		links, err := net.Interfaces()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, l := range links {
-			if l.Name == name || strings.HasPrefix(l.Name, "dev") {
-				return
-			}
-		}
-	}
-	t.Errorf("the kernel did not return %s", name)
+		return slices.ContainsFunc(links, func(l net.Interface) bool { return l.Name == name || strings.HasPrefix(l.Name, "dev") })
+	})
 }

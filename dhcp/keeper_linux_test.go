@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -40,15 +41,10 @@ func TestKeepsUntilTheGuestDies(t *testing.T) {
 	}
 	killed := time.Now()
 	_ = p.Kill()
-	select {
-	case err := <-ended:
-		if !errors.Is(err, fs.ErrNotExist) {
-			t.Error(err)
-		}
-		t.Logf("death noticed after %v", time.Since(killed))
-	case <-time.After(500 * time.Millisecond):
-		t.Error("the guest's death was not noticed")
+	if err := testwait.Receive(t, "the guest's death is noticed", ended); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
 	}
+	t.Logf("death noticed after %v", time.Since(killed))
 	if ev := <-events; ev.Kind != Ended {
 		t.Errorf("event %+v", ev)
 	}
@@ -70,7 +66,6 @@ func TestKeepEndsWithItsContext(t *testing.T) {
 	go func() {
 		ended <- Kept{Target: ns.PID(p.PID), Interface: "eth1", Lease: &Lease{}}.Keep(ctx)
 	}()
-	time.Sleep(10 * time.Millisecond)
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)

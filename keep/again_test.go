@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
 )
 
@@ -34,7 +35,7 @@ func TestAskingAgainHoldsNothing(t *testing.T) {
 		}
 		ended <- err
 	}()
-	eventually(t, "it is about to ask again", func() bool { return strings.Contains(said.String(), "again in 1h0m0s") })
+	testwait.Eventually(t, "it is about to ask again", func() bool { return strings.Contains(said.String(), "again in 1h0m0s") })
 	if got := recorded(t, p); len(got) > 0 {
 		t.Errorf("records %v", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -28,6 +29,6 @@ func TestNICComesBack(t *testing.T) {
 	}
 	has(t, r.Container(id("web")), "lan")
 	r.kill("web")
-	eventually(t, "the NIC is back", func() bool { return nstest.NoLink(t, "eth0") != nil })
+	testwait.Eventually(t, "the NIC is back", func() bool { return nstest.NoLink(t, "eth0") != nil })
 	world.Unchanged(t)
 }

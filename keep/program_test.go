@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/dhcptest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -38,15 +39,15 @@ func TestKeepsPrograms(t *testing.T) {
 
 	w := watch(t, &keep.Watcher{Plugger: p, Sources: []ns.Source{r}})
 	second := another(t, first)
-	eventually(t, "it is kept", func() bool { return w.metrics()["attachments"] == "1" })
+	testwait.Eventually(t, "it is kept", func() bool { return w.metrics()["attachments"] == "1" })
 	must(t, unix.Kill(second, unix.SIGKILL))
 	third := another(t, second)
-	eventually(t, "it is kept again", func() bool { return strings.Count(w.said.String(), "found as declared") == 2 })
+	testwait.Eventually(t, "it is kept again", func() bool { return strings.Count(w.said.String(), "found as declared") == 2 })
 	if said := w.said.String(); !strings.Contains(said, "the address is not renewed any more") {
 		t.Error("nothing is said of the end")
 	}
 	typed(t, p, dhcptest.Bridge+" docker:web fd77::9/64")
-	eventually(t, "the further line is found", func() bool { return strings.Count(w.said.String(), "fd77::9/64") > 0 })
+	testwait.Eventually(t, "the further line is found", func() bool { return strings.Count(w.said.String(), "fd77::9/64") > 0 })
 	fourth := another(t, third)
 	r.cut()
 	time.Sleep(1500 * time.Millisecond) // it was looked at meanwhile
@@ -79,7 +80,7 @@ func TestProgramWasKilled(t *testing.T) {
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}))
 	watch(t, &keep.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
-	eventually(t, "it has an address", func() bool { return strings.Contains(plugged(t, web)["eth1"], "[10.77.0.") })
+	testwait.Eventually(t, "it has an address", func() bool { return strings.Contains(plugged(t, web)["eth1"], "[10.77.0.") })
 }
 
 // programOf is the number of the udhcpc that keeps a guest's lease; 0: none does.
@@ -100,7 +101,7 @@ func programOf(t *testing.T, guest string) int {
 // another waits until another program keeps web's lease.
 func another(t *testing.T, than int) (pid int) {
 	t.Helper()
-	eventually(t, "another program runs", func() bool {
+	testwait.Eventually(t, "another program runs", func() bool {
 		pid = programOf(t, "web")
 		return pid != 0 && pid != than
 	})

@@ -26,6 +26,7 @@ import (
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -255,15 +256,11 @@ func watch(t *testing.T, w *keep.Watcher) *watcher {
 // end ends it, as an interrupt does, once.
 func (w *watcher) end() {
 	w.stop()
-	select {
-	case err := <-w.ended:
-		if !errors.Is(err, context.Canceled) {
-			w.t.Error("Run:", err)
-		}
-		w.ended <- err
-	case <-time.After(10 * time.Second):
-		w.t.Fatal("Run does not end")
+	err := testwait.Receive(w.t, "Run ends", w.ended)
+	if !errors.Is(err, context.Canceled) {
+		w.t.Error("Run:", err)
 	}
+	w.ended <- err
 }
 
 // metrics are the counters by their names.
@@ -280,16 +277,6 @@ func (w *watcher) metrics() map[string]string {
 		}
 	}
 	return found
-}
-
-// eventually waits until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("never: " + what)
-		}
-	}
 }
 
 // plugged is what a guest has, by name: backend, MAC and addresses; of nothing
@@ -322,7 +309,7 @@ func plugged(t *testing.T, to pipework.Target) map[string]string {
 func has(t *testing.T, to pipework.Target, names ...string) map[string]string {
 	t.Helper()
 	var found map[string]string
-	eventually(t, fmt.Sprint("it has ", names), func() bool {
+	testwait.Eventually(t, fmt.Sprint("it has ", names), func() bool {
 		found = plugged(t, to)
 		return slices.Equal(slices.Sorted(maps.Keys(found)), names)
 	})

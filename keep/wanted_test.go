@@ -19,6 +19,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -42,12 +43,12 @@ func TestRenamed(t *testing.T) {
 	if now := has(t, r.Container(id("new")), "eth1"); now["eth1"] != first["eth1"] {
 		t.Errorf("another MAC or address: %v, was %v", now, first)
 	}
-	eventually(t, "the record is the new one's", func() bool {
+	testwait.Eventually(t, "the record is the new one's", func() bool {
 		rec, err := s.Get("docker:web", "eth1")
 		return err == nil && rec.GuestID == id("new") && rec.Attachment.Guest.ID == id("new")
 	})
 	r.start("web") // which is called old
-	eventually(t, "it was looked at", func() bool { return w.metrics()["guests"] == "1" && w.metrics()[`events_total{action="start"}`] == "5" })
+	testwait.Eventually(t, "it was looked at", func() bool { return w.metrics()["guests"] == "1" && w.metrics()[`events_total{action="start"}`] == "5" })
 	time.Sleep(100 * time.Millisecond)
 	has(t, r.Container(id("web")))
 	has(t, r.Container(id("new")), "eth1")
@@ -67,7 +68,7 @@ func TestProcessByPath(t *testing.T) {
 	}
 	to := func(word string) pipework.Target { return ns.Path(strings.TrimPrefix(word, "netns:")) }
 	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: to}, Poll: 20 * time.Millisecond})
-	eventually(t, "they were looked at", func() bool { return w.metrics()["failures_total"] == "3" })
+	testwait.Eventually(t, "they were looked at", func() bool { return w.metrics()["failures_total"] == "3" })
 	has(t, ns.PID(p.PID))
 }
 
@@ -101,11 +102,11 @@ func TestForgetsWhileAnEngineIsAway(t *testing.T) {
 		}
 		return err == nil
 	}
-	eventually(t, "both are recorded", func() bool { return recorded("docker:web") && recorded("podman:db") })
+	testwait.Eventually(t, "both are recorded", func() bool { return recorded("docker:web") && recorded("podman:db") })
 	podman.away.Store(true)
 	podman.remove("db")
 	docker.remove("web")
-	eventually(t, "the container is forgotten", func() bool { return !recorded("docker:web") })
+	testwait.Eventually(t, "the container is forgotten", func() bool { return !recorded("docker:web") })
 	if !recorded("podman:db") {
 		t.Error("nobody knows whether the other one is gone")
 	}
@@ -127,7 +128,7 @@ func TestFinishesKilledCall(t *testing.T) {
 	_, err := pipework.Attach(t.Context(), r.Container(id("web")), spec)
 	must(t, err)
 	w := watch(t, &keep.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
-	eventually(t, "the older record holds", func() bool {
+	testwait.Eventually(t, "the older record holds", func() bool {
 		rec, err := s.Get("docker:web", "eth1")
 		return err == nil && rec.Phase == keep.Attached && rec.Attachment != nil
 	})
@@ -159,7 +160,7 @@ func TestKilledMeanwhile(t *testing.T) {
 		return opening{words(word), func() error { return s.Put(killed) }}
 	}
 	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: opened}})
-	eventually(t, "it is plugged in", func() bool { return w.metrics()["attachments"] == "1" })
+	testwait.Eventually(t, "it is plugged in", func() bool { return w.metrics()["attachments"] == "1" })
 	has(t, name, "eth1")
 }
 
@@ -188,11 +189,11 @@ func TestDetachedUntilTheNextStart(t *testing.T) {
 	r.run("web", map[string]string{"pipework.eth1": dhcptest.Bridge + " dhcp", "pipework.eth2": "br1 10.0.0.2/24", "pipework.eth3": "br1 10.0.1.2/24"})
 	web := r.Container(id("web"))
 	has(t, web, "eth1", "eth2", "eth3")
-	eventually(t, "all is recorded", func() bool { return w.metrics()["attachments"] == "3" })
+	testwait.Eventually(t, "all is recorded", func() bool { return w.metrics()["attachments"] == "3" })
 
 	detached(t, p, "docker:web", "eth2")
 	typed(t, p, "br1 -i eth2 docker:web 10.0.0.3/24")
-	eventually(t, "what was typed is found", func() bool { return strings.Count(w.said.String(), "10.0.0.3/24") > 0 })
+	testwait.Eventually(t, "what was typed is found", func() bool { return strings.Count(w.said.String(), "10.0.0.3/24") > 0 })
 	detached(t, p, "docker:web", "eth2")
 	detached(t, p, "docker:web", "eth1")
 	time.Sleep(3 * time.Second) // the keeping of the lease ends
@@ -213,7 +214,7 @@ func TestPhysByMAC(t *testing.T) {
 	r.run("web", nil)
 	typed(t, r.plugger(s), "--direct-phys mac:"+mac+" docker:web 10.0.0.9/24")
 	w := watch(t, &keep.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
-	eventually(t, "it is found as declared", func() bool { return w.metrics()["attachments"] == "1" })
+	testwait.Eventually(t, "it is found as declared", func() bool { return w.metrics()["attachments"] == "1" })
 	if w.metrics()["failures_total"] != "0" {
 		t.Error(w.metrics())
 	}
@@ -245,7 +246,7 @@ func TestDoesNotRetryWhatIsWrong(t *testing.T) {
 	r := newRuntime(t)
 	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}})
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.1/24 @5000"})
-	eventually(t, "it was tried", func() bool { return w.metrics()["failures_total"] == "1" })
+	testwait.Eventually(t, "it was tried", func() bool { return w.metrics()["failures_total"] == "1" })
 	time.Sleep(300 * time.Millisecond)
 	if m := w.metrics(); m["failures_total"] != "1" || m["guests_failing"] != "0" {
 		t.Errorf("tried again: %v", m)
@@ -268,7 +269,7 @@ func TestManyRecords(t *testing.T) {
 	}
 	for range 2 {
 		w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{r}})
-		eventually(t, "all are plugged in", func() bool { return w.metrics()["attachments"] == "60" })
+		testwait.Eventually(t, "all are plugged in", func() bool { return w.metrics()["attachments"] == "60" })
 		w.end()
 	}
 }

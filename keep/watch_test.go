@@ -22,6 +22,7 @@ import (
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -48,14 +49,14 @@ func TestPlugsInWhatLabelsDeclare(t *testing.T) {
 	}
 	has(t, r.Container(id("web")), "eth1", "lan")
 	r.run("plain", nil)
-	eventually(t, "only guests with something declared are remembered", func() bool {
+	testwait.Eventually(t, "only guests with something declared are remembered", func() bool {
 		return w.metrics()["guests"] == "2" && w.metrics()["attachments"] == "3"
 	})
 	if !strings.Contains(w.said.String(), `declared="label pipework.bad"`) {
 		t.Error("nothing is said of the bad label")
 	}
 	r.remove("web")
-	eventually(t, "a removed container is forgotten", func() bool { return w.metrics()["guests"] == "1" })
+	testwait.Eventually(t, "a removed container is forgotten", func() bool { return w.metrics()["guests"] == "1" })
 }
 
 func TestSynchronisesWhenTheStreamBreaks(t *testing.T) {
@@ -63,9 +64,9 @@ func TestSynchronisesWhenTheStreamBreaks(t *testing.T) {
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
 	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}})
 	has(t, r.Container(id("web")), "eth1")
-	r.cut()
 	r.kill("web")
 	r.begin("web") // and nobody tells
+	r.cut()
 	has(t, r.Container(id("web")), "eth1")
 	m := w.metrics()
 	if m[`synchronisations_total{source="test"}`] != "2" || m[`source_failures_total{source="test"}`] != "1" || w.Healthy() != nil {
@@ -89,7 +90,7 @@ func TestWaitsForTheBridge(t *testing.T) {
 	}
 	makeBridge(t, "late")
 	has(t, r.Container(id("web")), "eth1")
-	eventually(t, "it does not fail any longer", func() bool { return w.metrics()["guests_failing"] == "0" })
+	testwait.Eventually(t, "it does not fail any longer", func() bool { return w.metrics()["guests_failing"] == "0" })
 }
 
 func makeBridge(t *testing.T, name string) {
@@ -119,7 +120,7 @@ func TestHonoursOnlyWhatIsPermitted(t *testing.T) {
 	r.mu.Unlock()
 	r.start("web")
 	has(t, r.Container(id("web")), "eth1")
-	eventually(t, "it is said why", func() bool {
+	testwait.Eventually(t, "it is said why", func() bool {
 		return strings.Contains(w.said.String(), "the host's interface secret may not be asked for: --allow permits br*")
 	})
 	time.Sleep(200 * time.Millisecond)
@@ -156,7 +157,7 @@ func TestRecordsHoldUntilDetach(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: words}, Poll: 20 * time.Millisecond})
-	eventually(t, "the record is found to hold", func() bool { return w.metrics()["attachments"] == "1" })
+	testwait.Eventually(t, "the record is found to hold", func() bool { return w.metrics()["attachments"] == "1" })
 	first := has(t, ns.Named("blue"), "eth1")
 
 	if err := remove(); err != nil {
@@ -178,7 +179,7 @@ func TestRecordsHoldUntilDetach(t *testing.T) {
 		t.Fatal(err)
 	}
 	unlock()
-	eventually(t, "a record that is gone is forgotten", func() bool { return w.metrics()["guests"] == "0" })
+	testwait.Eventually(t, "a record that is gone is forgotten", func() bool { return w.metrics()["guests"] == "0" })
 	if err := remove(); err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +198,7 @@ func TestRecordOfAContainer(t *testing.T) {
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
 	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{r}})
 	has(t, r.Container(id("web")), "eth1")
-	eventually(t, "what labels declare is recorded", func() bool {
+	testwait.Eventually(t, "what labels declare is recorded", func() bool {
 		rec, err := s.Get("docker:web", "eth1")
 		return err == nil && rec.Source == keep.FromLabel && rec.Attachment.MAC.String() == keep.StableMAC("this machine", "web", "eth1").String()
 	})
@@ -214,7 +215,7 @@ func TestRecordOfAContainer(t *testing.T) {
 		t.Error(diff)
 	}
 	r.remove("web")
-	eventually(t, "the record of the label goes with the container", func() bool {
+	testwait.Eventually(t, "the record of the label goes with the container", func() bool {
 		_, err := s.Get("docker:web", "eth1")
 		return err != nil
 	})
@@ -240,7 +241,7 @@ func TestDetachedMeanwhile(t *testing.T) {
 	}
 	opened := func(word string) pipework.Target { return late{words(word), s, word} }
 	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: opened}})
-	eventually(t, "it is plugged in and taken away", func() bool {
+	testwait.Eventually(t, "it is plugged in and taken away", func() bool {
 		return w.metrics()["plugged_total"] == "1" && strings.Contains(w.said.String(), "it was detached meanwhile")
 	})
 	has(t, name)
@@ -275,7 +276,7 @@ func TestProcessIsNotMistaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: func(string) pipework.Target { return ns.PID(p.PID) }}})
-	eventually(t, "it was looked at", func() bool { return w.metrics()["failures_total"] == "1" })
+	testwait.Eventually(t, "it was looked at", func() bool { return w.metrics()["failures_total"] == "1" })
 	has(t, ns.PID(p.PID))
 }
 
@@ -288,7 +289,7 @@ func TestKeepsLeases(t *testing.T) {
 	r.run("web", map[string]string{"pipework.eth1": dhcptest.Bridge + " dhcp"})
 	first := has(t, r.Container(id("web")), "eth1")
 	renewed := func() bool { return w.metrics()[`leases_total{event="renewed"}`] != "" }
-	eventually(t, "the lease is renewed", renewed)
+	testwait.Eventually(t, "the lease is renewed", renewed)
 	r.restart("web")
 	if diff := cmp.Diff(first, has(t, r.Container(id("web")), "eth1")); diff != "" {
 		t.Errorf("another lease:\n%s", diff)
@@ -302,8 +303,8 @@ func TestCollects(t *testing.T) {
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
 	has(t, r.Container(id("web")), "eth1")
 	r.kill("web") // and nobody tells
-	eventually(t, "the bridge is gone", func() bool { return nstest.NoLink(t, "br1") == nil })
-	eventually(t, "it was counted", func() bool { return w.metrics()["collected_total"] == "1" && w.metrics()["deaths_total"] == "1" })
+	testwait.Eventually(t, "the bridge is gone", func() bool { return nstest.NoLink(t, "br1") == nil })
+	testwait.Eventually(t, "it was counted", func() bool { return w.metrics()["collected_total"] == "1" && w.metrics()["deaths_total"] == "1" })
 	r.start("web")
 	has(t, r.Container(id("web")), "eth1")
 }

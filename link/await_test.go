@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -125,12 +126,7 @@ func still(t *testing.T, waits <-chan error, when string) {
 
 func arrives(t *testing.T, waits <-chan error) {
 	t.Helper()
-	select {
-	case err := <-waits:
-		must(t, err)
-	case <-time.After(5 * time.Second):
-		t.Fatal("still waits")
-	}
+	must(t, testwait.Receive(t, "the wait ends", waits))
 }
 
 func handle(t *testing.T, at *ns.Handle) *netlink.Handle {

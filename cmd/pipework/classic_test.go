@@ -52,17 +52,17 @@ func TestClassicPrograms(t *testing.T) {
 
 // typed runs a line of docs/classic.md as a shell would. Before the line may
 // stand -in guest, which types it in that guest's network instead of the host's,
-// or -for 2s, which interrupts it after that time.
+// or -until text, which interrupts it once it has said that.
 func typed(ts *testscript.TestScript, neg bool, args []string) {
 	line := args[len(args)-1]
 	var before []string
 	switch {
 	case len(args) == 3 && args[0] == "-in":
 		before = []string{"nsenter", "--net=/run/netns/" + args[1]}
-	case len(args) == 3 && args[0] == "-for":
-		before = []string{"timeout", "--foreground", "--preserve-status", "-s", "INT", args[1]}
+	case len(args) == 3 && args[0] == "-until":
+		before = []string{"until", "INT", args[1]}
 	case len(args) != 1:
-		ts.Fatalf("usage: typed [-in guest | -for time] 'line'")
+		ts.Fatalf("usage: typed [-in guest | -until text] 'line'")
 	}
 	words := slices.Concat(before, []string{"sh", "-c", "exec " + line})
 	if err := ts.Exec(words[0], words[1:]...); (err != nil) != neg {

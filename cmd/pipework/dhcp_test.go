@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -30,6 +29,7 @@ func TestDHCPScripts(t *testing.T) {
 			"guest": guest,
 			"show":  show,
 			"await": await,
+			"says":  says,
 			// serve starts dnsmasq with more options, or, with a number, dhcpd with
 			// leases of so many seconds.
 			"serve": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -44,11 +44,7 @@ func TestDHCPScripts(t *testing.T) {
 			// leased waits until the lease file has a text, or with ! has it no more.
 			"leased": func(ts *testscript.TestScript, no bool, args []string) {
 				text := strings.Join(args, " ")
-				for end := time.Now().Add(3 * time.Second); strings.Contains(server.Leases(t), text) == no; time.Sleep(5 * time.Millisecond) {
-					if time.Now().After(end) {
-						ts.Fatalf("the lease file:\n%s", server.Leases(t))
-					}
-				}
+				eventually(ts, "the lease file has "+text, func() bool { return strings.Contains(server.Leases(t), text) != no })
 			},
 			// process starts a guest that has a process, whose number is put into an
 			// environment variable.
@@ -57,11 +53,6 @@ func TestDHCPScripts(t *testing.T) {
 				ts.Check(err)
 				ts.Setenv(args[0], strconv.Itoa(p.PID))
 				ts.Defer(func() { _ = p.Kill() })
-			},
-			"sleep": func(ts *testscript.TestScript, _ bool, args []string) {
-				d, err := time.ParseDuration(args[0])
-				ts.Check(err)
-				time.Sleep(d)
 			},
 		},
 	})

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,8 +53,11 @@ func TestKilledOVS(t *testing.T) {
 // kills kills calls that attach by one of these lines, and calls that detach; G
 // stands for the guest.
 func (b *bench) kills(rounds int, lines ...[]string) {
-	if os.Getenv("PIPEWORK_LANE") != "" { // a slow machine, of which the kernel is to be seen
+	if os.Getenv("PIPEWORK_LANE") != "" || testing.Short() { // a slow machine, of which the kernel is to be seen
 		rounds /= 8
+	}
+	if n, err := strconv.Atoi(os.Getenv("PIPEWORK_KILLS")); err == nil {
+		rounds = n
 	}
 	for _, line := range lines {
 		line[slices.Index(line, "G")] = b.guest

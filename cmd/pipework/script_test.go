@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,10 +23,11 @@ import (
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/internal/testwait"
 )
 
 func TestMain(m *testing.M) {
-	if name := filepath.Base(os.Args[0]); name != "pipework" { // as which a script runs this program
+	if name := filepath.Base(os.Args[0]); name != "pipework" && name != "until" { // as which a script runs this program
 		if os.Getenv("PIPEWORK_CLI") == "root" {
 			nstest.EnterRoot("cli")
 		} else {
@@ -35,7 +37,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	testscript.Main(m, map[string]func(){"pipework": main})
+	testscript.Main(m, map[string]func(){"pipework": main, "until": until})
 }
 
 // TestScripts runs the command lines of testdata in the sandbox, against guests
@@ -52,6 +54,7 @@ func scripts(dir string) testscript.Params {
 			"bridge": bridge,
 			"show":   show,
 			"await":  await,
+			"says":   says,
 			"nic":    nic,
 			"spoil":  spoil,
 			"unplug": unplug,
@@ -69,7 +72,19 @@ func setUp(e *testscript.Env) error {
 	e.Setenv("GORACE", "atexit_sleep_ms=0")
 	e.Setenv("CONTAINERID", "netns:web")
 	e.Setenv("PIPEWORK_STATE", filepath.Join(e.WorkDir, "state"))
-	return nil
+	before, err := net.Interfaces()
+	e.Defer(func() { removeOthers(before) })
+	return err
+}
+
+// removeOthers removes what a script that failed has left on the host for the next.
+func removeOthers(before []net.Interface) {
+	now, _ := net.Interfaces()
+	for _, l := range now {
+		if !slices.ContainsFunc(before, func(b net.Interface) bool { return b.Index == l.Index }) {
+			_ = netlink.LinkDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: l.Name, Index: l.Index}})
+		}
+	}
 }
 
 // TestOVS runs the command lines of testdata/ovs against a private Open vSwitch,
@@ -104,22 +119,32 @@ func TestOVS(t *testing.T) {
 func lose(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(unix.Unmount("/run/netns/"+args[0], unix.MNT_DETACH))
 	ts.Check(os.Remove("/run/netns/" + args[0]))
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, err := net.InterfaceByName(args[1]); err != nil {
-			return
-		}
-		if time.Now().After(end) {
-			ts.Fatalf("%s is still there", args[1])
-		}
-	}
+	eventually(ts, args[1]+" is gone", func() bool {
+		_, err := net.InterfaceByName(args[1])
+		return err != nil
+	})
 }
+
+// eventually is [testwait.Eventually] for a script.
+func eventually(ts *testscript.TestScript, what string, holds func() bool) {
+	testwait.Eventually(failing{ts: ts}, what, holds)
+}
+
+// failing is a test that fails a script.
+type failing struct {
+	testing.TB
+	ts *testscript.TestScript
+}
+
+func (f failing) Helper()                           {}
+func (f failing) Fatalf(format string, args ...any) { f.ts.Fatalf(format, args...) }
 
 // ping sends from a guest to an address, until it answers; with ! it must not.
 func ping(ts *testscript.TestScript, neg bool, args []string) {
 	g, err := sandbox.Open(args[0])
 	ts.Check(err)
 	defer func() { _ = g.Close() }()
-	wait := 10 * time.Second
+	wait := testwait.Patience
 	if neg {
 		wait = 500 * time.Millisecond
 	}
@@ -235,14 +260,10 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
 	ts.Check(err)
 	defer func() { _ = h.Close() }()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, err = h.LinkByName(args[1]); err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			ts.Fatalf("%s has no %s", args[0], args[1])
-		}
-	}
+	eventually(ts, args[0]+" has "+args[1], func() bool {
+		_, err := h.LinkByName(args[1])
+		return err == nil
+	})
 }
 
 // show prints links, addresses and routes of the guest, or of the host, much as

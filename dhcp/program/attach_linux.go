@@ -123,12 +123,15 @@ func (r *Running) configured(ctx context.Context) (at *pipework.Attachment, err 
 		case <-ctx.Done():
 			err = fmt.Errorf("%s: %w", r.client.Name, context.Cause(ctx))
 		case <-late.C:
+			if at, err = r.look(ctx); err == nil && r.client.Stay && hasAddress(at) {
+				break // its script runs still: it does something else by now
+			}
 			err = errs.New(os.ErrDeadlineExceeded, "%s: no address within %v: %s", r.client.Name, leaseTime, gist(r.said.String()))
 		case <-look.C:
 			if !r.client.Stay {
 				continue
 			}
-			if at, err = r.look(ctx); err == nil && !hasAddress(at) {
+			if at, err = r.look(ctx); err == nil && !(hasAddress(at) && r.atRest(ctx, at)) {
 				continue
 			}
 		}
@@ -142,6 +145,17 @@ func (r *Running) configured(ctx context.Context) (at *pipework.Attachment, err 
 // look reads what the interface is.
 func (r *Running) look(ctx context.Context) (*pipework.Attachment, error) {
 	return r.attacher.Check(ctx, r.guest.Again(), r.spec)
+}
+
+// atRest says whether what was read of the interface is final: the program's script
+// has ended since, and left it so. An address is not set in one step: ifconfig first
+// gives it the length of its class, and then the right one.
+func (r *Running) atRest(ctx context.Context, was *pipework.Attachment) bool {
+	if r.scripting() {
+		return false
+	}
+	now, err := r.look(ctx)
+	return err == nil && slices.Equal(now.Addrs, was.Addrs)
 }
 
 // announce has Attach find the interface as it should be, and announce its
@@ -188,7 +202,7 @@ func (r *Running) Wait(ctx context.Context) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}
-			if err == nil && !slices.Equal(at.Addrs, r.addrs) && hasAddress(at) {
+			if err == nil && !slices.Equal(at.Addrs, r.addrs) && hasAddress(at) && r.atRest(ctx, at) {
 				_, _ = r.announce(ctx) // or at the next tick
 			}
 		}

@@ -1,9 +1,12 @@
 package program
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -79,6 +82,32 @@ func (p *process) stop() {
 	_ = stopProcess(context.Background(), p.cmd.Process.Pid, p.pidfd)
 	<-p.ended
 	_ = unix.Close(p.pidfd)
+}
+
+// scripting says whether the program runs a script: a process that it has started,
+// and that is not its own second self, such as those to which dhcpcd leaves its
+// privileges.
+func (r *Running) scripting() bool {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		if name, parent := nameAndParent(path); parent == r.cmd.Process.Pid && name != r.client.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// nameAndParent reads a line of proc_pid_stat(5). The name is in parentheses, and
+// may have some in it.
+func nameAndParent(stat string) (name string, parent int) {
+	line, err := os.ReadFile(stat)
+	start, end := bytes.IndexByte(line, '('), bytes.LastIndexByte(line, ')')
+	if err != nil || end < start || start < 0 {
+		return "", 0
+	}
+	var state string
+	_, _ = fmt.Sscan(string(line[end+1:]), &state, &parent)
+	return string(line[start+1 : end]), parent
 }
 
 // A tail keeps the last of what is written to it.

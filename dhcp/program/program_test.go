@@ -22,6 +22,7 @@ import (
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -131,17 +132,10 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// alone fails the test when the guest's network has other processes than pid, for
-// a second.
+// alone waits until the guest's network has no other process than pid.
 func alone(t *testing.T, pid int) {
 	t.Helper()
-	var others []string
-	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if others = in(t, pid); len(others) == 0 {
-			return
-		}
-	}
-	t.Errorf("still in the guest: %q", others)
+	testwait.Eventually(t, "nothing else is in the guest", func() bool { return len(in(t, pid)) == 0 })
 }
 
 // in lists other processes in the network of pid, by command line.
@@ -200,13 +194,8 @@ func TestStays(t *testing.T) {
 				ended := make(chan error, 1)
 				go func() { ended <- running.Wait(ctx) }()
 				end(t, cancel, p)
-				select {
-				case err := <-ended:
-					if err != nil {
-						t.Error(err)
-					}
-				case <-time.After(6 * time.Second):
-					t.Fatal("it does not end")
+				if err := testwait.Receive(t, "it ends", ended); err != nil {
+					t.Error(err)
 				}
 				if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("the pid file is still there: %v", err)
@@ -317,11 +306,10 @@ func TestMoves(t *testing.T) {
 	dhcptest.Dnsmasq(t, append(times, "--dhcp-host="+at.MAC.String()+",10.77.0.59")...)
 	ended := make(chan error, 1)
 	go func() { ended <- r.Wait(ctx) }()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if at, err = pipework.Check(ctx, ns.PID(p.PID), spec()); err == nil && len(at.Addrs) > 0 && at.Addrs[0].Addr() != addr {
-			break
-		}
-	}
+	testwait.Eventually(t, "another address", func() bool {
+		at, err = pipework.Check(ctx, ns.PID(p.PID), spec())
+		return err == nil && len(at.Addrs) > 0 && at.Addrs[0].Addr() != addr
+	})
 	announced(netip.MustParseAddr("10.77.0.59"), at.MAC.String())
 	cancel()
 	check(t, <-ended)
@@ -330,12 +318,7 @@ func TestMoves(t *testing.T) {
 // renewed waits until the server has acknowledged the address a second time.
 func renewed(t *testing.T, s *dhcptest.Server, addr string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if strings.Count(s.Log(), "DHCPACK on "+addr+" ") > 1 {
-			return
-		}
-	}
-	t.Errorf("%s was not renewed", addr)
+	testwait.Eventually(t, addr+" is renewed", func() bool { return strings.Count(s.Log(), "DHCPACK on "+addr+" ") > 1 })
 }
 
 // TestFails leaves nothing behind where a program gets no lease.
@@ -385,7 +368,6 @@ func TestRecycled(t *testing.T) {
 	check(t, os.WriteFile(path, []byte(strconv.Itoa(p.PID)+"\n"), 0o644))
 	defer func() { _ = os.Remove(path) }()
 	check(t, program.End(t.Context(), ns.PID(p.PID), "eth1"))
-	time.Sleep(20 * time.Millisecond)
 	g, err := ns.PID(p.PID).Open(t.Context())
 	if err != nil {
 		t.Fatal("the process was ended:", err)

@@ -143,7 +143,7 @@ func (s *shell) bridges(t *testing.T) {
 		{"pipework br1 $MYSQL 192.168.1.2/24", "docker exec $APACHE ping -c 1 -W 2 192.168.1.2", "1 packets received"},
 		{"docker run --name web1 -d apache", "", ""},
 		{"pipework br1 web1 192.168.12.23/24", "docker exec web1 ip addr show dev eth1", "inet 192.168.12.23/24 brd 192.168.12.255"},
-		{"ip addr add 192.168.1.254/24 dev br1", "ping -c 1 -W 2 192.168.1.1", "1 received"},
+		{"ip addr add 192.168.1.254/24 dev br1", "busybox ping -c 1 -W 2 192.168.1.1", "1 packets received"},
 		{"pipework br1 -i eth2 $APACHE 10.9.0.1/24", "docker exec $APACHE ip addr show dev eth2", "inet 10.9.0.1/24"},
 		{"pipework detach $APACHE -i eth2 && pipework br1 -i eth2 -l hostapp1 $APACHE 10.9.0.1/24", "ip link show dev hostapp1", "master br1"},
 		{"CONTAINERID=$(docker run -d apache)", "", ""},
@@ -165,7 +165,7 @@ func (s *shell) nics(t *testing.T) {
 		{"ip link set eth0m up", "", ""},
 		{"ip addr add 10.1.1.123/24 dev eth0m", "", ""},
 		{"CID=$(docker run -d apache)", "", ""},
-		{"pipework eth0 $CID 10.1.1.234/24@10.1.1.254", "ping -c 1 -W 2 10.1.1.234", "1 received"},
+		{"pipework eth0 $CID 10.1.1.234/24@10.1.1.254", "busybox ping -c 1 -W 2 10.1.1.234", "1 packets received"},
 		{"pipework --direct-phys eth3 -i eth3 $CID 10.3.1.1/24", "docker exec $CID ip addr show dev eth3", "inet 10.3.1.1/24"},
 		{"pipework detach $CID -i eth3", "ip link show dev eth3", "LOWER_UP"},
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-pipework/pipework/internal/dockertest"
+	"github.com/go-pipework/pipework/internal/testwait"
 )
 
 // services reads compose.yaml, as far as that is used in it.
@@ -73,16 +74,13 @@ func TestReboot(t *testing.T) {
 // await waits until the container has so many interfaces, each with an address.
 func (l *lane) await(t *testing.T, container string, n int) map[string]string {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		found := l.plugged(t, container)
+	var found map[string]string
+	testwait.Eventually(t, container+" has its interfaces", func() bool {
+		found = l.plugged(t, container)
 		bare := func(at string) bool { return strings.Count(at, " ") < 2 } // link, MAC, and nothing yet
-		if len(found) == n && !slices.ContainsFunc(slices.Collect(maps.Values(found)), bare) {
-			return found
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s has %v", container, found)
-		}
-	}
+		return len(found) == n && !slices.ContainsFunc(slices.Collect(maps.Values(found)), bare)
+	})
+	return found
 }
 
 // reachable has db ping web on every network.

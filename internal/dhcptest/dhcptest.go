@@ -17,13 +17,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -90,14 +90,11 @@ func carrier(t testing.TB, h *netlink.Handle, br netlink.Link) {
 	// It must not follow the routers of the network.
 	must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+Bridge+"peer/disable_ipv6", []byte("1"), 0))
 	must(t, h.LinkSetUp(peer))
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	testwait.Eventually(t, "the bridge has a carrier", func() bool {
 		l, err := h.LinkByIndex(br.Attrs().Index)
 		must(t, err)
-		if l.Attrs().OperState == netlink.OperUp {
-			return
-		}
-	}
-	t.Fatal("the bridge has no carrier")
+		return l.Attrs().OperState == netlink.OperUp
+	})
 }
 
 // here is a netlink handle in the host's namespace, for the length of the test.
@@ -138,17 +135,14 @@ func Plug(t testing.TB, g *ns.Guest) netlink.Link {
 	return eth1
 }
 
-// Unplugged waits up to two seconds until the host's end of a pair has gone with
-// the guest's.
+// Unplugged waits until the host's end of a pair has gone with the guest's.
 func Unplugged(t testing.TB, eth1 netlink.Link) {
 	t.Helper()
 	h := here(t)
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if _, err := h.LinkByIndex(eth1.Attrs().ParentIndex); err != nil {
-			return
-		}
-	}
-	t.Error("something keeps the dead guest's namespace alive")
+	testwait.Eventually(t, "nothing keeps the dead guest's namespace alive", func() bool {
+		_, err := h.LinkByIndex(eth1.Attrs().ParentIndex)
+		return err != nil
+	})
 }
 
 // SetMAC gives the bridge another MAC.
@@ -257,20 +251,25 @@ func (s *Server) Stop() {
 // Log is what the server has said.
 func (s *Server) Log() string { return s.log.String() }
 
-// Wait waits up to ten seconds until the server has said text.
+// Wait waits until the server has said text.
 func (s *Server) Wait(t testing.TB, text string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if strings.Contains(s.Log(), text) {
-			return
+	defer func() {
+		if !strings.Contains(s.Log(), text) {
+			t.Log("the server said", s.Log())
 		}
+	}()
+	testwait.Eventually(t, fmt.Sprintf("the server says %q", text), func() bool {
+		said := strings.Contains(s.Log(), text)
 		select {
 		case <-s.end:
-			t.Fatalf("the server ended: %s", s.Log())
+			if !said {
+				t.Fatal("the server ended")
+			}
 		default:
 		}
-	}
-	t.Fatalf("the server did not say %q: %s", text, s.Log())
+		return said
+	})
 }
 
 // Leases is the server's lease file.
@@ -281,15 +280,15 @@ func (s *Server) Leases(t testing.TB) string {
 	return string(b)
 }
 
-// Eventually waits up to three seconds until the lease file satisfies ok.
+// Eventually waits until the lease file satisfies ok.
 func (s *Server) Eventually(t testing.TB, what string, ok func(leases string) bool) {
 	t.Helper()
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if ok(s.Leases(t)) {
-			return
+	defer func() {
+		if t.Failed() {
+			t.Log("the server's lease file:", s.Leases(t))
 		}
-	}
-	t.Errorf("the server's lease file does not show %s:\n%s", what, s.Leases(t))
+	}()
+	testwait.Eventually(t, "the server's lease file shows "+what, func() bool { return ok(s.Leases(t)) })
 }
 
 // Dnsmasq starts dnsmasq on the network. It gives out 10.77.0.50 to .60 for 120

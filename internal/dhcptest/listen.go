@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/mdlayher/arp"
+
+	"github.com/go-pipework/pipework/internal/testwait"
 )
 
 // Listen listens on the network for gratuitous ARP, for the length of the test.
@@ -38,7 +40,7 @@ func Listen(t testing.TB) (announced func(a netip.Addr, mac string)) {
 	return func(a netip.Addr, mac string) {
 		t.Helper()
 		want := a.String() + " is at " + mac
-		for late := time.After(3 * time.Second); ; {
+		for late := time.After(testwait.Patience); ; {
 			select {
 			case got := <-told:
 				if got == want {

@@ -9,8 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -42,14 +42,14 @@ func NewCNI(t testing.TB, g *ns.Guest) *CNI {
 	dir := t.TempDir()
 	c := &CNI{plugin: Need(t, "cni/dhcp"), socket: dir + "/socket", guest: "/run/netns/" + strings.TrimPrefix(g.Name, "netns:")}
 	startIn(t, nil, dir, "", c.plugin, "daemon", "-socketpath", c.socket, "-pidfile", dir+"/pid")
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if conn, err := net.Dial("unix", c.socket); err == nil {
+	testwait.Eventually(t, "the daemon listens", func() bool {
+		conn, err := net.Dial("unix", c.socket)
+		if err == nil {
 			_ = conn.Close()
-			return c
 		}
-	}
-	t.Fatal("the daemon does not listen")
-	return nil
+		return err == nil
+	})
+	return c
 }
 
 // Add asks for a lease for eth1.

@@ -11,15 +11,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -177,12 +179,8 @@ func TestNothingIsLeftOverWhenKilled(t *testing.T) {
 	if err := json.Unmarshal(line, &f); err != nil {
 		t.Fatalf("%v: %s", err, line)
 	}
-	for end := time.Now().Add(patience); len(f.remains(t)) > 0 && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if diff := cmp.Diff([]string(nil), f.remains(t)); diff != "" {
-		t.Errorf("left over:\n%s", diff)
-	}
+	defer func() { t.Log("left over:", f.remains(t)) }()
+	testwait.Eventually(t, "nothing is left over", func() bool { return len(f.remains(t)) == 0 })
 }
 
 func TestRequireRefusesOtherUsers(t *testing.T) {
@@ -268,7 +266,29 @@ func fdCount(t *testing.T) int {
 	return len(all)
 }
 
+// besideDocker moves the calling goroutine, and what it starts, to where the mounts
+// of a machine's own Docker engine are seen.
+func besideDocker(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		t.Fatal(err)
+	}
+	err := mountAll(
+		mount{"none", "/", "", unix.MS_REC | unix.MS_PRIVATE, ""},
+		mount{"run", "/run", "tmpfs", 0, ""},
+		mount{"netns", "/run/docker/netns/0123456789ab", "tmpfs", 0, ""},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCrashAndBoot is a power failure of the engine's machine, while this machine's
+// engine keeps its mounts.
 func TestCrashAndBoot(t *testing.T) {
+	Require(t)
+	besideDocker(t)
 	e := Start(t, Options{})
 	e.Run(t, Container{Name: "web", Restart: "always"})
 	e.Run(t, Container{Name: "once"})
@@ -278,11 +298,7 @@ func TestCrashAndBoot(t *testing.T) {
 		t.Errorf("still there: %v of %v", left, before)
 	}
 	e.Boot(t)
-	for end := time.Now().Add(patience); !e.Inspect(t, "web").State.Running; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not started again")
-		}
-	}
+	testwait.Eventually(t, "it is started again", func() bool { return e.Inspect(t, "web").State.Running })
 	if e.Inspect(t, "once").State.Running {
 		t.Error("started again, and was not to be")
 	}

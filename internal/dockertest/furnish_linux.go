@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/sandbox"
 )
 
 // A mount is one call of mount(2).
@@ -44,7 +45,7 @@ func furnish() error {
 	if err := ownSys(); err != nil {
 		return err
 	}
-	return loopbackUp()
+	return sandbox.StartNetwork()
 }
 
 // ownEtc lets writes to /etc end in memory: dockerd makes /etc/docker.
@@ -75,17 +76,4 @@ func ownSys() error {
 		sys,
 		mount{aside, groups, "", unix.MS_MOVE, ""},
 	)
-}
-
-func loopbackUp() error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	lo, err := h.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	return h.LinkSetUp(lo)
 }

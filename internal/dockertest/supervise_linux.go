@@ -157,7 +157,10 @@ func emptyRun() error {
 	}
 	for line := range strings.Lines(string(mounts)) {
 		if point := strings.Fields(line)[4]; strings.HasPrefix(point, "/run/docker") {
-			if e := unix.Unmount(point, unix.MNT_DETACH); e != unix.EINVAL { // gone with one that it is in
+			switch e := unix.Unmount(point, unix.MNT_DETACH); e {
+			case unix.EINVAL: // gone with one that it is in
+			case unix.ENOENT: // another engine's, of the machine, below our /run
+			default:
 				err = errors.Join(err, e)
 			}
 		}

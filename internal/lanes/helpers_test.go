@@ -7,18 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
-
-// eventually waits for what is to become true.
-func eventually(t *testing.T, what func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !what(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not within 10s")
-		}
-	}
-}
 
 func isEmpty(t *testing.T, dir string) bool {
 	t.Helper()

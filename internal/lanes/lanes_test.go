@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/go-pipework/pipework/internal/lanes"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -204,7 +205,7 @@ func TestLeavesNothing(t *testing.T) {
 			if err := cmd.Wait(); err == nil {
 				t.Error("status 0")
 			}
-			eventually(t, func() bool { return len(mentioning(t, tmp)) == 0 && isEmpty(t, tmp) })
+			testwait.Eventually(t, "nothing of the guest is left", func() bool { return len(mentioning(t, tmp)) == 0 && isEmpty(t, tmp) })
 		})
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -114,11 +115,11 @@ func Process(t testing.TB) *sandbox.Process {
 	return p
 }
 
-// Ping fails the test unless an address answers within ten seconds: what forwards
-// the frames may be a process that waits for its turn.
+// Ping fails the test unless an address answers, in time: what forwards the frames
+// may be a process that waits for its turn.
 func Ping(t testing.TB, from *ns.Handle, to string) {
 	t.Helper()
-	if err := ping(t, from, to, 10*time.Second); err != nil {
+	if err := ping(t, from, to, testwait.Patience); err != nil {
 		t.Error(err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -39,17 +40,15 @@ type World struct {
 func Observe(t testing.TB, guests ...*ns.Handle) *World {
 	t.Helper()
 	w := &World{guests: guests}
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+	testwait.Eventually(t, "the world comes to rest", func() bool {
+		before := w.lines
 		w.lines, w.held = w.read(t), held(t)
-		time.Sleep(40 * time.Millisecond)
-		if slices.Equal(w.lines, w.read(t)) {
-			break
-		}
-	}
+		return slices.Equal(before, w.lines) && !w.restless(t)
+	})
 	return w
 }
 
-// Unchanged fails the test unless the world is as it was, within four seconds:
+// Unchanged fails the test unless the world is as it was, or soon is again:
 // the kernel cleans up some things behind the caller's back, as does the
 // goroutine that closes a packet socket, and an IPv6 address that came back is
 // checked for duplicates first.
@@ -76,7 +75,7 @@ var anew = regexp.MustCompile(`mac=[0-9a-f:]+|table 21474[0-9]+`)
 func (w *World) compare(t testing.TB, as func([]string) []string) {
 	t.Helper()
 	var diff string
-	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(testwait.Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if diff = cmp.Diff(as(w.lines), as(w.read(t))) + w.leaks(t); diff == "" {
 			return
 		}
@@ -135,8 +134,8 @@ func strayThreads(t testing.TB) (lines []string) {
 	return lines
 }
 
-// describe lists one namespace; nil is the process's own.
-func describe(t testing.TB, where string, at *ns.Handle) []string {
+// handle opens a netlink handle in a namespace; nil is the process's own.
+func handle(t testing.TB, at *ns.Handle) *netlink.Handle {
 	t.Helper()
 	space := netns.None()
 	if at != nil {
@@ -146,6 +145,13 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h
+}
+
+// describe lists one namespace; nil is the process's own.
+func describe(t testing.TB, where string, at *ns.Handle) []string {
+	t.Helper()
+	h := handle(t, at)
 	defer func() { _ = h.Close() }()
 	links := dump(t, h.LinkList)
 	byIndex := map[int]string{}

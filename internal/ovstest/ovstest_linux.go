@@ -1,8 +1,6 @@
 package ovstest
 
 import (
-	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -10,10 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -105,7 +103,7 @@ func (db *Database) Standard(t testing.TB) {
 // under test.
 func (db *Database) Vsctl(t testing.TB, args ...string) string {
 	t.Helper()
-	return run(t, db.env(), "ovs-vsctl", append([]string{"--timeout=20", "--db=" + db.Endpoint}, args...)...)
+	return run(t, db.env(), "ovs-vsctl", append([]string{"--timeout=30", "--db=" + db.Endpoint}, args...)...)
 }
 
 // Dump is everything that pipework may change, as text.
@@ -170,10 +168,10 @@ func (db *Database) exit(t testing.TB, p *Process) {
 		return // killed by the test
 	default:
 	}
-	if _, err := output(db.env(), "ovs-appctl", "--timeout=5", "-t", db.dir+"/vswitchd.ctl", "exit", "--cleanup"); err != nil {
+	if _, err := output(db.env(), "ovs-appctl", "--timeout=30", "-t", db.dir+"/vswitchd.ctl", "exit", "--cleanup"); err != nil {
 		t.Error(err)
 	}
-	if err := p.wait(5 * time.Second); err != nil {
+	if err := p.wait(testwait.Patience); err != nil {
 		t.Error("ovs-vswitchd:", err)
 	}
 	if t.Failed() {
@@ -209,14 +207,17 @@ func skip(t testing.TB, reason string) {
 	t.Skip(reason)
 }
 
-// Wait polls until f has no error, at most ten seconds.
+// Wait waits until f has no error.
 func Wait(t testing.TB, what string, f func() error) {
 	t.Helper()
-	err := errors.New("not tried")
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if err = f(); err == nil {
-			return
+	var err error
+	defer func() {
+		if err != nil {
+			t.Log(err)
 		}
-	}
-	t.Fatal(fmt.Errorf("%s: %w", what, err))
+	}()
+	testwait.Eventually(t, what, func() bool {
+		err = f()
+		return err == nil
+	})
 }

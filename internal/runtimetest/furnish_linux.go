@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/sandbox"
 )
 
 // private are the directories that the machine has for itself, empty.
@@ -42,7 +43,7 @@ func furnish(group string) error {
 			return err
 		}
 	}
-	return loopbackUp()
+	return sandbox.StartNetwork()
 }
 
 // mountSys mounts a /sys that shows this network namespace, and in it the control
@@ -68,17 +69,4 @@ func mountSys(groups []hierarchy) error {
 		}
 	}
 	return nil
-}
-
-func loopbackUp() error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	lo, err := h.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	return h.LinkSetUp(lo)
 }

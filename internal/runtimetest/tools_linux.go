@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 )
 
 // Require skips the test where the lane's programs are not installed or root's
@@ -102,20 +103,10 @@ func Daemon(t testing.TB, program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Until waits for something that a runtime does in its own time.
-func Until(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain until %s", what)
-		}
-	}
-}
-
 // Socket waits until a daemon's socket is there.
 func Socket(t testing.TB, path string) {
 	t.Helper()
-	Until(t, path+" is there", func() bool {
+	testwait.Eventually(t, path+" is there", func() bool {
 		_, err := os.Stat(path)
 		return err == nil
 	})

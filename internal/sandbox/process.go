@@ -53,14 +53,14 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// GuestMain is the whole life of a process that [Start] started: it sets
-// loopback up, says that it is ready, and waits until its parent ends. In any
+// GuestMain is the whole life of a process that [Start] started: it starts
+// its network, says that it is ready, and waits until its parent ends. In any
 // other process it does nothing.
 func GuestMain() {
 	if os.Args[0] != guestArg {
 		return
 	}
-	if err := loopbackUp(); err != nil {
+	if err := StartNetwork(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/ns"
@@ -69,7 +68,8 @@ func enter(attr *syscall.SysProcAttr) error {
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), inside+"=1")
+	// Root's programs, such as ip and tc, are not where an ordinary user looks for some.
+	cmd.Env = append(os.Environ(), inside+"=1", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	attr.Pdeathsig = syscall.SIGKILL
 	cmd.SysProcAttr = attr
@@ -110,21 +110,7 @@ func furnish() error {
 	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
 		return err
 	}
-	return loopbackUp()
-}
-
-// loopbackUp sets lo up in the namespace of the calling thread.
-func loopbackUp() error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = h.Close() }()
-	lo, err := h.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	return h.LinkSetUp(lo)
+	return StartNetwork()
 }
 
 // Namespace makes a network namespace called name, as ip-netns(8) would, with
@@ -152,8 +138,8 @@ func unshareTo(path string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("make a network namespace: %w", err)
 	}
-	if err := loopbackUp(); err != nil {
-		return fmt.Errorf("set loopback up: %w", err)
+	if err := StartNetwork(); err != nil {
+		return err
 	}
 	if err := unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("name a network namespace: %w", err)

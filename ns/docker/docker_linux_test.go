@@ -24,6 +24,7 @@ import (
 	"github.com/go-pipework/pipework/internal/dockertest"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
 )
@@ -501,7 +502,7 @@ func startForeignEngine(t *testing.T, pid int) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	until(t, func() bool {
+	testwait.Eventually(t, "it listens", func() bool {
 		conn, err := net.Dial("unix", path)
 		if err == nil {
 			_ = conn.Close()

@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/client"
 
 	"github.com/go-pipework/pipework/internal/dockertest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
 )
@@ -64,7 +64,7 @@ func testNoProcess(t *testing.T, e *dockertest.Engine) {
 		"container made was never started: start it with docker start made")
 
 	e.Run(t, dockertest.Container{Name: "done", Network: "none", Cmd: []string{"sh", "-c", "exit 3"}})
-	until(t, func() bool { return !e.Inspect(t, "done").State.Running })
+	testwait.Eventually(t, "the container has ended", func() bool { return !e.Inspect(t, "done").State.Running })
 	wantError(t, docker.Container("done"), fs.ErrNotExist,
 		"container done has exited (status 3): start it with docker start done")
 }
@@ -72,7 +72,7 @@ func testNoProcess(t *testing.T, e *dockertest.Engine) {
 func testRestarting(t *testing.T, e *dockertest.Engine) {
 	e.Run(t, dockertest.Container{Name: "crash", Network: "none", Restart: "always", Cmd: []string{"false"}})
 	defer e.Remove(t, "crash")
-	until(t, func() bool {
+	testwait.Eventually(t, "the container is restarting", func() bool {
 		g, err := docker.Container("crash").Open(t.Context())
 		if err == nil { // it runs just now
 			_ = g.Close()
@@ -192,16 +192,6 @@ func open(t *testing.T, name string) *ns.Guest {
 	}
 	t.Cleanup(func() { _ = g.Close() })
 	return g
-}
-
-// until waits for something that the engine does in its own time.
-func until(t *testing.T, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("waited in vain")
-		}
-	}
 }
 
 func BenchmarkOpen(b *testing.B) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/runtimetest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 )
@@ -75,7 +76,7 @@ func lan(t *testing.T) {
 		ip link set lan up
 		ip addr add 10.66.0.1/24 dev lan`)
 	t.Cleanup(func() { runtimetest.Run(t, "sh", "-ec", "ip link del wire2; ip link del lan") })
-	runtimetest.Until(t, "the bridge has a carrier", func() bool {
+	testwait.Eventually(t, "the bridge has a carrier", func() bool {
 		out, _ := os.ReadFile("/sys/class/net/lan/operstate")
 		return string(out) == "up\n"
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/runtimetest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -40,7 +41,7 @@ func TestMachine(t *testing.T) {
 	runtimetest.Daemon(t, "dbus-daemon", "--system", "--nofork", "--nopidfile")
 	runtimetest.Socket(t, "/run/dbus/system_bus_socket")
 	runtimetest.Daemon(t, "/lib/systemd/systemd-machined")
-	runtimetest.Until(t, "systemd-machined is on the bus", func() bool {
+	testwait.Eventually(t, "systemd-machined is on the bus", func() bool {
 		_, err := runtimetest.Try(t, "busctl", "status", "org.freedesktop.machine1")
 		return err == nil
 	})
@@ -54,7 +55,7 @@ func TestMachine(t *testing.T) {
 			if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
-			runtimetest.Until(t, "the machine is gone", func() bool {
+			testwait.Eventually(t, "the machine is gone", func() bool {
 				_, err := os.Stat(machines + "/box")
 				return err != nil
 			})

@@ -14,6 +14,7 @@ import (
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/runtimetest"
 	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 )
@@ -26,7 +27,7 @@ func TestTogether(t *testing.T) {
 	ctr := containerd(t, "/run/containerd")
 	engine := runtimetest.Daemon(t, "dockerd", "--containerd=/run/containerd/containerd.sock", "--bridge=none", "--iptables=false", "--ip6tables=false",
 		"--exec-opt=native.cgroupdriver=cgroupfs", "-H", "unix:///run/docker.sock")
-	runtimetest.Until(t, "dockerd answers", func() bool {
+	testwait.Eventually(t, "dockerd answers", func() bool {
 		_, err := runtimetest.Try(t, "docker", "info")
 		return err == nil
 	})
