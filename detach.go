@@ -225,15 +225,35 @@ func (j *job) unproven(own link.Mark) (link.Mark, error) {
 	return own, j.fail("interface", link.Unproven(&j.port, own))
 }
 
+// movedOn says whether the interface is one of the host's own that the guest had and
+// has not any more, and that the Spec means: Unplug finds it all the same.
+func (j *job) movedOn() bool {
+	mark, was := link.RecordedNIC(j.guest.Handle, j.spec.Name)
+	if !was || j.spec.Link != nil && j.spec.Link.String() != mark.Link {
+		return false
+	}
+	b, err := link.FromMark(mark)
+	if err == nil && j.spec.Link == nil {
+		j.spec.Link = b
+	}
+	return err == nil
+}
+
 // find looks the interface up, reads its mark into the port, and makes sure
 // that it is the one that the Spec means.
 func (j *job) find(ctx context.Context) (*rtnl.Link, error) {
 	l, err := j.lookUp(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		j.movedOn()
+	}
 	if err != nil {
 		return nil, j.fail("interface", err)
 	}
 	j.port.Name = l.Name
 	mark, ours, err := j.owner(ctx, l)
+	if errors.Is(err, fs.ErrPermission) && j.movedOn() {
+		return nil, j.fail("interface", errs.New(fs.ErrNotExist, "%s is not in %s any more, and %s only bears its mark", j.spec.Link, j.guest.Name, l.Name))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -66,14 +66,15 @@ func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) (
 	var all []*Attachment
 	for _, l := range links {
 		mark, ours := j.claimed(ctx, l, nics)
-		if ours && mark.IsNIC() && nics[l.Index] == (link.Mark{}) && theTrueOneIsIn(nics, mark) {
+		_, known := nics[l.Index]
+		if ours && mark.IsNIC() && !known && theTrueOneIsIn(nics, mark) {
 			continue // Check of that one tells of it
 		}
 		if !ours || onHost && (!l.Up || l.Foreign && l.Kind == "veth" || mark.Interface != l.Name) {
 			continue // host ends bear the mark too, and what returned from dead guests
 		}
 		j.port.Name, j.port.Mark, j.port.HostName, j.port.Warnings = l.Name, mark, "", nil
-		if _, fromHere := link.HostMark(ctx, &j.port); l.Kind == "veth" && mark.Interface != l.Name && !fromHere {
+		if _, fromHere := link.HostMark(ctx, &j.port); !known && l.Kind == "veth" && mark.Interface != l.Name && !fromHere {
 			continue // a host's end on another host, not a guest's that was renamed
 		}
 		one, err := j.describe(ctx, l, mark)

@@ -147,6 +147,16 @@ func locate(ctx context.Context, in *ns.Handle, nics []*nic) (map[int]*nic, erro
 	return found, nil
 }
 
+// RecordedNIC is the mark of an interface of the host's own that was moved into the
+// guest as name, be it there still or not.
+func RecordedNIC(guest *ns.Handle, name string) (Mark, bool) {
+	recorded, err := recordedNICs(guest, func(r *nic) bool { return r.mark().Interface == name })
+	if err != nil || len(recorded) == 0 {
+		return Mark{}, false
+	}
+	return recorded[0].mark(), true
+}
+
 // identify is the number of a link.
 func identify(ctx context.Context, in *ns.Handle, l *rtnl.Link) (deviceID, error) {
 	d, err := openDevices(ctx, in)
@@ -174,6 +184,9 @@ func NICs(ctx context.Context, guest *ns.Handle) (map[int]Mark, error) {
 		return nil, fmt.Errorf("read the records of NICs: %w", err)
 	}
 	there, err := locate(ctx, guest, recorded)
+	if len(there) == 0 {
+		return nil, err
+	}
 	marks := make(map[int]Mark, len(there))
 	for index, r := range there {
 		marks[index] = r.mark()
