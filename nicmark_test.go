@@ -125,6 +125,9 @@ func TestMarkOfANICReplayed(t *testing.T) {
 			f.rename("eth1", "hidden")
 			f.veth("eth1", f.index-1)
 		},
+		"held back by an altname that the host has": func(f forger) {
+			f.must(f.LinkAddAltName(f.link("eth1"), "wire"), f.LinkAddAltName(f.link("eth1"), "nic0"), f.LinkDelAltName(f.link("eth1"), "enp9s0f1"))
+		},
 		"renamed": func(f forger) { f.rename("eth1", "hidden") },
 		"to a macvlan": func(f forger) {
 			f.rename("eth1", "hidden")

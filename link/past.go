@@ -16,6 +16,9 @@ type past struct {
 	Up    bool             `json:"up"`
 	Alias string           `json:"alias,omitempty"`
 	Addrs []netip.Prefix   `json:"addresses,omitempty"`
+	// AltNames are put back, too: one that the guest gave it may be taken on the host,
+	// which would keep it from moving.
+	AltNames []string `json:"altnames,omitempty"`
 }
 
 // parsePast reads what earlier versions kept in the mark:

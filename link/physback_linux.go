@@ -137,6 +137,9 @@ func (r *nic) moveHome(ctx context.Context, p *Port, from *ns.Handle, index int)
 	if err != nil {
 		return err
 	}
+	if err := rtnl.DelAltNames(ctx, conn, index, without(l.AltNames, r.Was.AltNames)); err != nil {
+		return err
+	}
 	name := fmt.Sprintf("pw%08x", rand.Uint32())
 	err = rtnl.Move(ctx, conn, index, rtnl.Place{Namespace: p.Host.Handle, Name: name})
 	if immovable(err) {
@@ -175,10 +178,11 @@ func (n Phys) adopt(ctx context.Context, p *Port, l *rtnl.Link) error {
 func (n Phys) pastOf(m Mark, l *rtnl.Link) past {
 	if text, err := unseal(m.Link, m.Was); err == nil {
 		if was, err := parsePast(text); err == nil {
+			was.AltNames = l.AltNames
 			return was
 		}
 	}
-	return past{Name: n.Device, MAC: l.MAC, MTU: l.MTU}
+	return past{Name: n.Device, MAC: l.MAC, MTU: l.MTU, AltNames: l.AltNames}
 }
 
 // warnOfFalse returns the links that bear the mark of n and are not the interface.
@@ -272,7 +276,9 @@ func (r *nic) restoreAt(ctx context.Context, h Host, index int) error {
 func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link) error {
 	was := r.Was
 	steps := []func() error{
+		func() error { return rtnl.DelAltNames(ctx, h.Conn, l.Index, without(l.AltNames, was.AltNames)) },
 		func() error { return renameTo(ctx, h, l, was.Name) },
+		func() error { return restoreAltNames(ctx, h, l, was) },
 		func() error { return restoreMAC(ctx, h, l, was) },
 		func() error { return rtnl.SetMTU(ctx, h.Conn, l.Index, was.MTU) },
 		func() error { return restoreUp(ctx, h, l, was) },
@@ -286,6 +292,11 @@ func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link) error {
 		}
 	}
 	return nil
+}
+
+// without is what is in all and not in some.
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
 }
 
 func renameTo(ctx context.Context, h Host, l *rtnl.Link, name string) error {
@@ -306,6 +317,16 @@ func renameTo(ctx context.Context, h Host, l *rtnl.Link, name string) error {
 		return errs.New(fs.ErrExist, "it is %s now, because another interface has taken the name %s", l.Name, name)
 	}
 	return err
+}
+
+// restoreAltNames leaves a name to whoever has it by now.
+func restoreAltNames(ctx context.Context, h Host, l *rtnl.Link, was past) error {
+	for _, name := range without(was.AltNames, l.AltNames) {
+		if err := rtnl.AddAltNames(ctx, h.Conn, l.Index, []string{name}); err != nil && !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+	}
+	return nil
 }
 
 func restoreMAC(ctx context.Context, h Host, l *rtnl.Link, was past) error {
