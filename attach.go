@@ -140,7 +140,7 @@ func (j *job) made(ctx context.Context) (*rtnl.Link, error) {
 // moved in, stays in the group that it is in.
 func (j *job) mark(ctx context.Context) error {
 	set := rtnl.Finish
-	if j.port.Mark.Was != "" {
+	if j.port.Mark.IsNIC() {
 		set = rtnl.SetLink
 	}
 	return set(ctx, j.port.Conn, j.spec.Name, j.port.Mark.String())
@@ -166,8 +166,10 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 	if err != nil {
 		return nil, j.fail("link", err)
 	}
-	mark, ours := j.owner(ctx, l)
+	mark, ours, err := j.owner(ctx, l)
 	switch {
+	case err != nil:
+		return nil, err
 	case mark.Link == link.Unmarked:
 		return j.anew(ctx)
 	case !ours:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/link/firewall"
 	"github.com/go-pipework/pipework/ns"
@@ -68,7 +69,7 @@ func TestFirewallRuleOfForeignBridge(t *testing.T) {
 	must(t, p.Kill())
 	lan, err := netlink.LinkByName("lan")
 	must(t, err)
-	eventually(t, "no port of lan", func() bool { // the kernel takes a dead guest apart in its own time
+	testwait.Eventually(t, "no port of lan", func() bool { // the kernel takes a dead guest apart in its own time
 		links, err := netlink.LinkList()
 		return err == nil && !slices.ContainsFunc(links, func(l netlink.Link) bool { return l.Attrs().MasterIndex == lan.Attrs().Index })
 	})

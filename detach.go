@@ -56,7 +56,7 @@ func (j *job) forget(ctx context.Context, t Target) error {
 
 // remember fills the port for a guest that is gone.
 func (j *job) remember(t Target) {
-	j.port = link.Port{Host: j.host, Name: j.spec.Name}
+	j.port = link.Port{Host: j.host, Name: j.spec.Name, Force: j.spec.Force}
 	j.port.Mark = link.Mark{Link: j.spec.Link.String(), Interface: j.spec.Name, Guest: remembered(t)}
 }
 
@@ -82,7 +82,17 @@ func (j *job) detach(ctx context.Context) error {
 		return err
 	}
 	j.log(ctx, "unplug")
+	defer j.warn(ctx)
 	return j.unplugged(ctx, j.spec.Link.Unplug(ctx, &j.port))
+}
+
+// warn tells the log, which Detach has instead of a result.
+func (j *job) warn(ctx context.Context) {
+	for _, text := range j.port.Warnings {
+		if j.Log != nil {
+			j.Log.WarnContext(ctx, text)
+		}
+	}
 }
 
 // unconfigure does what can be undone, and finds the backend.
@@ -132,9 +142,19 @@ func (j *job) stillThere(ctx context.Context, err error) error {
 
 var families = [...]int{unix.AF_INET, unix.AF_INET6}
 
-// lookUp finds the interface by its name, or by its mark when somebody in the
+// lookUp finds the interface: one of the host's own by the host's record, whatever
+// it is called by now; others by their name, or by their mark when somebody in the
 // guest has renamed it.
 func (j *job) lookUp(ctx context.Context) (*rtnl.Link, error) {
+	nics, err := link.NICs(ctx, j.guest.Handle)
+	if err != nil {
+		return nil, err
+	}
+	for index, m := range nics {
+		if m.Interface == j.spec.Name && (j.spec.Link == nil || j.spec.Link.String() == m.Link) {
+			return rtnl.LinkByIndex(ctx, j.port.Conn, index)
+		}
+	}
 	l, missing := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
 	if !errors.Is(missing, fs.ErrNotExist) {
 		return l, missing
@@ -143,39 +163,100 @@ func (j *job) lookUp(ctx context.Context) (*rtnl.Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	var found *rtnl.Link
 	onHost := j.guest.Inode() == j.host.Inode()
 	for _, l := range links {
-		if m, ours := link.ParseMark(l.Alias); ours && m.Interface == j.spec.Name && !onHost {
+		m, ours := link.ParseMark(l.Alias)
+		switch {
+		case !ours || m.Interface != j.spec.Name || onHost:
+		case !m.IsNIC():
 			return l, nil
+		default: // no record says so: only where there is no other
+			found = l
 		}
+	}
+	if found != nil {
+		return found, nil
 	}
 	return nil, missing
 }
 
-// owner is the mark of the interface, or of its end on the host, where pipework
-// made it. For one that a killed call could not mark any more it is link.Unmarked.
-func (j *job) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours bool) {
-	if mark, ours = link.ParseMark(l.Alias); ours {
-		return mark, true
+// owner is the mark of the interface: of one of the host's own as the host recorded
+// it; else its own, or that of its end on the host, where pipework made it. For one
+// that a killed call could not mark any more it is link.Unmarked. An interface that
+// claims to be the host's, and is not known to be, is an error.
+func (j *job) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours bool, err error) {
+	nics, err := link.NICs(ctx, j.guest.Handle)
+	if err != nil {
+		return link.Mark{}, false, j.fail("link", err)
+	}
+	own, marked := link.ParseMark(l.Alias)
+	if nic, is := nics[l.Index]; is {
+		nic.Lease, nic.Lease6 = own.Lease, own.Lease6 // which came after the record
+		return nic, true, nil
+	}
+	if marked && !own.IsNIC() {
+		return own, true, nil
 	}
 	if mark, ours = link.HostMark(ctx, &j.port); ours {
-		return mark, true
+		return mark, true, nil
 	}
-	if !l.Unfinished() {
-		return link.Mark{}, false
+	switch {
+	case marked:
+		mark, err = j.unproven(own)
+		return mark, true, err
+	case !l.Unfinished():
+		return link.Mark{}, false, nil
 	}
-	return link.Mark{Link: link.Unmarked, Interface: j.spec.Name, Guest: j.guest.Identity}, true
+	return link.Mark{Link: link.Unmarked, Interface: j.spec.Name, Guest: j.guest.Identity}, true, nil
+}
+
+// unproven is what an interface is taken for that bears the mark of one of the
+// host's own without being known as such: what the caller says that it is. The
+// error's stage is not that of a link that is somebody else's.
+func (j *job) unproven(own link.Mark) (link.Mark, error) {
+	switch s := j.spec; {
+	case s.Force && (s.Link == nil || s.Link.String() == own.Link):
+		return own, nil
+	case s.Link != nil && !j.port.Mark.IsNIC():
+		own.Link = s.Link.String()
+		return own, nil
+	}
+	return own, j.fail("interface", link.Unproven(&j.port, own))
+}
+
+// movedOn says whether the interface is one of the host's own that the guest had and
+// has not any more, and that the Spec means: Unplug finds it all the same.
+func (j *job) movedOn() bool {
+	mark, was := link.RecordedNIC(j.guest.Handle, j.spec.Name)
+	if !was || j.spec.Link != nil && j.spec.Link.String() != mark.Link {
+		return false
+	}
+	b, err := link.FromMark(mark)
+	if err == nil && j.spec.Link == nil {
+		j.spec.Link = b
+	}
+	return err == nil
 }
 
 // find looks the interface up, reads its mark into the port, and makes sure
 // that it is the one that the Spec means.
 func (j *job) find(ctx context.Context) (*rtnl.Link, error) {
 	l, err := j.lookUp(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		j.movedOn()
+	}
 	if err != nil {
 		return nil, j.fail("interface", err)
 	}
 	j.port.Name = l.Name
-	mark, ours := j.owner(ctx, l)
+	mark, ours, err := j.owner(ctx, l)
+	if errors.Is(err, fs.ErrPermission) && j.movedOn() {
+		return nil, j.fail("interface", errs.New(fs.ErrNotExist, "%s is not in %s any more, and %s only bears its mark", j.spec.Link, j.guest.Name, l.Name))
+	}
+	if err != nil {
+		return nil, err
+	}
 	if !ours {
 		return nil, j.fail("link", errs.New(fs.ErrPermission, "pipework did not make this interface: leaving it alone"))
 	}

@@ -45,6 +45,7 @@ func (j *job) check(ctx context.Context) (*Attachment, error) {
 	for _, d := range drifts {
 		out.Drifts = append(out.Drifts, d.What)
 	}
+	out.Warnings = j.port.Warnings
 	return out, nil
 }
 

@@ -100,7 +100,8 @@ func (j *job) prepare(ctx context.Context) error {
 	j.port = link.Port{
 		Host: j.host, Guest: j.guest, Conn: conn,
 		Name: j.spec.Name, MAC: j.spec.MAC, MACAsked: j.spec.MAC != nil, MTU: j.spec.MTU,
-		Mark: link.Mark{Interface: j.spec.Name, Guest: j.guest.Identity, Rules: link.FormatRules(j.spec.Rules)},
+		Mark:  link.Mark{Interface: j.spec.Name, Guest: j.guest.Identity, Rules: link.FormatRules(j.spec.Rules)},
+		Force: j.spec.Force,
 	}
 	if j.port.MAC == nil {
 		j.port.MAC = j.spec.DefaultMAC

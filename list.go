@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strconv"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/namespaces"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -21,7 +20,7 @@ import (
 func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, error) {
 	every := len(targets) == 0
 	if every {
-		targets = everyNamespace()
+		targets = namespaces.Every()
 	}
 	all := []*Attachment{}
 	seen := map[ns.Inode]bool{}
@@ -44,29 +43,6 @@ func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, 
 	return all, nil
 }
 
-// everyNamespace is one target for every namespace that a process is in, and
-// for every named one. Namespaces are told apart by what /proc says, which
-// saves opening each process's.
-func everyNamespace() []Target {
-	var targets []Target
-	seen := map[string]bool{}
-	procs, _ := filepath.Glob("/proc/[0-9]*/ns/net")
-	for _, path := range procs {
-		inode, err := os.Readlink(path)
-		if seen[inode] && err == nil {
-			continue
-		}
-		seen[inode] = true
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
-		targets = append(targets, ns.PID(pid))
-	}
-	named, _ := filepath.Glob("/run/netns/*")
-	for _, path := range named {
-		targets = append(targets, ns.Named(filepath.Base(path)))
-	}
-	return targets
-}
-
 // list tells what is plugged into one target, unless seen has its namespace.
 func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) ([]*Attachment, error) {
 	j := &job{Attacher: a, op: "list", spec: Spec{AllowHost: true}}
@@ -82,15 +58,23 @@ func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) (
 	if err != nil {
 		return nil, j.fail("link", err)
 	}
+	nics, err := link.NICs(ctx, j.guest.Handle)
+	if err != nil {
+		return nil, j.fail("link", err)
+	}
 	onHost := j.guest.Inode() == j.host.Inode()
 	var all []*Attachment
 	for _, l := range links {
-		mark, ours := link.ParseMark(l.Alias)
+		mark, ours := j.claimed(ctx, l, nics)
+		_, known := nics[l.Index]
+		if ours && mark.IsNIC() && !known && theTrueOneIsIn(nics, mark) {
+			continue // Check of that one tells of it
+		}
 		if !ours || onHost && (!l.Up || l.Foreign && l.Kind == "veth" || mark.Interface != l.Name) {
 			continue // host ends bear the mark too, and what returned from dead guests
 		}
-		j.port.Name, j.port.Mark, j.port.HostName = l.Name, mark, ""
-		if _, fromHere := link.HostMark(ctx, &j.port); l.Kind == "veth" && mark.Interface != l.Name && !fromHere {
+		j.port.Name, j.port.Mark, j.port.HostName, j.port.Warnings = l.Name, mark, "", nil
+		if _, fromHere := link.HostMark(ctx, &j.port); !known && l.Kind == "veth" && mark.Interface != l.Name && !fromHere {
 			continue // a host's end on another host, not a guest's that was renamed
 		}
 		one, err := j.describe(ctx, l, mark)
@@ -124,6 +108,31 @@ func (j *job) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Atta
 	if mark.Interface != l.Name {
 		drifts = append(drifts, "is called "+l.Name+" instead of "+mark.Interface)
 	}
-	out.Drifts = drifts
+	out.Drifts, out.Warnings = drifts, j.port.Warnings
 	return out, nil
+}
+
+// claimed is the mark of a link as List takes it: of an interface of the host's own
+// the host's record, of a veth that claims to be one what its host end bears.
+func (j *job) claimed(ctx context.Context, l *rtnl.Link, nics map[int]link.Mark) (link.Mark, bool) {
+	mark, ours := link.ParseMark(l.Alias)
+	if nic, is := nics[l.Index]; is {
+		return nic, true
+	}
+	if ours && mark.IsNIC() {
+		j.port.Name, j.port.Mark = l.Name, mark
+		if proven, is := link.HostMark(ctx, &j.port); is {
+			return proven, true
+		}
+	}
+	return mark, ours
+}
+
+func theTrueOneIsIn(nics map[int]link.Mark, mark link.Mark) bool {
+	for _, nic := range nics {
+		if nic.Link == mark.Link {
+			return true
+		}
+	}
+	return false
 }

@@ -153,9 +153,11 @@ func TestPhysGuestDies(t *testing.T) {
 	if os.Getenv("PIPEWORK_LANE") != "qemu" {
 		t.Skip("no NIC here that outlives its namespace")
 	}
+	collected := func(ns.PID, pipework.Spec) error { _, err := pipework.Collect(t.Context()); return err }
 	for _, nic := range []string{"eth0", "wlan0", "ib0"} {
 		for how, back := range map[string]func(p ns.PID, s pipework.Spec) error{
-			"collect":       func(ns.PID, pipework.Spec) error { _, err := pipework.Collect(t.Context()); return err },
+			"collect":       collected,
+			"unmarked":      collected,
 			"detach":        func(p ns.PID, s pipework.Spec) error { return pipework.Detach(t.Context(), p, s) },
 			"while it runs": nil,
 		} {
@@ -169,6 +171,9 @@ func TestPhysGuestDies(t *testing.T) {
 				at := attach(t, ns.PID(p.PID), s)
 				if at.Name != "net7" || at.Link != "phys:"+nic {
 					t.Errorf("attached %+v", at)
+				}
+				if how == "unmarked" { // by the guest's root
+					unmark(t, ns.PID(p.PID), "net7")
 				}
 				if back == nil {
 					detach(t, ns.PID(p.PID), s)
@@ -185,6 +190,25 @@ func TestPhysGuestDies(t *testing.T) {
 				world.Unchanged(t)
 			})
 		}
+	}
+}
+
+// unmark takes the mark from an interface in a guest.
+func unmark(t *testing.T, p ns.PID, name string) {
+	t.Helper()
+	g, err := p.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = g.Close() }()
+	h := open(t, g)
+	defer func() { _ = h.Close() }()
+	l, err := h.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.LinkSetAlias(l, ""); err != nil {
+		t.Fatal(err)
 	}
 }
 

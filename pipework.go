@@ -15,8 +15,9 @@
 //
 // Nothing is left half-done: after an error, a cancelled context, or a Detach,
 // links, addresses and routes on the host and in the guest equal what they were.
-// What pipework made bears a mark in its ifalias (see link.Mark); there is no
-// other record, so that programs need not share anything to work together.
+// What pipework made bears a mark in its ifalias (see link.Mark), so that programs
+// need not share anything to work together. Only of an interface of the host's own
+// that is in a guest (link.Phys) the host keeps a record, in /run/pipework/nics.
 //
 // It works on Linux 5.3 and later with CAP_NET_ADMIN and CAP_SYS_ADMIN in the
 // host's and the guest's namespaces; elsewhere every call answers
@@ -103,6 +104,10 @@ type Spec struct {
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
 	AllowHost bool `json:"allow_host,omitempty"`
+	// Force lets Detach bring an interface to the host that bears the mark of a
+	// link.Phys, and of which the host has no record that it is the one: then it may be
+	// the guest's own, and what the host sends by it goes to the guest.
+	Force bool `json:"-"`
 }
 
 // DefaultName is the interface's name inside the guest where a Spec has none.

@@ -18,6 +18,9 @@ type Flags struct {
 	// WaitGuest is how long to wait for a guest that is not there yet
 	// (--wait-guest); 0 does not wait.
 	WaitGuest time.Duration
+	// Force has detach bring an interface home that nothing but its mark speaks for
+	// (--force).
+	Force bool
 	// State is the directory where attachments are recorded (--state-dir); "" is the
 	// default.
 	State string
@@ -71,6 +74,9 @@ func Split(args []string) (Flags, []string, error) {
 		if path, ok := strings.CutPrefix(word, resolvConf); ok && !strings.HasPrefix(path, "/") {
 			p.addf("%s needs a path that begins with /, not %q", resolvConf, path)
 		}
+	}
+	if flags.Force && (len(rest) == 0 || rest[0] != "detach") {
+		p.addf("--force belongs to detach: write pipework detach --force <guest>")
 	}
 	return flags, rest, p.err()
 }
@@ -131,6 +137,8 @@ func (f *Flags) take(word string) bool {
 		f.Forward = "on"
 	case "--no-forward":
 		f.Forward = "off"
+	case "--force":
+		f.Force = true
 	default:
 		return false
 	}
@@ -160,8 +168,8 @@ func ParseCollect(args []string) (dryRun bool, err error) {
 // interface inside it, "" for the default. [errors.Is] tells its errors as
 // [ErrUsage].
 func ParseDetach(args []string) (guest, name string, err error) {
-	w := scan(args, map[string]bool{"-i": true})
-	if w.count(1, 1, "detach <guest> [-i containerinterface]") {
+	w := scan(args, map[string]bool{"-i": true, "--force": false})
+	if w.count(1, 1, "detach <guest> [-i containerinterface] [--force]") {
 		guest, name = w.guest(w.positional[0]), w.name("-i")
 	}
 	if err := w.err(); err != nil {

@@ -86,7 +86,7 @@ func TestParseDetach(t *testing.T) {
 }
 
 func TestParseDetachRefuses(t *testing.T) {
-	const syntax = "write pipework detach <guest> [-i containerinterface]"
+	const syntax = "write pipework detach <guest> [-i containerinterface] [--force]"
 	for _, row := range []struct {
 		name string
 		args []string
@@ -94,7 +94,7 @@ func TestParseDetachRefuses(t *testing.T) {
 	}{
 		{"no guest", nil, "too few words (0 of at least 1): " + syntax},
 		{"two guests", []string{"web", "db"}, `too many words, the first too many is "db": ` + syntax},
-		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are -i, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --help, --version`},
+		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are --force, -i, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --help, --version`},
 		{"no value", []string{"web", "-i"}, "option -i has no value: write -i value, or -i=value for one that begins with a dash"},
 		{"everything at once", []string{"", "-i", ".."}, `the guest is empty: name a container, or check that the variable it came from is set; -i ".." names a folder, not an interface: write one such as eth1`},
 	} {

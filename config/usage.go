@@ -21,7 +21,8 @@ const Usage = `Usage:
   pipework tc <guest> <words for tc>
   pipework --wait[=address] [-i containerinterface] [--timeout 10s]
                                                       (inside a container: until the interface is up, or has an address)
-  pipework detach <guest> [-i containerinterface]
+  pipework detach <guest> [-i containerinterface] [--force]
+                                                      (--force: also bring a NIC home that this host has no record of)
   pipework list [<guest>...]
   pipework check [<guest>...]                         (compare with what was typed; exit status 1: not as declared)
   pipework gc [--dry-run]                             (put right what killed calls and dead guests left; bring NICs back)

@@ -11,6 +11,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/link"
 )
 
 // Detach unplugs the interface called name from the guest, and forgets it; ""
@@ -42,7 +43,9 @@ func (p *Plugger) Detach(ctx context.Context, guest, name string, flags config.F
 	}
 	if len(known) == 0 {
 		r := Record{Guest: guest, Interface: at.Name, Attachment: at}
-		return &r, p.pullOut(ctx, p.Target(guest), withoutDNS(p.specOf(ctx, &r), flags))
+		s := withoutDNS(p.specOf(ctx, &r), flags)
+		s.Force = flags.Force
+		return &r, p.pullOut(ctx, p.Target(guest), s)
 	}
 	for i := range known {
 		if err := p.detach(ctx, b, &known[i], at, flags); err != nil {
@@ -91,8 +94,8 @@ func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.A
 	if b.id != "" && kindOf(r.Guest) == kindOf(b.word) {
 		going.GuestID = b.id
 	}
-	if at != nil {
-		going.Attachment = at
+	if at != nil && (r.Attachment == nil || r.Attachment.Link == at.Link || !isNIC(at)) {
+		going.Attachment = lasting(at)
 	}
 	going.Line = slices.Concat(config.Flags{ResolvConf: flags.ResolvConf}.Args(), r.Line)
 	full := p.Store.Put(going) // a full disk keeps nobody from detaching
@@ -100,7 +103,9 @@ func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.A
 	if !b.runs() && !p.being(ctx, r.Guest).runs() {
 		t = p.Target(r.Guest) // as what is left on the host calls it
 	}
-	if err := p.unplugFrom(ctx, t, &going); err != nil {
+	s := p.specOf(ctx, &going)
+	s.Force = flags.Force
+	if err := p.unplugFrom(ctx, t, s); err != nil {
 		if full == nil {
 			full = p.Store.Put(*r)
 		}
@@ -108,6 +113,10 @@ func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.A
 	}
 	return p.Store.Delete(r.Guest, r.Interface)
 }
+
+// isNIC says that the interface claims to be one of the host's own, which the
+// record of another kind knows better.
+func isNIC(at *pipework.Attachment) bool { return link.Mark{Link: at.Link}.IsNIC() }
 
 // withoutDNS has what a lease wrote into the resolv.conf of the flags taken out.
 func withoutDNS(s pipework.Spec, flags config.Flags) pipework.Spec {

@@ -120,13 +120,13 @@ func (p *Plugger) finish(ctx context.Context, r *Record) (*Record, error) {
 // unplug takes away what the record is of, as far as it is there. What somebody
 // else has plugged in by now stays.
 func (p *Plugger) unplug(ctx context.Context, r *Record) error {
-	return p.unplugFrom(ctx, p.target(ctx, r), r)
+	return p.unplugFrom(ctx, p.target(ctx, r), p.specOf(ctx, r))
 }
 
-// unplugFrom is unplug, where the guest is known.
-func (p *Plugger) unplugFrom(ctx context.Context, t pipework.Target, r *Record) error {
-	err := p.pullOut(ctx, t, p.specOf(ctx, r))
-	if isStage(err, "link") && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && p.foreign(ctx, t, r.Interface) {
+// unplugFrom is unplug, where the guest and the Spec are known.
+func (p *Plugger) unplugFrom(ctx context.Context, t pipework.Target, s pipework.Spec) error {
+	err := p.pullOut(ctx, t, s)
+	if isStage(err, "link") && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && p.foreign(ctx, t, s.Name) {
 		return nil
 	}
 	return err

@@ -73,6 +73,8 @@ type Port struct {
 	MACAsked bool
 	MTU      int // bytes; 0: the backend's choice
 	Mark     Mark
+	// Force has Unplug of a [Phys] believe a mark that the host has no record of.
+	Force bool
 
 	// Made says that Plug made the interface with just this Name, MAC and MTU, so that
 	// nobody has to look.

@@ -40,13 +40,9 @@ func (m Mark) String() string {
 	return s[:min(len(s), aliasMax)]
 }
 
-// fits says whether everything but the guest's name has room.
-func (m Mark) fits() error {
-	if n := len(m.format("")); n > aliasMax {
-		return fmt.Errorf("%d bytes do not fit into an ifalias of %d", n, aliasMax)
-	}
-	return nil
-}
+// IsNIC says that the mark claims to be on an interface of the host's own, see
+// [Phys]; [NICs] tells whether that is so.
+func (m Mark) IsNIC() bool { return strings.HasPrefix(m.Link, "phys:") }
 
 func (m Mark) format(name string) string {
 	var b strings.Builder

@@ -8,32 +8,21 @@ import (
 	"strings"
 )
 
-// A past is what an interface of the host was before it moved into a guest. It
-// is kept in the mark.
+// A past is what an interface of the host was before it moved into a guest.
 type past struct {
-	Name  string
-	MAC   net.HardwareAddr
-	MTU   int
-	Up    bool
-	Alias string
-	Addrs []netip.Prefix
+	Name  string           `json:"name"`
+	MAC   net.HardwareAddr `json:"mac"`
+	MTU   int              `json:"mtu"`
+	Up    bool             `json:"up"`
+	Alias string           `json:"alias,omitempty"`
+	Addrs []netip.Prefix   `json:"addresses,omitempty"`
+	// AltNames are put back, too: one that the guest gave it may be taken on the host,
+	// which would keep it from moving.
+	AltNames []string `json:"altnames,omitempty"`
 }
 
-// String has no characters that the mark would have to escape, as long as the
-// alias has none: eth0~020000000001~1500~up~~10.0.0.2-24.
-func (p past) String() string {
-	state := "down"
-	if p.Up {
-		state = "up"
-	}
-	words := []string{p.Name, strings.ReplaceAll(p.MAC.String(), ":", ""), strconv.Itoa(p.MTU), state, strings.ReplaceAll(p.Alias, "~", "")}
-	for _, a := range p.Addrs {
-		words = append(words, strings.ReplaceAll(a.String(), "/", "-"))
-	}
-	return strings.Join(words, "~")
-}
-
-// parsePast reads what String wrote.
+// parsePast reads what earlier versions kept in the mark:
+// eth0~020000000001~1500~up~~10.0.0.2-24.
 func parsePast(s string) (past, error) {
 	words := strings.Split(s, "~")
 	if len(words) < 5 || ValidName(words[0]) != nil {

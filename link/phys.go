@@ -3,14 +3,17 @@ package link
 // A Phys moves a network interface of the host itself into the guest: a physical
 // NIC, an SR-IOV virtual function, or any other that is nobody's part. Detach
 // brings it back with the name, MAC, MTU, permanent addresses and up state that
-// it had; they are remembered on the interface, so that it also comes back after
-// the guest died and the kernel returned it to the host under another name (see
-// Collect). Its altnames stay with it all the time. Needs CAP_NET_ADMIN in the
-// host's and in the guest's network namespace.
+// it had. They are recorded on the host, so that it also comes back after the guest
+// died and the kernel returned it to the host under another name (see Collect). Its
+// altnames stay with it all the time, and are put right if the guest changed them. Needs CAP_NET_ADMIN in the host's and in the
+// guest's network namespace, CAP_SYS_ADMIN in the caller's mount namespace, and
+// /run/pipework, which is root's and the same for all callers on the machine.
 //
-// What it was is sealed with a key of the host's, so that a guest cannot make the
-// host bring back something else. Static routes through the interface are not
-// remembered. The kernel returns an interface only to the machine's initial
+// The record tells the device from all others, whatever a guest's root does: he can
+// rename it, copy its mark to another link, or move it to a namespace of his own.
+// A link that bears its mark without being it is left alone, see [Port.Force].
+// docs/decisions/nic-identity.md tells how. Static routes through the interface are
+// not recorded. The kernel returns an interface only to the machine's initial
 // network namespace, and only real ones: what software made (veth, VLAN, dummy)
 // ends with its guest.
 //

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -20,66 +19,44 @@ func (n Phys) Plug(ctx context.Context, p *Port, u *Undo) error {
 		return err
 	}
 	defer hold(ctx, p.Host.RLock)() // against those who collect what the kernel returned
-	nic, err := n.find(ctx, p)
+	l, err := n.find(ctx, p)
 	if err != nil {
 		return err
 	}
-	if err := n.movable(ctx, p, nic); err != nil {
+	if err := n.movable(ctx, p, l); err != nil {
 		return err
 	}
-	was, err := n.remember(ctx, p, nic)
+	r, err := n.remember(ctx, p, l)
 	if err != nil {
 		return err
 	}
-	if p.Mark.Was, err = seal(n.String(), was.String()); err != nil {
-		return err
+	u.Push("mark of "+n.Device, func(ctx context.Context) error { return n.unmark(ctx, p, r) })
+	if err := r.save(ctx); err != nil {
+		return fmt.Errorf("record what %s was: %w", n.Device, err)
 	}
-	if err := p.Mark.fits(); err != nil {
-		return fmt.Errorf("remember what %s was: %w: take some of its addresses away", n.Device, err)
-	}
-	if err := rtnl.SetAlias(ctx, p.Host.Conn, nic.Index, p.Mark.String()); err != nil {
+	if err := rtnl.SetAlias(ctx, p.Host.Conn, l.Index, r.Mark); err != nil {
 		return fmt.Errorf("mark %s: %w", n.Device, err)
 	}
-	u.Push("mark of "+n.Device, func(ctx context.Context) error { return n.unmark(ctx, p, nic.Index) })
 	// Pushed before the move, for one that fails half-way: the kernel moves
 	// first and renames then, and a phy is moved before its interface is renamed.
-	u.Push("move of "+n.Device, func(ctx context.Context) error {
-		err := n.moveOut(ctx, p)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	})
-	if err := n.moveIn(ctx, p, nic); err != nil {
+	u.Push("move of "+n.Device, func(ctx context.Context) error { return n.moveOut(ctx, p) })
+	if err := n.moveIn(ctx, p, l, r); err != nil {
 		return err
 	}
-	return n.dress(ctx, p, was)
+	return n.dress(ctx, p, r.Was)
 }
 
-// find looks the interface up by its name, or by the mark that it bears since it
-// was in a guest that died.
+// find looks the interface up by its name, or by the host's record where it was in
+// a guest that died.
 func (n Phys) find(ctx context.Context, p *Port) (*rtnl.Link, error) {
-	nic, err := rtnl.LinkByName(ctx, p.Host.Conn, n.Device)
-	if err == nil && !returned(nic) {
-		return nic, nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	if err := n.recover(ctx, p); err != nil {
 		return nil, err
 	}
-	nic, err = rtnl.LinkByName(ctx, p.Host.Conn, n.Device)
+	l, err := rtnl.LinkByName(ctx, p.Host.Conn, n.Device)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errs.New(fs.ErrNotExist, "the host has no interface %s: see ip link", n.Device)
 	}
-	return nic, err
-}
-
-// returned says that the kernel gave the link back after its guest had died.
-func returned(l *rtnl.Link) bool {
-	m, ok := ParseMark(l.Alias)
-	return ok && strings.HasPrefix(m.Link, "phys:")
+	return l, err
 }
 
 // movable refuses what the host would miss.
@@ -106,28 +83,33 @@ func (n Phys) movable(ctx context.Context, p *Port, nic *rtnl.Link) error {
 	return nil
 }
 
-// remember is what moving takes away.
-func (n Phys) remember(ctx context.Context, p *Port, nic *rtnl.Link) (past, error) {
-	was := past{Name: nic.Name, MAC: nic.MAC, MTU: nic.MTU, Up: nic.Up, Alias: nic.Alias}
-	addrs, err := rtnl.Addrs(ctx, p.Host.Conn, nic.Index)
+// remember is the record of what moving takes away.
+func (n Phys) remember(ctx context.Context, p *Port, l *rtnl.Link) (*nic, error) {
+	r := &nic{Guest: p.Guest.Inode().Ino, Kind: l.Kind, Mark: p.Mark.String()}
+	r.Was = past{Name: l.Name, MAC: l.MAC, MTU: l.MTU, Up: l.Up, Alias: l.Alias, AltNames: l.AltNames}
+	addrs, err := rtnl.Addrs(ctx, p.Host.Conn, l.Index)
+	if err != nil {
+		return nil, err
+	}
 	for _, a := range addrs {
 		if a.Flags&unix.IFA_F_PERMANENT != 0 && !a.Prefix.Addr().IsLinkLocalUnicast() {
-			was.Addrs = append(was.Addrs, a.Prefix)
+			r.Was.Addrs = append(r.Was.Addrs, a.Prefix)
 		}
 	}
-	return was, err
+	r.ID, err = identify(ctx, p.Host.Handle, l)
+	return r, err
 }
 
 // moveIn moves and renames the interface in one message, or its phy where it is
 // wireless.
-func (n Phys) moveIn(ctx context.Context, p *Port, nic *rtnl.Link) error {
-	err := rtnl.Move(ctx, p.Host.Conn, nic.Index, rtnl.Place{Namespace: p.Guest.Handle, Name: p.Name})
+func (n Phys) moveIn(ctx context.Context, p *Port, l *rtnl.Link, r *nic) error {
+	err := rtnl.Move(ctx, p.Host.Conn, l.Index, rtnl.Place{Namespace: p.Guest.Handle, Name: p.Name})
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		_, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
 		return taken(p, err)
 	case immovable(err):
-		return movePhy(ctx, nic, hostSide(p, nic.Name), guestSide(p))
+		return r.movePhy(ctx, l, hostSide(p, l.Name), phyPlace{p.Guest.Handle, p.Conn, p.Name})
 	case err != nil:
 		return fmt.Errorf("move %s into the guest: %w", n.Device, err)
 	}
@@ -156,55 +138,6 @@ func (n Phys) dress(ctx context.Context, p *Port, was past) error {
 	return nil
 }
 
-// Check finds nothing on the host; see [Backend].
-func (n Phys) Check(context.Context, *Port) ([]Drift, error) { return nil, nil }
-
-// Unplug brings the interface back, also after the guest died; see [Backend].
-func (n Phys) Unplug(ctx context.Context, p *Port) error {
-	if p.Conn != nil {
-		if err := n.moveOut(ctx, p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return n.recover(ctx, p)
-}
-
-// moveOut moves the interface back to the host, where recover puts it right. Its
-// name there is one that nobody has, until then.
-func (n Phys) moveOut(ctx context.Context, p *Port) error {
-	l, m, err := n.inGuest(ctx, p)
-	if err != nil {
-		return err
-	}
-	if _, err := unseal(m.Link, m.Was); err != nil {
-		return fmt.Errorf("bring back %s: %w", l.Name, err)
-	}
-	name := n.Device
-	if _, err := rtnl.LinkByName(ctx, p.Host.Conn, name); err == nil {
-		name = "dev%d" // as the kernel would call it; restorePhys tells
-	}
-	err = rtnl.Move(ctx, p.Conn, l.Index, rtnl.Place{Namespace: p.Host.Handle, Name: name})
-	if immovable(err) {
-		return movePhy(ctx, l, guestSide(p), hostSide(p, name))
-	}
-	return err
-}
-
-// inGuest finds the interface in the guest by its mark, whatever it is called
-// there.
-func (n Phys) inGuest(ctx context.Context, p *Port) (*rtnl.Link, Mark, error) {
-	links, err := rtnl.Links(ctx, p.Conn)
-	if err != nil {
-		return nil, Mark{}, err
-	}
-	for _, l := range links {
-		if m, ok := ParseMark(l.Alias); ok && m.Link == n.String() {
-			return l, m, nil
-		}
-	}
-	return nil, Mark{}, errs.New(fs.ErrNotExist, "%s is not in %s", n.Device, p.Guest.Name)
-}
-
 // immovable says that the interface cannot change its namespace by itself, as
 // wireless ones.
 func immovable(err error) bool {
@@ -213,123 +146,22 @@ func immovable(err error) bool {
 
 func hostSide(p *Port, name string) phyPlace { return phyPlace{p.Host.Handle, p.Host.Conn, name} }
 
-func guestSide(p *Port) phyPlace { return phyPlace{p.Guest.Handle, p.Conn, p.Name} }
-
-// recover puts the interface right that the kernel, or moveOut, returned to the
-// host: its mark says what it was.
-func (n Phys) recover(ctx context.Context, p *Port) error {
-	links, err := rtnl.Links(ctx, p.Host.Conn)
+// Check finds nothing on the host. An interface that is not the host's own is an
+// error that satisfies fs.ErrPermission; see [Backend].
+func (n Phys) Check(ctx context.Context, p *Port) ([]Drift, error) {
+	nics, err := NICs(ctx, p.Guest.Handle)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	links, err := rtnl.Links(ctx, p.Conn)
+	if err != nil {
+		return nil, err
 	}
 	for _, l := range links {
-		if m, ok := ParseMark(l.Alias); ok && m.Link == n.String() {
-			return restorePhys(ctx, p.Host, l, m)
+		if l.Name == p.Name && nics[l.Index].Link != n.String() {
+			return nil, unproven(p, n)
 		}
 	}
-	return nil
-}
-
-// nics puts right every interface that the kernel returned to the host.
-func (c *collection) nics(ctx context.Context) error {
-	if links, err := rtnl.Links(ctx, c.Conn); err != nil || !slices.ContainsFunc(links, returned) {
-		return err
-	}
-	defer hold(ctx, c.Lock)()
-	links, err := rtnl.Links(ctx, c.Conn)
-	for _, l := range links {
-		if !returned(l) {
-			continue
-		}
-		m, _ := ParseMark(l.Alias)
-		name := strings.TrimPrefix(m.Link, "phys:")
-		err = errors.Join(err, c.take(name, func() error { return restorePhys(ctx, c.Host, l, m) }))
-	}
-	return err
-}
-
-// unmark gives an interface that did not move its own alias back.
-func (n Phys) unmark(ctx context.Context, p *Port, index int) error {
-	l, err := rtnl.LinkByIndex(ctx, p.Host.Conn, index)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !returned(l) {
-		return n.recover(ctx, p)
-	}
-	if err != nil {
-		return err
-	}
-	m, _ := ParseMark(l.Alias)
-	return restorePhys(ctx, p.Host, l, m)
-}
-
-// restorePhys makes the link on the host what its mark says that it was. The
-// mark goes last: whoever is interrupted leaves it for the next.
-func restorePhys(ctx context.Context, h Host, l *rtnl.Link, m Mark) error {
-	text, err := unseal(m.Link, m.Was)
-	if err != nil {
-		return fmt.Errorf("bring back %s: %w", l.Name, err)
-	}
-	was, err := parsePast(text)
-	if err != nil {
-		return fmt.Errorf("bring back %s: %w", l.Name, err)
-	}
-	steps := []func() error{
-		func() error { return renameTo(ctx, h, l, was.Name) },
-		func() error { return restoreMAC(ctx, h, l, was) },
-		func() error { return rtnl.SetMTU(ctx, h.Conn, l.Index, was.MTU) },
-		func() error { return restoreUp(ctx, h, l, was) },
-		func() error { return restoreAddrs(ctx, h, l, was) },
-		func() error { return rtnl.SetAlias(ctx, h.Conn, l.Index, was.Alias) },
-	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return fmt.Errorf("bring back %s: %w", was.Name, err)
-		}
-	}
-	return nil
-}
-
-func renameTo(ctx context.Context, h Host, l *rtnl.Link, name string) error {
-	if l.Name == name {
-		return nil
-	}
-	if l.Up {
-		if err := rtnl.SetDown(ctx, h.Conn, l.Index); err != nil {
-			return err
-		}
-		l.Up = false
-	}
-	err := rtnl.Rename(ctx, h.Conn, l.Index, name)
-	if err == nil {
-		l.Name = name
-	}
-	if errors.Is(err, unix.EEXIST) {
-		return errs.New(fs.ErrExist, "it is %s now, because another interface has taken the name %s", l.Name, name)
-	}
-	return err
-}
-
-func restoreMAC(ctx context.Context, h Host, l *rtnl.Link, was past) error {
-	if len(was.MAC) == 0 || l.MAC.String() == was.MAC.String() {
-		return nil
-	}
-	return rtnl.SetMAC(ctx, h.Conn, l.Index, was.MAC)
-}
-
-func restoreUp(ctx context.Context, h Host, l *rtnl.Link, was past) error {
-	if was.Up {
-		return rtnl.SetLink(ctx, h.Conn, was.Name, "")
-	}
-	if l.Up {
-		return rtnl.SetDown(ctx, h.Conn, l.Index)
-	}
-	return nil
-}
-
-func restoreAddrs(ctx context.Context, h Host, l *rtnl.Link, was past) error {
-	for _, a := range was.Addrs {
-		if err := rtnl.AddAddr(ctx, h.Conn, l.Index, a); err != nil {
-			return err
-		}
-	}
-	return nil
+	n.warnOfFalse(p, links, func(index int) bool { return nics[index].Link == n.String() })
+	return nil, nil
 }

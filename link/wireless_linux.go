@@ -17,16 +17,17 @@ import (
 
 // movePhy moves the phy of a wireless interface, which rtnetlink refuses to move
 // by itself, from one namespace into another, and then gives the interface its
-// name there. Other interfaces of that phy move along (cfg80211_switch_netns).
-func movePhy(ctx context.Context, nic *rtnl.Link, from, to phyPlace) error {
-	if err := switchPhy(ctx, nic, from.space, to.space); err != nil {
+// name there. Other interfaces of that phy move along (cfg80211_switch_netns), and
+// the kernel renames those whose name is taken: so it is found by its number.
+func (r *nic) movePhy(ctx context.Context, l *rtnl.Link, from, to phyPlace) error {
+	if err := switchPhy(ctx, l, from.space, to.space); err != nil {
 		return err
 	}
-	l, err := rtnl.LinkByName(ctx, to.conn, nic.Name)
-	if err != nil {
-		return err
+	moved, err := locate(ctx, to.space, []*nic{r})
+	for index := range moved {
+		return rtnl.Rename(ctx, to.conn, index, to.name)
 	}
-	return rtnl.Rename(ctx, to.conn, l.Index, to.name)
+	return err
 }
 
 // A phyPlace is a namespace that a phy is in, and its interface's name there.

@@ -31,6 +31,7 @@ type Link struct {
 	Foreign   bool // Parent is an index in another namespace
 	NSID      int  // of that namespace, as this one calls it
 	Alias     string
+	AltNames  []string
 	Up        bool   // IFF_UP
 	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
 	Running   bool   // carrier, and operational
@@ -302,6 +303,8 @@ func parseLink(m []byte) (*Link, error) {
 			l.Group = u32(value)
 		case unix.IFLA_IFALIAS:
 			l.Alias = unix.ByteSliceToString(value)
+		case unix.IFLA_PROP_LIST:
+			l.AltNames = parseAltNames(value)
 		case unix.IFLA_LINKINFO:
 			l.parseInfo(value)
 		}

@@ -1,0 +1,111 @@
+//go:build linux
+
+package keep_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// inGuest calls do with the links of a guest, as its root has them.
+func inGuest(t *testing.T, g *ns.Guest, do func(h *netlink.Handle)) {
+	t.Helper()
+	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
+	must(t, err)
+	defer h.Close()
+	do(h)
+}
+
+func linkOf(t *testing.T, h *netlink.Handle, name string) netlink.Link {
+	t.Helper()
+	l, err := h.LinkByName(name)
+	must(t, err)
+	return l
+}
+
+func namedGuest(word string) pipework.Target { return ns.Named(strings.TrimPrefix(word, "netns:")) }
+
+// forgetNIC removes what the host knows of an interface of its own in a guest.
+func forgetNIC(t *testing.T, name string) {
+	t.Helper()
+	files, err := filepath.Glob("/run/pipework/nics/*")
+	must(t, err)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		must(t, err)
+		if strings.Contains(string(text), `"name":"`+name+`"`) {
+			must(t, os.Remove(f))
+		}
+	}
+}
+
+// TestRecordOfAnotherKind has a guest that had a NIC, and gives what it has on a
+// bridge, or a macvlan, the mark that the NIC bore: the record says what it is.
+func TestRecordOfAnotherKind(t *testing.T) {
+	for _, line := range []string{"br7", "up0"} {
+		t.Run(line, func(t *testing.T) {
+			makeNIC(t, "nicx", "02:00:00:00:09:09")
+			makeNIC(t, "up0", "02:00:00:00:09:07")
+			named, g := nstest.Guest(t)
+			word := "netns:" + string(named)
+			p := keep.Plugger{Store: store(t), Target: namedGuest}
+			world := nstest.Observe(t, g.Handle)
+			typed(t, p, "--direct-phys nicx "+word+" 10.0.0.9/24")
+			var alias string
+			inGuest(t, g, func(h *netlink.Handle) { alias = linkOf(t, h, "eth1").Attrs().Alias })
+			detached(t, p, word, "")
+			typed(t, p, line+" "+word+" 10.0.0.9/24")
+			inGuest(t, g, func(h *netlink.Handle) { must(t, h.LinkSetAlias(linkOf(t, h, "eth1"), alias)) })
+			detached(t, p, word, "")
+			world.Unchanged(t)
+		})
+	}
+}
+
+// TestNICHeldBack has a guest that puts a link of its own in the NIC's place, where
+// the host has lost its knowledge of the NIC: detach refuses, and its record stays.
+func TestNICHeldBack(t *testing.T) {
+	makeNIC(t, "nicx", "02:00:00:00:09:09")
+	named, g := nstest.Guest(t)
+	word := "netns:" + string(named)
+	s := store(t)
+	p := keep.Plugger{Store: s, Target: namedGuest}
+	world := nstest.Observe(t, g.Handle)
+	typed(t, p, "--direct-phys nicx "+word+" 10.0.0.9/24")
+	forgetNIC(t, "nicx")
+	_, err := p.Detach(t.Context(), word, "", config.Flags{})
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "--force") {
+		t.Errorf("detach: %v", err)
+	}
+	if _, err := s.Get(word, "eth1"); err != nil {
+		t.Error(err)
+	}
+	_, err = p.Detach(t.Context(), word, "", config.Flags{Force: true})
+	must(t, err)
+	if _, err := s.Get(word, "eth1"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its record: %v", err)
+	}
+	inGuest(t, g, func(h *netlink.Handle) {
+		if _, err := h.LinkByName("eth1"); err == nil {
+			t.Error("it is still in the guest")
+		}
+	})
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	must(t, err)
+	must(t, h.LinkSetUp(linkOf(t, h, "nicx"))) // which nobody knew any more
+	h.Close()
+	world.Unchanged(t)
+}

@@ -1,0 +1,407 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/namespaces"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// Unplug brings the interface back, also after the guest died. The host's record
+// decides which it is, whatever it is called and bears by now, and in whichever
+// namespace of a process it is. Without a record, an interface that bears the mark
+// is an error that satisfies fs.ErrPermission, unless p.Force takes it for the one;
+// see [Backend].
+func (n Phys) Unplug(ctx context.Context, p *Port) error {
+	if p.Conn != nil {
+		if err := n.moveOut(ctx, p); err != nil {
+			return err
+		}
+	}
+	return n.recover(ctx, p)
+}
+
+// moveOut moves the interface back to the host, where recover puts it right. Its
+// name there is one that nobody has, until then.
+func (n Phys) moveOut(ctx context.Context, p *Port) error {
+	recorded, err := recordedNICs(p.Guest.Handle, func(r *nic) bool {
+		m := r.mark()
+		return m.Link == n.String() && m.Interface == p.Mark.Interface
+	})
+	if err != nil {
+		return err
+	}
+	there, err := locate(ctx, p.Guest.Handle, recorded)
+	if err != nil {
+		return err
+	}
+	links, err := rtnl.Links(ctx, p.Conn)
+	if err != nil {
+		return err
+	}
+	others := n.warnOfFalse(p, links, func(index int) bool { return there[index] != nil })
+	for index, r := range there {
+		if err := r.moveHome(ctx, p, p.Guest.Handle, index); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(there) > 0:
+		return nil
+	case len(recorded) > 0:
+		return n.fetch(ctx, p, recorded)
+	case len(others) == 0: // back already
+		return nil
+	case !p.Force:
+		return unproven(p, n)
+	case len(others) > 1:
+		return errs.New(fs.ErrPermission, "%s bear the mark of %s: take it from those that are not (ip link set dev NAME alias '')", names(others), n.Device)
+	}
+	return n.adopt(ctx, p, others[0])
+}
+
+// fetch brings the interface from wherever the guest moved it on to.
+func (n Phys) fetch(ctx context.Context, p *Port, recorded []*nic) error {
+	for _, r := range recorded {
+		back, err := locate(ctx, p.Host.Handle, []*nic{r})
+		if err != nil {
+			return err
+		}
+		if len(back) > 0 {
+			continue
+		}
+		found, err := r.fetch(ctx, p)
+		switch {
+		case err != nil:
+			return err
+		case found || p.Force: // what comes back later is still known
+		case r.Kind != "": // deleted
+			if err := r.remove(ctx); err != nil {
+				return err
+			}
+		default:
+			return errs.New(fs.ErrNotExist, "%s is neither in %s nor in the namespace of any process: it comes back when its namespace ends (pipework gc); --force forgets it until then", n.Device, p.Guest.Name)
+		}
+	}
+	return nil
+}
+
+// fetch looks for the interface in the namespaces of all processes.
+func (r *nic) fetch(ctx context.Context, p *Port) (found bool, err error) {
+	seen := map[ns.Inode]bool{p.Guest.Inode(): true, p.Host.Inode(): true}
+	for _, t := range namespaces.Every() {
+		g, err := t.Open(ctx)
+		if err != nil {
+			continue // it ended, or is none of ours
+		}
+		if !seen[g.Inode()] {
+			seen[g.Inode()] = true
+			found, err = r.fetchFrom(ctx, p, g.Handle)
+		}
+		_ = g.Close()
+		if found || err != nil {
+			return found, err
+		}
+	}
+	return false, context.Cause(ctx)
+}
+
+func (r *nic) fetchFrom(ctx context.Context, p *Port, from *ns.Handle) (found bool, err error) {
+	there, err := locate(ctx, from, []*nic{r})
+	for index := range there {
+		return true, r.moveHome(ctx, p, from, index)
+	}
+	return false, err
+}
+
+// moveHome moves the interface with this index to the host, and makes sure that it
+// was the one: between looking and moving the guest may have put another in its
+// place. That goes back.
+func (r *nic) moveHome(ctx context.Context, p *Port, from *ns.Handle, index int) error {
+	conn, err := from.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	l, err := rtnl.LinkByIndex(ctx, conn, index)
+	if err != nil {
+		return err
+	}
+	if err := rtnl.DelAltNames(ctx, conn, index, without(l.AltNames, r.Was.AltNames)); err != nil {
+		return err
+	}
+	name := fmt.Sprintf("pw%08x", rand.Uint32())
+	err = rtnl.Move(ctx, conn, index, rtnl.Place{Namespace: p.Host.Handle, Name: name})
+	if immovable(err) {
+		err = r.movePhy(ctx, l, phyPlace{from, conn, l.Name}, hostSide(p, name))
+	}
+	if err != nil {
+		return fmt.Errorf("bring back %s: %w", r.Was.Name, err)
+	}
+	back, err := locate(ctx, p.Host.Handle, []*nic{r})
+	if err != nil || len(back) > 0 {
+		return err
+	}
+	other, err := rtnl.LinkByName(ctx, p.Host.Conn, name)
+	if err == nil {
+		err = rtnl.Move(ctx, p.Host.Conn, other.Index, rtnl.Place{Namespace: from, Name: l.Name})
+	}
+	return errors.Join(errs.New(fs.ErrPermission, "%s was exchanged for another interface while it was brought back: do it again", r.Was.Name), err)
+}
+
+// adopt takes a link that nothing but its mark speaks for.
+func (n Phys) adopt(ctx context.Context, p *Port, l *rtnl.Link) error {
+	m, _ := ParseMark(l.Alias)
+	id, err := identify(ctx, p.Guest.Handle, l)
+	if err != nil {
+		return err
+	}
+	r := &nic{ID: id, Guest: p.Guest.Inode().Ino, Kind: l.Kind, Mark: m.String(), Was: n.pastOf(m, l)}
+	if err := r.save(ctx); err != nil {
+		return err
+	}
+	return r.moveHome(ctx, p, p.Guest.Handle, l.Index)
+}
+
+// pastOf is what the mark of an earlier version tells of the link, or else as good
+// as nothing.
+func (n Phys) pastOf(m Mark, l *rtnl.Link) past {
+	if text, err := unseal(m.Link, m.Was); err == nil {
+		if was, err := parsePast(text); err == nil {
+			was.AltNames = l.AltNames
+			return was
+		}
+	}
+	return past{Name: n.Device, MAC: l.MAC, MTU: l.MTU, AltNames: l.AltNames}
+}
+
+// warnOfFalse returns the links that bear the mark of n and are not the interface.
+func (n Phys) warnOfFalse(p *Port, links []*rtnl.Link, isTrue func(index int) bool) []*rtnl.Link {
+	var bear []*rtnl.Link
+	for _, l := range links {
+		if m, ok := ParseMark(l.Alias); ok && m.Link == n.String() && !isTrue(l.Index) {
+			bear = append(bear, l)
+		}
+	}
+	if len(bear) > 0 && p.Guest.Inode() != p.Host.Inode() {
+		p.Warn("%s in %s bears the mark of the host's %s and is another interface: it is ignored", names(bear), p.Guest.Name, n.Device)
+	}
+	return bear
+}
+
+func names(links []*rtnl.Link) string {
+	var all []string
+	for _, l := range links {
+		all = append(all, l.Name)
+	}
+	return strings.Join(all, ", ")
+}
+
+// unproven is the error of an interface that bears the mark of n and is not known
+// to be n.
+func unproven(p *Port, n Phys) error {
+	return errs.New(fs.ErrPermission, "%s in %s bears the mark of the host's interface %s, and this host has no record that it is the one: leaving it alone (detach --force brings it to the host all the same)", p.Name, p.Guest.Name, n.Device)
+}
+
+// Unproven is the error of an interface in the guest that bears the mark m of one of
+// the host's own and is not among [NICs]. It satisfies fs.ErrPermission.
+func Unproven(p *Port, m Mark) error {
+	return unproven(p, Phys{Device: strings.TrimPrefix(m.Link, "phys:")})
+}
+
+// recover puts the interface right that the kernel, or moveOut, returned to the
+// host: the record says what it was.
+func (n Phys) recover(ctx context.Context, p *Port) error {
+	recorded, err := recordedNICs(nil, func(r *nic) bool { return r.mark().Link == n.String() })
+	if err != nil {
+		return err
+	}
+	back, err := locate(ctx, p.Host.Handle, recorded)
+	if err != nil {
+		return err
+	}
+	for index, r := range back {
+		if err := r.restoreAt(ctx, p.Host, index); err != nil {
+			return err
+		}
+	}
+	if len(back) == 0 && p.Force {
+		return n.recoverMarked(ctx, p.Host)
+	}
+	return nil
+}
+
+// recoverMarked puts an interface on the host right that nothing but its mark
+// speaks for.
+func (n Phys) recoverMarked(ctx context.Context, h Host) error {
+	links, err := rtnl.Links(ctx, h.Conn)
+	for _, l := range links {
+		if m, ok := ParseMark(l.Alias); ok && m.Link == n.String() {
+			r := &nic{Was: n.pastOf(m, l)}
+			return r.restore(ctx, h, l)
+		}
+	}
+	return err
+}
+
+// unmark gives an interface that did not move its own alias back.
+func (n Phys) unmark(ctx context.Context, p *Port, r *nic) error {
+	back, err := locate(ctx, p.Host.Handle, []*nic{r})
+	for index := range back {
+		return r.restoreAt(ctx, p.Host, index)
+	}
+	return err
+}
+
+func (r *nic) restoreAt(ctx context.Context, h Host, index int) error {
+	l, err := rtnl.LinkByIndex(ctx, h.Conn, index)
+	if err != nil {
+		return fmt.Errorf("bring back %s: %w", r.Was.Name, err)
+	}
+	return r.restore(ctx, h, l)
+}
+
+// restore makes the link on the host what it was. The record goes last: whoever is
+// interrupted leaves it for the next.
+func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link) error {
+	was := r.Was
+	steps := []func() error{
+		func() error { return rtnl.DelAltNames(ctx, h.Conn, l.Index, without(l.AltNames, was.AltNames)) },
+		func() error { return renameTo(ctx, h, l, was.Name) },
+		func() error { return restoreAltNames(ctx, h, l, was) },
+		func() error { return restoreMAC(ctx, h, l, was) },
+		func() error { return rtnl.SetMTU(ctx, h.Conn, l.Index, was.MTU) },
+		func() error { return restoreUp(ctx, h, l, was) },
+		func() error { return restoreAddrs(ctx, h, l, was) },
+		func() error { return rtnl.SetAlias(ctx, h.Conn, l.Index, was.Alias) },
+		func() error { return r.remove(ctx) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Errorf("bring back %s: %w", was.Name, err)
+		}
+	}
+	return nil
+}
+
+// without is what is in all and not in some.
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
+}
+
+func renameTo(ctx context.Context, h Host, l *rtnl.Link, name string) error {
+	if l.Name == name {
+		return nil
+	}
+	if l.Up {
+		if err := rtnl.SetDown(ctx, h.Conn, l.Index); err != nil {
+			return err
+		}
+		l.Up = false
+	}
+	err := rtnl.Rename(ctx, h.Conn, l.Index, name)
+	if err == nil {
+		l.Name = name
+	}
+	if errors.Is(err, unix.EEXIST) {
+		return errs.New(fs.ErrExist, "it is %s now, because another interface has taken the name %s", l.Name, name)
+	}
+	return err
+}
+
+// restoreAltNames leaves a name to whoever has it by now.
+func restoreAltNames(ctx context.Context, h Host, l *rtnl.Link, was past) error {
+	for _, name := range without(was.AltNames, l.AltNames) {
+		if err := rtnl.AddAltNames(ctx, h.Conn, l.Index, []string{name}); err != nil && !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+	}
+	return nil
+}
+
+func restoreMAC(ctx context.Context, h Host, l *rtnl.Link, was past) error {
+	if len(was.MAC) == 0 || l.MAC.String() == was.MAC.String() {
+		return nil
+	}
+	return rtnl.SetMAC(ctx, h.Conn, l.Index, was.MAC)
+}
+
+func restoreUp(ctx context.Context, h Host, l *rtnl.Link, was past) error {
+	if was.Up {
+		return rtnl.SetLink(ctx, h.Conn, was.Name, "")
+	}
+	if l.Up {
+		return rtnl.SetDown(ctx, h.Conn, l.Index)
+	}
+	return nil
+}
+
+func restoreAddrs(ctx context.Context, h Host, l *rtnl.Link, was past) error {
+	for _, a := range was.Addrs {
+		if err := rtnl.AddAddr(ctx, h.Conn, l.Index, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nics puts right every interface that the kernel returned to the host. Of what
+// bears a mark without a record it tells.
+func (c *collection) nics(ctx context.Context) error {
+	back, err := returned(ctx, c.Host)
+	if len(back) > 0 {
+		unlock := hold(ctx, c.Lock)
+		back, err = returned(ctx, c.Host)
+		for index, r := range back {
+			err = errors.Join(err, c.take(r.Was.Name, func() error { return r.restoreAt(ctx, c.Host, index) }))
+		}
+		unlock()
+	}
+	return errors.Join(err, unrecorded(ctx, c.Host))
+}
+
+// returned are the interfaces on the host, by index, that were in a guest.
+func returned(ctx context.Context, h Host) (map[int]*nic, error) {
+	recorded, err := recordedNICs(nil, func(r *nic) bool { return r.Guest != h.Inode().Ino })
+	if err != nil {
+		return nil, err
+	}
+	return locate(ctx, h.Handle, recorded)
+}
+
+// unrecorded tells of links on the host that bear the mark of a NIC, and of which
+// there is no record: as an earlier version left them.
+func unrecorded(ctx context.Context, h Host) error {
+	links, err := rtnl.Links(ctx, h.Conn)
+	if err != nil {
+		return err
+	}
+	links = slices.DeleteFunc(links, func(l *rtnl.Link) bool {
+		m, ok := ParseMark(l.Alias)
+		return !ok || !m.IsNIC()
+	})
+	if len(links) == 0 {
+		return nil
+	}
+	recorded, err := recordedNICs(nil, anyNIC)
+	if err != nil {
+		return err
+	}
+	known, err := locate(ctx, h.Handle, recorded)
+	for _, l := range links {
+		if m, _ := ParseMark(l.Alias); known[l.Index] == nil {
+			err = errors.Join(err, errs.New(fs.ErrPermission, "%s bears the mark %s, of which this host has no record: leaving it alone (detach --force of the guest that it was in makes it that, ip link set dev %s alias '' makes this go away)", l.Name, m.Link, l.Name))
+		}
+	}
+	return err
+}

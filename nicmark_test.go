@@ -1,0 +1,359 @@
+//go:build linux
+
+package pipework_test
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+var nic0 = pipework.Spec{Link: link.Phys{Device: "nic0"}}
+
+// addNIC0 makes nic0 with an index that leaves lower ones to the guests.
+func addNIC0(t *testing.T) {
+	t.Helper()
+	h := open(t, nil)
+	defer func() { _ = h.Close() }()
+	for range 4 {
+		spare := &netlink.Bridge{LinkAttrs: attrs("spare")}
+		if err := errors.Join(h.LinkAdd(spare), h.LinkDel(spare)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addPhys(t, physVeth())
+}
+
+// A forger is the root of a guest that has the host's nic0 as eth1.
+type forger struct {
+	*testing.T
+	*netlink.Handle
+	guest *ns.Guest
+	other *ns.Guest // another namespace of its own
+	alias string    // the mark of eth1
+	index int       // of eth1
+}
+
+// forging is the forger in g, for as long as do runs.
+func forging(t *testing.T, g *ns.Guest, alias string, do func(f forger)) {
+	t.Helper()
+	h := open(t, g)
+	defer func() { _ = h.Close() }()
+	f := forger{T: t, Handle: h, guest: g, alias: alias}
+	if eth1, err := h.LinkByName("eth1"); err == nil {
+		f.index = eth1.Attrs().Index
+	}
+	do(f)
+}
+
+func (f forger) must(errs ...error) {
+	f.Helper()
+	if err := errors.Join(errs...); err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f forger) link(name string) netlink.Link {
+	f.Helper()
+	l, err := f.LinkByName(name)
+	if err != nil {
+		f.Fatalf("%s: %v", name, err)
+	}
+	return l
+}
+
+func (f forger) rename(from, to string) {
+	f.Helper()
+	l := f.link(from)
+	f.must(f.LinkSetDown(l), f.LinkSetName(l, to))
+}
+
+// veth makes a pair of the guest's own, whose end called name has this index (0: one
+// that the kernel chooses) and bears the mark.
+func (f forger) veth(name string, index int) {
+	f.Helper()
+	a := attrs(name)
+	a.Index = index
+	f.must(f.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: "x" + name}))
+	if index != 0 { // then the library does not tell the kernel the name
+		l, err := f.LinkByIndex(index)
+		f.must(err)
+		f.must(f.LinkSetName(l, name))
+	}
+	f.must(f.LinkSetAlias(f.link(name), f.alias), f.LinkSetUp(f.link(name)), f.LinkSetUp(f.link("x"+name)))
+}
+
+// on makes a link of the guest's own on a veth of its own, that bears the mark.
+func (f forger) on(l netlink.Link) {
+	f.Helper()
+	under := &netlink.Veth{LinkAttrs: attrs("under"), PeerName: "xunder"}
+	f.must(f.LinkAdd(under))
+	l.Attrs().ParentIndex = f.link("under").Attrs().Index
+	f.must(f.LinkAdd(l))
+	f.must(f.LinkSetAlias(f.link(l.Attrs().Name), f.alias))
+}
+
+// moveOn moves eth1 into the other namespace of the guest's.
+func (f forger) moveOn() {
+	f.Helper()
+	f.must(f.LinkSetNsFd(f.link("eth1"), int(f.other.NetNS())))
+}
+
+// TestMarkOfANICReplayed has guests that copy the mark of the host's NIC to what is
+// their own, and hide the NIC. It comes home, and nothing else does.
+func TestMarkOfANICReplayed(t *testing.T) {
+	for name, forge := range map[string]func(f forger){
+		"to a lower index":  func(f forger) { f.veth("px", f.index-1) },
+		"to a higher index": func(f forger) { f.veth("px", 0) },
+		"to several": func(f forger) {
+			f.veth("px", f.index-1)
+			f.veth("py", 0)
+			f.veth("pz", 7777)
+		},
+		"under its name": func(f forger) {
+			f.rename("eth1", "hidden")
+			f.veth("eth1", f.index-1)
+		},
+		"held back by an altname that the host has": func(f forger) {
+			f.must(f.LinkAddAltName(f.link("eth1"), "wire"), f.LinkAddAltName(f.link("eth1"), "nic0"), f.LinkDelAltName(f.link("eth1"), "enp9s0f1"))
+		},
+		"renamed": func(f forger) { f.rename("eth1", "hidden") },
+		"to a macvlan": func(f forger) {
+			f.rename("eth1", "hidden")
+			f.on(&netlink.Macvlan{LinkAttrs: attrs("eth1"), Mode: netlink.MACVLAN_MODE_BRIDGE})
+		},
+		"to a VLAN": func(f forger) {
+			f.rename("eth1", "hidden")
+			f.on(&netlink.Vlan{LinkAttrs: attrs("eth1"), VlanId: 5, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q})
+		},
+		"to a dummy": func(f forger) {
+			f.rename("eth1", "hidden")
+			f.must(f.LinkAdd(&netlink.Dummy{LinkAttrs: attrs("eth1")}))
+			f.must(f.LinkSetAlias(f.link("eth1"), f.alias))
+		},
+		"and taken from it": func(f forger) {
+			f.must(f.LinkSetAlias(f.link("eth1"), ""))
+			f.rename("eth1", "hidden")
+			f.veth("eth1", f.index-1)
+		},
+		"its mark changed": func(f forger) {
+			f.must(f.LinkSetAlias(f.link("eth1"), strings.ReplaceAll(f.alias, "phys:nic0", "bridge:br9")))
+			f.veth("px", f.index-1)
+		},
+		"from elsewhere": func(f forger) {
+			f.moveOn()
+			f.veth("eth1", f.index-1)
+		},
+		"from elsewhere with its index": func(f forger) {
+			f.moveOn()
+			f.veth("eth1", f.index)
+		},
+		"from elsewhere, and gone": func(f forger) { f.moveOn() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if kind, is := map[string]string{"to a VLAN": "vlan", "to a dummy": "dummy"}[name]; is {
+				needs(t, kind)
+			}
+			addNIC0(t)
+			target, g := nstest.Guest(t)
+			_, other := nstest.Guest(t)
+			world := nstest.Observe(t)
+			attach(t, target, nic0)
+			forging(t, g, aliasOf(t, g, "eth1"), func(f forger) {
+				f.other = other
+				forge(f)
+			})
+			detach(t, target, nic0)
+			world.Unchanged(t)
+			leadsToTheWire(t)
+		})
+	}
+}
+
+// leadsToTheWire makes sure that nic0 is the one whose other end the host has.
+func leadsToTheWire(t *testing.T) {
+	t.Helper()
+	h := open(t, nil)
+	defer func() { _ = h.Close() }()
+	nic, err := h.LinkByName("nic0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire, err := h.LinkByName("wire")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if nic.Attrs().ParentIndex != wire.Attrs().Index || wire.Attrs().ParentIndex != nic.Attrs().Index {
+		t.Errorf("nic0 leads to %d, and not to the wire, %d", nic.Attrs().ParentIndex, wire.Attrs().Index)
+	}
+}
+
+// TestFalseMarkIsNamed tells of links that bear the mark and are not the NIC.
+func TestFalseMarkIsNamed(t *testing.T) {
+	addNIC0(t)
+	target, g := nstest.Guest(t)
+	attach(t, target, nic0)
+	forging(t, g, aliasOf(t, g, "eth1"), func(f forger) {
+		f.rename("eth1", "hidden")
+		f.veth("eth1", f.index-1)
+	})
+	list, err := pipework.List(t.Context(), target)
+	if err != nil || len(list) != 1 || list[0].Name != "hidden" || !strings.Contains(strings.Join(list[0].Warnings, " "), "eth1 in "+list[0].Guest.Name+" bears the mark") {
+		t.Errorf("list: %+v, %v", list, err)
+	}
+	at, err := pipework.Check(t.Context(), target, pipework.Spec{})
+	if err != nil || at.Name != "hidden" || len(at.Warnings) != 1 {
+		t.Errorf("check: %+v, %v", at, err)
+	}
+	detach(t, target, pipework.Spec{})
+	leadsToTheWire(t)
+}
+
+// TestMarksOfTwoNICsExchanged has a guest with two NICs of the host's.
+func TestMarksOfTwoNICsExchanged(t *testing.T) {
+	addNIC0(t)
+	h := open(t, nil)
+	a := attrs("nic1")
+	a.HardwareAddr = net.HardwareAddr{2, 0, 0, 0, 9, 7}
+	if err := h.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: "wire1"}); err != nil {
+		t.Fatal(err)
+	}
+	_ = h.Close()
+	t.Cleanup(func() { del(t, "nic1") })
+	target, g := nstest.Guest(t)
+	world := nstest.Observe(t)
+	attach(t, target, nic0)
+	nic1 := pipework.Spec{Link: link.Phys{Device: "nic1"}, Name: "eth2"}
+	attach(t, target, nic1)
+	forging(t, g, aliasOf(t, g, "eth1"), func(f forger) {
+		f.must(f.LinkSetAlias(f.link("eth1"), aliasOf(t, g, "eth2")), f.LinkSetAlias(f.link("eth2"), f.alias))
+		f.rename("eth1", "swap")
+		f.rename("eth2", "eth1")
+		f.rename("swap", "eth2")
+	})
+	detach(t, target, pipework.Spec{})
+	leadsToTheWire(t)
+	if _, err := net.InterfaceByName("nic1"); err == nil {
+		t.Error("nic1 came with nic0")
+	}
+	detach(t, target, pipework.Spec{Name: "eth2"})
+	world.Unchanged(t)
+}
+
+// TestMarkOfAnothersNIC has a guest that kept the mark of a NIC which it had, and
+// which another guest has now.
+func TestMarkOfAnothersNIC(t *testing.T) {
+	addNIC0(t)
+	evil, ge := nstest.Guest(t)
+	victim, gv := nstest.Guest(t)
+	before := nstest.Observe(t)
+	attach(t, evil, nic0)
+	alias := aliasOf(t, ge, "eth1")
+	detach(t, evil, nic0)
+	attach(t, victim, nic0)
+	forging(t, ge, alias, func(f forger) { f.veth("eth1", 0) })
+	world := nstest.Observe(t, gv.Handle)
+	for _, s := range []pipework.Spec{nic0, {}} {
+		if err := pipework.Detach(t.Context(), evil, s); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "--force") {
+			t.Errorf("detach: %v", err)
+		}
+	}
+	world.Unchanged(t)
+	detach(t, victim, nic0)
+	before.Unchanged(t)
+	leadsToTheWire(t)
+}
+
+// TestMarkOfANICOnABridgePort has a guest on a bridge that gives its end of the pair
+// the mark of a NIC: the host's end tells what it is.
+func TestMarkOfANICOnABridgePort(t *testing.T) {
+	addNIC0(t)
+	target, g := nstest.Guest(t)
+	world := nstest.Observe(t, g.Handle)
+	attach(t, target, nic0)
+	alias := aliasOf(t, g, "eth1")
+	detach(t, target, nic0)
+	attach(t, target, spec("eth1", "br2", "10.2.0.2/24"))
+	forging(t, g, alias, func(f forger) { f.must(f.LinkSetAlias(f.link("eth1"), alias)) })
+	list, err := pipework.List(t.Context(), target)
+	if err != nil || len(list) != 1 || list[0].Link != "bridge:br2" {
+		t.Errorf("list: %+v, %v", list, err)
+	}
+	detach(t, target, pipework.Spec{})
+	world.Unchanged(t)
+}
+
+// TestNICWithoutARecord has a host that lost its record of a NIC: then the mark alone
+// is no reason to take a link in, unless that is asked for.
+func TestNICWithoutARecord(t *testing.T) {
+	addNIC0(t)
+	target, g := nstest.Guest(t)
+	attach(t, target, nic0)
+	forget(t)
+	for _, s := range []pipework.Spec{nic0, {}} {
+		if err := pipework.Detach(t.Context(), target, s); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "--force") {
+			t.Errorf("detach: %v", err)
+		}
+	}
+	if _, err := net.InterfaceByName("nic0"); err == nil {
+		t.Error("something came home")
+	}
+	forging(t, g, aliasOf(t, g, "eth1"), func(f forger) { f.veth("px", 0) })
+	forced := pipework.Spec{Force: true}
+	if err := pipework.Detach(t.Context(), target, forced); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "bear the mark of nic0") {
+		t.Errorf("detach --force of one of two: %v", err)
+	}
+	forging(t, g, "", func(f forger) { f.must(f.LinkDel(f.link("px"))) })
+	detach(t, target, forced)
+	leadsToTheWire(t)
+	if list, err := pipework.List(t.Context(), target); err != nil || len(list) > 0 {
+		t.Errorf("list: %+v, %v", list, err)
+	}
+}
+
+// forget removes what the host knows of nic0 in a guest.
+func forget(t *testing.T) {
+	t.Helper()
+	files, err := filepath.Glob("/run/pipework/nics/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no records: %v", err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), `"name":"nic0"`) {
+			_ = os.Remove(f)
+		}
+	}
+}
+
+// TestCollectIgnoresForgedNICs has a link on the host itself that bears a NIC's mark.
+func TestCollectIgnoresForgedNICs(t *testing.T) {
+	addNIC0(t)
+	target, g := nstest.Guest(t)
+	before := nstest.Observe(t)
+	attach(t, target, nic0)
+	forging(t, nil, aliasOf(t, g, "eth1"), func(f forger) { f.veth("dev7", 0) })
+	world := nstest.Observe(t, g.Handle)
+	names, err := pipework.Collect(t.Context())
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "dev7") || len(names) > 0 {
+		t.Errorf("collect: %q, %v", names, err)
+	}
+	world.Unchanged(t)
+	del(t, "dev7")
+	detach(t, target, nic0)
+	before.Unchanged(t)
+}
