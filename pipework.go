@@ -46,7 +46,7 @@ type Spec struct {
 	// mark on the interface says, for backends of package link.
 	Link link.Backend `json:"-"`
 	// Name of the interface inside the guest, at most 15 bytes; "" means eth1.
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 	// MAC of the interface inside the guest; nil stands for a random locally
 	// administered one, or what a link.FixedMAC has.
 	MAC net.HardwareAddr `json:"mac,omitempty"`
@@ -99,7 +99,7 @@ type Spec struct {
 	// a link that is down, or in no bridge any more, is mended.
 	// Without Add, where they are not, and for Rules, Egress and Ingress that is an
 	// error that satisfies fs.ErrExist.
-	Add bool `json:"add,omitempty"`
+	Add bool `json:"-"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
 	AllowHost bool `json:"allow_host,omitempty"`

@@ -51,6 +51,13 @@ type FixedMAC interface {
 	FixedMAC() string
 }
 
+// A Setter is a Backend some of whose settings say how to work, not what to plug into:
+// two Specs that differ in them alone are the same. Settings is the Backend without
+// them.
+type Setter interface {
+	Settings() Backend
+}
+
 // A Host is the namespace that bridges and NICs are in.
 type Host struct {
 	*ns.Handle

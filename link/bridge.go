@@ -22,6 +22,27 @@ const (
 	ForwardOff
 )
 
+var forwards = [...]string{"own", "on", "off"}
+
+// String is own, on or off.
+func (f Forward) String() string { return modeName(int(f), forwards[:]) }
+
+// MarshalText writes own, on or off.
+func (f Forward) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads what MarshalText writes; "" is ForwardOwn.
+func (f *Forward) UnmarshalText(text []byte) error {
+	n, err := parseMode(string(text), forwards[:])
+	*f = Forward(n)
+	return err
+}
+
+// Settings leaves out what says how, not what.
+func (b Bridge) Settings() Backend {
+	b.Forward = ForwardOwn
+	return b
+}
+
 // A Bridge plugs guests into a Linux bridge by a veth pair. Needs CAP_NET_ADMIN
 // in the host's and in the guest's network namespace.
 type Bridge struct {
@@ -46,7 +67,7 @@ type Bridge struct {
 	Hairpin bool `json:"hairpin,omitempty"`
 	// Forward deals with a firewall that drops bridged frames. It is how, not
 	// what: two Specs that differ in it alone are the same.
-	Forward Forward `json:"-"`
+	Forward Forward `json:"forward,omitempty"`
 }
 
 var (
