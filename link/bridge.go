@@ -22,6 +22,18 @@ const (
 	ForwardOff
 )
 
+// WithVLAN is the bridge with the guest in this VLAN.
+func (b Bridge) WithVLAN(id int) Backend {
+	b.VLAN = id
+	return b
+}
+
+// WithHostName is the bridge with this name for the host's end.
+func (b Bridge) WithHostName(name string) Backend {
+	b.HostName = name
+	return b
+}
+
 var forwards = [...]string{"own", "on", "off"}
 
 // String is own, on or off.
@@ -74,6 +86,9 @@ var (
 	_ BatchUnplugger = Bridge{}
 	_ Validator      = Bridge{}
 )
+
+// HostInterface is the bridge.
+func (b Bridge) HostInterface() string { return b.Name }
 
 // String is "bridge:" and the bridge's name.
 func (b Bridge) String() string { return "bridge:" + b.Name }

@@ -38,5 +38,8 @@ func (n Phys) Settings() Backend {
 	return n
 }
 
+// HostInterface is the interface itself.
+func (n Phys) HostInterface() string { return n.Device }
+
 // String is "phys:" and the interface's name on the host.
 func (n Phys) String() string { return "phys:" + n.Device }
