@@ -18,20 +18,22 @@ import (
 // compared: where the interface has all that the Spec asks for, and no address beside,
 // it is mended and marked anew; where a matter of choice differs it is left alone.
 func (j *job) takeOver(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachment, error) {
-	digest := j.port.Mark.Spec
-	asked := j.port.Mark.Link
-	j.port.Mark = mark
-	if mark.Link != asked {
+	asked := j.port.Mark
+	if mark.Link != asked.Link {
 		return nil, j.inUse("it is plugged into " + mark.Link)
 	}
+	j.port.Mark = mark
 	differs, err := j.differs(ctx, l)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(differs) > 0 {
+	case len(differs) > 0 && j.spec.Add:
+		j.port.Mark = asked
+		return j.add(ctx, l, mark)
+	case len(differs) > 0:
 		return nil, j.inUse(strings.Join(differs, ", "))
 	}
-	j.port.Mark.Spec = digest
+	j.port.Mark.Spec, j.port.Mark.Rules = asked.Spec, asked.Rules
 	out, err := j.mend(ctx, l)
 	if err != nil {
 		return nil, err

@@ -31,12 +31,17 @@ type Client struct {
 // satisfies (NoAddrsAvail).
 var ErrNoAddrs = errors.New("the DHCP server has no address to give")
 
+// errInUse is what a probe found before the address was declined.
+var errInUse = errors.New("the address is in use")
+
 // Acquire gets a lease: by discovery (RFC 2131 section 4.4.1), or, where last is
 // a lease that the client had before, by asking whether it still holds
 // (INIT-REBOOT, section 4.4.2) and discovery when it does not. It keeps asking
 // until Config.Tries are used up or ctx ends; no answer is an error that
 // satisfies os.ErrDeadlineExceeded. An address that Config.Probe finds in use is
-// declined and another one asked for.
+// declined and another one asked for, ten seconds later (RFC 2131 section 3.1). A
+// refusal makes it begin anew after a second, then after two. It begins three times
+// at most.
 //
 // Of DHCPv6 (RFC 8415 section 18.2) it solicits and requests, or rebinds the lease
 // that the client had, which also extends it. It takes the first server that

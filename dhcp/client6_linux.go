@@ -42,9 +42,11 @@ func (c *Client) acquire6(ctx context.Context, last *Lease) (*Lease, error) {
 // discover solicits, and requests what was offered.
 func (x *exchange6) discover(ctx context.Context, hint []netip.Addr) (*Lease, error) {
 	var failed error
+	wait := time.Duration(0)
 	for round := range maxRounds {
 		if round > 0 {
-			if err := pause.For(ctx, x.timeout()); err != nil {
+			wait = longer(wait, failed)
+			if err := pause.For(ctx, wait); err != nil {
 				return nil, err
 			}
 		}

@@ -64,9 +64,11 @@ func (x *exchange) close() { go func() { _ = x.io.Close() }() }
 // discover goes from INIT to BOUND.
 func (x *exchange) discover(ctx context.Context) (*Lease, error) {
 	var failed error
+	wait := time.Duration(0)
 	for round := range maxRounds {
 		if round > 0 {
-			if err := pause.For(ctx, x.timeout()); err != nil {
+			wait = longer(wait, failed)
+			if err := pause.For(ctx, wait); err != nil {
 				return nil, err
 			}
 		}

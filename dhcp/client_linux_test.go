@@ -198,8 +198,12 @@ func TestDeclined(t *testing.T) {
 	dhcptest.AddAddr(t, squatter, netip.MustParsePrefix("10.77.0.50/24"))
 	c, _ := guest(t)
 	c.Probe = 150 * time.Millisecond
+	begun := time.Now()
 	if l := acquire(t, c, nil); l.Addr.String() != "10.77.0.51/24" {
 		t.Errorf("got %v", l.Addr)
+	}
+	if took := time.Since(begun); took < declineWait {
+		t.Errorf("another address %v after the one that was in use", took)
 	}
 	s.Wait(t, "DHCPDECLINE(lan) 10.77.0.50")
 }

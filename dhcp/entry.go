@@ -42,23 +42,54 @@ func (e *entry) extend(ctx context.Context, s session, now time.Time) (*Lease, e
 
 var errExpired = errors.New("dhcp: the lease expired, and no server extended it")
 
-// lose takes the lease away, and begins anew at once.
+// lose takes the lease away, and begins anew.
 func (e *entry) lose(ctx context.Context, s session, why error) time.Time {
 	if err := e.apply(ctx, s, nil); err != nil {
 		return e.failed(ctx, err)
 	}
-	e.lease, e.wait = nil, 0
+	e.lease = nil
 	e.tell(Lost, nil, why)
 	return e.begin(ctx, s)
 }
 
-// begin asks for a new lease.
+// begin asks for a new lease, as soon as discovery may be repeated: at once, where
+// the last one was long ago.
 func (e *entry) begin(ctx context.Context, s session) time.Time {
+	if time.Now().Before(e.discover) {
+		return e.discover
+	}
 	next, err := s.Acquire(ctx, nil)
 	if err != nil {
 		return e.failed(ctx, err)
 	}
 	return e.take(ctx, s, next)
+}
+
+// spaced is when e is attended next, when it asks to be at a time, and was attended
+// before at the time began: not within the exchangeGap, unless the lease expires.
+func (e *entry) spaced(at, began time.Time) time.Time {
+	next := began.Add(exchangeGap)
+	if at.IsZero() || at.After(next) {
+		return at
+	}
+	if e.lease != nil && e.lease.Expires.Before(next) && !e.lease.Expires.IsZero() {
+		e.discover = later(e.discover, next)
+		return later(at, e.lease.Expires)
+	}
+	return next
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// rest has discovery wait longer than the last time.
+func (e *entry) rest(why error) {
+	e.wait = longer(e.wait, why)
+	e.discover = time.Now().Add(e.wait)
 }
 
 // take applies a new or extended lease. When that fails, the old one stays the
@@ -71,7 +102,12 @@ func (e *entry) take(ctx context.Context, s session, next *Lease) time.Time {
 	if e.lease != nil && e.lease.sameSettings(next) {
 		kind = Renewed
 	}
-	e.lease, e.wait = next, 0
+	if e.lease == nil {
+		e.rest(nil)
+	} else { // extended: a server that can be relied on
+		e.wait = 0
+	}
+	e.lease = next
 	e.tell(kind, next, nil)
 	return e.due()
 }
@@ -92,8 +128,8 @@ func (e *entry) failed(ctx context.Context, why error) time.Time {
 	if e.lease != nil && e.lease.phase(time.Now()) != expired {
 		return e.lease.retry(time.Now())
 	}
-	e.wait = min(max(2*e.wait, firstWait), lastWait)
-	return time.Now().Add(e.wait)
+	e.rest(why)
+	return e.discover
 }
 
 func (e *entry) tell(kind Kind, l *Lease, why error) {

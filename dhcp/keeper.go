@@ -42,6 +42,11 @@ type Kept struct {
 // was refused or expired. The zero value is ready; add leases with Add, before or
 // while Run runs.
 //
+// No server can make it ask without end. A renewal comes a second and a sixtieth
+// of the lease after the last one at the earliest, a minute at most, whatever T1
+// the server says. Where new leases are lost before they were extended, discovery
+// waits a second, then twice as long each time, up to a minute.
+//
 // Run has two goroutines, and one more for each exchange at work, which are at
 // most Parallel. A lease that waits holds no goroutine, socket or thread, and of
 // its guest only a pidfd, where it has a process: that keeps nothing alive, and
@@ -69,13 +74,15 @@ type entry struct {
 	guest   ns.Identity
 	inode   ns.Inode
 	mac     net.HardwareAddr
-	lease   *Lease        // nil when it was lost
-	wait    time.Duration // before discovery is repeated
-	at      time.Time     // when it is due
-	place   int           // in the queue; -1: at work, or removed
+	lease   *Lease    // nil when it was lost
+	at      time.Time // when it is due
+	place   int       // in the queue; -1: at work, or removed
 	removed bool
 	cancel  context.CancelFunc // ends the exchange at work
 	pidfd   int                // 0: none
+
+	discover time.Time     // not before this
+	wait     time.Duration // that made it so
 }
 
 // A session is an open guest, for one exchange.
@@ -95,6 +102,9 @@ func (k *Keeper) Add(ctx context.Context, kept Kept) (remove func(), err error) 
 		return nil, errs.New(fs.ErrInvalid, "dhcp: keep %s: the family %q is not that of one lease", kept.Interface, f)
 	}
 	e := &entry{Kept: kept, lease: kept.Lease, place: -1}
+	if e.lease != nil { // it was discovered just now
+		e.rest(nil)
+	}
 	if err := e.identify(ctx); err != nil {
 		return nil, err
 	}
@@ -130,6 +140,9 @@ func (e *entry) due() time.Time {
 	}
 	if e.lease.Expires.IsZero() {
 		return time.Time{}
+	}
+	if e.lease.Renew.IsZero() { // nobody knows: it was read from an interface
+		return time.Now()
 	}
 	spread := int64(e.lease.Rebind.Sub(e.lease.Renew) / 10)
 	return e.lease.Renew.Add(time.Duration(rand.Int64N(max(1, spread))))
@@ -214,7 +227,8 @@ func (k *Keeper) drive(ctx context.Context, wake <-chan struct{}, wg *sync.WaitG
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			k.put(e, k.attend(work, e))
+			began := time.Now()
+			k.put(e, e.spaced(k.attend(work, e), began))
 		})
 	}
 }

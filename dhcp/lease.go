@@ -47,7 +47,9 @@ type Lease struct {
 	IAID     uint32 `json:"iaid,omitempty"`
 	// Renew (T1), Rebind (T2) and Expires count from when the request was sent
 	// (RFC 2131 section 4.4.5). All are zero for a lease without end. A DHCPv6 lease
-	// expires with the last of its addresses.
+	// expires with the last of its addresses. They are in order, and Renew is no
+	// sooner than a second and a sixtieth of the lease, or a minute, whatever the
+	// server said; a lease of one second ends before that.
 	Renew   time.Time `json:"renew,omitzero"`
 	Rebind  time.Time `json:"rebind,omitzero"`
 	Expires time.Time `json:"expires,omitzero"`

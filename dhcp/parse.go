@@ -84,8 +84,7 @@ func subnet(a netip.Addr, mask []byte) (netip.Prefix, error) {
 	return p, nil
 }
 
-// parseTimes reads lease time, T1 and T2 (options 51, 58, 59). Times in a wrong
-// order are replaced by the usual half and seven eighths (RFC 2131, 4.4.5).
+// parseTimes reads lease time, T1 and T2 (options 51, 58, 59).
 func (l *Lease) parseTimes(m *dhcpv4.DHCPv4, sent time.Time) error {
 	lease, ok := seconds(m.GetOneOption(dhcpv4.OptionIPAddressLeaseTime))
 	if !ok || lease == 0 {
@@ -94,14 +93,9 @@ func (l *Lease) parseTimes(m *dhcpv4.DHCPv4, sent time.Time) error {
 	if lease == forever {
 		return nil
 	}
-	t1, ok1 := seconds(m.GetOneOption(dhcpv4.OptionRenewTimeValue))
-	t2, ok2 := seconds(m.GetOneOption(dhcpv4.OptionRebindingTimeValue))
-	if !ok2 || t2 >= lease {
-		t2 = lease / 8 * 7
-	}
-	if !ok1 || t1 >= t2 {
-		t1 = min(lease/2, t2/8*7)
-	}
+	t1, _ := seconds(m.GetOneOption(dhcpv4.OptionRenewTimeValue))
+	t2, _ := seconds(m.GetOneOption(dhcpv4.OptionRebindingTimeValue))
+	t1, t2 = times4(lease, t1, t2)
 	l.Renew, l.Rebind, l.Expires = sent.Add(t1), sent.Add(t2), sent.Add(lease)
 	return nil
 }
@@ -109,6 +103,7 @@ func (l *Lease) parseTimes(m *dhcpv4.DHCPv4, sent time.Time) error {
 // forever is the lease time that means no end (RFC 2131 section 3.3).
 const forever = math.MaxUint32 * time.Second
 
+// seconds reads a time; false, and 0, where there is none.
 func seconds(b []byte) (time.Duration, bool) {
 	if len(b) != 4 {
 		return 0, false

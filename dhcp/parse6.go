@@ -100,7 +100,7 @@ func (r *reply6) parseIA(ia *dhcpv6.OptIANA, sent time.Time) error {
 		return fmt.Errorf("T1 of %v after T2 of %v", ia.T1, ia.T2)
 	}
 	var held []Leased
-	shortest := forever
+	shortest, longest := forever, time.Duration(0) // preferred, and valid
 	for _, o := range ia.Options.Addresses() {
 		a := fromIP(o.IPv6Addr)
 		if !hostAddr6(a) || o.PreferredLifetime > o.ValidLifetime || slices.Contains(r.mentioned, a) || len(r.mentioned) == maxList {
@@ -115,19 +115,12 @@ func (r *reply6) parseIA(ia *dhcpv6.OptIANA, sent time.Time) error {
 		if life == 0 {
 			life = o.ValidLifetime
 		}
-		shortest = min(shortest, life)
+		shortest, longest = min(shortest, life), max(longest, o.ValidLifetime)
 	}
 	if len(held) == 0 || r.status != iana.StatusSuccess {
 		return nil
 	}
-	// Times that the server leaves to the client are those of RFC 8415, 21.4.
-	t1, t2 := ia.T1, ia.T2
-	if t2 == 0 && shortest != forever {
-		t2 = max(shortest/10*8, t1)
-	}
-	if t1 == 0 && shortest != forever {
-		t1 = min(shortest/2, t2)
-	}
+	t1, t2 := times6(longest, shortest, ia.T1, ia.T2)
 	r.lease = &Lease{Renew: after(sent, t1), Rebind: after(sent, t2)}
 	r.lease.hold(held)
 	return nil

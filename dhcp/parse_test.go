@@ -152,7 +152,7 @@ func FuzzLease(f *testing.F) {
 		switch a := l.Addr.Addr(); {
 		case !l.Addr.IsValid() || !hostAddr(a) || l.Addr.Bits() == 0 || !hostAddr(l.Server) || l.Server == a:
 			t.Errorf("address %v, server %v", l.Addr, l.Server)
-		case !l.Expires.IsZero() && (l.Renew.After(l.Rebind) || l.Rebind.After(l.Expires)):
+		case !l.Expires.IsZero() && (l.Renew.After(l.Rebind) || l.Rebind.After(l.Expires) || l.Renew.Before(time.Unix(1001, 0))):
 			t.Errorf("times %v %v %v", l.Renew, l.Rebind, l.Expires)
 		case l.MTU != 0 && (l.MTU < minMTU || l.MTU > 65535), len(l.Routes) > 0 && len(l.Routers) > 0:
 			t.Errorf("%+v", l)

@@ -22,8 +22,6 @@ import (
 	"github.com/go-pipework/pipework/internal/fault"
 )
 
-var errInUse = errors.New("the address is in use")
-
 // probes is how many ARP probes are sent (PROBE_NUM of RFC 5227).
 const probes = 3
 

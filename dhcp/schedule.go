@@ -1,6 +1,9 @@
 package dhcp
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // A phase is where a lease is in its life (RFC 2131 figure 5).
 type phase uint8
@@ -53,8 +56,66 @@ func (l *Lease) retry(now time.Time) time.Time {
 	return end
 }
 
-// Without a lease, discovery is repeated after these.
+// interval is the least time from a request to T1 of a lease of this length,
+// whatever the server says: a second and a sixtieth of the lease, at most a minute.
+func interval(life time.Duration) time.Duration {
+	return min(time.Second+life/60, time.Minute)
+}
+
+// times4 are T1 and T2 of a DHCPv4 lease of this length. What the server did not
+// say (0), or said in the wrong order, is half and seven eighths of the lease (RFC
+// 2131 section 4.4.5).
+func times4(life, t1, t2 time.Duration) (time.Duration, time.Duration) {
+	if t2 == 0 || t2 >= life {
+		t2 = life / 8 * 7
+	}
+	if t1 == 0 || t1 >= t2 {
+		t1 = min(life/2, t2/8*7)
+	}
+	return bounded(life, t1, t2)
+}
+
+// times6 are T1 and T2 of a DHCPv6 lease of this length. What the server leaves to
+// the client (0) is 0.5 and 0.8 of the shortest preferred lifetime (RFC 8415
+// section 21.4).
+func times6(life, preferred, t1, t2 time.Duration) (time.Duration, time.Duration) {
+	if t2 == 0 {
+		t2 = preferred / 10 * 8
+	}
+	if t1 == 0 {
+		t1 = min(preferred/2, t2/8*5)
+	}
+	return bounded(life, t1, t2)
+}
+
+// bounded makes T1 no less than the interval, and T1 <= T2 <= life.
+func bounded(life, t1, t2 time.Duration) (time.Duration, time.Duration) {
+	t1 = min(max(t1, interval(life)), life)
+	if t2 < t1 {
+		t2 = max(t1, life/8*7)
+	}
+	return t1, min(t2, life)
+}
+
 const (
+	// exchangeGap is the least time between the beginnings of two exchanges for
+	// one lease (the rate of RFC 8415 section 14.1). Only discovery may follow a
+	// refusal at once.
+	exchangeGap = time.Second
+	// firstWait and lastWait are how long discovery waits before it is repeated:
+	// doubled each time, until a lease has been extended.
 	firstWait = time.Second
 	lastWait  = time.Minute
+	// declineWait is the least time from a declined address to the next discovery
+	// (RFC 2131 section 3.1).
+	declineWait = 10 * time.Second
 )
+
+// longer is the wait after this one, when discovery ended so; nil is a lease.
+func longer(wait time.Duration, why error) time.Duration {
+	wait = min(max(2*wait, firstWait), lastWait)
+	if errors.Is(why, errInUse) {
+		return max(wait, declineWait)
+	}
+	return wait
+}

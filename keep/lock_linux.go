@@ -48,6 +48,7 @@ func (s *Store) lockDir(kind int16) (unlock func(), err error) {
 }
 
 func (s *Store) lockByte(ctx context.Context, at int64, kind int16) (unlock func(), err error) {
+	s.mark()
 	fd, err := unix.Openat(s.fd(), lockFile, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, err

@@ -134,6 +134,9 @@ func (r *run) failed(g *guest, from string, err error) verdict {
 	v := settled
 	if worthwhile(err) {
 		v = failing
+		r.mu.Lock()
+		g.tries = max(g.tries, leastTries(err))
+		r.mu.Unlock()
 	}
 	if r.ctx.Err() == nil && g.said[from] != err.Error() {
 		g.said[from] = err.Error()

@@ -194,13 +194,23 @@ const suffix = ".json"
 // file is the name of the record's file: what a person can read of the key, in
 // letters that cannot lead anywhere else, and twelve hex digits of its hash.
 func (k key) file() string {
-	safe := func(r rune) rune {
-		if r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_') {
-			return r
-		}
-		return '_'
-	}
 	guest := strings.Map(safe, k.guest)
 	sum := k.sum()
-	return fmt.Sprintf("%s.%s.%x%s", guest[:min(len(guest), 80)], strings.Map(safe, k.iface), sum[:6], suffix)
+	return fmt.Sprintf("%s.%s.%x%s", guest[:min(len(guest), guestMax)], strings.Map(safe, k.iface), sum[:sumSize], suffix)
+}
+
+// The lengths of the parts of a file's name: at most so many letters of the guest and of
+// the interface (IFNAMSIZ, without the NUL), and so many bytes of the hash.
+const (
+	guestMax = 80
+	ifaceMax = 15
+	sumSize  = 6
+)
+
+// safe is the letter in a file's name that stands for r.
+func safe(r rune) rune {
+	if r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_') {
+		return r
+	}
+	return '_'
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 )
 
@@ -15,6 +16,16 @@ import (
 func backOff(first time.Duration, n int) time.Duration {
 	wait := min(first<<min(n, 20), lastRetry)
 	return wait*4/5 + rand.N(wait*2/5)
+}
+
+// leastTries is how many failures this one counts for at least. A DHCP server that
+// refused, or did not answer, is asked again after 1.6 seconds at first: it may
+// refuse many guests at once.
+func leastTries(err error) int {
+	if e, ok := errors.AsType[*pipework.Error](err); ok && e.Stage == "dhcp" {
+		return 5
+	}
+	return 0
 }
 
 // worthwhile says whether the same attempt may succeed later: a bridge may yet be

@@ -13,9 +13,9 @@ import (
 const DefaultDir = "/var/lib/pipework"
 
 // A Store is a directory of records. It may be used by several goroutines, and
-// the directory by several processes. What is in there and is no record that this
-// user wrote is never trusted: All moves it into the folder damaged. Names that
-// begin with a dot are left alone.
+// the directory by several processes. What has a record's name in there, and is no
+// record that this user wrote, is never trusted: All moves it into the folder
+// damaged. Files of other names are left alone.
 type Store struct {
 	dir string
 	dirHandle
@@ -23,8 +23,14 @@ type Store struct {
 
 // Open opens the directory, which it makes for this user alone where there is
 // none. One that belongs to somebody else, or that others may write to, is refused
-// with an error that satisfies fs.ErrPermission.
+// with an error that satisfies fs.ErrPermission; one that holds files of others, and
+// not the file .pipework, which the first record brings along, with one that satisfies
+// fs.ErrExist. A refused directory is not changed.
 func Open(dir string) (*Store, error) { return open(dir) }
+
+// OpenExisting is [Open] for those who only read: where there is no directory none
+// is made, and the error satisfies fs.ErrNotExist.
+func OpenExisting(dir string) (*Store, error) { return openExisting(dir) }
 
 // Dir is the directory's name, as it was opened.
 func (s *Store) Dir() string { return s.dir }
@@ -64,7 +70,7 @@ func (s *Store) Guest(name string) (guest ns.Ref) {
 func (s *Store) Delete(guest ns.Ref, iface string) error { return s.delete(keyOf(guest, iface)) }
 
 // All reads every record, in the order of their guests and interfaces. Each entry
-// that is no record is moved into the folder damaged, and told as an error of its
+// that has a record's name and is none is moved into the folder damaged, and told as an error of its
 // own. Records may come and go meanwhile.
 func (s *Store) All() (records []Record, damaged []error, err error) { return s.all() }
 

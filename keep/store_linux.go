@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,16 +20,23 @@ import (
 
 // A dirHandle holds the directory open: every name is looked up in there, and
 // no link is followed.
-type dirHandle struct{ f *os.File }
+type dirHandle struct {
+	f      *os.File
+	marked atomic.Bool // the marker is there
+}
 
-func (d dirHandle) fd() int { return int(d.f.Fd()) }
+func (d *dirHandle) fd() int { return int(d.f.Fd()) }
 
-func (d dirHandle) close() error { return d.f.Close() }
+func (d *dirHandle) close() error { return d.f.Close() }
 
 func open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
+	return openExisting(dir)
+}
+
+func openExisting(dir string) (*Store, error) {
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
@@ -42,7 +50,12 @@ func open(dir string) (*Store, error) {
 		_ = f.Close()
 		return nil, errs.New(fs.ErrPermission, "state directory %s: %w: chown and chmod 700 it, or choose another one", dir, err)
 	}
-	return &Store{dir: dir, dirHandle: dirHandle{f}}, nil
+	s := &Store{dir: dir, dirHandle: dirHandle{f: f}}
+	if err := s.ours(); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // mayTrust says why somebody else may have written this.
@@ -55,9 +68,6 @@ func mayTrust(st *unix.Stat_t) error {
 	}
 	return nil
 }
-
-// tempPrefix begins the names of records that are being written.
-const tempPrefix = ".new-"
 
 func (s *Store) put(r Record) error {
 	r.Version, r.Changed = Version, time.Now().UTC().Round(time.Millisecond)
@@ -163,7 +173,7 @@ func (s *Store) all() (records []Record, damaged []error, err error) {
 		return nil, nil, err
 	}
 	for _, name := range names {
-		if name == damagedDir || strings.HasPrefix(name, ".") {
+		if !isRecord(name) {
 			continue
 		}
 		r, err := s.read(name)
@@ -196,11 +206,8 @@ func (s *Store) names() ([]string, error) {
 	return names, nil
 }
 
-// damagedDir is the folder for what is no record.
-const damagedDir = "damaged"
-
-// setAside moves an entry that is no record into the folder damaged, whatever it
-// is, and says so. Nobody writes meanwhile: it may have become a record just now.
+// setAside moves an entry that has a record's name and is none into the folder
+// damaged, whatever it is, and says so. Nobody writes meanwhile: it may have become a record just now.
 func (s *Store) setAside(name string) error {
 	unlock, err := s.lockDir(unix.F_WRLCK)
 	if err != nil {
@@ -246,7 +253,7 @@ func (s *Store) sweep() error {
 	defer unlock()
 	names, err := s.names()
 	for _, name := range names {
-		if strings.HasPrefix(name, tempPrefix) {
+		if isNew(name) {
 			err = errors.Join(err, s.unlink(name))
 		}
 	}

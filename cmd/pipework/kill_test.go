@@ -200,7 +200,7 @@ func (b *bench) kill(round int, atWork time.Duration, args []string) {
 func (b *bench) stamp() (s string) {
 	entries, _ := os.ReadDir(b.state)
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && e.Name() != ".lock" {
+		if info, err := e.Info(); err == nil && e.Name() != ".lock" && e.Name() != ".pipework" {
 			s += e.Name() + info.ModTime().String()
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -159,7 +160,7 @@ func (c *command) check(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.Store, err = keep.Open(keep.Dir(c.flags.State)); err != nil {
+	if err := c.openExisting(); err != nil {
 		return err
 	}
 	guests := make([]ns.Ref, len(words))
@@ -180,12 +181,14 @@ func (c *command) collect(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.open(); err != nil {
-		return err
-	}
 	collect := c.Collect
 	if dryRun {
-		collect = c.Orphans
+		collect, err = c.Orphans, c.openExisting()
+	} else {
+		_, err = c.open()
+	}
+	if err != nil {
+		return err
 	}
 	lines, err := collect(ctx)
 	text := strings.Join(append(lines, ""), "\n")
@@ -196,6 +199,16 @@ func (c *command) collect(ctx context.Context, args []string) error {
 func (c *command) open() (warnings []string, err error) {
 	c.Store, warnings, err = keep.OpenDefault(c.flags.State)
 	return warnings, err
+}
+
+// openExisting opens the records for who only reads: where there is no directory,
+// there are none, and none is made.
+func (c *command) openExisting() (err error) {
+	c.Store, err = keep.OpenExisting(keep.Dir(c.flags.State))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // resolve is the guest that the word means, with its kind: records are kept by it.

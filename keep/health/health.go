@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -41,21 +42,43 @@ func Serve(ctx context.Context, path string, w *keep.Watcher) (end func(), err e
 	}, nil
 }
 
+// A socket removes itself when it is closed, but nothing that has taken its place.
+type socket struct {
+	*net.UnixListener
+	path string
+	made fs.FileInfo
+}
+
+// Close ends listening.
+func (s *socket) Close() error {
+	if now, err := os.Lstat(s.path); err == nil && os.SameFile(s.made, now) {
+		_ = os.Remove(s.path)
+	}
+	return s.UnixListener.Close()
+}
+
 func listen(path string) (net.Listener, error) {
 	if err := clear(path); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("unix", path)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, 0o660); err != nil {
+	l.SetUnlinkOnClose(false)
+	made, err := os.Lstat(path)
+	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return l, nil
+	s := &socket{l, path, made}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
-// clear removes a socket that a killed process left behind.
+// clear removes a socket that a killed process left behind: one that refuses, since
+// nobody listens. What answers otherwise is another's.
 func clear(path string) error {
 	st, err := os.Lstat(path)
 	switch {
@@ -66,9 +89,13 @@ func clear(path string) error {
 	case st.Mode().Type() != fs.ModeSocket:
 		return errs.New(fs.ErrExist, "there is something that is no socket: choose another path")
 	}
-	if conn, err := net.Dial("unix", path); err == nil {
+	conn, err := net.Dial("unix", path)
+	switch {
+	case err == nil:
 		_ = conn.Close()
 		return errs.New(fs.ErrExist, "somebody listens there already: is another watch running?")
+	case !errors.Is(err, syscall.ECONNREFUSED):
+		return errs.New(fs.ErrExist, "there is a socket of something else (%w): choose another path", err)
 	}
 	return os.Remove(path)
 }

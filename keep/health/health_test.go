@@ -111,3 +111,54 @@ func TestServeWhereSomethingIs(t *testing.T) {
 		t.Errorf("%d %s", status, text)
 	}
 }
+
+// TestServeWhereOthersListen names sockets of others, which a stream does not reach: they
+// are no socket that a killed process left.
+func TestServeWhereOthersListen(t *testing.T) {
+	for _, kind := range []string{"unixgram", "unixpacket"} {
+		path := filepath.Join(t.TempDir(), "s")
+		var other io.Closer
+		var err error
+		if kind == "unixgram" {
+			other, err = net.ListenUnixgram(kind, &net.UnixAddr{Name: path, Net: kind})
+		} else {
+			other, err = net.ListenUnix(kind, &net.UnixAddr{Name: path, Net: kind})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = other.Close() }()
+		before, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end, err := health.Serve(t.Context(), path, &keep.Watcher{}); err == nil {
+			end()
+			t.Errorf("%s: served", kind)
+		} else if !errors.Is(err, fs.ErrExist) {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if now, err := os.Lstat(path); err != nil || !os.SameFile(before, now) {
+			t.Errorf("%s: the other's socket is gone: %v", kind, err)
+		}
+	}
+}
+
+// TestServeEndsWithItsOwn has something else stand at the path when serving ends.
+func TestServeEndsWithItsOwn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	end, err := health.Serve(t.Context(), path, &keep.Watcher{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	end()
+	if text, err := os.ReadFile(path); string(text) != "precious" {
+		t.Errorf("another's file is gone: %v", err)
+	}
+}
