@@ -40,7 +40,7 @@ func (j *job) add(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachmen
 	if j.spec.asks(dhcp.IPv4) && mark.Lease == "" || j.spec.asks(dhcp.IPv6) && mark.Lease6 == "" {
 		differs = append(differs, "it has no lease")
 	}
-	if len(j.spec.Rules) > 0 || j.spec.Shape != nil || j.spec.ShapeIn != nil {
+	if len(j.spec.Rules) > 0 || j.spec.Egress != nil || j.spec.Ingress != nil {
 		differs = append(differs, "rules and shaping cannot be added")
 	}
 	if len(differs) > 0 {

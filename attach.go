@@ -174,6 +174,8 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 		return j.anew(ctx)
 	case !ours:
 		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, which pipework did not make: choose another name", taken))
+	case outdated(mark.Spec):
+		return j.takeOver(ctx, l, mark)
 	case mark.Spec != j.port.Mark.Spec && j.spec.Add:
 		return j.add(ctx, l, mark)
 	case mark.Spec != j.port.Mark.Spec:

@@ -66,7 +66,7 @@ func remembered(t Target) ns.Identity {
 	case ns.PID:
 		return ns.Identity{PID: int(t)}
 	case ns.Named:
-		return ns.Identity{Name: "netns:" + string(t)}
+		return ns.Identity{Name: ns.Ref{Kind: ns.Netns, Name: string(t)}.String()}
 	}
 	return ns.Identity{Name: fmt.Sprint(t)} // a path, a container's name
 }

@@ -43,8 +43,8 @@ func ExampleSpec_routes() {
 			{Dst: netip.MustParsePrefix("0.0.0.0/0"), Via: netip.MustParseAddr("192.168.2.254"), Table: 100},
 		},
 		Rules:   []link.Rule{{Priority: 100, From: netip.MustParsePrefix("192.168.2.1/32"), Table: 100}},
-		Shape:   &link.Shaping{Rate: 1e6},
-		ShapeIn: &link.Shaping{Rate: 10e6},
+		Egress:  &link.Shaping{Rate: 1e6},
+		Ingress: &link.Shaping{Rate: 10e6},
 	})
 	fmt.Println(at, err) // Detach takes it all away
 }

@@ -47,7 +47,7 @@ type Spec struct {
 	// mark on the interface says, for backends of package link.
 	Link link.Backend `json:"-"`
 	// Name of the interface inside the guest, at most 15 bytes; "" means eth1.
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 	// MAC of the interface inside the guest; nil stands for a random locally
 	// administered one, or what a link.FixedMAC has.
 	MAC net.HardwareAddr `json:"mac,omitempty"`
@@ -89,18 +89,18 @@ type Spec struct {
 	Routes []link.Route `json:"routes,omitempty"`
 	// Rules say which packets are routed by which table. Detach removes them.
 	Rules []link.Rule `json:"rules,omitempty"`
-	// Shape slows down what the guest sends by the interface, and ShapeIn what it
+	// Egress slows down what the guest sends by the interface, and Ingress what it
 	// receives; that is done where the host sends it, so that only a Link with an end
 	// on the host can do it: others are errors.ErrUnsupported.
-	Shape   *link.Shaping `json:"shape,omitempty"`
-	ShapeIn *link.Shaping `json:"shape_in,omitempty"`
+	Egress  *link.Shaping `json:"egress,omitempty"`
+	Ingress *link.Shaping `json:"ingress,omitempty"`
 	// Add asks Attach to add to an interface that is there already: where Link is
 	// the same, and its settings, MAC and MTU are as this Spec asks (or does not say),
 	// it gets those of Addrs, Gateways and Routes that it lacks, and keeps what it has;
 	// a link that is down, or in no bridge any more, is mended.
-	// Without Add, where they are not, and for Rules, Shape and ShapeIn that is an
+	// Without Add, where they are not, and for Rules, Egress and Ingress that is an
 	// error that satisfies fs.ErrExist.
-	Add bool `json:"add,omitempty"`
+	Add bool `json:"-"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
 	AllowHost bool `json:"allow_host,omitempty"`

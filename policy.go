@@ -1,7 +1,6 @@
 package pipework
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,15 +10,6 @@ import (
 
 // maxRules is how many rules an interface's mark has room for.
 const maxRules = 16
-
-// policy is how one Spec's routes, rules and shaping differ from another's;
-// nothing where there are none.
-func (s Spec) policy() ([]byte, error) {
-	if len(s.Routes)+len(s.Rules) == 0 && s.Shape == nil && s.ShapeIn == nil {
-		return nil, nil
-	}
-	return json.Marshal([]any{s.Routes, s.Rules, s.Shape, s.ShapeIn})
-}
 
 // validPolicy says what is wrong with routes, rules and shaping.
 func (s Spec) validPolicy() error {
@@ -39,7 +29,7 @@ func (s Spec) validPolicy() error {
 	if len(s.Rules) > maxRules {
 		wrong = append(wrong, fmt.Errorf("%d rules: an interface has at most %d", len(s.Rules), maxRules))
 	}
-	for _, shape := range []*link.Shaping{s.Shape, s.ShapeIn} {
+	for _, shape := range []*link.Shaping{s.Egress, s.Ingress} {
 		if shape != nil {
 			wrong = append(wrong, shape.Validate())
 		}

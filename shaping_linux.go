@@ -30,10 +30,10 @@ type shaped struct {
 
 // shapes are the links that the Spec wants to be shaped.
 func (j *job) shapes(ctx context.Context, l *rtnl.Link) (list []shaped, err error) {
-	if s := j.spec.Shape; s != nil {
+	if s := j.spec.Egress; s != nil {
 		list = append(list, shaped{j.port.Conn, l, qdisc(*s)})
 	}
-	s := j.spec.ShapeIn
+	s := j.spec.Ingress
 	switch {
 	case s == nil:
 		return list, nil

@@ -1,16 +1,12 @@
 package pipework
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
@@ -23,47 +19,6 @@ func (s Spec) normal() Spec {
 		s.Name = DefaultName
 	}
 	return s
-}
-
-// digest tells one Spec from another on the mark of a link: 64 bits in hex. Each
-// field has a line of its own, in this order; the backend's is its JSON. DefaultMAC is not
-// among them: it decides nothing about an interface that is there.
-func (s Spec) digest() (string, error) {
-	backend, err := json.Marshal(s.Link)
-	if err != nil {
-		return "", fmt.Errorf("backend %s: %w", s.Link, err)
-	}
-	b := make([]byte, 0, 512)
-	b = append(append(b, s.Link.String()...), '\n')
-	b = append(append(b, backend...), '\n')
-	b = append(append(b, s.Name...), '\n')
-	b = append(append(b, s.MAC...), '\n')
-	b = append(strconv.AppendInt(b, int64(s.MTU), 10), '\n')
-	addrs := slices.SortedFunc(slices.Values(s.Addrs), netip.Prefix.Compare) // their order means nothing
-	for _, p := range addrs {
-		b = append(p.AppendTo(b), ' ')
-	}
-	b = append(b, '\n')
-	for _, g := range slices.SortedFunc(slices.Values(s.Gateways), netip.Addr.Compare) {
-		b = append(g.AppendTo(b), ' ')
-	}
-	b = append(b, '\n')
-	if s.DHCP != nil {
-		config, err := json.Marshal(s.DHCP)
-		if err != nil {
-			return "", fmt.Errorf("DHCP: %w", err)
-		}
-		b = append(b, config...)
-	}
-	if s.SLAAC {
-		b = append(b, "\nSLAAC"...)
-	}
-	policy, err := s.policy()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(append(b, policy...))
-	return hex.EncodeToString(sum[:8]), nil
 }
 
 // asks says whether the Spec wants a lease of the family f.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
-	"github.com/go-pipework/pipework/ovs"
 )
 
 // An Allow is a list of patterns for names of the host's interfaces, in which *
@@ -38,19 +37,8 @@ func (a Allow) Check(b link.Backend, typed string) error {
 		return nil
 	}
 	name := typed
-	switch b := b.(type) {
-	case link.Bridge:
-		name = b.Name
-	case ovs.Bridge:
-		name = b.Name
-	case link.Macvlan:
-		name = b.Parent
-	case link.Ipvlan:
-		name = b.Parent
-	case link.IPoIB:
-		name = b.Parent
-	case link.Phys:
-		name = b.Device
+	if b, on := b.(link.OnInterface); on {
+		name = b.HostInterface()
 	}
 	for _, pattern := range a {
 		if match, err := path.Match(pattern, name); err == nil && match {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/link"
-	"github.com/go-pipework/pipework/ovs"
 )
 
 // Spec fits what the line says to the backend that its host interface stands for,
@@ -28,41 +27,46 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 	if l.DirectPhys {
 		b = l.phys(&p, b)
 	}
-	switch b := b.(type) {
-	case link.Bridge:
-		b.HostName, b.Firewall = l.HostName, f.firewall()
-		b.VLAN = l.vlan(&p)
-		s.Link = b
-	case ovs.Bridge:
-		b.HostName, b.Tag = l.HostName, l.vlan(&p)
-		s.Link = b
-	case link.Macvlan:
-		b.VLAN = l.vlan(&p)
-		s.Link = b
-	case link.IPoIB:
-		b.PKey = l.pkey(&p)
+	if ib, is := b.(link.IPoIB); is {
+		ib.PKey = l.pkey(&p)
+		b = ib
 		if s.Name == "" {
 			s.Name = "ib0"
 		}
-		s.Link = b
-	default:
-		if l.VLAN != "" {
-			p.addf("@%s: %s has no VLANs", l.VLAN, b)
-		}
-		s.Link = b
+	} else if l.VLAN != "" {
+		b = l.tagged(&p, b)
 	}
-	if l.HostName != "" && !hasHostEnd(s.Link) {
-		p.addf("-l %s: %s has no end on the host that could have a name", l.HostName, s.Link)
+	if l.HostName != "" {
+		b = l.named(&p, b)
 	}
+	if bridge, is := b.(link.Bridge); is {
+		bridge.Firewall = f.firewall()
+		b = bridge
+	}
+	s.Link = b
 	return s, p.err()
 }
 
-func hasHostEnd(b link.Backend) bool {
-	switch b.(type) {
-	case link.Bridge, ovs.Bridge:
-		return true
+// tagged puts the guest into the VLAN.
+func (l Line) tagged(p *problems, b link.Backend) link.Backend {
+	with, has := b.(link.WithVLAN)
+	if !has {
+		p.addf("@%s: %s has no VLANs", l.VLAN, b)
+		return b
 	}
-	return false
+	id, err := l.VLANID()
+	p.add(err)
+	return with.WithVLAN(int(id))
+}
+
+// named names the host's end of the pair.
+func (l Line) named(p *problems, b link.Backend) link.Backend {
+	with, has := b.(link.WithHostName)
+	if !has {
+		p.addf("-l %s: %s has no end on the host that could have a name", l.HostName, b)
+		return b
+	}
+	return with.WithHostName(l.HostName)
 }
 
 // phys makes the host's interface itself what is plugged in.
@@ -77,12 +81,6 @@ func (l Line) phys(p *problems, b link.Backend) link.Backend {
 	}
 	p.add(errors.New("--direct-phys moves a network interface of the host into the guest: " + l.Interface + " is none"))
 	return b
-}
-
-func (l Line) vlan(p *problems) int {
-	id, err := l.VLANID()
-	p.add(err)
-	return int(id)
 }
 
 // pkey reads a partition key as the classic tool's ip did: hexadecimal, with or

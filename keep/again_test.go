@@ -13,6 +13,7 @@ import (
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // TestAskingAgainHoldsNothing waits for a DHCP server that there is not: between two
@@ -41,10 +42,10 @@ func TestAskingAgainHoldsNothing(t *testing.T) {
 	}
 	soon, end := context.WithTimeout(t.Context(), 5*time.Second)
 	defer end()
-	if r, err := p.Detach(soon, "netns:web", "", config.Flags{}); r != nil || err != nil {
+	if r, err := p.Detach(soon, ns.ParseRef("netns:web"), "", config.Flags{}); r != nil || err != nil {
 		t.Errorf("detach: %+v, %v", r, err)
 	}
-	unlock, err := p.Store.Lock(soon, "netns:web", "eth1")
+	unlock, err := p.Store.Lock(soon, ns.ParseRef("netns:web"), "eth1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/dhcp/program"
 	"github.com/go-pipework/pipework/internal/pause"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // Attach is [pipework.Attach] by a Spec that [Plugger.Spec] made of the line, with
@@ -43,17 +44,18 @@ func (p *Plugger) Attach(ctx context.Context, s pipework.Spec, line config.Line,
 
 // attach asks once, with the record's lock.
 func (p *Plugger) attach(ctx context.Context, s pipework.Spec, line config.Line, flags config.Flags) (at *pipework.Attachment, keep func(context.Context) error, err error) {
-	t := p.Target(line.Guest)
+	guest := ns.ParseRef(line.Guest)
+	t := p.Target(guest)
 	if p.Store == nil {
 		return p.plugIn(ctx, t, s, line)
 	}
-	unlock, err := p.Store.Lock(ctx, line.Guest, s.Name)
+	unlock, err := p.Store.Lock(ctx, guest, s.Name)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer unlock()
-	r := Record{Guest: line.Guest, Interface: s.Name, Line: append(flags.Args(), line.Args()...), Source: FromCommand, Phase: Intent}
-	if r.Before, err = p.settled(ctx, line.Guest, s.Name); err != nil {
+	r := Record{Guest: guest, Interface: s.Name, Line: append(flags.Args(), line.Args()...), Source: FromCommand, Phase: Intent}
+	if r.Before, err = p.settled(ctx, guest, s.Name); err != nil {
 		return nil, nil, err
 	}
 	there, err := p.there(ctx, t, s.Name)

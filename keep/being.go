@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -13,101 +12,78 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// A being is the guest that a word means just now, as its runtime and the kernel
+// A being is the guest that a Ref means just now, as its runtime and the kernel
 // tell: the marks inside are the guest's to write.
 type being struct {
-	word  string
-	id    string   // the runtime's full one; "": it has none, or is not known
+	ref   ns.Ref   // with the runtime's ID, where that is known
 	inode ns.Inode // of its namespace; zero: it does not run
 }
 
 func (b being) runs() bool { return b.inode != ns.Inode{} }
 
-// being looks up whom the word means.
-func (p *Plugger) being(ctx context.Context, word string) being {
-	b := being{word: word}
-	g, err := p.Target(word).Open(ctx)
+// being looks up whom the Ref means.
+func (p *Plugger) being(ctx context.Context, ref ns.Ref) being {
+	b := being{ref: ref.WithID("")}
+	g, err := p.Target(ref).Open(ctx)
 	if err != nil {
 		if stopped, ok := errors.AsType[errs.Stopped](err); ok {
-			b.id = stopped.ID
+			b.ref.ID = stopped.ID
 		}
 		return b
 	}
 	defer func() { _ = g.Close() }()
-	b.id, b.inode = g.ID, g.Inode()
+	b.ref.ID, b.inode = g.ID, g.Inode()
 	return b
 }
 
-// has says whether the record is of this guest: by its word, or, unless another has
+// has says whether the record is of this guest: by its Ref, or, unless another has
 // that by now, by the ID that the same runtime gave both.
 func (p *Plugger) has(ctx context.Context, b being, r *Record) bool {
-	if r.Guest == b.word {
+	if r.Guest.Same(b.ref) {
 		return true
 	}
-	if b.id == "" || r.GuestID != b.id || kindOf(r.Guest) != kindOf(b.word) {
+	if b.ref.ID == "" || r.Guest.ID != b.ref.ID || r.Guest.Kind != b.ref.Kind {
 		return false
 	}
 	now := p.being(ctx, r.Guest)
-	return now.id == b.id || now.id == "" && !now.runs()
+	return now.ref.ID == b.ref.ID || now.ref.ID == "" && !now.runs()
 }
 
-// kindOf is what stands before the colon of a word; "": it has none.
-func kindOf(word string) string {
-	kind, _, given := strings.Cut(word, ":")
-	if !given {
-		return ""
-	}
-	return kind
-}
-
-// byID is the word for the record's guest that no other can take over; "": nobody
-// knows its ID.
-func (r *Record) byID() string {
-	kind, name, _ := strings.Cut(r.Guest, ":")
-	if r.GuestID == "" || name == "" {
-		return ""
-	}
-	if user, _, given := strings.Cut(name, "/"); given && kind == "podman" {
-		return kind + ":" + user + "/" + r.GuestID
-	}
-	return kind + ":" + r.GuestID
-}
-
-// target is the record's guest: by its ID where its word means nobody who runs, or
-// somebody else.
+// target is the record's guest: by its ID where its name means no guest that runs, or
+// another one.
 func (p *Plugger) target(ctx context.Context, r *Record) pipework.Target {
-	word := r.byID()
-	if word == "" {
+	byID, known := r.Guest.ByID()
+	if !known {
 		return p.Target(r.Guest)
 	}
 	named := p.being(ctx, r.Guest)
-	if named.id != r.GuestID && (named.runs() || p.being(ctx, word).runs()) {
-		return p.Target(word)
+	if named.ref.ID != r.Guest.ID && (named.runs() || p.being(ctx, byID).runs()) {
+		return p.Target(byID)
 	}
 	return p.Target(r.Guest)
 }
 
-// renamed is the word for the record's guest, where that runs, and its runtime does
-// not know it by the record's word any more; else "".
-func (p *Plugger) renamed(ctx context.Context, r *Record) string {
-	word := r.byID()
-	if word == "" || p.being(ctx, r.Guest).id != "" || !p.being(ctx, word).runs() {
-		return ""
+// renamed is the Ref by ID of the record's guest, where that runs and its runtime does
+// not know it by the record's name any more.
+func (p *Plugger) renamed(ctx context.Context, r *Record) (byID ns.Ref, ok bool) {
+	byID, known := r.Guest.ByID()
+	if !known || p.being(ctx, r.Guest).ref.ID != "" || !p.being(ctx, byID).runs() {
+		return ns.Ref{}, false
 	}
-	return word
+	return byID, true
 }
 
 // renamedGuest is renamed for the guest of some record.
-func (p *Plugger) renamedGuest(ctx context.Context, word string) string {
+func (p *Plugger) renamedGuest(ctx context.Context, ref ns.Ref) (byID ns.Ref, ok bool) {
 	all, _ := p.records() // what is wrong with them comes up soon
 	for i := range all {
-		if all[i].Guest == word {
-			if now := p.renamed(ctx, &all[i]); now != "" {
-				return now
+		if all[i].Guest.Same(ref) {
+			if byID, ok = p.renamed(ctx, &all[i]); ok {
+				return byID, true
 			}
 		}
 	}
-	return ""
+	return ns.Ref{}, false
 }
 
 // records are all of them, where any are kept. Whoever works on them hears what is
@@ -120,15 +96,15 @@ func (p *Plugger) records() ([]Record, error) {
 	return all, err
 }
 
-// aliasTime bounds how long other words for a guest are looked for.
+// aliasTime bounds how long other Refs of a guest are looked for.
 const aliasTime = 5 * time.Second
 
-// of are the records of this guest, also those under other words that lead into
+// of are the records of this guest, also those under other Refs that lead into
 // the same namespace, as far as maybe says that they are worth a look.
 func (p *Plugger) of(ctx context.Context, b being, all []Record, maybe func(*Record) bool) []Record {
 	ctx, cancel := context.WithTimeout(ctx, aliasTime)
 	defer cancel()
-	same := map[string]bool{}
+	same := map[string]bool{} // by the text of the guest
 	return slices.DeleteFunc(slices.Clone(all), func(r Record) bool {
 		if p.has(ctx, b, &r) {
 			return false
@@ -136,10 +112,11 @@ func (p *Plugger) of(ctx context.Context, b being, all []Record, maybe func(*Rec
 		if !b.runs() || !maybe(&r) {
 			return true
 		}
-		if _, seen := same[r.Guest]; !seen {
-			same[r.Guest] = p.being(ctx, r.Guest).inode == b.inode
+		text := r.Guest.String()
+		if _, seen := same[text]; !seen {
+			same[text] = p.being(ctx, r.Guest).inode == b.inode
 		}
-		return !same[r.Guest]
+		return !same[text]
 	})
 }
 
@@ -175,16 +152,13 @@ func (p *Plugger) became(ctx context.Context, b being, r *Record, at *pipework.A
 	if at == nil {
 		return false
 	}
-	now, err := p.Check(ctx, p.Target(b.word), pipework.Spec{Name: r.Interface})
+	now, err := p.Check(ctx, p.Target(b.ref), pipework.Spec{Name: r.Interface})
 	return err == nil && now.Index == at.Index
 }
 
-// spelt is the word of the records for a container of containerd that is given
-// without its namespace; "": there is none, or several.
-func (s *Store) spelt(word string) string {
-	name, is := strings.CutPrefix(word, "containerd:")
-	if full := s.Guest(name); is && full != word && kindOf(full) == "containerd" {
-		return full
-	}
-	return ""
+// fullRef is the recorded Ref of a container of containerd that is given without its
+// namespace; not ok where there is none, or several.
+func (s *Store) fullRef(ref ns.Ref) (full ns.Ref, ok bool) {
+	full = s.Guest(ref.Name)
+	return full, ref.Kind == ns.Containerd && full.Kind == ns.Containerd && !full.Same(ref)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // Detach unplugs the interface called name from the guest, and forgets it; ""
@@ -19,11 +20,11 @@ import (
 // without Attachment there was nothing but the record, which is forgotten. Where
 // there was neither, the result is nil. After an error the record is what it was.
 // Of the flags, the resolv.conf counts.
-func (p *Plugger) Detach(ctx context.Context, guest, name string, flags config.Flags) (*Record, error) {
+func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, flags config.Flags) (*Record, error) {
 	at, err := p.plugged(ctx, guest, name)
 	switch {
 	case noGuest(err):
-		if now := p.renamedGuest(ctx, guest); now != "" {
+		if now, ok := p.renamedGuest(ctx, guest); ok {
 			return p.Detach(ctx, now, name, flags)
 		}
 	case err != nil:
@@ -36,7 +37,7 @@ func (p *Plugger) Detach(ctx context.Context, guest, name string, flags config.F
 		return nil, err
 	}
 	if len(known) == 0 && at == nil {
-		if full := p.Store.spelt(guest); full != "" {
+		if full, ok := p.Store.fullRef(guest); ok {
 			return p.Detach(ctx, full, name, flags)
 		}
 		return nil, absent
@@ -91,15 +92,15 @@ func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.A
 	}
 	going := *r
 	going.Phase, going.Before = Detaching, nil
-	if b.id != "" && kindOf(r.Guest) == kindOf(b.word) {
-		going.GuestID = b.id
+	if b.ref.ID != "" && r.Guest.Kind == b.ref.Kind {
+		going.Guest.ID = b.ref.ID
 	}
 	if at != nil && (r.Attachment == nil || r.Attachment.Link == at.Link || !isNIC(at)) {
 		going.Attachment = lasting(at)
 	}
 	going.Line = slices.Concat(config.Flags{ResolvConf: flags.ResolvConf}.Args(), r.Line)
 	full := p.Store.Put(going) // a full disk keeps nobody from detaching
-	t := p.Target(b.word)
+	t := p.Target(b.ref)
 	if !b.runs() && !p.being(ctx, r.Guest).runs() {
 		t = p.Target(r.Guest) // as what is left on the host calls it
 	}
@@ -127,7 +128,7 @@ func withoutDNS(s pipework.Spec, flags config.Flags) pipework.Spec {
 }
 
 // plugged finds what is plugged into the guest under this name; nil: nothing.
-func (p *Plugger) plugged(ctx context.Context, guest, name string) (*pipework.Attachment, error) {
+func (p *Plugger) plugged(ctx context.Context, guest ns.Ref, name string) (*pipework.Attachment, error) {
 	all, err := p.List(ctx, p.Target(guest))
 	if err != nil {
 		return nil, err

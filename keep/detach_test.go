@@ -106,11 +106,11 @@ func (t town) within(tt *testing.T, word, iface string, change func(*netlink.Han
 // test ends.
 func newTown(t *testing.T) (town, *keep.Plugger) {
 	guests := town{}
-	p := &keep.Plugger{Store: store(t), Target: guests.Target}
+	p := &keep.Plugger{Store: store(t), Target: byText(guests.Target)}
 	t.Cleanup(func() {
 		for word := range guests {
 			for {
-				r, err := p.Detach(context.Background(), word, "", config.Flags{})
+				r, err := p.Detach(context.Background(), ns.ParseRef(word), "", config.Flags{})
 				if err != nil && !errors.Is(err, fs.ErrNotExist) {
 					t.Error(err)
 				}
@@ -151,7 +151,7 @@ func recorded(t *testing.T, p *keep.Plugger) (all []string) {
 		t.Fatal(damaged, err)
 	}
 	for _, r := range records {
-		all = append(all, r.Guest+" "+r.Interface)
+		all = append(all, r.Guest.String()+" "+r.Interface)
 	}
 	return all
 }
@@ -159,7 +159,7 @@ func recorded(t *testing.T, p *keep.Plugger) (all []string) {
 // unplugs expects the detach to unplug an interface, and these records to be left.
 func unplugs(t *testing.T, p *keep.Plugger, guest, name, unplugged string, left ...string) {
 	t.Helper()
-	r, err := p.Detach(t.Context(), guest, name, config.Flags{})
+	r, err := p.Detach(t.Context(), ns.ParseRef(guest), name, config.Flags{})
 	got := ""
 	if r != nil && r.Attachment != nil {
 		got = r.Attachment.Name
@@ -303,14 +303,14 @@ func TestDetachTheRenamedGuest(t *testing.T) {
 			t.Errorf("the new one has %v", got)
 		}
 		stop(guests, "docker:old", "docker:"+id("web"))
-		if r, err := p.Detach(t.Context(), "docker:old", "", config.Flags{}); !errors.Is(err, fs.ErrNotExist) {
+		if r, err := p.Detach(t.Context(), ns.ParseRef("docker:old"), "", config.Flags{}); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("stopped: %+v, %v", r, err)
 		}
 		unplugs(t, p, "docker:web", "", "eth1")
 	})
 	t.Run("nobody", func(t *testing.T) {
 		_, p := newTown(t)
-		_, err := p.Detach(t.Context(), "docker:nobody", "", config.Flags{})
+		_, err := p.Detach(t.Context(), ns.ParseRef("docker:nobody"), "", config.Flags{})
 		if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "detach") {
 			t.Errorf("got %v", err)
 		}
@@ -323,7 +323,7 @@ func TestDetachIsFinishedOnItsGuest(t *testing.T) {
 	guests, p := newTown(t)
 	guests.settle(t, id("web"), "docker:web", "docker:"+id("web"))
 	plugIn(t, p, "br1 docker:web 10.0.0.2/24")
-	r, err := p.Store.Get("docker:web", "eth1")
+	r, err := p.Store.Get(ns.ParseRef("docker:web"), "eth1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +333,7 @@ func TestDetachIsFinishedOnItsGuest(t *testing.T) {
 	}
 	guests.rename("docker:web", "docker:old")
 	guests.settle(t, id("new"), "docker:web")
-	plugIn(t, &keep.Plugger{Target: guests.Target}, "br1 docker:web 10.0.0.3/24")
+	plugIn(t, &keep.Plugger{Target: byText(guests.Target)}, "br1 docker:web 10.0.0.3/24")
 	if _, err := p.Collect(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -353,11 +353,11 @@ func TestDetachKeepsTheID(t *testing.T) {
 	guests["containerd:moby/web"] = ns.Identity{Name: "web", ID: "moby/web", PID: guests["docker:web"].PID}
 	plugIn(t, p, "br1 docker:web 10.0.0.2/24")
 	seen := ""
-	watched := &keep.Plugger{Store: p.Store, Target: func(word string) pipework.Target {
-		if r, err := p.Store.Get("docker:web", "eth1"); err == nil && r.Phase == keep.Detaching {
-			seen = r.GuestID
+	watched := &keep.Plugger{Store: p.Store, Target: func(ref ns.Ref) pipework.Target {
+		if r, err := p.Store.Get(ns.ParseRef("docker:web"), "eth1"); err == nil && r.Phase == keep.Detaching {
+			seen = r.Guest.ID
 		}
-		return guests.Target(word)
+		return guests.Target(ref.String())
 	}}
 	unplugs(t, watched, "containerd:moby/web", "", "eth1")
 	if seen != id("web") {

@@ -11,11 +11,12 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // A Finding compares one record with what is.
 type Finding struct {
-	Guest     string   `json:"guest"`
+	Guest     ns.Ref   `json:"guest"`
 	Interface string   `json:"interface"`
 	Line      []string `json:"line"`
 	Source    Source   `json:"source"`
@@ -55,7 +56,7 @@ func (f *Finding) String() string {
 // changes nothing. Damaged records are set aside, and told in the error, beside
 // what was found. A guest without a record is an error that satisfies
 // fs.ErrNotExist.
-func (p *Plugger) Findings(ctx context.Context, guests ...string) ([]Finding, error) {
+func (p *Plugger) Findings(ctx context.Context, guests ...ns.Ref) ([]Finding, error) {
 	var all []Record
 	var damaged []error
 	if p.Store != nil {
@@ -88,15 +89,17 @@ func (p *Plugger) Findings(ctx context.Context, guests ...string) ([]Finding, er
 	return found, errors.Join(damaged...)
 }
 
-// declaredFor are the records of the guest that the word means; where it has none,
-// those under other words for the same guest.
-func (p *Plugger) declaredFor(ctx context.Context, all []Record, word string) []Record {
-	words := []string{word, p.Store.spelt(word)}
-	of := slices.DeleteFunc(slices.Clone(all), func(r Record) bool { return !slices.Contains(words, r.Guest) })
+// declaredFor are the records of the guest; where it has none, those under other Refs
+// of the same guest.
+func (p *Plugger) declaredFor(ctx context.Context, all []Record, ref ns.Ref) []Record {
+	full, known := p.Store.fullRef(ref)
+	of := slices.DeleteFunc(slices.Clone(all), func(r Record) bool {
+		return !r.Guest.Same(ref) && !(known && r.Guest.Same(full))
+	})
 	if len(of) > 0 {
 		return of
 	}
-	return p.of(ctx, p.being(ctx, word), all, func(*Record) bool { return true })
+	return p.of(ctx, p.being(ctx, ref), all, func(*Record) bool { return true })
 }
 
 // Report is the Findings for people, one on a line.
@@ -131,7 +134,7 @@ func (p *Plugger) compare(ctx context.Context, r *Record) Finding {
 	var err error
 	f.Attachment, err = p.inspect(ctx, p.Target(r.Guest), r)
 	if noGuest(err) {
-		if now := p.renamed(ctx, r); now != "" {
+		if now, ok := p.renamed(ctx, r); ok {
 			f.Attachment, err = p.inspect(ctx, p.Target(now), r)
 		}
 	}

@@ -17,12 +17,16 @@ import (
 // findings are what is found of these guests: the record's guest, and the state.
 func findings(t *testing.T, p *keep.Plugger, guests ...string) (got []string) {
 	t.Helper()
-	found, err := p.Findings(t.Context(), guests...)
+	var refs []ns.Ref
+	for _, g := range guests {
+		refs = append(refs, ns.ParseRef(g))
+	}
+	found, err := p.Findings(t.Context(), refs...)
 	if err != nil {
 		t.Error(err)
 	}
 	for _, f := range found {
-		got = append(got, f.Guest+" "+f.Interface+" "+string(f.State))
+		got = append(got, f.Guest.String()+" "+f.Interface+" "+string(f.State))
 	}
 	return got
 }
@@ -56,13 +60,13 @@ func TestFindingsByAnotherWord(t *testing.T) {
 	delete(guests, "containerd:default/app")
 	delete(guests, "containerd:app")
 	check("containerd:app", "containerd:default/app eth1 absent")
-	if full := p.Store.Guest("app"); full != "containerd:default/app" {
+	if full := p.Store.Guest("app"); full.String() != "containerd:default/app" {
 		t.Errorf("app is %q", full)
 	}
 	unplugs(t, p, "containerd:app", "", "", "docker:web eth1", "docker:web eth2")
 	guests.settle(t, "", "netns:web")
 	for _, word := range []string{"netns:web", "netns:nobody"} {
-		if found, err := p.Findings(t.Context(), word); !errors.Is(err, fs.ErrNotExist) || found != nil {
+		if found, err := p.Findings(t.Context(), ns.ParseRef(word)); !errors.Is(err, fs.ErrNotExist) || found != nil {
 			t.Errorf("check %s: %+v, %v", word, found, err)
 		}
 	}
@@ -78,21 +82,21 @@ func TestTwoOfContainerd(t *testing.T) {
 	for word := range guests {
 		guests[word] = ns.Identity{}
 	}
-	if full := p.Store.Guest("app"); full != "" {
+	if full := p.Store.Guest("app"); full != (ns.Ref{}) {
 		t.Errorf("app is %q", full)
 	}
-	if r, err := p.Detach(t.Context(), "containerd:app", "", config.Flags{}); !errors.Is(err, fs.ErrNotExist) {
+	if r, err := p.Detach(t.Context(), ns.ParseRef("containerd:app"), "", config.Flags{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
 
 // TestFindingsWithoutRecords has nobody keep any.
 func TestFindingsWithoutRecords(t *testing.T) {
-	p := keep.Plugger{Target: words}
+	p := keep.Plugger{Target: byText(words)}
 	if found, err := p.Findings(t.Context()); err != nil || len(found) != 0 {
 		t.Errorf("%+v, %v", found, err)
 	}
-	if _, err := p.Findings(t.Context(), "netns:web"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := p.Findings(t.Context(), ns.ParseRef("netns:web")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 }

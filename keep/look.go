@@ -86,13 +86,13 @@ func (r *run) target(k ref) pipework.Target {
 	if k.source != nil {
 		return k.source.Container(k.id)
 	}
-	return r.Target(k.id)
+	return r.Target(ns.ParseRef(k.id))
 }
 
 // absent is for a guest that does not run. A source tells when it starts; others
 // are looked for, again and again, if they can ever come back.
 func (r *run) absent(g *guest) verdict {
-	if g.source == nil && !mortal(g.id) {
+	if g.source == nil && !ns.ParseRef(g.id).Ephemeral() {
 		return failing
 	}
 	return over

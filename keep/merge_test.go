@@ -3,6 +3,7 @@
 package keep_test
 
 import (
+	"github.com/go-pipework/pipework/ns"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestLinesOfOneInterface(t *testing.T) {
 
 func wantLine(t *testing.T, p *keep.Plugger, want string) {
 	t.Helper()
-	r, err := p.Store.Get("netns:web", "eth1")
+	r, err := p.Store.Get(ns.ParseRef("netns:web"), "eth1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +55,8 @@ func TestLineOfAnotherLink(t *testing.T) {
 	guests, p := newTown(t)
 	guests.settle(t, "", "netns:web")
 	plugIn(t, p, "br1 netns:web 10.0.0.2/24")
-	other := &keep.Plugger{Target: guests.Target}
-	if _, err := other.Detach(t.Context(), "netns:web", "", config.Flags{}); err != nil {
+	other := &keep.Plugger{Target: byText(guests.Target)}
+	if _, err := other.Detach(t.Context(), ns.ParseRef("netns:web"), "", config.Flags{}); err != nil {
 		t.Fatal(err)
 	}
 	plugIn(t, other, "br2 netns:web 10.2.0.2/24")

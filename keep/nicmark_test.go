@@ -61,7 +61,7 @@ func TestRecordOfAnotherKind(t *testing.T) {
 			makeNIC(t, "up0", "02:00:00:00:09:07")
 			named, g := nstest.Guest(t)
 			word := "netns:" + string(named)
-			p := keep.Plugger{Store: store(t), Target: namedGuest}
+			p := keep.Plugger{Store: store(t), Target: byText(namedGuest)}
 			world := nstest.Observe(t, g.Handle)
 			typed(t, p, "--direct-phys nicx "+word+" 10.0.0.9/24")
 			var alias string
@@ -82,20 +82,20 @@ func TestNICHeldBack(t *testing.T) {
 	named, g := nstest.Guest(t)
 	word := "netns:" + string(named)
 	s := store(t)
-	p := keep.Plugger{Store: s, Target: namedGuest}
+	p := keep.Plugger{Store: s, Target: byText(namedGuest)}
 	world := nstest.Observe(t, g.Handle)
 	typed(t, p, "--direct-phys nicx "+word+" 10.0.0.9/24")
 	forgetNIC(t, "nicx")
-	_, err := p.Detach(t.Context(), word, "", config.Flags{})
+	_, err := p.Detach(t.Context(), ns.ParseRef(word), "", config.Flags{})
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "--force") {
 		t.Errorf("detach: %v", err)
 	}
-	if _, err := s.Get(word, "eth1"); err != nil {
+	if _, err := s.Get(ns.ParseRef(word), "eth1"); err != nil {
 		t.Error(err)
 	}
-	_, err = p.Detach(t.Context(), word, "", config.Flags{Force: true})
+	_, err = p.Detach(t.Context(), ns.ParseRef(word), "", config.Flags{Force: true})
 	must(t, err)
-	if _, err := s.Get(word, "eth1"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.Get(ns.ParseRef(word), "eth1"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("its record: %v", err)
 	}
 	inGuest(t, g, func(h *netlink.Handle) {

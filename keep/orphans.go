@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
-	"strings"
 	"syscall"
 	"time"
 
@@ -64,7 +62,7 @@ func (c *collection) records(ctx context.Context) error {
 	all, damaged, err := c.Store.All()
 	failed := append(damaged, err)
 	for _, r := range all {
-		if r.Phase != Attached || mortal(r.Guest) {
+		if r.Phase != Attached || r.Guest.Ephemeral() {
 			failed = append(failed, c.record(ctx, &r))
 		}
 	}
@@ -114,12 +112,6 @@ func (c *collection) take(r *Record, why string, f func() error) error {
 	}
 	c.lines = append(c.lines, fmt.Sprintf("%s of %s, %s", r.Interface, r.Guest, why))
 	return nil
-}
-
-// mortal says that a guest that is gone cannot come back: the number of a process
-// may go to another one.
-func mortal(guest string) bool {
-	return strings.HasPrefix(guest, "pid:") || strings.HasPrefix(path.Clean(strings.TrimPrefix(guest, "netns:")), "/proc/")
 }
 
 // apart is between two looks at the ports of Open vSwitch.

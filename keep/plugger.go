@@ -12,6 +12,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ovs"
 )
 
@@ -22,8 +23,8 @@ type Plugger struct {
 	pipework.Attacher
 	// Store has the records; nil keeps none.
 	Store *Store
-	// Target is the guest that a word of a command line means.
-	Target func(word string) pipework.Target
+	// Target finds a guest: find.Target.
+	Target func(ns.Ref) pipework.Target
 	// OVS is the Open vSwitch to plug into; nil is the standard one.
 	OVS *ovs.Client
 	// Output hears, in lines for people, what goes on while a lease is waited for and
@@ -56,7 +57,7 @@ func (p *Plugger) linkOf(ctx context.Context, line config.Line) (link.Backend, e
 	if !line.DirectPhys || !errors.Is(err, fs.ErrNotExist) {
 		return b, err
 	}
-	at, missing := p.plugged(ctx, line.Guest, line.Name)
+	at, missing := p.plugged(ctx, ns.ParseRef(line.Guest), line.Name)
 	if missing != nil || at == nil {
 		return nil, err
 	}
@@ -72,7 +73,7 @@ func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
 	if b := r.Before; b != nil && at.Existed && b.Attachment != nil && b.Attachment.Link == at.Link {
 		r.Line = merge(r.Before.Line, r.Line)
 	}
-	r.Phase, r.Before, r.Attachment, r.GuestID = Attached, nil, lasting(at), at.Guest.ID
+	r.Phase, r.Before, r.Attachment, r.Guest.ID = Attached, nil, lasting(at), at.Guest.ID
 	return p.Store.Put(r)
 }
 
@@ -93,7 +94,7 @@ func (p *Plugger) restore(r *Record) error {
 
 // settled is the record of an interface that nobody is at work on; nil: there is
 // none. What a killed call left is put right before.
-func (p *Plugger) settled(ctx context.Context, guest, iface string) (*Record, error) {
+func (p *Plugger) settled(ctx context.Context, guest ns.Ref, iface string) (*Record, error) {
 	r, err := p.Store.Get(guest, iface)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

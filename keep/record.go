@@ -16,6 +16,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // Version is that of the records that this package writes, and the only one that
@@ -27,12 +28,8 @@ const Version = 1
 type Record struct {
 	// Version of the format; Put fills it.
 	Version int `json:"version"`
-	// Guest as the command line spells it, with the prefix that says what it is:
-	// "docker:web", "netns:blue", "pid:1234", a path.
-	Guest string `json:"guest"`
-	// GuestID is the runtime's full identifier of the guest; empty while it is not
-	// known, and where there is none.
-	GuestID string `json:"guest_id,omitempty"`
+	// Guest says whose interface it is. Its ID is kept beside its text, as guest_id.
+	Guest ns.Ref `json:"guest"`
 	// Interface is its name inside the guest, never empty.
 	Interface string `json:"interface"`
 	// Line are the words of the classic command line that plug it in, options
@@ -79,8 +76,8 @@ const (
 
 // valid says all that is wrong with r.
 func (r *Record) valid() error {
-	wrong := []error{link.ValidName(r.Interface), validText("guest", r.Guest)}
-	if r.Guest == "" {
+	wrong := []error{link.ValidName(r.Interface), validText("guest", r.Guest.String())}
+	if r.Guest.String() == "" {
 		wrong = append(wrong, errors.New("it names no guest"))
 	}
 	if r.Version != Version {
@@ -92,7 +89,7 @@ func (r *Record) valid() error {
 	if !slices.Contains([]Phase{Intent, Attached, Detaching}, r.Phase) {
 		wrong = append(wrong, fmt.Errorf("phase %q is unknown", r.Phase))
 	}
-	wrong = append(wrong, validText("guest ID", r.GuestID))
+	wrong = append(wrong, validText("guest ID", r.Guest.ID))
 	if len(r.Line) > wordsMax {
 		wrong = append(wrong, fmt.Errorf("its line has %d words", len(r.Line)))
 	}
@@ -120,6 +117,29 @@ func validText(what, text string) error {
 		return fmt.Errorf("%s %q does not print", what, text)
 	}
 	return nil
+}
+
+// MarshalJSON writes the guest's ID beside the guest.
+func (r Record) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedRecord{storedFields(r), r.Guest.ID})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *Record) UnmarshalJSON(b []byte) error {
+	var s storedRecord
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	*r = Record(s.storedFields)
+	r.Guest.ID = s.GuestID
+	return nil
+}
+
+type storedFields Record
+
+type storedRecord struct {
+	storedFields
+	GuestID string `json:"guest_id,omitempty"`
 }
 
 // encode is the record as it is kept: JSON with a line for each field.
@@ -162,7 +182,9 @@ func decode(name string, b []byte) (*Record, error) {
 // A key is what a record is found by.
 type key struct{ guest, iface string }
 
-func (r *Record) key() key { return key{r.Guest, r.Interface} }
+func keyOf(guest ns.Ref, iface string) key { return key{guest.String(), iface} }
+
+func (r *Record) key() key { return keyOf(r.Guest, r.Interface) }
 
 func (k key) sum() [sha256.Size]byte { return sha256.Sum256([]byte(k.guest + "\x00" + k.iface)) }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // wakeRecords has those guests looked at whose records have come, gone or changed
@@ -23,7 +24,7 @@ func (r *run) wakeRecords() {
 	}
 	now, guests := map[string]string{}, map[string]*Record{}
 	for i, rec := range records {
-		k := rec.Guest + "\x00" + rec.Interface
+		k := rec.Guest.String() + "\x00" + rec.Interface
 		now[k], guests[k] = strings.Join(rec.Line, "\x00"), &records[i]
 	}
 	r.mu.Lock()
@@ -32,24 +33,24 @@ func (r *run) wakeRecords() {
 	r.mu.Unlock()
 	for k, line := range now {
 		if was, known := before[k]; !known || was != line {
-			r.wakeRecord(guests[k].Guest, guests[k].GuestID)
+			r.wakeRecord(guests[k].Guest)
 		}
 	}
 	for k := range before {
 		if _, still := now[k]; !still {
-			word, _, _ := strings.Cut(k, "\x00")
-			r.wakeRecord(word, "")
+			text, _, _ := strings.Cut(k, "\x00")
+			r.wakeRecord(ns.ParseRef(text))
 		}
 	}
 }
 
 // wakeRecord has a record's guest looked at. One of a source that is not known yet
 // is left to the source, unless its ID is told.
-func (r *run) wakeRecord(word, id string) {
-	sources, name := r.sources(word)
+func (r *run) wakeRecord(guest ns.Ref) {
+	sources, name, id := r.sources(guest), guest.Base(), guest.ID
 	if len(sources) == 0 {
 		if r.Target != nil {
-			r.wake(ref{nil, word})
+			r.wake(ref{nil, guest.String()})
 		}
 		return
 	}
@@ -87,7 +88,7 @@ func (r *run) finish(ctx context.Context, g *guest, w *wish) error {
 	}
 	defer unlock()
 	tool := r.tool
-	tool.Target = func(string) pipework.Target { return r.target(g.ref) }
+	tool.Target = func(ns.Ref) pipework.Target { return r.target(g.ref) }
 	now, err = tool.settled(ctx, w.record.Guest, w.record.Interface)
 	if err == nil && (now == nil || !slices.Equal(now.Line, w.record.Line)) {
 		return errs.New(fs.ErrInvalid, "it was changed meanwhile") // whereof the Store tells
@@ -127,13 +128,13 @@ func (r *run) record(p *plug) error {
 	case !w.declared:
 		rec = *now
 	}
-	rec.Attachment, rec.GuestID = lasting(p.made), cmp.Or(p.made.Guest.ID, rec.GuestID)
+	rec.Attachment, rec.Guest.ID = lasting(p.made), cmp.Or(p.made.Guest.ID, rec.Guest.ID)
 	return r.Store.Put(rec)
 }
 
 // tells says whether the record has what was found plugged in.
 func (r *Record) tells(p *plug) bool {
-	return r != nil && r.Phase == Attached && r.Attachment != nil && r.GuestID == cmp.Or(p.made.Guest.ID, r.GuestID) &&
+	return r != nil && r.Phase == Attached && r.Attachment != nil && r.Guest.ID == cmp.Or(p.made.Guest.ID, r.Guest.ID) &&
 		(!p.wish.declared || slices.Equal(r.Line, p.wish.record.Line))
 }
 
@@ -169,9 +170,9 @@ func (r *run) prune() {
 func (r *run) mayExist(rec *Record) bool {
 	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
 	defer cancel()
-	sources, _ := r.sources(rec.Guest)
+	sources := r.sources(rec.Guest)
 	for _, s := range sources {
-		if _, err := s.Describe(ctx, rec.GuestID); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := s.Describe(ctx, rec.Guest.ID); !errors.Is(err, fs.ErrNotExist) {
 			return true
 		}
 	}

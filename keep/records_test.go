@@ -74,7 +74,7 @@ func says(t *testing.T, r *Record, indent string) string {
 	if err != nil {
 		t.Errorf("%s: %v", r.Guest, err)
 	}
-	say("%s %s (version %d, %s, %s, ID %q), changed %s", r.Guest, r.Interface, r.Version, r.Source, r.Phase, r.GuestID, r.Changed)
+	say("%s %s (version %d, %s, %s, ID %q), changed %s", r.Guest, r.Interface, r.Version, r.Source, r.Phase, r.Guest.ID, r.Changed)
 	say("    line %q", append(flags.Args(), line.Args()...))
 	if at := r.Attachment; at != nil {
 		say("    %+v: %s, index %d, %s, host end %q, MAC %s, MTU %d, addresses %v, gateways %v, displaced %q",

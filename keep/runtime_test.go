@@ -39,7 +39,7 @@ type runtime struct {
 	containers map[string]*container
 	events     chan ns.Event
 	broken     chan struct{}
-	kind       string
+	kind       ns.Kind
 	away       atomic.Bool // it answers nothing
 }
 
@@ -54,7 +54,7 @@ func newRuntime(t *testing.T) *runtime {
 
 func (r *runtime) String() string { return "test" }
 
-func (r *runtime) Kind() string { return r.kind }
+func (r *runtime) Kind() ns.Kind { return r.kind }
 
 // id is the ID of the container with this name.
 func id(name string) string { return fmt.Sprintf("%064x", name) }
@@ -164,10 +164,12 @@ func (r *runtime) rename(from, to string) {
 
 // plugger is what a command line works with, as far as it means containers of r.
 func (r *runtime) plugger(s *keep.Store) keep.Plugger {
-	return keep.Plugger{Store: s, Target: func(word string) pipework.Target {
-		_, name, _ := strings.Cut(word, ":")
-		return r.Container(id(name))
-	}}
+	return keep.Plugger{Store: s, Target: func(ref ns.Ref) pipework.Target { return r.Container(id(ref.Name)) }}
+}
+
+// byText is a Plugger's Target that finds guests by the text of their Refs.
+func byText(find func(text string) pipework.Target) func(ns.Ref) pipework.Target {
+	return func(ref ns.Ref) pipework.Target { return find(ref.String()) }
 }
 
 // typed does what a command line does.
@@ -187,7 +189,7 @@ func typed(t *testing.T, p keep.Plugger, words string) (keepOn func(context.Cont
 // detached does what pipework detach does.
 func detached(t *testing.T, p keep.Plugger, guest, name string) {
 	t.Helper()
-	r, err := p.Detach(t.Context(), guest, name, config.Flags{})
+	r, err := p.Detach(t.Context(), ns.ParseRef(guest), name, config.Flags{})
 	must(t, err)
 	if r == nil {
 		t.Fatal("there was nothing to detach")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+
+	"github.com/go-pipework/pipework/ns"
 )
 
 // DefaultDir is where the command keeps its records.
@@ -39,26 +41,25 @@ func (s *Store) Put(r Record) error { return s.put(r) }
 
 // Get reads one record. Where there is none, or none that can be trusted, the
 // error satisfies fs.ErrNotExist.
-func (s *Store) Get(guest, iface string) (*Record, error) { return s.get(key{guest, iface}) }
+func (s *Store) Get(guest ns.Ref, iface string) (*Record, error) { return s.get(keyOf(guest, iface)) }
 
-// Guest is the guest that the records spell with a kind, and that is meant by the
-// bare name, of containerd's also without the namespace; "" when there is none, or
-// several.
-func (s *Store) Guest(name string) (guest string) {
+// Guest is the recorded guest that the bare name means, of containerd's also without
+// the namespace; the zero Ref when there is none, or several.
+func (s *Store) Guest(name string) (guest ns.Ref) {
 	if s == nil {
-		return ""
+		return ns.Ref{}
 	}
 	all, _, _ := s.All() // whoever works on the records hears what is wrong with them
 	for _, r := range all {
-		kind, rest, _ := strings.Cut(r.Guest, ":")
-		if kind == "containerd" && !strings.Contains(name, "/") {
-			rest = rest[strings.LastIndexByte(rest, '/')+1:]
+		called := r.Guest.Name
+		if r.Guest.Kind == ns.Containerd && !strings.Contains(name, "/") {
+			called = r.Guest.Base()
 		}
-		if rest != name || r.Guest == guest {
+		if called != name || r.Guest.Same(guest) {
 			continue
 		}
-		if guest != "" {
-			return ""
+		if guest != (ns.Ref{}) {
+			return ns.Ref{}
 		}
 		guest = r.Guest
 	}
@@ -66,7 +67,7 @@ func (s *Store) Guest(name string) (guest string) {
 }
 
 // Delete removes a record; nil where there is none.
-func (s *Store) Delete(guest, iface string) error { return s.delete(key{guest, iface}) }
+func (s *Store) Delete(guest ns.Ref, iface string) error { return s.delete(keyOf(guest, iface)) }
 
 // All reads every record, in the order of their guests and interfaces. Each entry
 // that has a record's name and is none is moved into the folder damaged, and told as an error of its
@@ -75,8 +76,8 @@ func (s *Store) All() (records []Record, damaged []error, err error) { return s.
 
 // Lock makes those wait for one another who are at work on one interface of one
 // guest, in whatever process. It waits until ctx ends, and ends with the process.
-func (s *Store) Lock(ctx context.Context, guest, iface string) (unlock func(), err error) {
-	return s.lock(ctx, key{guest, iface})
+func (s *Store) Lock(ctx context.Context, guest ns.Ref, iface string) (unlock func(), err error) {
+	return s.lock(ctx, keyOf(guest, iface))
 }
 
 // Close lets the directory go. Locks that are held stay.

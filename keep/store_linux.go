@@ -186,7 +186,7 @@ func (s *Store) all() (records []Record, damaged []error, err error) {
 		}
 	}
 	slices.SortFunc(records, func(a, b Record) int {
-		return strings.Compare(a.Guest+"\x00"+a.Interface, b.Guest+"\x00"+b.Interface)
+		return strings.Compare(a.Guest.String()+"\x00"+a.Interface, b.Guest.String()+"\x00"+b.Interface)
 	})
 	return records, slices.DeleteFunc(damaged, func(err error) bool { return err == nil }), nil
 }

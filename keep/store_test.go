@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/go-pipework/pipework/ns"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ func store(t *testing.T) *Store {
 
 func web(change func(*Record)) Record {
 	r := Record{
-		Guest: "docker:web", Interface: "eth1", Line: []string{"br1", "docker:web", "10.0.0.2/24"},
+		Guest: ns.ParseRef("docker:web"), Interface: "eth1", Line: []string{"br1", "docker:web", "10.0.0.2/24"},
 		Source: FromCommand, Phase: Attached, Attachment: &pipework.Attachment{Name: "eth1", Link: "bridge:br1"},
 	}
 	change(&r)
@@ -76,7 +77,7 @@ func TestStore(t *testing.T) {
 	}))
 	put(t, s, one)
 	wantAll(t, s, 0, one, other)
-	got, err := s.Get("docker:web", "eth1")
+	got, err := s.Get(ns.ParseRef("docker:web"), "eth1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,11 +88,11 @@ func TestStore(t *testing.T) {
 		t.Errorf("changed %v ago, version %d", age, got.Version)
 	}
 	for range 2 {
-		if err := s.Delete("docker:web", "eth1"); err != nil {
+		if err := s.Delete(ns.ParseRef("docker:web"), "eth1"); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := s.Get("docker:web", "eth1"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.Get(ns.ParseRef("docker:web"), "eth1"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 	wantAll(t, s, 0, other)
@@ -105,16 +106,16 @@ func TestStore(t *testing.T) {
 func TestRefusedRecords(t *testing.T) {
 	s := store(t)
 	for _, change := range []func(*Record){
-		func(r *Record) { r.Guest = "" },
-		func(r *Record) { r.Guest = "a\nb" },
-		func(r *Record) { r.Guest = strings.Repeat("x", 5000) },
+		func(r *Record) { r.Guest = ns.ParseRef("") },
+		func(r *Record) { r.Guest = ns.ParseRef("a\nb") },
+		func(r *Record) { r.Guest = ns.ParseRef(strings.Repeat("x", 5000)) },
 		func(r *Record) { r.Interface = "../eth1" },
 		func(r *Record) { r.Interface = "" },
 		func(r *Record) { r.Phase = "" },
 		func(r *Record) { r.Source = "rumour" },
 		func(r *Record) { r.Line = make([]string, 100) },
 		func(r *Record) { r.Line = []string{"\x1b[2J"} },
-		func(r *Record) { r.Before = &Record{Guest: "other", Interface: "eth1"} },
+		func(r *Record) { r.Before = &Record{Guest: ns.ParseRef("other"), Interface: "eth1"} },
 		func(r *Record) { r.Attachment.Drifts = []string{strings.Repeat("x", sizeMax)} },
 	} {
 		if err := s.Put(web(change)); !errors.Is(err, fs.ErrInvalid) || strings.Contains(err.Error(), "\x1b") {
@@ -132,7 +133,7 @@ func TestNamesStayInside(t *testing.T) {
 	s := store(t)
 	var want []Record
 	for _, guest := range []string{"..", "../../../etc/passwd", "/proc/1/ns/net", ".lock", "damaged", strings.Repeat("x", 4000), "été", "a b", "a_b"} {
-		r := web(func(r *Record) { r.Guest = guest })
+		r := web(func(r *Record) { r.Guest = ns.ParseRef(guest) })
 		put(t, s, r)
 		want = append(want, r)
 	}
@@ -157,7 +158,7 @@ func TestNamesStayInside(t *testing.T) {
 // TestSetAside fills the directory with what nobody may trust.
 func TestSetAside(t *testing.T) {
 	s := store(t)
-	good := web(func(r *Record) { r.Guest = "docker:good" })
+	good := web(func(r *Record) { r.Guest = ns.ParseRef("docker:good") })
 	put(t, s, good)
 	path := func(name string) string { return filepath.Join(s.Dir(), name) }
 	name := key{"docker:web", "eth1"}.file()
@@ -191,7 +192,7 @@ func TestSetAside(t *testing.T) {
 			if err := row.make(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Get("docker:web", "eth1"); !errors.Is(err, fs.ErrNotExist) {
+			if _, err := s.Get(ns.ParseRef("docker:web"), "eth1"); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("got %v", err)
 			}
 			_, bad, err := s.All()
@@ -254,7 +255,7 @@ func TestSweep(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for n := range 20 {
-				if err := s.Put(web(func(r *Record) { r.Guest = fmt.Sprintf("pid:%d", i*100+n) })); err != nil {
+				if err := s.Put(web(func(r *Record) { r.Guest = ns.ParseRef(fmt.Sprintf("pid:%d", i*100+n)) })); err != nil {
 					t.Error(err)
 				}
 				if err := s.sweep(); err != nil {
@@ -287,7 +288,7 @@ func TestLock(t *testing.T) {
 		defer func() { _ = other.Close() }()
 		wg.Go(func() {
 			for range 10 {
-				unlock, err := other.Lock(t.Context(), "docker:web", "eth1")
+				unlock, err := other.Lock(t.Context(), ns.ParseRef("docker:web"), "eth1")
 				if err != nil {
 					t.Error(err)
 					return
@@ -305,18 +306,18 @@ func TestLock(t *testing.T) {
 	if n := count.Load(); n != 80 {
 		t.Errorf("counted %d", n)
 	}
-	unlock, err := s.Lock(t.Context(), "docker:web", "eth1")
+	unlock, err := s.Lock(t.Context(), ns.ParseRef("docker:web"), "eth1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	free, err := s.Lock(t.Context(), "docker:web", "eth2")
+	free, err := s.Lock(t.Context(), ns.ParseRef("docker:web"), "eth2")
 	if err != nil {
 		t.Fatal(err)
 	}
 	free()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := s.Lock(ctx, "docker:web", "eth1"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.Lock(ctx, ns.ParseRef("docker:web"), "eth1"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	unlock()

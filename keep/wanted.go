@@ -35,7 +35,7 @@ func (r *run) wanted(g *guest) (map[string]*wish, error) {
 	}
 	if g.source == nil {
 		for i := range records {
-			if records[i].Guest == g.id {
+			if records[i].Guest.String() == g.id {
 				r.addRecord(g, wanted, &records[i])
 			}
 		}
@@ -77,7 +77,7 @@ func (r *run) addDeclaration(g *guest, wanted map[string]*wish, c *ns.Container,
 	}
 	wanted[d.Line.Name] = &wish{
 		from: d.From, text: d.Line.String(), line: d.Line, declared: true,
-		record: &Record{Guest: g.source.Kind() + ":" + c.Name, GuestID: c.ID, Interface: d.Line.Name, Line: d.Line.Args(), Source: source, Phase: Attached},
+		record: &Record{Guest: ns.Ref{Kind: g.source.Kind(), Name: c.Name, ID: c.ID}, Interface: d.Line.Name, Line: d.Line.Args(), Source: source, Phase: Attached},
 	}
 }
 
@@ -101,7 +101,7 @@ func (r *run) addRecord(g *guest, wanted map[string]*wish, rec *Record) {
 			line.Name = rec.Interface
 			wanted[rec.Interface] = &wish{
 				from: "command line", text: strings.Join(rec.Line, "\x00"), line: line, flags: flags, record: rec,
-				onlyThere: g.source == nil && mortal(g.id),
+				onlyThere: g.source == nil && rec.Guest.Ephemeral(),
 			}
 			return
 		}
@@ -114,15 +114,14 @@ func (r *run) addRecord(g *guest, wanted map[string]*wish, rec *Record) {
 // now. Names count on the first source of a kind only, which is the one that a
 // command line means: another may have the same.
 func (r *run) means(ctx context.Context, rec *Record, s ns.Source, c *ns.Container) (bool, error) {
-	sources, word := r.sources(rec.Guest)
+	sources, word := r.sources(rec.Guest), rec.Guest.Base()
 	if !slices.Contains(sources, s) {
 		return false, nil
 	}
-	word = strings.TrimPrefix(word, "/")
-	if word == c.Name && (s == sources[0] || rec.GuestID == c.ID) || len(word) >= 12 && strings.HasPrefix(c.ID, word) {
+	if word == c.Name && (s == sources[0] || rec.Guest.ID == c.ID) || len(word) >= 12 && strings.HasPrefix(c.ID, word) {
 		return true, nil
 	}
-	if rec.GuestID != c.ID {
+	if rec.Guest.ID != c.ID {
 		return false, nil
 	}
 	now, err := sources[0].Describe(ctx, word)
@@ -132,17 +131,16 @@ func (r *run) means(ctx context.Context, rec *Record, s ns.Source, c *ns.Contain
 	return err == nil && now.Name != word, err
 }
 
-// sources are those that may know the guest, and the word without its kind. The
-// containers of other users, as in podman:alice/web, are in none of them.
-func (r *run) sources(guest string) (of []ns.Source, name string) {
-	kind, name, _ := strings.Cut(guest, ":")
-	if strings.Contains(strings.TrimPrefix(name, "/"), "/") {
-		return nil, name
+// sources are those that may know the guest. The containers of other users, as in
+// podman:alice/web, are in none of them.
+func (r *run) sources(guest ns.Ref) (of []ns.Source) {
+	if guest.Owner() != "" {
+		return nil
 	}
 	for _, s := range r.Sources {
-		if s.Kind() == kind {
+		if s.Kind() == guest.Kind {
 			of = append(of, s)
 		}
 	}
-	return of, name
+	return of
 }

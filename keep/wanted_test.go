@@ -44,8 +44,8 @@ func TestRenamed(t *testing.T) {
 		t.Errorf("another MAC or address: %v, was %v", now, first)
 	}
 	testwait.Eventually(t, "the record is the new one's", func() bool {
-		rec, err := s.Get("docker:web", "eth1")
-		return err == nil && rec.GuestID == id("new") && rec.Attachment.Guest.ID == id("new")
+		rec, err := s.Get(ns.ParseRef("docker:web"), "eth1")
+		return err == nil && rec.Guest.ID == id("new") && rec.Attachment.Guest.ID == id("new")
 	})
 	r.start("web") // which is called old
 	testwait.Eventually(t, "it was looked at", func() bool { return w.metrics()["guests"] == "1" && w.metrics()[`events_total{action="start"}`] == "5" })
@@ -63,11 +63,11 @@ func TestProcessByPath(t *testing.T) {
 		word = fmt.Sprintf(word, p.PID)
 		name := fmt.Sprint("eth", i)
 		must(t, s.Put(keep.Record{
-			Guest: word, Interface: name, Line: []string{"br1", "-i", name, word, "10.0.0.9/24"}, Source: keep.FromCommand, Phase: keep.Attached,
+			Guest: ns.ParseRef(word), Interface: name, Line: []string{"br1", "-i", name, word, "10.0.0.9/24"}, Source: keep.FromCommand, Phase: keep.Attached,
 		}))
 	}
 	to := func(word string) pipework.Target { return ns.Path(strings.TrimPrefix(word, "netns:")) }
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: to}, Poll: 20 * time.Millisecond})
+	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(to)}, Poll: 20 * time.Millisecond})
 	testwait.Eventually(t, "they were looked at", func() bool { return w.metrics()["failures_total"] == "3" })
 	has(t, ns.PID(p.PID))
 }
@@ -79,9 +79,9 @@ func TestContainerOfAnotherUser(t *testing.T) {
 	r.kind = "podman"
 	g, _ := nstest.Guest(t)
 	must(t, s.Put(keep.Record{
-		Guest: "podman:alice/web", Interface: "eth1", Line: []string{"br1", "podman:alice/web", "10.0.0.1/24"}, Source: keep.FromCommand, Phase: keep.Attached,
+		Guest: ns.ParseRef("podman:alice/web"), Interface: "eth1", Line: []string{"br1", "podman:alice/web", "10.0.0.1/24"}, Source: keep.FromCommand, Phase: keep.Attached,
 	}))
-	p := keep.Plugger{Store: s, Target: func(string) pipework.Target { return g }}
+	p := keep.Plugger{Store: s, Target: func(ns.Ref) pipework.Target { return g }}
 	watch(t, &keep.Watcher{Plugger: p, Sources: []ns.Source{r}, Poll: 20 * time.Millisecond})
 	has(t, g, "eth1")
 }
@@ -96,7 +96,7 @@ func TestForgetsWhileAnEngineIsAway(t *testing.T) {
 	podman.run("db", label)
 	watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{docker, podman}})
 	recorded := func(guest string) bool {
-		_, err := s.Get(guest, "eth1")
+		_, err := s.Get(ns.ParseRef(guest), "eth1")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestFinishesKilledCall(t *testing.T) {
 	s, r := store(t), newRuntime(t)
 	r.run("web", nil)
 	before := keep.Record{
-		Version: keep.Version, Guest: "docker:web", GuestID: id("web"), Interface: "eth1", Line: []string{"br1", "docker:web", "10.0.0.1/24"},
+		Version: keep.Version, Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth1", Line: []string{"br1", "docker:web", "10.0.0.1/24"},
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}
 	killed := before
@@ -129,7 +129,7 @@ func TestFinishesKilledCall(t *testing.T) {
 	must(t, err)
 	w := watch(t, &keep.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
 	testwait.Eventually(t, "the older record holds", func() bool {
-		rec, err := s.Get("docker:web", "eth1")
+		rec, err := s.Get(ns.ParseRef("docker:web"), "eth1")
 		return err == nil && rec.Phase == keep.Attached && rec.Attachment != nil
 	})
 	time.Sleep(settled)
@@ -150,7 +150,7 @@ func TestKilledMeanwhile(t *testing.T) {
 	s := store(t)
 	name, _ := nstest.Guest(t)
 	rec := keep.Record{
-		Version: keep.Version, Guest: "netns:" + string(name), Interface: "eth1", Line: []string{"br1", "netns:" + string(name), "10.0.0.9/24"},
+		Version: keep.Version, Guest: ns.Ref{Kind: ns.Netns, Name: string(name)}, Interface: "eth1", Line: []string{"br1", "netns:" + string(name), "10.0.0.9/24"},
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}
 	must(t, s.Put(rec))
@@ -159,7 +159,7 @@ func TestKilledMeanwhile(t *testing.T) {
 	opened := func(word string) pipework.Target {
 		return opening{words(word), func() error { return s.Put(killed) }}
 	}
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: opened}})
+	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(opened)}})
 	testwait.Eventually(t, "it is plugged in", func() bool { return w.metrics()["attachments"] == "1" })
 	has(t, name, "eth1")
 }
@@ -260,7 +260,7 @@ func TestManyRecords(t *testing.T) {
 	for i := range 1000 {
 		name := fmt.Sprint("gone", i)
 		must(t, s.Put(keep.Record{
-			Guest: "docker:" + name, GuestID: id(name), Interface: "eth1", Line: []string{"br1", "docker:" + name, "10.0.0.1/24"},
+			Guest: ns.Ref{Kind: ns.Docker, Name: name, ID: id(name)}, Interface: "eth1", Line: []string{"br1", "docker:" + name, "10.0.0.1/24"},
 			Source: keep.FromCommand, Phase: keep.Attached,
 		}))
 	}

@@ -104,7 +104,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		defer func() { _ = r.tool.OVS.Close() }()
 	}
 	if r.tool.Target == nil {
-		r.tool.Target = func(word string) pipework.Target { return nobody(word) }
+		r.tool.Target = func(ref ns.Ref) pipework.Target { return noTarget{ref} }
 	}
 	if r.deaths, err = newDeaths(); err != nil {
 		return err
@@ -140,12 +140,12 @@ func (w *Watcher) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// A nobody is a guest that nobody is to look for.
-type nobody string
+// A noTarget is a guest that is not looked for.
+type noTarget struct{ ns.Ref }
 
 // Open fails, and does not say that the guest is not there.
-func (n nobody) Open(context.Context) (*ns.Guest, error) {
-	return nil, errs.New(errors.ErrUnsupported, "%s: the Watcher has no Target to find it by", string(n))
+func (n noTarget) Open(context.Context) (*ns.Guest, error) {
+	return nil, errs.New(errors.ErrUnsupported, "%s: the Watcher has no Target to find it by", n.Ref)
 }
 
 // alone makes sure that no other Watcher works by the same records.
@@ -155,7 +155,7 @@ func (w *Watcher) alone(ctx context.Context) (unlock func(), err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	unlock, err = w.Store.Lock(ctx, "", "watch")
+	unlock, err = w.Store.Lock(ctx, ns.Ref{}, "watch")
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, errs.New(fs.ErrExist, "another watch is at work on the records in %s: end it first, or choose another directory", w.Store.Dir())

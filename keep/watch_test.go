@@ -150,13 +150,13 @@ func TestRecordsHoldUntilDetach(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := keep.Record{
-		Guest: "netns:blue", Interface: "eth1", Line: []string{"--no-forward", "br1", "netns:blue", "10.0.0.9/24"},
+		Guest: ns.ParseRef("netns:blue"), Interface: "eth1", Line: []string{"--no-forward", "br1", "netns:blue", "10.0.0.9/24"},
 		Source: keep.FromCommand, Phase: keep.Attached, Attachment: at,
 	}
 	if err := s.Put(rec); err != nil {
 		t.Fatal(err)
 	}
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: words}, Poll: 20 * time.Millisecond})
+	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(words)}, Poll: 20 * time.Millisecond})
 	testwait.Eventually(t, "the record is found to hold", func() bool { return w.metrics()["attachments"] == "1" })
 	first := has(t, ns.Named("blue"), "eth1")
 
@@ -171,11 +171,11 @@ func TestRecordsHoldUntilDetach(t *testing.T) {
 		t.Errorf("with another MAC, or address:\n%s", diff)
 	}
 
-	unlock, err := s.Lock(t.Context(), "netns:blue", "eth1") // as detach does
+	unlock, err := s.Lock(t.Context(), ns.ParseRef("netns:blue"), "eth1") // as detach does
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Delete("netns:blue", "eth1"); err != nil {
+	if err := s.Delete(ns.ParseRef("netns:blue"), "eth1"); err != nil {
 		t.Fatal(err)
 	}
 	unlock()
@@ -199,11 +199,11 @@ func TestRecordOfAContainer(t *testing.T) {
 	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{r}})
 	has(t, r.Container(id("web")), "eth1")
 	testwait.Eventually(t, "what labels declare is recorded", func() bool {
-		rec, err := s.Get("docker:web", "eth1")
+		rec, err := s.Get(ns.ParseRef("docker:web"), "eth1")
 		return err == nil && rec.Source == keep.FromLabel && rec.Attachment.MAC.String() == keep.StableMAC("this machine", "web", "eth1").String()
 	})
 	err := s.Put(keep.Record{
-		Guest: "docker:web", GuestID: id("web"), Interface: "eth2", Line: []string{"br1", "-i", "eth2", "web", "10.0.1.2/24"},
+		Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth2", Line: []string{"br1", "-i", "eth2", "web", "10.0.1.2/24"},
 		Source: keep.FromCommand, Phase: keep.Attached,
 	})
 	if err != nil {
@@ -216,10 +216,10 @@ func TestRecordOfAContainer(t *testing.T) {
 	}
 	r.remove("web")
 	testwait.Eventually(t, "the record of the label goes with the container", func() bool {
-		_, err := s.Get("docker:web", "eth1")
+		_, err := s.Get(ns.ParseRef("docker:web"), "eth1")
 		return err != nil
 	})
-	if _, err := s.Get("docker:web", "eth2"); err != nil {
+	if _, err := s.Get(ns.ParseRef("docker:web"), "eth2"); err != nil {
 		t.Error("what was typed holds until it is detached:", err)
 	}
 	if w.metrics()["attachments"] != "0" {
@@ -233,14 +233,14 @@ func TestDetachedMeanwhile(t *testing.T) {
 	s := store(t)
 	name, _ := nstest.Guest(t)
 	rec := keep.Record{
-		Guest: "netns:" + string(name), Interface: "eth1", Line: []string{"br1", "netns:" + string(name), "10.0.0.9/24"},
+		Guest: ns.Ref{Kind: ns.Netns, Name: string(name)}, Interface: "eth1", Line: []string{"br1", "netns:" + string(name), "10.0.0.9/24"},
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}
 	if err := s.Put(rec); err != nil {
 		t.Fatal(err)
 	}
 	opened := func(word string) pipework.Target { return late{words(word), s, word} }
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: opened}})
+	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(opened)}})
 	testwait.Eventually(t, "it is plugged in and taken away", func() bool {
 		return w.metrics()["plugged_total"] == "1" && strings.Contains(w.said.String(), "it was detached meanwhile")
 	})
@@ -258,7 +258,7 @@ type late struct {
 }
 
 func (l late) Open(ctx context.Context) (*ns.Guest, error) {
-	if err := l.s.Delete(l.word, "eth1"); err != nil {
+	if err := l.s.Delete(ns.ParseRef(l.word), "eth1"); err != nil {
 		return nil, err
 	}
 	return l.Target.Open(ctx)
@@ -270,12 +270,12 @@ func TestProcessIsNotMistaken(t *testing.T) {
 	s := store(t)
 	p := nstest.Process(t)
 	rec := keep.Record{
-		Guest: "pid:1", Interface: "eth1", Line: []string{"br1", "pid:1", "10.0.0.9/24"}, Source: keep.FromCommand, Phase: keep.Attached,
+		Guest: ns.ParseRef("pid:1"), Interface: "eth1", Line: []string{"br1", "pid:1", "10.0.0.9/24"}, Source: keep.FromCommand, Phase: keep.Attached,
 	}
 	if err := s.Put(rec); err != nil {
 		t.Fatal(err)
 	}
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: func(string) pipework.Target { return ns.PID(p.PID) }}})
+	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: func(ns.Ref) pipework.Target { return ns.PID(p.PID) }}})
 	testwait.Eventually(t, "it was looked at", func() bool { return w.metrics()["failures_total"] == "1" })
 	has(t, ns.PID(p.PID))
 }

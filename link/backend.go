@@ -51,6 +51,31 @@ type FixedMAC interface {
 	FixedMAC() string
 }
 
+// A Setter is a Backend some of whose settings say how to work, not what to plug into:
+// two Specs that differ in them alone are the same. Settings is the Backend without
+// them.
+type Setter interface {
+	Settings() Backend
+}
+
+// An OnInterface is a Backend that works on an interface of the host's, such as a bridge
+// or a NIC: HostInterface is its name there.
+type OnInterface interface {
+	HostInterface() string
+}
+
+// A WithVLAN is a Backend that can put a guest into a VLAN: WithVLAN is the Backend with
+// this one, 1 to 4094.
+type WithVLAN interface {
+	WithVLAN(id int) Backend
+}
+
+// A WithHostName is a Backend by a pair whose end on the host has a name of the
+// caller's choice: WithHostName is the Backend with this one.
+type WithHostName interface {
+	WithHostName(name string) Backend
+}
+
 // A Host is the namespace that bridges and NICs are in.
 type Host struct {
 	*ns.Handle

@@ -22,6 +22,39 @@ const (
 	FirewallLeave
 )
 
+// WithVLAN is the bridge with the guest in this VLAN.
+func (b Bridge) WithVLAN(id int) Backend {
+	b.VLAN = id
+	return b
+}
+
+// WithHostName is the bridge with this name for the host's end.
+func (b Bridge) WithHostName(name string) Backend {
+	b.HostName = name
+	return b
+}
+
+var firewalls = [...]string{"own", "accept", "leave"}
+
+// String is own, accept or leave.
+func (f Firewall) String() string { return modeName(int(f), firewalls[:]) }
+
+// MarshalText writes own, accept or leave.
+func (f Firewall) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads what MarshalText writes; "" is FirewallOwn.
+func (f *Firewall) UnmarshalText(text []byte) error {
+	n, err := parseMode(string(text), firewalls[:])
+	*f = Firewall(n)
+	return err
+}
+
+// Settings leaves out what says how, not what.
+func (b Bridge) Settings() Backend {
+	b.Firewall = FirewallOwn
+	return b
+}
+
 // A Bridge plugs guests into a Linux bridge by a veth pair. Needs CAP_NET_ADMIN
 // in the host's and in the guest's network namespace.
 type Bridge struct {
@@ -46,13 +79,16 @@ type Bridge struct {
 	Hairpin bool `json:"hairpin,omitempty"`
 	// Firewall deals with a firewall that drops bridged frames. It is how, not
 	// what: two Specs that differ in it alone are the same.
-	Firewall Firewall `json:"-"`
+	Firewall Firewall `json:"firewall,omitempty"`
 }
 
 var (
 	_ BatchUnplugger = Bridge{}
 	_ Validator      = Bridge{}
 )
+
+// HostInterface is the bridge.
+func (b Bridge) HostInterface() string { return b.Name }
 
 // String is "bridge:" and the bridge's name.
 func (b Bridge) String() string { return "bridge:" + b.Name }

@@ -41,6 +41,9 @@ func (i IPoIB) key() uint16 {
 	return i.PKey | fullMember
 }
 
+// HostInterface is the parent.
+func (i IPoIB) HostInterface() string { return i.Parent }
+
 // String is "ipoib:ib0", or "ipoib:ib0@8001" with a partition key.
 func (i IPoIB) String() string {
 	if i.PKey == 0 {

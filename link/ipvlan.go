@@ -50,7 +50,16 @@ var (
 	_ FixedMAC  = Ipvlan{}
 )
 
+// WithVLAN is the ipvlan on this VLAN of the parent.
+func (i Ipvlan) WithVLAN(id int) Backend {
+	i.VLAN = id
+	return i
+}
+
 func (i Ipvlan) parent() parent { return parent{i.Parent, i.VLAN} }
+
+// HostInterface is the parent.
+func (i Ipvlan) HostInterface() string { return i.Parent }
 
 // String is "ipvlan:eth0"; "ipvlan-l3s:eth0@100" in another than the default
 // mode, and with a VLAN.

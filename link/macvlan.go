@@ -57,7 +57,16 @@ var (
 	_ FixedMAC  = Macvlan{}
 )
 
+// WithVLAN is the macvlan on this VLAN of the parent.
+func (m Macvlan) WithVLAN(id int) Backend {
+	m.VLAN = id
+	return m
+}
+
 func (m Macvlan) parent() parent { return parent{m.Parent, m.VLAN} }
+
+// HostInterface is the parent.
+func (m Macvlan) HostInterface() string { return m.Parent }
 
 // String is "macvlan:eth0"; "macvlan-vepa:eth0@100" in another than the default
 // mode, and with a VLAN.

@@ -24,7 +24,7 @@ type Phys struct {
 	Device string `json:"device"`
 	// AllowDefaultRoute permits an interface that carries the host's default
 	// route, and so perhaps the connection that asked for this.
-	AllowDefaultRoute bool `json:"-"`
+	AllowDefaultRoute bool `json:"allow_default_route,omitempty"`
 }
 
 var (
@@ -34,6 +34,15 @@ var (
 
 // Validate says what is wrong with the name.
 func (n Phys) Validate() error { return ValidName(n.Device) }
+
+// Settings leaves out what says how, not what.
+func (n Phys) Settings() Backend {
+	n.AllowDefaultRoute = false
+	return n
+}
+
+// HostInterface is the interface itself.
+func (n Phys) HostInterface() string { return n.Device }
 
 // String is "phys:" and the interface's name on the host.
 func (n Phys) String() string { return "phys:" + n.Device }

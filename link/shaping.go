@@ -1,10 +1,13 @@
 package link
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/go-pipework/pipework/internal/wire"
 )
 
 // Shaping makes an interface as slow and unreliable as a network that is to be
@@ -37,6 +40,32 @@ func (s Shaping) String() string {
 		words = append(words, fmt.Sprintf("loss %g%%", s.Loss))
 	}
 	return strings.Join(words, " ")
+}
+
+type plainShaping Shaping
+
+// shapingJSON is a Shaping in JSON: durations are text.
+type shapingJSON struct {
+	plainShaping
+	Delay  wire.Duration `json:"delay,omitzero"`
+	Jitter wire.Duration `json:"jitter,omitzero"`
+}
+
+// MarshalJSON writes durations as text, such as "20ms".
+func (s Shaping) MarshalJSON() ([]byte, error) {
+	return json.Marshal(shapingJSON{plainShaping(s), wire.Duration(s.Delay), wire.Duration(s.Jitter)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes; fields that a Shaping does not have are
+// errors.
+func (s *Shaping) UnmarshalJSON(b []byte) error {
+	var w shapingJSON
+	if err := wire.Unmarshal(b, &w); err != nil {
+		return err
+	}
+	*s = Shaping(w.plainShaping)
+	s.Delay, s.Jitter = time.Duration(w.Delay), time.Duration(w.Jitter)
+	return nil
 }
 
 // Validate says what is wrong with the shaping.

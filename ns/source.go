@@ -20,8 +20,8 @@ type Source interface {
 	Describe(ctx context.Context, id string) (*Container, error)
 	// Container is the guest as a Target, by its ID or name.
 	Container(id string) Target
-	// Kind begins the words for its guests on a command line: docker, podman.
-	Kind() string
+	// Kind is that of its guests.
+	Kind() Kind
 	// String says which runtime it is, for people.
 	fmt.Stringer
 }

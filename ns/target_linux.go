@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,7 +29,7 @@ func (p PID) Open(ctx context.Context) (*Guest, error) {
 	if err != nil {
 		return nil, pidError(pid, err)
 	}
-	g := &Guest{pidfd: fd, Identity: Identity{Name: fmt.Sprintf("pid:%d", pid), PID: pid}}
+	g := &Guest{pidfd: fd, Identity: Identity{Name: Ref{Kind: Process, Name: strconv.Itoa(pid)}.String(), PID: pid}}
 	g.Handle, err = namespaceOf(fd, pid)
 	if err != nil {
 		_ = unix.Close(fd)
@@ -132,5 +133,5 @@ func openNamed(ctx context.Context, name string) (*Guest, error) {
 	if err != nil {
 		return nil, pathError(path, err)
 	}
-	return &Guest{Handle: h, Identity: Identity{Name: "netns:" + name}}, nil
+	return &Guest{Handle: h, Identity: Identity{Name: Ref{Kind: Netns, Name: name}.String()}}, nil
 }

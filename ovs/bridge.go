@@ -65,6 +65,24 @@ var (
 	_ link.Validator      = Bridge{}
 )
 
+// WithVLAN is the bridge with the guest's port as an access port of this VLAN.
+func (b Bridge) WithVLAN(id int) link.Backend {
+	b.Tag = id
+	return b
+}
+
+// WithHostName is the bridge with this name for the host's end.
+func (b Bridge) WithHostName(name string) link.Backend {
+	b.HostName = name
+	return b
+}
+
+// Kind reads Bridges of Open vSwitch from JSON: {"ovs": {"name": "ovs0"}}.
+func Kind() link.Kind { return link.KindOf[Bridge]("ovs") }
+
+// HostInterface is the bridge.
+func (b Bridge) HostInterface() string { return b.Name }
+
 // String is "ovs:" and the bridge's name.
 func (b Bridge) String() string { return "ovs:" + b.Name }
 

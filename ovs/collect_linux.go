@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // Collect removes the ports that bear pipework's mark and whose guest is gone,
@@ -127,14 +127,14 @@ func orphans(ctx context.Context, host link.Host, ports result) (result, error) 
 // lives says whether the guest with these external_ids is there. In doubt it is.
 func lives(ids map[string]string) bool {
 	var path string
-	name := ids[keyContainerName]
+	guest := ns.ParseRef(ids[keyContainerName])
 	switch pid, err := strconv.Atoi(ids[keyNSPID]); {
 	case err == nil && pid > 0:
 		path = fmt.Sprintf("/proc/%d/ns/net", pid)
-	case strings.HasPrefix(name, "netns:"):
-		path = "/run/netns/" + strings.TrimPrefix(name, "netns:")
-	case strings.HasPrefix(name, "/"):
-		path = name
+	case guest.Kind == ns.Netns:
+		path = "/run/netns/" + guest.Name
+	case guest.Kind == ns.File:
+		path = guest.Name
 	default:
 		return true
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 	"github.com/go-pipework/pipework/ovs"
 )
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	if err != nil {
 		return err
 	}
-	c := &command{Plugger: keep.Plugger{Target: find.Guest, OVS: ovs.FromEnvironment(), Output: warn}, flags: flags, out: out, warn: warn}
+	c := &command{Plugger: keep.Plugger{Target: find.Target, OVS: ovs.FromEnvironment(), Output: warn}, flags: flags, out: out, warn: warn}
 	defer func() { _ = c.OVS.Close() }()
 	if flags.Verbose {
 		c.Log = slog.New(slog.NewTextHandler(warn, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -94,9 +95,11 @@ func (c *command) attach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if line.Guest, err = c.word(ctx, line.Guest); err != nil {
+	ref, err := c.resolve(ctx, line.Guest)
+	if err != nil {
 		return &pipework.Error{Op: "attach", Stage: "guest", Interface: s.Name, Err: err}
 	}
+	line.Guest = ref.String()
 	at, keep, err := c.Attach(ctx, s, line, c.flags)
 	if err != nil {
 		return err
@@ -116,14 +119,15 @@ func (c *command) attach(ctx context.Context, args []string) error {
 }
 
 func (c *command) detach(ctx context.Context, args []string) error {
-	guest, name, err := config.ParseDetach(args)
+	word, name, err := config.ParseDetach(args)
 	if err != nil {
 		return err
 	}
 	if _, err := c.open(); err != nil {
 		return err
 	}
-	if guest, err = c.word(ctx, guest); err != nil {
+	guest, err := c.resolve(ctx, word)
+	if err != nil {
 		return &pipework.Error{Op: "detach", Stage: "guest", Interface: cmp.Or(name, pipework.DefaultName), Err: err}
 	}
 	r, err := c.Detach(ctx, guest, name, c.flags)
@@ -152,15 +156,16 @@ func (c *command) list(ctx context.Context, guests []string) error {
 }
 
 func (c *command) check(ctx context.Context, args []string) error {
-	guests, err := config.ParseCheck(args)
+	words, err := config.ParseCheck(args)
 	if err != nil {
 		return err
 	}
 	if err := c.openExisting(); err != nil {
 		return err
 	}
-	for i, g := range guests {
-		if guests[i], err = c.word(ctx, g); err != nil {
+	guests := make([]ns.Ref, len(words))
+	for i, word := range words {
+		if guests[i], err = c.resolve(ctx, word); err != nil {
 			return err
 		}
 	}
@@ -206,9 +211,9 @@ func (c *command) openExisting() (err error) {
 	return err
 }
 
-// word is the word with the kind of guest that it means: records are kept by it.
-func (c *command) word(ctx context.Context, word string) (string, error) {
-	return find.Word(ctx, word, c.flags.WaitGuest, c.Store.Guest)
+// resolve is the guest that the word means, with its kind: records are kept by it.
+func (c *command) resolve(ctx context.Context, word string) (ns.Ref, error) {
+	return find.Resolve(ctx, ns.ParseRef(word), c.flags.WaitGuest, c.Store.Guest)
 }
 
 // show prints v as JSON where that was asked for, and else the text.

@@ -77,7 +77,7 @@ func run(ctx context.Context, out io.Writer, name, bridge, address string) (err 
 	// What is declared, as the command line `pipework br1 web 10.9.0.1/24` writes it
 	// down; and the daemon, which does what is declared.
 	err = store.Put(keep.Record{
-		Guest: "docker:" + container.Name, GuestID: container.ID, Interface: pipework.DefaultName,
+		Guest: ns.Ref{Kind: ns.Docker, Name: container.Name, ID: container.ID}, Interface: pipework.DefaultName,
 		Line: []string{bridge, container.Name, address}, Source: keep.FromCommand, Phase: keep.Attached,
 	})
 	if err != nil {

@@ -5,11 +5,14 @@ import (
 	"path/filepath"
 
 	"github.com/moby/moby/client"
+
+	"github.com/go-pipework/pipework/ns"
 )
 
 // A dialect is what differs between Docker and Podman, which both speak the API.
 type dialect struct {
 	product string // what answers at the socket
+	kind    ns.Kind
 	program string // what people type
 	unit    string // what systemctl starts
 	env     string // the environment variable that names the socket
@@ -18,9 +21,9 @@ type dialect struct {
 
 func (e Engine) dialect() dialect {
 	if e.Program == "podman" {
-		return dialect{"Podman service", "podman", "podman.socket", "CONTAINER_HOST", podmanHost()}
+		return dialect{"Podman service", ns.Podman, "podman", "podman.socket", "CONTAINER_HOST", podmanHost()}
 	}
-	return dialect{"Docker engine", "docker", "docker", client.EnvOverrideHost, client.DefaultDockerHost}
+	return dialect{"Docker engine", ns.Docker, "docker", "docker", client.EnvOverrideHost, client.DefaultDockerHost}
 }
 
 // podmanHost is the socket of the caller's own Podman; see podman-system-service(1).

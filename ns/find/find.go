@@ -40,46 +40,47 @@ import (
 //
 // The word is judged when the Target is opened. A runtime that hangs costs three
 // seconds of a bare name's time, and fifteen when it is given; see [Name].
-func Guest(word string) ns.Target {
-	kind, rest, given := strings.Cut(word, ":")
+func Guest(word string) ns.Target { return Target(ns.ParseRef(word)) }
+
+// Target is [Guest] for the Ref that the word is the text of.
+func Target(ref ns.Ref) ns.Target {
+	kind := ref.Kind
 	switch {
-	case strings.HasPrefix(word, "/"):
-		return ns.Path(word)
-	case !given:
-		return Name{Name: word}
-	case kind == "pid":
-		return pid(rest)
-	case kind == "netns" && strings.HasPrefix(rest, "/"):
-		return ns.Path(rest)
-	case kind == "netns":
-		return named(rest)
+	case kind == "":
+		return Name{Name: ref.Name}
+	case kind == ns.File, kind == ns.Netns && strings.HasPrefix(ref.Name, "/"):
+		return ns.Path(ref.Name)
+	case kind == ns.Process:
+		return pid(ref.Name)
+	case kind == ns.Netns:
+		return named(ref.Name)
 	case kind == "nspawn":
-		kind = "machine"
+		kind = ns.Machine
 	}
 	for _, p := range places {
 		if p.kind == kind {
-			return explicit{p, rest}
+			return explicit{p, ref.Name}
 		}
 	}
-	return refused{word, "%q: no kind of guest is called %q: they are docker, podman, containerd, lxc, machine, netns, cgroup, pid", []any{word, kind}}
+	return refused{ref.String(), "%q: no kind of guest is called %q: they are docker, podman, containerd, lxc, machine, netns, cgroup, pid", []any{ref.String(), string(kind)}}
 }
 
 // A place is where a bare name is looked for.
 type place struct {
-	kind  string
+	kind  ns.Kind
 	guest func(name string) ns.Target
 }
 
 // places are in the order in which a guest that several of them know is named, and
 // in which errors list them.
 var places = [...]place{
-	{"docker", func(name string) ns.Target { return docker.Container(name) }},
-	{"podman", func(name string) ns.Target { return podman.Container(name) }},
-	{"containerd", func(name string) ns.Target { return containerd.Container(name) }},
-	{"lxc", func(name string) ns.Target { return lxc.Container(name) }},
-	{"machine", func(name string) ns.Target { return machine.Machine(name) }},
-	{"netns", named},
-	{"cgroup", func(name string) ns.Target { return cgroup.Group(name) }},
+	{ns.Docker, func(name string) ns.Target { return docker.Container(name) }},
+	{ns.Podman, func(name string) ns.Target { return podman.Container(name) }},
+	{ns.Containerd, func(name string) ns.Target { return containerd.Container(name) }},
+	{ns.LXC, func(name string) ns.Target { return lxc.Container(name) }},
+	{ns.Machine, func(name string) ns.Target { return machine.Machine(name) }},
+	{ns.Netns, named},
+	{ns.Cgroup, func(name string) ns.Target { return cgroup.Group(name) }},
 }
 
 // An explicit guest is looked for in one place, which has a while to answer.

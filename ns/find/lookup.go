@@ -23,17 +23,17 @@ func (n Name) Open(ctx context.Context) (*ns.Guest, error) {
 
 // A result is what one place said: a guest or an error.
 type result struct {
-	kind  string
+	kind  ns.Kind
 	guest *ns.Guest
 	err   error
 }
 
-// spelling is how the user names what was found here, and nothing else.
-func (r result) spelling(name string) string {
-	if r.kind == "containerd" && r.guest != nil {
-		return "containerd:" + r.guest.ID
+// ref is what names the guest that was found here, and no other.
+func (r result) ref(name string) ns.Ref {
+	if r.kind == ns.Containerd && r.guest != nil {
+		name = r.guest.ID
 	}
-	return r.kind + ":" + name
+	return ns.Ref{Kind: r.kind, Name: name}
 }
 
 // A standing is what a result says about the name.
@@ -56,7 +56,7 @@ func (r result) standing() standing {
 		return nobody
 	case errors.Is(r.err, syscall.ECONNREFUSED):
 		return down
-	case r.kind == "netns" && (errors.Is(r.err, fs.ErrNotExist) || errors.Is(r.err, fs.ErrInvalid)):
+	case r.kind == ns.Netns && (errors.Is(r.err, fs.ErrNotExist) || errors.Is(r.err, fs.ErrInvalid)):
 		return nobody // at most a name that was left behind
 	case errors.Is(r.err, fs.ErrInvalid):
 		return several
@@ -67,17 +67,17 @@ func (r result) standing() standing {
 }
 
 func lookUp(ctx context.Context, n Name, places []place) (*ns.Guest, error) {
-	g, _, err := lookUpWord(ctx, n, places)
+	g, _, err := resolve(ctx, n, places)
 	return g, err
 }
 
-// lookUpWord also says how the guest is spelt with its kind, which it is also where
-// it is known and does not run; "" where nobody knows.
-func lookUpWord(ctx context.Context, n Name, places []place) (g *ns.Guest, word string, err error) {
+// resolve also returns the guest's Ref with its kind, which it has also where it is
+// known and does not run; the zero Ref where nothing knows it.
+func resolve(ctx context.Context, n Name, places []place) (g *ns.Guest, ref ns.Ref, err error) {
 	results := ask(ctx, n, places)
 	chosen, err := results.choose(n.Name)
 	if known := results.guests(); len(known) == 1 && len(results.that(silent)) == 0 {
-		word = known[0].spelling(n.Name)
+		ref = known[0].ref(n.Name)
 	}
 	for _, r := range results {
 		if r.guest != nil && r.guest != chosen {
@@ -85,9 +85,9 @@ func lookUpWord(ctx context.Context, n Name, places []place) (g *ns.Guest, word 
 		}
 	}
 	if ctx.Err() != nil && err != nil {
-		return nil, "", fmt.Errorf("look for guest %s: %w", n.Name, context.Cause(ctx))
+		return nil, ns.Ref{}, fmt.Errorf("look for guest %s: %w", n.Name, context.Cause(ctx))
 	}
-	return chosen, word, err
+	return chosen, ref, err
 }
 
 // ask asks all places for the name.
@@ -114,9 +114,9 @@ func (rs results) choose(name string) (*ns.Guest, error) {
 	bad := rs.that(silent)
 	switch {
 	case len(known) > 1:
-		return nil, errs.New(fs.ErrInvalid, "several guests are called %q: say which: %s", name, join(known, func(r result) string { return r.spelling(name) }))
+		return nil, errs.New(fs.ErrInvalid, "several guests are called %q: say which: %s", name, join(known, func(r result) string { return r.ref(name).String() }))
 	case len(known) == 1 && len(bad) > 0:
-		return nil, errs.New(bad[0].err, "%s may have a %q too, and does not say: write %s if you mean that (%w)", kinds(bad), name, known[0].spelling(name), bad[0].err)
+		return nil, errs.New(bad[0].err, "%s may have a %q too, and does not say: write %s if you mean that (%w)", kinds(bad), name, known[0].ref(name), bad[0].err)
 	case len(known) == 1:
 		return known[0].guest, known[0].err
 	}
@@ -148,7 +148,7 @@ func (rs results) guests() results {
 		}
 	}
 	last := len(all) - 1
-	if last < 1 || all[last].kind != "cgroup" {
+	if last < 1 || all[last].kind != ns.Cgroup {
 		return all
 	}
 	ambiguous := func(r result) bool { return r.standing() == several }
@@ -193,7 +193,7 @@ func (rs results) nowhere(name, other string) string {
 	return text
 }
 
-func kinds(rs results) string { return join(rs, func(r result) string { return r.kind }) }
+func kinds(rs results) string { return join(rs, func(r result) string { return string(r.kind) }) }
 
 func join(rs results, text func(result) string) string {
 	texts := make([]string, len(rs))

@@ -86,7 +86,7 @@ func TestChoose(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			var faked []place
 			for _, p := range places {
-				answer, ok := row.answers[p.kind]
+				answer, ok := row.answers[string(p.kind)]
 				if !ok {
 					answer = absent
 				}

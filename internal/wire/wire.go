@@ -1,0 +1,76 @@
+// Package wire has the forms that values take in the JSON of Specs and records where
+// Go's own are not for people: durations as "20ms", bytes as "0a:1b".
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Duration is text as time.ParseDuration reads it.
+type Duration time.Duration
+
+// MarshalText writes the duration.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no duration: write one such as 20ms", text)
+	}
+	*d = Duration(parsed)
+	return nil
+}
+
+// Bytes are hexadecimal digits with colons between the bytes.
+type Bytes []byte
+
+// MarshalText writes the bytes.
+func (b Bytes) MarshalText() ([]byte, error) {
+	pairs := make([]string, len(b))
+	for i := range b {
+		pairs[i] = hex.EncodeToString(b[i : i+1])
+	}
+	return []byte(strings.Join(pairs, ":")), nil
+}
+
+// UnmarshalText reads what MarshalText writes, with or without colons.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	parsed, err := hex.DecodeString(strings.ReplaceAll(string(text), ":", ""))
+	if err != nil {
+		return fmt.Errorf("%q is not hexadecimal: write bytes such as 01:02:0a", text)
+	}
+	*b = parsed
+	return nil
+}
+
+// Unmarshal is json.Unmarshal that refuses fields that v does not have, and what
+// follows the value.
+func Unmarshal(b []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return plain(err)
+	}
+	if dec.More() {
+		return fmt.Errorf("%q follows the value", rest(b[dec.InputOffset():]))
+	}
+	return nil
+}
+
+// rest is the beginning of what should not be there.
+func rest(b []byte) []byte {
+	b = bytes.TrimSpace(b)
+	return b[:min(len(b), 20)]
+}
+
+// plain is an error of package json without the package's name.
+func plain(err error) error {
+	text := strings.TrimPrefix(err.Error(), "json: ")
+	return fmt.Errorf("%s", text)
+}

@@ -1,0 +1,67 @@
+//go:build linux
+
+package pipework_test
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/link"
+)
+
+// TestOutdatedMark attaches to interfaces that an earlier version marked: its digests
+// cannot be compared, the interfaces can.
+func TestOutdatedMark(t *testing.T) {
+	name, g := nstest.Guest(t)
+	h := handle(t, g)
+	asked := spec("eth1", "br1", "10.0.0.2/24", "10.0.0.254")
+	attach(t, name, asked)
+	l, err := h.LinkByName("eth1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	current := l.Attrs().Alias
+	mark, _ := link.ParseMark(current)
+	mark.Spec = "0123456789abcdef"
+	outdate := func() {
+		t.Helper()
+		if err := h.LinkSetAlias(l, mark.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	outdate()
+	for what, change := range map[string]func(*pipework.Spec){
+		"MTU is 1500 instead of 1400":    func(s *pipework.Spec) { s.MTU = 1400 },
+		"it has the address 10.0.0.2/24": func(s *pipework.Spec) { s.Addrs = []netip.Prefix{netip.MustParsePrefix("10.0.0.3/24")} },
+		"it is plugged into bridge:br1":  func(s *pipework.Spec) { s.Link = link.Bridge{Name: "br2"} },
+	} {
+		other := asked
+		change(&other)
+		if _, err := pipework.Attach(t.Context(), name, other); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), what) {
+			t.Errorf("%v, want %q", err, what)
+		}
+	}
+	for _, drift := range []func() error{
+		func() error { return nil },
+		func() error { return h.LinkSetDown(l) },
+	} {
+		outdate()
+		if err := drift(); err != nil {
+			t.Fatal(err)
+		}
+		at := attach(t, name, asked)
+		if !at.Existed {
+			t.Errorf("%+v", at)
+		}
+		if now, err := h.LinkByName("eth1"); err != nil || now.Attrs().Alias != current {
+			t.Errorf("%v: marked %q, want %q", err, now.Attrs().Alias, current)
+		}
+	}
+	outdate()
+	detach(t, name, pipework.Spec{})
+}
