@@ -17,9 +17,9 @@ import (
 )
 
 // PlugVeth is for Backends that connect a guest by a veth pair. It makes the pair
-// in one message: the host's end up and already a port of the bridge with the
-// index master (0: of none), the guest's end inside the guest, down, with its
-// final name, MAC and MTU. The host's end bears p.Mark when it returns. p.HostName
+// in one message: the host's end already a port of the bridge with the index master
+// (0: of none), the guest's end inside the guest, down, with its final name, MAC and
+// MTU. The host's end has no IPv6, is up and bears p.Mark when PlugVeth returns. p.HostName
 // names the host's end; "" stands for the classic name, or a hashed one, and is
 // filled. Errors are those of [Backend].
 func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
@@ -33,6 +33,9 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	host := p.HostName
 	p.Made = p.MTU > 0
 	u.Push("veth "+host, func(ctx context.Context) error { return rtnl.DelLink(ctx, p.Host.Conn, host) })
+	if err := p.setOnHost(ctx, host, rtnl.DisableIPv6); err != nil {
+		return err
+	}
 	return rtnl.Finish(ctx, p.Host.Conn, host, p.Mark.String())
 }
 

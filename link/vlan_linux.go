@@ -49,6 +49,11 @@ func ensureVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Lin
 	if err != nil {
 		return nil, err
 	}
+	if madeVLAN(v) && v.TakesAdvertisements() { // made by an earlier version, or a call that was killed
+		if err := ignoreRouters(ctx, p, v.Name); err != nil {
+			return nil, err
+		}
+	}
 	return v, raiseFor(ctx, p, u, v)
 }
 
@@ -97,6 +102,9 @@ func createVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Lin
 	u.Push("VLAN "+name, func(ctx context.Context) error {
 		return releaseVLAN(ctx, p.Host, name, func(*rtnl.Link) bool { return true })
 	})
+	if err := ignoreRouters(ctx, p, name); err != nil {
+		return err
+	}
 	return rtnl.Finish(ctx, p.Host.Conn, name, vlanMark)
 }
 

@@ -42,8 +42,8 @@ type End struct {
 	MTU  int              // bytes; 0: the kernel's default
 }
 
-// A Veth is a pair to be made in one message: one end here, up, the other in
-// another namespace, down: the kernel cannot make both ends up.
+// A Veth is a pair to be made in one message, both ends down: one end here, the
+// other in another namespace.
 type Veth struct {
 	Here, There End
 	Master      int        // of the end here; 0: none
@@ -53,7 +53,7 @@ type Veth struct {
 // Add makes the pair. Errors are the kernel's; unix.EEXIST stands for either
 // name.
 func (v Veth) Add(ctx context.Context, c *ns.Conn) error {
-	m := linkHeader(0, unix.IFF_UP, unix.IFF_UP)
+	m := linkHeader(0, 0, 0)
 	v.Here.append(&m)
 	if v.Master != 0 {
 		m.attrU32(unix.IFLA_MASTER, uint32(v.Master))

@@ -1,0 +1,101 @@
+package rtnl
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/fault"
+)
+
+// IgnoreRouters makes the kernel believe nothing that others on the link say about
+// addresses and routes: no router advertisements (RFC 4861), no redirects (RFC 792,
+// RFC 4861). It is meant for an interface that is still down, in the calling thread's
+// network namespace; one that has no IPv6 is left as it is. rtnetlink only reads most
+// of these settings. Where /proc/sys is read-only the error satisfies
+// fs.ErrPermission.
+func IgnoreRouters(ctx context.Context, name string) error {
+	for _, setting := range [...][2]string{
+		{"ipv6", "accept_ra"}, {"ipv6", "autoconf"}, {"ipv6", "accept_redirects"}, {"ipv4", "accept_redirects"},
+	} {
+		if err := writeConf(ctx, setting[0]+"/conf/"+name+"/"+setting[1], '0'); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DisableIPv6 takes IPv6 from an interface as a whole: the addr_gen_mode none of
+// rtnetlink would take the link-local address only, and still follow advertisements.
+// It is otherwise like [IgnoreRouters].
+func DisableIPv6(ctx context.Context, name string) error {
+	return writeConf(ctx, "ipv6/conf/"+name+"/disable_ipv6", '1')
+}
+
+// writeConf writes one digit to a setting below /proc/sys/net, without the poller's
+// cost. What is not there needs no setting.
+func writeConf(ctx context.Context, name string, digit byte) error {
+	if err := fault.Step(ctx, "sysctl"); err != nil {
+		return err
+	}
+	fd, err := unix.Open("/proc/sys/net/"+name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.Write(fd, []byte{digit})
+		_ = unix.Close(fd)
+	}
+	switch {
+	case err == nil, errors.Is(err, unix.ENOENT):
+		return nil
+	case errors.Is(err, unix.EROFS):
+		err = fs.ErrPermission
+	}
+	return fmt.Errorf("set /proc/sys/net/%s to %c: %w", name, digit, err)
+}
+
+// Indexes of IFLA_INET6_CONF: linux/ipv6.h.
+const (
+	devconfAcceptRA    = 3  // DEVCONF_ACCEPT_RA
+	devconfDisableIPv6 = 26 // DEVCONF_DISABLE_IPV6
+)
+
+// TakesAdvertisements says whether the link follows router advertisements because
+// nobody said that it should not. That it should, whatever else is set, is accept_ra 2.
+func (l *Link) TakesAdvertisements() bool {
+	return l.conf6(devconfAcceptRA) == 1 && !l.DisabledIPv6()
+}
+
+// DisabledIPv6 says whether the link has no IPv6.
+func (l *Link) DisabledIPv6() bool { return l.conf6(devconfDisableIPv6) != 0 }
+
+// conf6 is one of the link's IPv6 settings. Without IPv6 it is 1 for each.
+func (l *Link) conf6(index int) int32 {
+	const inet6Conf = 2 // IFLA_INET6_CONF
+	conf := Attr(Attr(l.Families, unix.AF_INET6), inet6Conf)
+	if len(conf) < 4*(index+1) {
+		return 1
+	}
+	return int32(binary.NativeEndian.Uint32(conf[4*index:]))
+}
+
+// ByKernel says whether the kernel made the address by itself: it is link-local, or
+// from a router advertisement. Before Linux 5.18 it does not tell who made one, but
+// whoever adds an address hardly asks it to make temporary ones from that.
+func (a Addr) ByKernel() bool {
+	ip := a.Prefix.Addr()
+	if ip.IsLinkLocalUnicast() {
+		return true
+	}
+	const generated = unix.IFA_F_MANAGETEMPADDR | unix.IFA_F_TEMPORARY
+	return ip.Is6() && (a.Proto == protoKernelRA || a.Flags&generated != 0)
+}
+
+// Attribute of linux/if_addr.h, and its values.
+const (
+	ifaProto      = 11 // IFA_PROTO
+	protoKernelRA = 2  // IFAPROT_KERNEL_RA
+)
+
