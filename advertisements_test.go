@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -144,6 +145,46 @@ func TestGuestAdvertises(t *testing.T) {
 	}
 }
 
+// TestHostEndAlone takes the host's end out of the bridge: the host hears the guest
+// itself, as it does where Open vSwitch forwards in userspace.
+func TestHostEndAlone(t *testing.T) {
+	evil, ge := nstest.Guest(t)
+	dhcptest.NoDAD(t, ge)
+	s := spec("eth1", "br1", "10.1.0.2/24")
+	at := attach(t, evil, s)
+	h := handle(t, nil)
+	end, err := h.LinkByName(at.HostName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.LinkSetNoMaster(end); err != nil {
+		t.Fatal(err)
+	}
+	conn := routerSocket(t, ge)
+	defer func() { _ = conn.Close() }()
+	send := func() {
+		ra := &ndp.RouterAdvertisement{RouterLifetime: time.Hour}
+		if err := conn.WriteTo(ra, nil, netip.IPv6LinkLocalAllNodes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the host hears router advertisements", func() bool {
+		send()
+		b, err := os.ReadFile("/proc/net/dev_snmp6/" + at.HostName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return regexp.MustCompile(`Icmp6InRouterAdvertisements\s+([2-9]|\d\d)`).Match(b)
+	})
+	if got := learned(t); len(got) > 0 {
+		t.Errorf("the host learned from a guest: %q", got)
+	}
+	// That its end has no link-local address does not suffice.
+	setSysctl(t, "ipv6/conf/"+at.HostName+"/accept_ra", "1")
+	eventually(t, "the host follows", func() bool { send(); return len(learned(t)) > 0 })
+	detach(t, evil, s)
+}
+
 // flood sends advertisements until ctx ends, and closes the socket.
 func flood(ctx context.Context, conn *ndp.Conn) (ended chan struct{}) {
 	ended = make(chan struct{})
@@ -226,8 +267,11 @@ func TestHostSettings(t *testing.T) {
 		if got := all("br1"); !slices.Equal(got, off) {
 			t.Errorf("br1 has %q", got)
 		}
-		if got := sysctl(t, "ipv6/conf/"+at.HostName+"/disable_ipv6"); got != "1" {
-			t.Errorf("the host's end has IPv6: disable_ipv6 is %s", got)
+		if got := sysctl(t, "ipv6/conf/"+at.HostName+"/accept_ra"); got != "0" {
+			t.Errorf("accept_ra of the host's end is %s", got)
+		}
+		if got := sysctl(t, "ipv6/conf/"+at.HostName+"/addr_gen_mode"); got != "1" {
+			t.Errorf("the host's end gets a link-local address: addr_gen_mode is %s", got)
 		}
 		detach(t, target, s)
 	})

@@ -2,7 +2,6 @@ package rtnl
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,11 +28,11 @@ func IgnoreRouters(ctx context.Context, name string) error {
 	return nil
 }
 
-// DisableIPv6 takes IPv6 from an interface as a whole: the addr_gen_mode none of
-// rtnetlink would take the link-local address only, and still follow advertisements.
-// It is otherwise like [IgnoreRouters].
-func DisableIPv6(ctx context.Context, name string) error {
-	return writeConf(ctx, "ipv6/conf/"+name+"/disable_ipv6", '1')
+// IgnoreAdvertisements is [IgnoreRouters] in one write, for an interface that is to
+// have no address: nothing else leads anywhere then. disable_ipv6 would say more, but
+// writing that spins for as long as anybody on the machine holds the rtnetlink lock.
+func IgnoreAdvertisements(ctx context.Context, name string) error {
+	return writeConf(ctx, "ipv6/conf/"+name+"/accept_ra", '0')
 }
 
 // writeConf writes one digit to a setting below /proc/sys/net, without the poller's
@@ -56,29 +55,19 @@ func writeConf(ctx context.Context, name string, digit byte) error {
 	return fmt.Errorf("set /proc/sys/net/%s to %c: %w", name, digit, err)
 }
 
-// Indexes of IFLA_INET6_CONF: linux/ipv6.h.
+// Attributes of linux/if_link.h, and what is in them.
 const (
-	devconfAcceptRA    = 3  // DEVCONF_ACCEPT_RA
-	devconfDisableIPv6 = 26 // DEVCONF_DISABLE_IPV6
+	inet6Conf        = 2 // IFLA_INET6_CONF: a list of 32-bit numbers
+	devconfAcceptRA  = 3 // DEVCONF_ACCEPT_RA of linux/ipv6.h: place in that list
+	inet6AddrGenMode = 8 // IFLA_INET6_ADDR_GEN_MODE
+	addrGenModeNone  = 1 // IN6_ADDR_GEN_MODE_NONE
 )
 
-// TakesAdvertisements says whether the link follows router advertisements because
-// nobody said that it should not. That it should, whatever else is set, is accept_ra 2.
+// TakesAdvertisements says whether the link follows router advertisements by the
+// kernel's default, accept_ra 1. With 2 it does because somebody said so.
 func (l *Link) TakesAdvertisements() bool {
-	return l.conf6(devconfAcceptRA) == 1 && !l.DisabledIPv6()
-}
-
-// DisabledIPv6 says whether the link has no IPv6.
-func (l *Link) DisabledIPv6() bool { return l.conf6(devconfDisableIPv6) != 0 }
-
-// conf6 is one of the link's IPv6 settings. Without IPv6 it is 1 for each.
-func (l *Link) conf6(index int) int32 {
-	const inet6Conf = 2 // IFLA_INET6_CONF
-	conf := Attr(Attr(l.Families, unix.AF_INET6), inet6Conf)
-	if len(conf) < 4*(index+1) {
-		return 1
-	}
-	return int32(binary.NativeEndian.Uint32(conf[4*index:]))
+	conf := Attr(Attr(l.Families, unix.AF_INET6), inet6Conf) // nil without IPv6
+	return len(conf) >= 4*(devconfAcceptRA+1) && u32(conf[4*devconfAcceptRA:]) == 1
 }
 
 // ByKernel says whether the kernel made the address by itself: it is link-local, or
@@ -98,4 +87,3 @@ const (
 	ifaProto      = 11 // IFA_PROTO
 	protoKernelRA = 2  // IFAPROT_KERNEL_RA
 )
-

@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"github.com/vishvananda/netlink/nl"
@@ -24,6 +25,23 @@ func Finish(ctx context.Context, c *ns.Conn, name, alias string) error {
 	m := upMessage(name, alias)
 	m.attrU32(unix.IFLA_GROUP, 0)
 	return setUp(ctx, c, name, m)
+}
+
+// FinishPlain is Finish for a link that is to have no IPv6 address, not even a
+// link-local one. Without the latter it also says nothing by itself.
+func FinishPlain(ctx context.Context, c *ns.Conn, name, alias string) error {
+	m := upMessage(name, alias)
+	m.attrU32(unix.IFLA_GROUP, 0)
+	spec := m.nest(unix.IFLA_AF_SPEC)
+	inet6 := m.nest(unix.AF_INET6)
+	m.attr(inet6AddrGenMode, addrGenModeNone)
+	m.end(inet6)
+	m.end(spec)
+	err := setUp(ctx, c, name, m)
+	if errors.Is(err, unix.EAFNOSUPPORT) { // no IPv6 in the kernel, or too small an MTU for it
+		return Finish(ctx, c, name, alias)
+	}
+	return err
 }
 
 // FinishDown is Finish for a link that is to stay down.
