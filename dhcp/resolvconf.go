@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -136,7 +135,16 @@ func confLines(l *Lease) (lines []string) {
 // maxResolvConf bounds what is read: the file may be a guest's.
 const maxResolvConf = 64 << 10
 
-var inRoot = regexp.MustCompile(`^(/proc/\d+/root)/(.+)$`)
+// inRoot splits the path of a file as a process sees it, /proc/PID/root/PATH.
+func inRoot(path string) (root, file string, ok bool) {
+	rest, ok := strings.CutPrefix(path, "/proc/")
+	pid, file, found := strings.Cut(rest, "/root/")
+	notDigit := func(r rune) bool { return r < '0' || r > '9' }
+	if !ok || !found || pid == "" || file == "" || strings.ContainsFunc(pid, notDigit) {
+		return "", "", false
+	}
+	return path[:len(path)-len(file)-1], file, true
+}
 
 // edit replaces the content of a regular file.
 func edit(path string, change func([]byte) []byte) error {
@@ -167,14 +175,14 @@ func edit(path string, change func([]byte) []byte) error {
 }
 
 func openPlain(path string) (*os.File, error) {
-	m := inRoot.FindStringSubmatch(path)
-	if m == nil {
+	in, file, ok := inRoot(path)
+	if !ok {
 		return os.OpenFile(path, os.O_RDWR|noFollow, 0)
 	}
-	root, err := os.OpenRoot(m[1])
+	root, err := os.OpenRoot(in)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = root.Close() }()
-	return root.OpenFile(m[2], os.O_RDWR|nonBlock, 0)
+	return root.OpenFile(file, os.O_RDWR|nonBlock, 0)
 }

@@ -57,9 +57,13 @@ func (b Bridge) keep(ctx context.Context, p *Port, u *Undo) (br *rtnl.Link, rele
 	for try := 1; ; try++ {
 		release = hold(ctx, p.Host.RLock)
 		br, err = b.find(ctx, p)
-		if err == nil && br.Unfinished() { // by a call that was killed
-			err = rtnl.Finish(ctx, p.Host.Conn, b.Name, bridgeMark)
-			br.Alias, br.Group = bridgeMark, 0
+		switch {
+		case err != nil:
+		case br.Unfinished(): // by a call that was killed
+			err = b.finish(ctx, p)
+			br.Alias, br.Group, br.Up = bridgeMark, 0, true
+		case madeBridge(br) && br.TakesAdvertisements(): // made by an earlier version
+			err = ignoreRouters(ctx, p, b.Name)
 		}
 		if err == nil {
 			return br, release, nil
@@ -79,7 +83,7 @@ func (b Bridge) create(ctx context.Context, p *Port, u *Undo) error {
 	defer hold(ctx, p.Host.Lock)()
 	// A MAC that nobody set follows the bridge's lowest port, and changes with
 	// every guest.
-	br := rtnl.NewLink{End: rtnl.End{Name: b.Name, MAC: RandomMAC(), MTU: p.MTU}, Kind: "bridge", Up: true}
+	br := rtnl.NewLink{End: rtnl.End{Name: b.Name, MAC: RandomMAC(), MTU: p.MTU}, Kind: "bridge"}
 	if b.filters() {
 		br.Option = rtnl.FilterVLANs()
 	}
@@ -89,6 +93,14 @@ func (b Bridge) create(ctx context.Context, p *Port, u *Undo) error {
 		return b.createError(err, p)
 	}
 	u.Push("bridge "+b.Name, func(ctx context.Context) error { return b.releaseIf(ctx, p, func(*rtnl.Link) bool { return true }) })
+	return b.finish(ctx, p)
+}
+
+// finish marks the new bridge and sets it up, once it ignores what guests say.
+func (b Bridge) finish(ctx context.Context, p *Port) error {
+	if err := ignoreRouters(ctx, p, b.Name); err != nil {
+		return err
+	}
 	return rtnl.Finish(ctx, p.Host.Conn, b.Name, bridgeMark)
 }
 
@@ -128,7 +140,11 @@ func (b Bridge) Check(ctx context.Context, p *Port) ([]Drift, error) {
 		return nil, err
 	}
 	blocked, err := b.firewallDrift(ctx, p, br)
-	return append(append(drifts, port...), blocked...), err
+	drifts = append(append(drifts, port...), blocked...)
+	if madeBridge(br) {
+		drifts = append(drifts, routerDrifts(p, br)...)
+	}
+	return drifts, err
 }
 
 // rejoin makes a bridge that was removed under its guests anew.
@@ -181,7 +197,7 @@ func madeBridge(l *rtnl.Link) bool {
 }
 
 // releaseIf removes the bridge if it is ours and nobody uses it: no ports, no
-// addresses but link-local ones, nothing stacked on it.
+// addresses but those that the kernel made, nothing stacked on it.
 func (b Bridge) releaseIf(ctx context.Context, p *Port, ours func(*rtnl.Link) bool) error {
 	return b.ifUnused(ctx, p.Host, ours, func() error { return b.remove(ctx, p.Host) })
 }

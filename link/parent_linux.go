@@ -134,6 +134,9 @@ func (a parent) check(ctx context.Context, p *Port, kind string) (l *rtnl.Link, 
 			return nil, nil, err
 		}
 		drifts = append(drifts, raised(p, lower)...)
+		if madeVLAN(lower) {
+			drifts = append(drifts, routerDrifts(p, lower)...)
+		}
 	}
 	if l.Parent != lower.Index {
 		return nil, nil, errs.New(fs.ErrInvalid, "%s in %s does not stand on %s: detach it first", p.Name, p.Guest.Name, lower.Name)

@@ -86,15 +86,15 @@ const claimPrefix = "pwclaim"
 
 func claimName(l *rtnl.Link) string { return fmt.Sprintf("%s%d", claimPrefix, l.Index) }
 
-// stackedOn says whether the host itself uses an interface: it has addresses
-// but link-local ones, or something else of the host stands on it.
+// stackedOn says whether the host itself uses an interface: it has addresses that
+// the kernel did not make, or something else of the host stands on it.
 func stackedOn(ctx context.Context, h Host, l *rtnl.Link) (bool, error) {
 	addrs, err := rtnl.Addrs(ctx, h.Conn, l.Index)
 	if err != nil {
 		return true, err
 	}
 	for _, a := range addrs {
-		if !a.Prefix.Addr().IsLinkLocalUnicast() {
+		if !a.ByKernel() {
 			return true, nil
 		}
 	}

@@ -17,11 +17,11 @@ import (
 )
 
 // PlugVeth is for Backends that connect a guest by a veth pair. It makes the pair
-// in one message: the host's end up and already a port of the bridge with the
-// index master (0: of none), the guest's end inside the guest, down, with its
-// final name, MAC and MTU. The host's end bears p.Mark when it returns. p.HostName
-// names the host's end; "" stands for the classic name, or a hashed one, and is
-// filled. Errors are those of [Backend].
+// in one message: the host's end already a port of the bridge with the index master
+// (0: of none), the guest's end inside the guest, down, with its final name, MAC and
+// MTU. When PlugVeth returns the host's end is up and bears p.Mark, has no IPv6 address
+// and takes none from router advertisements. p.HostName names the host's end; "" stands
+// for the classic name, or a hashed one, and is filled. Errors are those of [Backend].
 func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	names := []func(string, *ns.Guest) string{hostName, hashedName}
 	if chosen := p.HostName; chosen != "" {
@@ -33,7 +33,10 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	host := p.HostName
 	p.Made = p.MTU > 0
 	u.Push("veth "+host, func(ctx context.Context) error { return rtnl.DelLink(ctx, p.Host.Conn, host) })
-	return rtnl.Finish(ctx, p.Host.Conn, host, p.Mark.String())
+	if err := p.setOnHost(ctx, host, rtnl.IgnoreAdvertisements); err != nil {
+		return err
+	}
+	return rtnl.FinishPlain(ctx, p.Host.Conn, host, p.Mark.String())
 }
 
 // createVeth makes the pair with the first of these host names that is free: a
@@ -80,8 +83,11 @@ func checkVeth(ctx context.Context, p *Port, master *rtnl.Link) ([]Drift, error)
 // A host's end that does not bear the mark is an error that satisfies
 // fs.ErrInvalid.
 func CheckVeth(ctx context.Context, p *Port) ([]Drift, error) {
-	_, drifts, err := checkHostEnd(ctx, p)
-	return drifts, err
+	host, drifts, err := checkHostEnd(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return append(drifts, routerDrifts(p, host)...), nil // the host may hear it itself: it is in no bridge
 }
 
 func checkHostEnd(ctx context.Context, p *Port) (host *rtnl.Link, drifts []Drift, err error) {

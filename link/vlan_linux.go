@@ -49,6 +49,16 @@ func ensureVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Lin
 	if err != nil {
 		return nil, err
 	}
+	switch {
+	case v.Unfinished(): // by a call that was killed
+		err = finishVLAN(ctx, p, v.Name)
+		v.Alias, v.Group, v.Up = vlanMark, 0, true
+	case madeVLAN(v) && v.TakesAdvertisements(): // made by an earlier version
+		err = ignoreRouters(ctx, p, v.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return v, raiseFor(ctx, p, u, v)
 }
 
@@ -97,6 +107,14 @@ func createVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Lin
 	u.Push("VLAN "+name, func(ctx context.Context) error {
 		return releaseVLAN(ctx, p.Host, name, func(*rtnl.Link) bool { return true })
 	})
+	return finishVLAN(ctx, p, name)
+}
+
+// finishVLAN marks the new interface and sets it up, once it ignores what others say.
+func finishVLAN(ctx context.Context, p *Port, name string) error {
+	if err := ignoreRouters(ctx, p, name); err != nil {
+		return err
+	}
 	return rtnl.Finish(ctx, p.Host.Conn, name, vlanMark)
 }
 

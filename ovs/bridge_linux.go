@@ -208,7 +208,7 @@ func removePort(id uuid) operation {
 }
 
 // release removes the bridge if pipework made it and nobody uses it: no ports
-// but its own, no addresses but link-local ones, nothing stacked on it.
+// but its own, no addresses but those that the kernel made, nothing stacked on it.
 func (b Bridge) release(ctx context.Context, s *Client, host link.Host) error {
 	got, err := s.transact(ctx, "find bridge", []operation{
 		choose("Bridge", has("name", b.Name), "_uuid", "external_ids"),
@@ -265,7 +265,7 @@ func deviceUsed(ctx context.Context, host link.Host, name string) (bool, error) 
 		return true, fmt.Errorf("read the addresses of %s: %w", name, err)
 	}
 	for _, a := range addrs {
-		if !a.Prefix.Addr().IsLinkLocalUnicast() {
+		if !a.ByKernel() {
 			return true, nil
 		}
 	}

@@ -2,10 +2,12 @@ package ovs
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"slices"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -33,6 +35,7 @@ func joinAll(ctx context.Context, s *Client, all []*joining) {
 		if err == nil {
 			settle(ctx, all, datapaths)
 			applied(ctx, s, willing(all), number)
+			ignoreRouters(ctx, willing(all))
 			return
 		}
 		if half := len(all) / 2; try > 2 && half > 0 {
@@ -47,6 +50,21 @@ func joinAll(ctx context.Context, s *Client, all []*joining) {
 			fail(all, err)
 		}
 		all = willing(all)
+	}
+}
+
+// ignoreRouters keeps the host from believing what guests say about addresses and
+// routes, by the devices of the bridges that were created: those are still down.
+func ignoreRouters(ctx context.Context, all []*joining) {
+	for _, j := range all {
+		if !j.creates {
+			continue
+		}
+		j.err = j.at.Host.Do(ctx, func() error { return rtnl.IgnoreRouters(ctx, j.Name) })
+		if errors.Is(j.err, fs.ErrPermission) {
+			j.at.Warn("the host follows router advertisements that come in by %s: %v", j.Name, j.err)
+			j.err = nil
+		}
 	}
 }
 

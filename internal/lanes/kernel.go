@@ -16,15 +16,13 @@ type debianKernel struct {
 	version string // of the package, 6.1.55-1
 }
 
-var headersDependency = regexp.MustCompile(`linux-headers-(\S+) \(= ([^)\s]+)\)`)
-
 // installedKernel is the kernel whose headers linux-headers-amd64 has brought in.
 func installedKernel(ctx context.Context) (debianKernel, error) {
 	depends, err := tool(ctx, "/", "dpkg-query", "-W", "-f", "${Depends}", "linux-headers-amd64")
 	if err != nil {
 		return debianKernel{}, err
 	}
-	match := headersDependency.FindStringSubmatch(depends)
+	match := regexp.MustCompile(`linux-headers-(\S+) \(= ([^)\s]+)\)`).FindStringSubmatch(depends)
 	if match == nil {
 		return debianKernel{}, fmt.Errorf("linux-headers-amd64 depends on %q, not on the headers of one kernel", depends)
 	}

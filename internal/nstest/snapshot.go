@@ -61,6 +61,7 @@ func (w *World) Unchanged(t testing.TB) {
 // their indexes, which number tables of routes, are others.
 func (w *World) Alike(t testing.TB) {
 	t.Helper()
+	anew := regexp.MustCompile(`mac=[0-9a-f:]+|table 21474[0-9]+`)
 	w.compare(t, func(lines []string) []string {
 		masked := slices.Clone(lines)
 		for i, line := range lines {
@@ -69,8 +70,6 @@ func (w *World) Alike(t testing.TB) {
 		return masked
 	})
 }
-
-var anew = regexp.MustCompile(`mac=[0-9a-f:]+|table 21474[0-9]+`)
 
 func (w *World) compare(t testing.TB, as func([]string) []string) {
 	t.Helper()

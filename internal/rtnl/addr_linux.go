@@ -19,6 +19,7 @@ type Addr struct {
 	Prefix netip.Prefix // host bits kept
 	Flags  uint32       // IFA_F_*
 	Scope  uint8        // RT_SCOPE_*
+	Proto  uint8        // IFAPROT_*; 0 before Linux 5.18
 	Valid  uint32       // seconds until the kernel takes it away; Forever: never
 	// Preferred is in seconds too: how long new connections use the address.
 	Preferred uint32
@@ -130,6 +131,9 @@ func parseAddr(m []byte) (Addr, bool) {
 	a := Addr{Index: int(msg.Index), Scope: msg.Scope, Flags: uint32(msg.Flags), Prefix: netip.PrefixFrom(addr, int(msg.Prefixlen))}
 	if flags := Attr(attrs, unix.IFA_FLAGS); flags != nil {
 		a.Flags = u32(flags)
+	}
+	if proto := Attr(attrs, ifaProto); len(proto) == 1 {
+		a.Proto = proto[0]
 	}
 	a.Preferred, a.Valid = Forever, Forever
 	if info := Attr(attrs, unix.IFA_CACHEINFO); len(info) >= 8 {

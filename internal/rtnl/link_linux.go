@@ -39,6 +39,7 @@ type Link struct {
 	PortState int    // IFLA_BRPORT_STATE of a bridge port; -1 when it is none
 	Data      []byte // IFLA_INFO_DATA
 	PortData  []byte // IFLA_INFO_SLAVE_DATA
+	Families  []byte // IFLA_AF_SPEC: settings of IPv4 and IPv6
 }
 
 // skipStats is RTEXT_FILTER_SKIP_STATS: counters are large and unused.
@@ -305,6 +306,8 @@ func parseLink(m []byte) (*Link, error) {
 			l.Alias = unix.ByteSliceToString(value)
 		case unix.IFLA_PROP_LIST:
 			l.AltNames = parseAltNames(value)
+		case unix.IFLA_AF_SPEC:
+			l.Families = value
 		case unix.IFLA_LINKINFO:
 			l.parseInfo(value)
 		}

@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"github.com/vishvananda/netlink/nl"
@@ -26,6 +27,23 @@ func Finish(ctx context.Context, c *ns.Conn, name, alias string) error {
 	return setUp(ctx, c, name, m)
 }
 
+// FinishPlain is Finish for a link that is to have no IPv6 address, not even a
+// link-local one. Without the latter it also says nothing by itself.
+func FinishPlain(ctx context.Context, c *ns.Conn, name, alias string) error {
+	m := upMessage(name, alias)
+	m.attrU32(unix.IFLA_GROUP, 0)
+	spec := m.nest(unix.IFLA_AF_SPEC)
+	inet6 := m.nest(unix.AF_INET6)
+	m.attr(inet6AddrGenMode, addrGenModeNone)
+	m.end(inet6)
+	m.end(spec)
+	err := setUp(ctx, c, name, m)
+	if errors.Is(err, unix.EAFNOSUPPORT) { // no IPv6 in the kernel, or too small an MTU for it
+		return Finish(ctx, c, name, alias)
+	}
+	return err
+}
+
 // FinishDown is Finish for a link that is to stay down.
 func FinishDown(ctx context.Context, c *ns.Conn, index int, alias string) error {
 	m := linkHeader(index, 0, 0)
@@ -42,8 +60,8 @@ type End struct {
 	MTU  int              // bytes; 0: the kernel's default
 }
 
-// A Veth is a pair to be made in one message: one end here, up, the other in
-// another namespace, down: the kernel cannot make both ends up.
+// A Veth is a pair to be made in one message, both ends down: one end here, the
+// other in another namespace.
 type Veth struct {
 	Here, There End
 	Master      int        // of the end here; 0: none
@@ -53,7 +71,7 @@ type Veth struct {
 // Add makes the pair. Errors are the kernel's; unix.EEXIST stands for either
 // name.
 func (v Veth) Add(ctx context.Context, c *ns.Conn) error {
-	m := linkHeader(0, unix.IFF_UP, unix.IFF_UP)
+	m := linkHeader(0, 0, 0)
 	v.Here.append(&m)
 	if v.Master != 0 {
 		m.attrU32(unix.IFLA_MASTER, uint32(v.Master))

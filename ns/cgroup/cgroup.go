@@ -11,8 +11,7 @@
 package cgroup
 
 import (
-	"regexp"
-
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -32,11 +31,12 @@ type Group string
 
 var _ ns.Target = Group("")
 
-// names is what may be searched for: what runtimes and systemd call their groups.
-var names = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.@:+\\-]{0,254}$`)
+// isName says whether it may be searched for: what runtimes and systemd call their
+// groups.
+func isName(s string) bool { return charset.Word(s, 255, "_", `_.@:+\-`) }
 
 func (g Group) check() error {
-	if !names.MatchString(string(g)) {
+	if !isName(string(g)) {
 		return errs.NoName("%q cannot be a control group's name: those are letters, digits and _.@:+-\\, without slashes", string(g))
 	}
 	return nil

@@ -11,9 +11,9 @@
 package containerd
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -52,10 +52,6 @@ var (
 	_ ns.Target = target{}
 )
 
-// names is what containerd allows as a namespace and as an ID
-// (pkg/identifiers/validate.go).
-var names = regexp.MustCompile(`^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$`)
-
 // split checks what the user calls a container. The namespace is "" where none
 // was given.
 func (t target) split() (namespace, id string, err error) {
@@ -70,4 +66,16 @@ func (t target) split() (namespace, id string, err error) {
 	return namespace, id, nil
 }
 
-func valid(name string) bool { return len(name) <= 76 && names.MatchString(name) }
+// valid says whether containerd allows it as a namespace and as an ID: letters and
+// digits, with single separators between them (pkg/identifiers/validate.go).
+func valid(name string) bool {
+	parts := strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("._-", r) })
+	separators := len(name)
+	for _, part := range parts {
+		if !charset.Word(part, 76, "", "") {
+			return false
+		}
+		separators -= len(part)
+	}
+	return len(name) <= 76 && separators == len(parts)-1
+}

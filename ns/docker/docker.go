@@ -16,9 +16,9 @@
 package docker
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -75,15 +75,15 @@ type target struct {
 
 func (t target) String() string { return t.name }
 
-// names is what Docker and Podman allow as a container's name; every ID is one
-// too. None has a meaning of its own in the path of a URL.
-var names = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$`)
+// isName says whether Docker and Podman allow it as a container's name; every ID is
+// one too. None has a meaning of its own in the path of a URL.
+func isName(s string) bool { return charset.Word(s, 255, "", "_.-") }
 
 // reference checks what the user calls a container, so that nothing else can
 // ever reach the engine's API as one.
 func reference(name string) (string, error) {
 	ref := strings.TrimPrefix(name, "/")
-	if !names.MatchString(ref) {
+	if !isName(ref) {
 		return "", errs.NoName("%q cannot be a container's name or ID: those are letters, digits, '_', '.' and '-'", name)
 	}
 	return ref, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -12,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 )
@@ -48,14 +48,17 @@ func (s *session) inspectError(ctx context.Context, ref string, err error) error
 	return errs.New(err, "inspect container %s at %s: %s", ref, s.host, oneLine(err))
 }
 
-// beginning is what an ID can begin with.
-var beginning = regexp.MustCompile(`^[0-9a-f]{1,64}$`)
+// beginsID says whether an ID can begin so.
+func beginsID(s string) bool {
+	notHex := func(r rune) bool { return r > 'f' || !charset.Hex(byte(r)) }
+	return s != "" && len(s) <= idLength && !strings.ContainsFunc(s, notHex)
+}
 
 // begunBy lists the containers whose IDs begin so. Engines report an ambiguous
 // ID as a failure of their own, each in its own words, and Docker 20.10 finds
 // none when asked for those only.
 func (s *session) begunBy(ctx context.Context, prefix string) []string {
-	if !beginning.MatchString(prefix) {
+	if !beginsID(prefix) {
 		return nil
 	}
 	all, err := s.client.ContainerList(ctx, client.ContainerListOptions{All: true})

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -52,9 +52,22 @@ func sameStart(a, b *container.InspectResponse) bool {
 		a.State.Pid == b.State.Pid && a.State.StartedAt == b.State.StartedAt
 }
 
-// ids finds full container IDs in the path of a control group, be it
-// /docker/ID, docker-ID.scope or libpod-ID.
-var ids = regexp.MustCompile(`[0-9a-f]{64}`)
+// idLength is how many hexadecimal digits a container's full ID has.
+const idLength = 64
+
+// lastID is the last full container ID in the path of a control group, be it
+// /docker/ID, docker-ID.scope or libpod-ID; "" when there is none.
+func lastID(path string) (id string) {
+	for i, digits := 0, 0; i < len(path); i++ {
+		if digits++; !charset.Hex(path[i]) {
+			digits = 0
+		}
+		if digits == idLength {
+			id, digits = path[i+1-idLength:i+1], 0
+		}
+	}
+	return id
+}
 
 // inGroupOf tells whether a process is in a control group of the container with
 // this ID, see cgroups(7). In a container inside a container the innermost
@@ -67,7 +80,7 @@ func inGroupOf(pid int, id string) bool {
 // namesGroup reads what is in /proc/PID/cgroup: one line a hierarchy.
 func namesGroup(groups, id string) bool {
 	for path := range strings.Lines(groups) {
-		if found := ids.FindAllString(path, -1); len(found) > 0 && found[len(found)-1] == id {
+		if lastID(path) == id {
 			return true
 		}
 	}

@@ -10,10 +10,11 @@ import (
 	"context"
 	"fmt"
 
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
@@ -124,13 +125,19 @@ var _ ns.Target = Name{}
 // String is the name.
 func (n Name) String() string { return n.Name }
 
-// namespaces is what the names of ip-netns(8) are taken for; others can be given
-// as a path.
-var namespaces = regexp.MustCompile(`^[\pL\pN_][\pL\pN_.@:+-]{0,254}$`)
+// isNamespace says whether it is taken for a name of ip-netns(8): letters and digits
+// of any script, and a few signs. Others can be given as a path.
+func isNamespace(name string) bool {
+	strange := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !strings.ContainsRune("_.@:+-", r)
+	}
+	return name != "" && !strings.ContainsRune(".@:+-", rune(name[0])) &&
+		utf8.RuneCountInString(name) <= 255 && !strings.ContainsFunc(name, strange)
+}
 
 // named is the guest that ip-netns(8) gave a name.
 func named(name string) ns.Target {
-	if !namespaces.MatchString(name) {
+	if !isNamespace(name) {
 		return refused{name, "%q cannot be the name of a network namespace here: give its path, as in netns:/run/netns/blue", []any{name}}
 	}
 	return ns.Named(name)

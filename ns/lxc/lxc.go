@@ -14,8 +14,7 @@
 package lxc
 
 import (
-	"regexp"
-
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -52,11 +51,11 @@ var (
 	_ ns.Target = target{}
 )
 
-// names is what may be asked for; LXC itself refuses only slashes.
-var names = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.@:+-]{0,254}$`)
+// isName says whether it may be asked for; LXC itself refuses only slashes.
+func isName(s string) bool { return charset.Word(s, 255, "_", "_.@:+-") }
 
 func (t target) check() error {
-	if !names.MatchString(t.name) {
+	if !isName(t.name) {
 		return errs.NoName("%q cannot be an LXC container's name: those are letters, digits and _.@:+-", t.name)
 	}
 	return nil

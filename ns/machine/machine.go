@@ -11,8 +11,9 @@
 package machine
 
 import (
-	"regexp"
+	"strings"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -47,12 +48,19 @@ var (
 	_ ns.Target = target{}
 )
 
-// names is what systemd allows: a host's name (hostname_is_valid in
+// isName says whether systemd allows it: a host's name (hostname_is_valid in
 // src/basic/hostname-util.c).
-var names = regexp.MustCompile(`^[a-zA-Z0-9_]+(?:[a-zA-Z0-9_-]*[a-zA-Z0-9_])?(?:\.[a-zA-Z0-9_]+(?:[a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*$`)
+func isName(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if !charset.Word(label, 64, "_", "_-") || strings.HasSuffix(label, "-") {
+			return false
+		}
+	}
+	return len(s) <= 64
+}
 
 func (t target) check() error {
-	if len(t.name) > 64 || !names.MatchString(t.name) {
+	if !isName(t.name) {
 		return errs.NoName("%q cannot be a machine's name: those are a host's, letters, digits, '-' and '.'", t.name)
 	}
 	return nil

@@ -10,9 +10,9 @@ package podman
 
 import (
 	"os/user"
-	"regexp"
 	"strings"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
@@ -45,7 +45,7 @@ func (c Container) split() (owner, name string) {
 // check refuses what cannot be USER/NAME, before the user is looked up.
 func (c Container) check() error {
 	owner, name := c.split()
-	if !owners.MatchString(owner) || !names.MatchString(name) {
+	if !isOwner(owner) || !isName(name) {
 		return errs.NoName("%q cannot be a user's container: write USER/NAME in letters, digits, '_', '.' and '-'", string(c))
 	}
 	return nil
@@ -53,11 +53,11 @@ func (c Container) check() error {
 
 func (c Container) engine() docker.Engine { return docker.Engine{Program: "podman"} }
 
-// owners is what users are called, or their numbers.
-var owners = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,31}$`)
+// isOwner says whether users are called so, or have such numbers.
+func isOwner(s string) bool { return charset.Word(s, 32, "_", "_.-") }
 
-// names is what Podman allows as a container's name.
-var names = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$`)
+// isName says whether Podman allows it as a container's name.
+func isName(s string) bool { return charset.Word(s, 255, "", "_.-") }
 
 // lookUp finds a user by name or number.
 func lookUp(name string) (*user.User, error) {

@@ -1,0 +1,89 @@
+package rtnl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/fault"
+)
+
+// IgnoreRouters makes the kernel believe nothing that others on the link say about
+// addresses and routes: no router advertisements (RFC 4861), no redirects (RFC 792,
+// RFC 4861). It is meant for an interface that is still down, in the calling thread's
+// network namespace; one that has no IPv6 is left as it is. rtnetlink only reads most
+// of these settings. Where /proc/sys is read-only the error satisfies
+// fs.ErrPermission.
+func IgnoreRouters(ctx context.Context, name string) error {
+	for _, setting := range [...][2]string{
+		{"ipv6", "accept_ra"}, {"ipv6", "autoconf"}, {"ipv6", "accept_redirects"}, {"ipv4", "accept_redirects"},
+	} {
+		if err := writeConf(ctx, setting[0]+"/conf/"+name+"/"+setting[1], '0'); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// IgnoreAdvertisements is [IgnoreRouters] in one write, for an interface that is to
+// have no address: nothing else leads anywhere then. disable_ipv6 would say more, but
+// writing that spins for as long as anybody on the machine holds the rtnetlink lock.
+func IgnoreAdvertisements(ctx context.Context, name string) error {
+	return writeConf(ctx, "ipv6/conf/"+name+"/accept_ra", '0')
+}
+
+// writeConf writes one digit to a setting below /proc/sys/net, without the poller's
+// cost. What is not there needs no setting.
+func writeConf(ctx context.Context, name string, digit byte) error {
+	if err := fault.Step(ctx, "sysctl"); err != nil {
+		return err
+	}
+	fd, err := unix.Open("/proc/sys/net/"+name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.Write(fd, []byte{digit})
+		_ = unix.Close(fd)
+	}
+	switch {
+	case err == nil, errors.Is(err, unix.ENOENT):
+		return nil
+	case errors.Is(err, unix.EROFS):
+		err = fs.ErrPermission
+	}
+	return fmt.Errorf("set /proc/sys/net/%s to %c: %w", name, digit, err)
+}
+
+// Attributes of linux/if_link.h, and what is in them.
+const (
+	inet6Conf        = 2 // IFLA_INET6_CONF: a list of 32-bit numbers
+	devconfAcceptRA  = 3 // DEVCONF_ACCEPT_RA of linux/ipv6.h: place in that list
+	inet6AddrGenMode = 8 // IFLA_INET6_ADDR_GEN_MODE
+	addrGenModeNone  = 1 // IN6_ADDR_GEN_MODE_NONE
+)
+
+// TakesAdvertisements says whether the link follows router advertisements by the
+// kernel's default, accept_ra 1. With 2 it does because somebody said so.
+func (l *Link) TakesAdvertisements() bool {
+	conf := Attr(Attr(l.Families, unix.AF_INET6), inet6Conf) // nil without IPv6
+	return len(conf) >= 4*(devconfAcceptRA+1) && u32(conf[4*devconfAcceptRA:]) == 1
+}
+
+// ByKernel says whether the kernel made the address by itself: it is link-local, or
+// from a router advertisement. Before Linux 5.18 it does not tell who made one, but
+// whoever adds an address hardly asks it to make temporary ones from that.
+func (a Addr) ByKernel() bool {
+	ip := a.Prefix.Addr()
+	if ip.IsLinkLocalUnicast() {
+		return true
+	}
+	const generated = unix.IFA_F_MANAGETEMPADDR | unix.IFA_F_TEMPORARY
+	return ip.Is6() && (a.Proto == protoKernelRA || a.Flags&generated != 0)
+}
+
+// Attribute of linux/if_addr.h, and its values.
+const (
+	ifaProto      = 11 // IFA_PROTO
+	protoKernelRA = 2  // IFAPROT_KERNEL_RA
+)
