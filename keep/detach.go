@@ -42,7 +42,11 @@ func (p *Plugger) Detach(ctx context.Context, guest, name string, flags config.F
 	}
 	if len(known) == 0 {
 		r := Record{Guest: guest, Interface: at.Name, Attachment: at}
-		return &r, p.pullOut(ctx, p.Target(guest), withoutDNS(p.specOf(ctx, &r), flags))
+		s, err := p.specOf(ctx, &r)
+		if err != nil {
+			return nil, err
+		}
+		return &r, p.pullOut(ctx, p.Target(guest), withoutDNS(s, flags))
 	}
 	for i := range known {
 		if err := p.detach(ctx, b, &known[i], at, flags); err != nil {

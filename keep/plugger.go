@@ -52,8 +52,11 @@ func (p *Plugger) linkOf(ctx context.Context, line config.Line) (link.Backend, e
 	if line.DirectPhys && !byMAC {
 		return link.Phys{Device: line.Interface}, nil
 	}
-	b, err := p.Detect(ctx, line.Interface, p.OVS.Lookup)
-	if !line.DirectPhys || !errors.Is(err, fs.ErrNotExist) {
+	if !line.DirectPhys {
+		return p.Detect(ctx, line.Interface, p.OVS.Lookup)
+	}
+	b, err := p.Detect(ctx, line.Interface, nil)
+	if !errors.Is(err, fs.ErrNotExist) {
 		return b, err
 	}
 	at, missing := p.plugged(ctx, line.Guest, line.Name)
@@ -125,7 +128,11 @@ func (p *Plugger) unplug(ctx context.Context, r *Record) error {
 
 // unplugFrom is unplug, where the guest is known.
 func (p *Plugger) unplugFrom(ctx context.Context, t pipework.Target, r *Record) error {
-	err := p.pullOut(ctx, t, p.specOf(ctx, r))
+	s, err := p.specOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	err = p.pullOut(ctx, t, s)
 	if isStage(err, "link") && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && p.foreign(ctx, t, r.Interface) {
 		return nil
 	}
@@ -139,8 +146,9 @@ func (p *Plugger) foreign(ctx context.Context, t pipework.Target, name string) b
 }
 
 // specOf is the Spec of a record, for what is or was plugged in: its line's, with
-// the backend that the Attachment names, be the host's interface there or not.
-func (p *Plugger) specOf(ctx context.Context, r *Record) pipework.Spec {
+// the backend that the Attachment names, be the host's interface there or not. The
+// error is of a record without one, while nobody can tell what its line means.
+func (p *Plugger) specOf(ctx context.Context, r *Record) (pipework.Spec, error) {
 	var b link.Backend
 	if r.Attachment != nil {
 		b = p.backend(r.Attachment.Link)
@@ -150,7 +158,10 @@ func (p *Plugger) specOf(ctx context.Context, r *Record) pipework.Spec {
 		if line, err := config.Parse(words); err == nil {
 			of := b
 			if of == nil {
-				of, _ = p.linkOf(ctx, line)
+				of, err = p.linkOf(ctx, line)
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) && worthwhile(err) {
+				return s, err
 			}
 			s, _ = line.Spec(of, flags) // what the backend has no use for, nor has Detach
 		}
@@ -159,7 +170,7 @@ func (p *Plugger) specOf(ctx context.Context, r *Record) pipework.Spec {
 	if b != nil {
 		s.Link = b
 	}
-	return s
+	return s, nil
 }
 
 // backend is the one that a mark or an Attachment names; nil: nobody knows it.

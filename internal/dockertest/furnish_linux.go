@@ -6,6 +6,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/sandbox"
 )
 
 // A mount is one call of mount(2).
@@ -42,6 +44,9 @@ func furnish() error {
 		return err
 	}
 	if err := ownSys(); err != nil {
+		return err
+	}
+	if err := sandbox.HideOpenVSwitch(); err != nil {
 		return err
 	}
 	return loopbackUp()

@@ -6,6 +6,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/sandbox"
 )
 
 // private are the directories that the machine has for itself, empty.
@@ -36,6 +38,9 @@ func furnish(group string) error {
 		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=1777"); err != nil {
 			return fmt.Errorf("mount a private %s: %w", dir, err)
 		}
+	}
+	if err := sandbox.HideOpenVSwitch(); err != nil {
+		return err
 	}
 	for _, dir := range []string{"/run/netns", "/run/lock", "/run/user", "/run/dbus"} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
