@@ -185,8 +185,11 @@ func TestDetectAsks(t *testing.T) {
 	} {
 		asked = 0
 		got, err := link.Detect(t.Context(), h, c.name, c.ovs)
-		if got != c.want || !errors.Is(err, c.is) || (err != nil) != (c.is != nil) || asked != c.asked {
-			t.Errorf("%s: %#v, %v, asked %d times; want %#v, %v, %d times", c.name, got, err, asked, c.want, c.is, c.asked)
+		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(ovsBridge{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+		if !errors.Is(err, c.is) || (err != nil) != (c.is != nil) || asked != c.asked {
+			t.Errorf("%s: %v, asked %d times; want %v, %d times", c.name, err, asked, c.is, c.asked)
 		}
 	}
 }

@@ -62,15 +62,14 @@ func TestRecordedKind(t *testing.T) {
 	} {
 		t.Run(c.was, func(t *testing.T) {
 			s := store(t)
-			guest, g := nstest.Guest(t)
-			world := nstest.Observe(t, g.Handle)
+			guest, _ := nstest.Guest(t)
 			rec := keep.Record{
 				Guest: "netns:" + string(guest), Interface: "eth1", Line: []string{c.word, "netns:" + string(guest), "10.0.0.2/24"},
 				Source: keep.FromCommand, Phase: keep.Attached, Attachment: &pipework.Attachment{Link: c.was},
 			}
 			label := rec
-			label.Guest, label.Source = "test:web", keep.FromLabel
-			label.Line = []string{c.word, "test:web", "10.0.0.3/24"}
+			label.Guest, label.Source = "docker:web", keep.FromLabel
+			label.Line = []string{c.word, "docker:web", "10.0.0.3/24"}
 			for _, rec := range []keep.Record{rec, label} {
 				if err := s.Put(rec); err != nil {
 					t.Fatal(err)
@@ -90,7 +89,7 @@ func TestRecordedKind(t *testing.T) {
 			eventually(t, "both are refused", func() bool {
 				said := w.said.String()
 				return strings.Contains(said, "eth1 of "+rec.Guest+" is recorded as plugged into "+c.was) &&
-					strings.Contains(said, "eth1 of test:web is recorded as plugged into "+c.was)
+					strings.Contains(said, "eth1 of docker:web is recorded as plugged into "+c.was)
 			})
 			r.remove("web")
 			if _, err := net.InterfaceByName(c.word); err == nil {
@@ -100,7 +99,9 @@ func TestRecordedKind(t *testing.T) {
 			if err != nil || kept.Attachment == nil || kept.Attachment.Link != c.was {
 				t.Errorf("the record is %+v, %v", kept, err)
 			}
-			world.Unchanged(t)
+			if all, err := pipework.List(t.Context(), guest); err != nil || len(all) > 0 {
+				t.Errorf("plugged in: %+v, %v", all, err)
+			}
 		})
 	}
 }

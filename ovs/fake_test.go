@@ -170,7 +170,7 @@ func TestFakeBridgeDetach(t *testing.T) {
 	}
 	target, _ := nstest.Guest(t)
 	at = attach(t, target, s)
-	db.Vsctl(t, "--no-wait", "remove", "Port", "br-v30", "fake_bridge", "true", "--", "set", "Port", "br-v30", "fake_bridge=false")
+	db.Vsctl(t, "--no-wait", "set", "Port", "br-v30", "fake_bridge=false")
 	detach(t, target, s)
 	if got := vsctl(t, db, "list-ports", "lan"); got != "br-v30" {
 		t.Errorf("ports %q", got)
@@ -193,7 +193,7 @@ func TestFakeBridgeCarries(t *testing.T) {
 			target, guest := nstest.Guest(t)
 			s := spec(b, addr+"/24")
 			attach(t, target, s)
-			t.Cleanup(func() { detach(t, target, s) })
+			defer detach(t, target, s)
 			guests[addr] = guest
 		}
 		nstest.Ping(t, guests["10.0.0.1"].Handle, "10.0.0.2")
