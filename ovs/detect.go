@@ -61,6 +61,14 @@ func (c *Client) Lookup(ctx context.Context, name string) (link.Backend, bool, e
 	return b, len(got[0])+len(got[1]) > 0, nil
 }
 
+// chooseFake reads columns of the port that makes a fake bridge of this name. A fake
+// bridge stands for one VLAN of another bridge: it is that one's internal port with a
+// tag and fake_bridge set, and its ports are the other ports with this tag;
+// ovs-vsctl(8), "add-br bridge parent vlan".
+func chooseFake(name string, columns ...string) operation {
+	return choose("Port", append(has("name", name), has("fake_bridge", true)...), columns...)
+}
+
 var _ link.OVSLookup = (*Client)(nil).Lookup
 
 // signs are where Open vSwitch keeps its socket and its database, as Debian and Red

@@ -7,15 +7,6 @@ import (
 	"github.com/go-pipework/pipework/internal/errs"
 )
 
-// A fake bridge stands for one VLAN of another bridge. In the database it is that
-// one's internal port with a tag and fake_bridge set; its ports are the other ports
-// with this tag. ovs-vsctl(8), "add-br bridge parent vlan".
-
-// chooseFake reads columns of the port that makes a fake bridge of this name.
-func chooseFake(name string, columns ...string) operation {
-	return choose("Port", append(has("name", name), has("fake_bridge", true)...), columns...)
-}
-
 // findFake reads the fake bridge of this name; nil: there is none.
 func (s *Client) findFake(ctx context.Context, name string) (*bridge, error) {
 	got, err := s.transact(ctx, "find fake bridge", []operation{chooseFake(name, "_uuid", "tag")})
