@@ -20,6 +20,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -35,7 +36,7 @@ func advertise(t *testing.T, from, witness *ns.Guest, prefix string) {
 		PrefixLength: 64, OnLink: true, AutonomousAddressConfiguration: true,
 		ValidLifetime: time.Hour, PreferredLifetime: time.Hour, Prefix: netip.MustParseAddr(prefix),
 	}}}
-	eventually(t, "an address of "+prefix, func() bool {
+	testwait.Eventually(t, "an address of "+prefix, func() bool {
 		if err := conn.WriteTo(ra, nil, netip.IPv6LinkLocalAllNodes()); err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +49,7 @@ func advertise(t *testing.T, from, witness *ns.Guest, prefix string) {
 func routerSocket(t *testing.T, g *ns.Guest) (conn *ndp.Conn) {
 	t.Helper()
 	var err error
-	eventually(t, "eth1 has a link-local address", func() bool {
+	testwait.Eventually(t, "eth1 has a link-local address", func() bool {
 		err = g.Do(t.Context(), func() error {
 			eth1, err := net.InterfaceByName("eth1")
 			if err == nil {
@@ -168,7 +169,7 @@ func TestHostEndAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the host hears router advertisements", func() bool {
+	testwait.Eventually(t, "the host hears router advertisements", func() bool {
 		send()
 		b, err := os.ReadFile("/proc/net/dev_snmp6/" + at.HostName)
 		if err != nil {
@@ -181,7 +182,7 @@ func TestHostEndAlone(t *testing.T) {
 	}
 	// That its end has no link-local address does not suffice.
 	setSysctl(t, "ipv6/conf/"+at.HostName+"/accept_ra", "1")
-	eventually(t, "the host follows", func() bool { send(); return len(learned(t)) > 0 })
+	testwait.Eventually(t, "the host follows", func() bool { send(); return len(learned(t)) > 0 })
 	detach(t, evil, s)
 }
 

@@ -115,3 +115,94 @@ func TestDetectTun(t *testing.T) {
 		}
 	}
 }
+
+// addTun makes a tun device that lasts as long as the test.
+func addTun(t *testing.T, name string) {
+	t.Helper()
+	tun := &netlink.Tuntap{LinkAttrs: attrs(name), Mode: netlink.TUNTAP_MODE_TAP, Queues: 1, NonPersist: true}
+	onHost(t, func(h *netlink.Handle) {
+		if err := h.LinkAdd(tun); err != nil {
+			t.Skip("no tun:", err)
+		}
+	})
+	t.Cleanup(func() {
+		for _, f := range tun.Fds { // the device goes with them
+			_ = f.Close()
+		}
+	})
+}
+
+// TestDetectAsks has three kinds of Open vSwitch: one that does not answer, one
+// that is not there, and one that has a bridge of every name. What may be its bridge
+// is told by it alone; NICs and Linux bridges, and what is spelled out, never ask.
+func TestDetectAsks(t *testing.T) {
+	addNIC(t, "nic0")
+	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
+	addTun(t, "tap0")
+	h := host(t)
+	asked := 0
+	says := func(exists bool, err error) link.OVSLookup {
+		return func(_ context.Context, name string) (link.Backend, bool, error) {
+			asked++
+			return ovsBridge{name: name}, exists, err
+		}
+	}
+	errSilent := errors.New("it is silent")
+	silent, absent, has := says(false, errSilent), says(false, fs.ErrNotExist), says(true, nil)
+	for _, c := range []struct {
+		name  string
+		ovs   link.OVSLookup
+		want  link.Backend
+		is    error
+		asked int
+	}{
+		{"nic0", silent, link.Macvlan{Parent: "nic0"}, nil, 0},
+		{"lan", silent, link.Bridge{Name: "lan"}, nil, 0},
+		{"mac:" + macOf(t, "nic0"), silent, link.Macvlan{Parent: "nic0"}, nil, 0},
+		{"mac:02:00:00:00:00:99", silent, nil, fs.ErrNotExist, 0},
+		{"tap0", silent, nil, errSilent, 1},
+		{"br7", silent, nil, errSilent, 1},
+		{"ovs7", silent, nil, errSilent, 1},
+		{"dummy7", silent, nil, errSilent, 1},
+		{"nic7", silent, nil, errSilent, 1},
+		{"tap0", absent, link.Macvlan{Parent: "tap0"}, nil, 1},
+		{"br7", absent, link.Bridge{Name: "br7"}, nil, 1},
+		{"ovs7", absent, nil, fs.ErrNotExist, 1},
+		{"dummy7", absent, link.Dummy{}, nil, 1},
+		{"nic7", absent, nil, fs.ErrNotExist, 1},
+		{"tap0", has, ovsBridge{name: "tap0"}, nil, 1},
+		{"br7", has, ovsBridge{name: "br7"}, nil, 1},
+		{"dummy7", has, ovsBridge{name: "dummy7"}, nil, 1},
+		{"nic7", has, ovsBridge{name: "nic7"}, nil, 1},
+		{"macvlan:tap0", silent, link.Macvlan{Parent: "tap0"}, nil, 0},
+		{"macvlan:nic7", silent, nil, fs.ErrNotExist, 0},
+		{"bridge:br7", silent, link.Bridge{Name: "br7"}, nil, 0},
+		{"bridge:lan", silent, link.Bridge{Name: "lan"}, nil, 0},
+		{"ovs:br7", says(false, nil), ovsBridge{name: "br7"}, nil, 1},
+		{"ovs:br7", silent, nil, errSilent, 1},
+		{"ovs:br7", nil, nil, errors.ErrUnsupported, 0},
+		{"tunnel:br7", has, nil, fs.ErrInvalid, 0},
+	} {
+		asked = 0
+		got, err := link.Detect(t.Context(), h, c.name, c.ovs)
+		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(ovsBridge{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+		if !errors.Is(err, c.is) || (err != nil) != (c.is != nil) || asked != c.asked {
+			t.Errorf("%s: %v, asked %d times; want %v, %d times", c.name, err, asked, c.is, c.asked)
+		}
+	}
+}
+
+// TestDetectDatapath has a device that only a running Open vSwitch makes: a socket
+// that is not where it is looked for is no sign that there is none.
+func TestDetectDatapath(t *testing.T) {
+	addTun(t, "ovs-netdev")
+	h := host(t)
+	absent := func(context.Context, string) (link.Backend, bool, error) { return nil, false, fs.ErrNotExist }
+	for _, name := range []string{"br7", "dummy7", "ovs-netdev"} {
+		if b, err := link.Detect(t.Context(), h, name, absent); err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "macvlan:"+name) {
+			t.Errorf("%s: %#v, %v", name, b, err)
+		}
+	}
+}

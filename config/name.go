@@ -7,17 +7,36 @@ import (
 	"unicode/utf8"
 )
 
-// hostInterface reads the first word, an interface's name or mac:<address>.
+// kinds say outright what a host interface is, before its name: link.Detect.
+var kinds = [...]string{"bridge:", "macvlan:", "ovs:"}
+
+// hostInterface reads the first word, an interface's name, mac:<address>, or a name
+// after its kind.
 func (p *parser) hostInterface(word string) {
 	p.line.Interface = word
 	address, byMAC := strings.CutPrefix(word, "mac:")
 	if !byMAC {
-		p.add(checkName("host interface", word))
+		p.spelledOut(word)
 		return
 	}
 	if _, err := parseMAC(address); err != nil {
 		p.add(fmt.Errorf("host interface %q: %w", word, err))
 	}
+}
+
+// spelledOut reads a name, perhaps after its kind.
+func (p *parser) spelledOut(word string) {
+	for _, kind := range kinds {
+		name, is := strings.CutPrefix(word, kind)
+		if !is {
+			continue
+		}
+		word = name
+		if p.line.DirectPhys {
+			p.addf("--direct-phys moves %s itself: write it without %s", word, kind)
+		}
+	}
+	p.add(checkName("host interface", word))
 }
 
 // guest allows any printable word: a name, an ID, a path, netns:blue.

@@ -17,6 +17,7 @@ const Usage = `Usage:
   pipework ... <guest> slaac    [macaddr|U:string][@vlan]    (wait for the addresses that a router advertises)
   pipework ... <guest> udhcpc|udhcpc-f|dhclient|dhclient-f|dhcpcd[:options] ...   (by that program; -f stays)
   pipework mac:<address> ...                                 (the host interface with that MAC address)
+  pipework macvlan:<name>|bridge:<name>|ovs:<name> ...       (says outright what the host interface is)
   pipework route|rule <guest> <words for ip route|rule>      (runs iproute2 in the guest's network)
   pipework tc <guest> <words for tc>
   pipework --wait[=address] [-i containerinterface] [--timeout 10s]

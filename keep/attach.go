@@ -58,6 +58,9 @@ func (p *Plugger) attach(ctx context.Context, s pipework.Spec, line config.Line,
 	if r.Before, err = p.settled(ctx, guest, s.Name); err != nil {
 		return nil, nil, err
 	}
+	if err := r.Before.sameKind(line, s.Link); err != nil {
+		return nil, nil, &pipework.Error{Op: "attach", Stage: "link", Interface: s.Name, Err: err}
+	}
 	there, err := p.there(ctx, t, s.Name)
 	if err != nil {
 		return nil, nil, err

@@ -44,9 +44,12 @@ func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, flags c
 	}
 	if len(known) == 0 {
 		r := Record{Guest: guest, Interface: at.Name, Attachment: at}
-		s := withoutDNS(p.specOf(ctx, &r), flags)
+		s, err := p.specOf(ctx, &r)
+		if err != nil {
+			return nil, err
+		}
 		s.Force = flags.Force
-		return &r, p.pullOut(ctx, p.Target(guest), s)
+		return &r, p.pullOut(ctx, p.Target(guest), withoutDNS(s, flags))
 	}
 	for i := range known {
 		if err := p.detach(ctx, b, &known[i], at, flags); err != nil {
@@ -104,9 +107,12 @@ func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.A
 	if !b.runs() && !p.being(ctx, r.Guest).runs() {
 		t = p.Target(r.Guest) // as what is left on the host calls it
 	}
-	s := p.specOf(ctx, &going)
-	s.Force = flags.Force
-	if err := p.unplugFrom(ctx, t, s); err != nil {
+	s, err := p.specOf(ctx, &going)
+	if err == nil {
+		s.Force = flags.Force
+		err = p.unplugFrom(ctx, t, s)
+	}
+	if err != nil {
 		if full == nil {
 			full = p.Store.Put(*r)
 		}

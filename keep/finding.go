@@ -189,6 +189,9 @@ func (p *Plugger) declared(ctx context.Context, r *Record) (pipework.Spec, error
 	}
 	s, err := p.Spec(ctx, line, flags)
 	s.Name = r.Interface
+	if err == nil {
+		err = r.sameKind(line, s.Link)
+	}
 	return s, err
 }
 

@@ -53,8 +53,11 @@ func (p *Plugger) linkOf(ctx context.Context, line config.Line) (link.Backend, e
 	if line.DirectPhys && !byMAC {
 		return link.Phys{Device: line.Interface}, nil
 	}
-	b, err := p.Detect(ctx, line.Interface, p.OVS.Lookup)
-	if !line.DirectPhys || !errors.Is(err, fs.ErrNotExist) {
+	if !line.DirectPhys {
+		return p.Detect(ctx, line.Interface, p.OVS.Lookup)
+	}
+	b, err := p.Detect(ctx, line.Interface, nil)
+	if !errors.Is(err, fs.ErrNotExist) {
 		return b, err
 	}
 	at, missing := p.plugged(ctx, ns.ParseRef(line.Guest), line.Name)
@@ -121,7 +124,11 @@ func (p *Plugger) finish(ctx context.Context, r *Record) (*Record, error) {
 // unplug takes away what the record is of, as far as it is there. What somebody
 // else has plugged in by now stays.
 func (p *Plugger) unplug(ctx context.Context, r *Record) error {
-	return p.unplugFrom(ctx, p.target(ctx, r), p.specOf(ctx, r))
+	s, err := p.specOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	return p.unplugFrom(ctx, p.target(ctx, r), s)
 }
 
 // unplugFrom is unplug, where the guest and the Spec are known.
@@ -140,8 +147,9 @@ func (p *Plugger) foreign(ctx context.Context, t pipework.Target, name string) b
 }
 
 // specOf is the Spec of a record, for what is or was plugged in: its line's, with
-// the backend that the Attachment names, be the host's interface there or not.
-func (p *Plugger) specOf(ctx context.Context, r *Record) pipework.Spec {
+// the backend that the Attachment names, be the host's interface there or not. The
+// error is of a record without one, while nobody can tell what its line means.
+func (p *Plugger) specOf(ctx context.Context, r *Record) (pipework.Spec, error) {
 	var b link.Backend
 	if r.Attachment != nil {
 		b = p.backend(r.Attachment.Link)
@@ -151,7 +159,10 @@ func (p *Plugger) specOf(ctx context.Context, r *Record) pipework.Spec {
 		if line, err := config.Parse(words); err == nil {
 			of := b
 			if of == nil {
-				of, _ = p.linkOf(ctx, line)
+				of, err = p.linkOf(ctx, line)
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) && worthwhile(err) {
+				return s, err
 			}
 			s, _ = line.Spec(of, flags) // what the backend has no use for, nor has Detach
 		}
@@ -160,7 +171,7 @@ func (p *Plugger) specOf(ctx context.Context, r *Record) pipework.Spec {
 	if b != nil {
 		s.Link = b
 	}
-	return s
+	return s, nil
 }
 
 // backend is the one that a mark or an Attachment names; nil: nobody knows it.

@@ -58,7 +58,10 @@ func TestSpecOfWhatIsGone(t *testing.T) {
 					r.Attachment = &pipework.Attachment{Link: row.link}
 				}
 			})
-			s := new(Plugger).specOf(t.Context(), &r)
+			s, err := new(Plugger).specOf(t.Context(), &r)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if got := fmt.Sprint(s.Link); got != row.want || s.Name != "eth1" {
 				t.Errorf("%s on %s", s.Name, got)
 			}

@@ -15,11 +15,7 @@ import (
 
 // spec finds the backend that a wish means just now, and whether it is permitted.
 func (r *run) spec(ctx context.Context, g *guest, w *wish) (pipework.Spec, error) {
-	b, err := r.Detect(ctx, w.line.Interface, r.tool.OVS.Lookup)
-	if nic := w.nic(); nic != "" && errors.Is(err, fs.ErrNotExist) {
-		b, err = link.Phys{Device: nic}, nil // in the guest already, or not back yet
-		r.collectNow(ctx)
-	}
+	b, err := r.linkOf(ctx, w)
 	if err != nil {
 		return pipework.Spec{}, err
 	}
@@ -32,10 +28,35 @@ func (r *run) spec(ctx context.Context, g *guest, w *wish) (pipework.Spec, error
 			return spec, err
 		}
 	}
+	past, err := r.tool.past(w.record.Guest, w.record.Interface)
+	if err == nil {
+		err = past.sameKind(w.line, spec.Link)
+	}
+	if err != nil {
+		return spec, err
+	}
 	if spec.MAC == nil {
 		spec.DefaultMAC = r.mac(g, w)
 	}
 	return spec, nil
+}
+
+// linkOf is what the host interface of a wish means. A NIC that is to move into the
+// guest is nothing else, and may be in the guest already, or not back yet.
+func (r *run) linkOf(ctx context.Context, w *wish) (link.Backend, error) {
+	word := w.line.Interface
+	if !w.line.DirectPhys {
+		return r.Detect(ctx, word, r.tool.OVS.Lookup)
+	}
+	if !strings.HasPrefix(word, "mac:") {
+		word = "macvlan:" + word // an interface that is there, of whatever kind
+	}
+	b, err := r.Detect(ctx, word, nil)
+	if nic := w.nic(); nic != "" && errors.Is(err, fs.ErrNotExist) {
+		r.collectNow(ctx)
+		return link.Phys{Device: nic}, nil
+	}
+	return b, err
 }
 
 // nic is the name of the NIC that is to move into the guest, as far as it is known

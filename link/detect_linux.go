@@ -8,26 +8,35 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
 // Detect finds the backend for a name as the classic command line has it. A
-// bridge of the host is a [Bridge] or what ovs says; an IPoIB interface an
-// [IPoIB]; any other interface is the parent of a [Macvlan]. A name that nothing
-// on the host bears is a Bridge to be made when it begins with br, what ovs says
-// when it begins with ovs, and a [Dummy] when it begins with dummy.
-// "mac:<address>" is the interface that has the address: the real one where
-// VLANs, bridges or others share it.
+// bridge of the host is a [Bridge]; an IPoIB interface an [IPoIB]; a device of Open
+// vSwitch, or a tun or tap device, what ovs says; any other interface is the parent
+// of a [Macvlan]. A name that nothing on the host bears is what ovs says, or else a
+// Bridge to be made when it begins with br, one of Open vSwitch when it begins with
+// ovs, and a [Dummy] when it begins with dummy. "mac:<address>" is the interface that
+// has the address: the real one where VLANs, bridges or others share it.
+// "bridge:<name>", "macvlan:<name>" and "ovs:<name>" say outright what it is.
 //
-// ovs is nil where there is no Open vSwitch; it is only asked when it can matter.
+// ovs is nil where Open vSwitch is not to be asked; otherwise it is asked only where
+// the kernel cannot tell. Where it does not answer, nothing is guessed: that is an
+// error, and the same call may succeed later. It does not satisfy fs.ErrNotExist.
+//
 // A name that matches nothing is an error that satisfies fs.ErrNotExist and lists
-// what there is; an address that several interfaces have is fs.ErrInvalid.
+// what there is; an address that several interfaces have, or an unknown word before
+// the colon, is fs.ErrInvalid.
 func Detect(ctx context.Context, h Host, name string, ovs OVSLookup) (Backend, error) {
+	if kind, rest, spelled := strings.Cut(name, ":"); spelled && kind != "mac" {
+		return spelledOut(ctx, h, kind, rest, ovs)
+	}
 	l, err := lookUp(ctx, h, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return byName(ctx, name, ovs, err)
+		return byName(ctx, h, name, ovs, err)
 	}
 	if err != nil {
 		return nil, err
@@ -37,32 +46,119 @@ func Detect(ctx context.Context, h Host, name string, ovs OVSLookup) (Backend, e
 		return Bridge{Name: l.Name}, nil
 	case isIPoIB(l):
 		return IPoIB{Parent: l.Name}, nil
-	}
-	// The port that bears a bridge's name is openvswitch in the kernel datapath,
-	// and tun in the userspace one.
-	if ovs != nil && (l.Kind == "openvswitch" || l.Kind == "tun") {
-		if b, exists, err := ovs(ctx, l.Name); err != nil || exists {
-			return b, err
-		}
+	case l.Kind == "openvswitch", l.Kind == "tun":
+		return ofSwitch(ctx, h, l, ovs)
 	}
 	return Macvlan{Parent: l.Name}, nil
 }
 
-// byName guesses from the name of something that is not there.
-func byName(ctx context.Context, name string, ovs OVSLookup, notFound error) (Backend, error) {
+// spelledOut is the backend of a kind that the user names.
+func spelledOut(ctx context.Context, h Host, kind, name string, ovs OVSLookup) (Backend, error) {
+	switch kind {
+	case "ovs":
+		return switchOnly(ctx, name, ovs)
+	case "bridge", "macvlan":
+	default:
+		return nil, errs.New(fs.ErrInvalid, "%s:%s: a host interface is a name, mac:<address>, or a name after bridge:, macvlan: or ovs:", kind, name)
+	}
+	l, err := hostLink(ctx, h, name)
+	switch {
+	case err == nil && kind == "bridge":
+		return Bridge{Name: l.Name}, nil
+	case errors.Is(err, fs.ErrNotExist) && kind == "bridge":
+		return Bridge{Name: name}, nil
+	case err != nil:
+		return nil, err
+	}
+	return Macvlan{Parent: l.Name}, nil
+}
+
+// ofSwitch is what a device is that may be the port of an Open vSwitch bridge: the
+// port that bears a bridge's name is openvswitch in the kernel datapath, and tun in
+// the userspace one.
+func ofSwitch(ctx context.Context, h Host, l *rtnl.Link, ovs OVSLookup) (Backend, error) {
+	b, err := ask(ctx, h, l.Name, ovs)
+	switch {
+	case err != nil || b != nil:
+		return b, err
+	case l.Kind == "tun":
+		return Macvlan{Parent: l.Name}, nil
+	}
+	class := fs.ErrNotExist
+	if ovs == nil {
+		class = errors.ErrUnsupported
+	}
+	return nil, errs.New(class, "%s is a device of Open vSwitch, and no bridge that its database knows of: macvlan:%s makes a macvlan on it all the same", l.Name, l.Name)
+}
+
+// byName tells what something is that is not there.
+func byName(ctx context.Context, h Host, name string, ovs OVSLookup, notFound error) (Backend, error) {
+	if strings.HasPrefix(name, "ovs") {
+		return switchOnly(ctx, name, ovs)
+	}
+	if !strings.HasPrefix(name, "mac:") {
+		if b, err := ask(ctx, h, name, ovs); err != nil || b != nil {
+			return b, err
+		}
+	}
 	switch {
 	case creatable(name):
 		return Bridge{Name: name}, nil
-	case strings.HasPrefix(name, "ovs") && ovs == nil:
-		return nil, errs.New(errors.ErrUnsupported, "%s would be a bridge of Open vSwitch, which is not there", name)
-	case strings.HasPrefix(name, "ovs"):
-		b, _, err := ovs(ctx, name)
-		return b, err
 	case strings.HasPrefix(name, "dummy"):
 		return Dummy{}, nil
 	}
 	//nolint:staticcheck // the classic wording, which scripts look for
 	return nil, fmt.Errorf("I do not know how to setup interface %s. (%w; a name that begins with br, ovs or dummy is made)", name, notFound)
+}
+
+// switchOnly is a bridge of Open vSwitch, to be made if need be.
+func switchOnly(ctx context.Context, name string, ovs OVSLookup) (Backend, error) {
+	if ovs == nil {
+		return nil, errs.New(errors.ErrUnsupported, "%s would be a bridge of Open vSwitch, which is not there", name)
+	}
+	b, _, err := ovs(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// ask asks Open vSwitch for a bridge of this name; nil: there is none.
+func ask(ctx context.Context, h Host, name string, ovs OVSLookup) (Backend, error) {
+	if ovs == nil {
+		return nil, nil
+	}
+	b, exists, err := ovs(ctx, name)
+	if err == nil && exists {
+		return b, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		here, failed := hasDatapath(ctx, h)
+		if failed != nil || !here {
+			return nil, failed
+		}
+		err = errs.New(syscall.ECONNREFUSED, "%v", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s may be a bridge of Open vSwitch, which does not answer: %w: try again when it does, or say outright bridge:%s or macvlan:%s", name, err, name, name)
+	}
+	return nil, nil
+}
+
+// hasDatapath says whether the host has a device that ovs-vswitchd makes for each of
+// its datapaths: dpif-netlink's is called ovs-system, dpif-netdev's ovs-netdev
+// (ofproto/ofproto-dpif.c, open_dpif_backer).
+func hasDatapath(ctx context.Context, h Host) (bool, error) {
+	for name, kind := range map[string]string{"ovs-system": "openvswitch", "ovs-netdev": "tun"} {
+		l, err := rtnl.LinkByName(ctx, h.Conn, name)
+		switch {
+		case err == nil && l.Kind == kind:
+			return true, nil
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // lookUp finds the host's interface by name or by "mac:".

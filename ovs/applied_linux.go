@@ -93,7 +93,7 @@ func portError(p *link.Port, rows result) error {
 func undecided(ctx context.Context, s *Client, all []*joining, number []int) ([]*joining, error) {
 	ops := []operation{choose("Open_vSwitch", theRow(), "cur_cfg")}
 	for _, j := range all {
-		ops = append(ops, j.read(), choose("Bridge", has("name", j.Name), "datapath_type"))
+		ops = append(ops, j.read(), choose("Bridge", has("name", j.on.name), "datapath_type"))
 	}
 	got, err := s.transact(ctx, "look at port", ops)
 	if err != nil {

@@ -30,7 +30,10 @@ const (
 // A Bridge plugs guests into an Open vSwitch bridge by a veth pair.
 type Bridge struct {
 	// Name of the bridge. One that does not exist is created when its name
-	// begins with "ovs", and removed again with its last port.
+	// begins with "ovs", and removed again with its last port. A fake bridge, as
+	// `ovs-vsctl add-br br-v30 ovs0 30` makes it, plugs into VLAN 30 of ovs0; a Tag
+	// must be that then, and Trunks and a VLANMode other than Access are
+	// fs.ErrInvalid.
 	Name string `json:"name"`
 	// Tag makes the guest's port an access port of this VLAN, 1 to 4094; 0
 	// stands for a trunk port.

@@ -53,8 +53,11 @@ func (b Bridge) takeMTU(ctx context.Context, p *link.Port) error {
 
 // A bridge is what matters of one's row.
 type bridge struct {
+	name     string // of the row; of a fake bridge, its parent's
 	datapath string
 	missing  bool // it is to be created
+	fake     uuid // the port that makes the fake bridge
+	vlan     int  // of a fake bridge; 0: it is none
 }
 
 // find reads the bridge's row, or plans one where its name says that it may be
@@ -63,15 +66,21 @@ func (b Bridge) find(ctx context.Context, s *Client) (*bridge, error) {
 	got, err := s.transact(ctx, "find bridge", []operation{
 		choose("Bridge", has("name", b.Name), "datapath_type"),
 	})
+	if err != nil {
+		return nil, err
+	}
+	br := &bridge{name: b.Name, datapath: orSystem(got[0].first().text("datapath_type"))}
+	if len(got[0]) == 0 {
+		br, err = s.findFake(ctx, b.Name)
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case len(got[0]) == 0 && creatable(b.Name):
-		return &bridge{datapath: orSystem(b.Datapath), missing: true}, nil
-	case len(got[0]) == 0:
+	case br == nil && creatable(b.Name):
+		return &bridge{name: b.Name, datapath: orSystem(b.Datapath), missing: true}, nil
+	case br == nil:
 		return nil, errs.New(fs.ErrNotExist, "Open vSwitch has no bridge %s: create it with `ovs-vsctl add-br %s`, or choose a name that begins with ovs", b.Name, b.Name)
 	}
-	br := &bridge{datapath: orSystem(got[0].first().text("datapath_type"))}
 	if want := b.Datapath; want != "" && want != br.datapath {
 		return nil, errs.New(fs.ErrInvalid, "bridge %s has the datapath %s, not %s: leave Datapath empty to take it as it is", b.Name, br.datapath, want)
 	}
@@ -105,6 +114,9 @@ func (b Bridge) Check(ctx context.Context, p *link.Port) ([]link.Drift, error) {
 	defer end()
 	br, err := b.find(ctx, s)
 	if err != nil {
+		return nil, err
+	}
+	if b, err = b.fits(br); err != nil {
 		return nil, err
 	}
 	drifts, err := link.CheckVeth(ctx, p)

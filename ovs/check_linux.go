@@ -32,7 +32,7 @@ func (b Bridge) portDrifts(ctx context.Context, s *Client, p *link.Port, br *bri
 	if err != nil {
 		return nil, err
 	}
-	if members[0].first().text("name") != b.Name {
+	if members[0].first().text("name") != br.name {
 		return b.rejoin(p, fmt.Sprintf("host end %s is not a port of %s", p.HostName, b.Name)), nil
 	}
 	if err := portError(p, got[1]); err != nil {

@@ -43,6 +43,14 @@ func TestContract(t *testing.T) {
 			}})
 		})
 	}
+	t.Run("dummy, fake bridge", func(t *testing.T) {
+		contract.Run(t, contract.Case{Many: true, Setup: func(t testing.TB) link.Backend {
+			db, c := dummy(t)
+			addFake(t, db, "br-v30", 30)
+			unchanged(t, db)
+			return ovs.Bridge{Name: "br-v30", Client: c}
+		}})
+	})
 }
 
 // unchanged fails the test when it leaves a row.

@@ -14,6 +14,9 @@
 // Ports outlive their container in Open vSwitch: Detach and [Client.Collect]
 // remove them.
 //
+// A fake bridge (`ovs-vsctl add-br br-v30 ovs0 30`) is plugged into as ovs-vsctl does:
+// its parent bridge gets the port, with its VLAN.
+//
 // Needs Open vSwitch 2.13 or later, and CAP_NET_ADMIN in the host's and the
 // guest's network namespace. Where no OVSDB server listens, errors satisfy
 // fs.ErrNotExist; where it may not be spoken to, fs.ErrPermission.

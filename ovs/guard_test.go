@@ -32,6 +32,19 @@ func before(ctx context.Context, what string, do func()) context.Context {
 	})
 }
 
+// secondTime is before, with the transaction's second try.
+func secondTime(ctx context.Context, what string, do func()) context.Context {
+	tries := 0
+	return fault.With(ctx, func(step string) error {
+		if step == "ovsdb transact "+what {
+			if tries++; tries == 2 {
+				do()
+			}
+		}
+		return nil
+	})
+}
+
 // TestGuards changes the database under an attach, at the last moment: it fails as a
 // whole and says why, or fits in.
 func TestGuards(t *testing.T) {

@@ -107,8 +107,8 @@ func commit(ctx context.Context, s *Client, all []*joining) (number []int, datap
 // names are the names of the bridges, each once.
 func names(all []*joining) (list []string) {
 	for _, j := range all {
-		if !slices.Contains(list, j.Name) {
-			list = append(list, j.Name)
+		if !slices.Contains(list, j.on.name) {
+			list = append(list, j.on.name)
 		}
 	}
 	return list
@@ -117,7 +117,7 @@ func names(all []*joining) (list []string) {
 // settle prepares the guests for the datapath that their bridges have.
 func settle(ctx context.Context, all []*joining, datapaths map[string]string) {
 	for _, j := range all {
-		if datapaths[j.Name] == Netdev {
+		if datapaths[j.on.name] == Netdev {
 			j.err = setOffload(ctx, j.at, off)
 		}
 	}
@@ -138,8 +138,11 @@ func look(ctx context.Context, s *Client, all []*joining) error {
 			seen[at] = j
 			j.creates, j.err = j.lookAtBridge(ctx, s)
 		} else {
-			j.creates, j.err = first.creates, first.err
+			j.on, j.creates, j.err = first.on, first.creates, first.err
 		}
+	}
+	for _, j := range willing(all) {
+		j.Bridge, j.err = j.asked.fits(j.on)
 	}
 	for _, j := range willing(all) {
 		j.creates, planned[j.Name] = j.creates && !planned[j.Name], planned[j.Name] || j.creates
@@ -147,11 +150,15 @@ func look(ctx context.Context, s *Client, all []*joining) error {
 	return nil
 }
 
-// lookAtBridge says whether the bridge has to be created.
+// lookAtBridge finds the bridge, and says whether it has to be created.
 func (j *joining) lookAtBridge(ctx context.Context, s *Client) (missing bool, err error) {
 	br, err := j.find(ctx, s)
-	if err != nil || !br.missing {
+	if err != nil {
 		return false, err
+	}
+	j.on = br
+	if !br.missing {
+		return false, nil
 	}
 	return true, j.free(ctx, j.at)
 }

@@ -12,6 +12,8 @@ import (
 // known beforehand, which makes it possible to take them back whatever happens.
 type joining struct {
 	Bridge
+	asked       Bridge  // Bridge has the VLAN of a fake bridge beside that
+	on          *bridge // what it names, as far as that was looked at
 	at          *link.Port
 	port, iface uuid
 	bridge      uuid   // of one that is to be created
@@ -22,7 +24,7 @@ type joining struct {
 }
 
 func newJoining(b Bridge, p *link.Port) *joining {
-	return &joining{Bridge: b, at: p, port: newUUID(), iface: newUUID(), bridge: newUUID(), local: newUUID()}
+	return &joining{Bridge: b, asked: b, on: &bridge{name: b.Name}, at: p, port: newUUID(), iface: newUUID(), bridge: newUUID(), local: newUUID()}
 }
 
 // operations are those of a transaction that adds one port: guards, rows,
@@ -46,22 +48,28 @@ func (j *joining) operations() []operation {
 }
 
 // guards make the transaction fail unless the bridge is there, with the datapath
-// that is wanted.
-func (b Bridge) guards() []operation {
-	ops := []operation{guard("Bridge", has("name", b.Name), "name", b.Name)}
-	switch b.Datapath {
+// that is wanted, and a fake bridge is as it was seen.
+func (j *joining) guards() []operation {
+	row := has("name", j.on.name)
+	ops := []operation{guard("Bridge", row, "name", j.on.name)}
+	if j.on.vlan != 0 {
+		ops = append(ops,
+			guard("Bridge", includes("ports", j.on.fake), "name", j.on.name),
+			guard("Port", isRow(j.on.fake), "tag", []int{j.on.vlan}))
+	}
+	switch j.Datapath {
 	case Netdev:
-		ops = append(ops, guard("Bridge", has("name", b.Name), "datapath_type", Netdev))
+		ops = append(ops, guard("Bridge", row, "datapath_type", Netdev))
 	case System: // which may be written ""
-		ops = append(ops, wait("Bridge", has("name", b.Name), "datapath_type", Netdev, 0))
+		ops = append(ops, wait("Bridge", row, "datapath_type", Netdev, 0))
 	}
 	return ops
 }
 
 // member puts the port into a bridge that is there.
 func (j *joining) member() operation {
-	op := add("Bridge", has("name", j.Name), "ports", j.port)
-	op.refuse = errs.New(fs.ErrNotExist, "bridge %s was removed meanwhile", j.Name)
+	op := add("Bridge", has("name", j.on.name), "ports", j.port)
+	op.refuse = errs.New(fs.ErrNotExist, "bridge %s was removed meanwhile", j.on.name)
 	return op
 }
 

@@ -108,9 +108,10 @@ func TestOVS(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			dir := strings.TrimSuffix(strings.TrimPrefix(db.Endpoint, "unix:"), "/db.sock")
 			e.Setenv("OVS_RUNDIR", dir)
+			e.Setenv("DATAPATH", setting)
 			return setUp(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"guest": guest, "lose": lose, "ping": ping},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"guest": guest, "lose": lose, "ping": ping, "unplug": unplug},
 	})
 }
 

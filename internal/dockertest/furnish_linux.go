@@ -45,6 +45,9 @@ func furnish() error {
 	if err := ownSys(); err != nil {
 		return err
 	}
+	if err := sandbox.HideOpenVSwitch(); err != nil {
+		return err
+	}
 	return sandbox.StartNetwork()
 }
 

@@ -38,6 +38,9 @@ func furnish(group string) error {
 			return fmt.Errorf("mount a private %s: %w", dir, err)
 		}
 	}
+	if err := sandbox.HideOpenVSwitch(); err != nil {
+		return err
+	}
 	for _, dir := range []string{"/run/netns", "/run/lock", "/run/user", "/run/dbus"} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err

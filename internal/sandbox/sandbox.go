@@ -106,6 +106,9 @@ func furnish() error {
 	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
 		return fmt.Errorf("mount a private /run: %w", err)
 	}
+	if err := HideOpenVSwitch(); err != nil {
+		return err
+	}
 	// All: the workers of a fuzz test share one sandbox.
 	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
 		return err
