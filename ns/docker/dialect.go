@@ -4,8 +4,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/moby/moby/client"
-
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -23,7 +21,7 @@ func (e Engine) dialect() dialect {
 	if e.Program == "podman" {
 		return dialect{"Podman service", ns.Podman, "podman", "podman.socket", "CONTAINER_HOST", podmanHost()}
 	}
-	return dialect{"Docker engine", ns.Docker, "docker", "docker", client.EnvOverrideHost, client.DefaultDockerHost}
+	return dialect{"Docker engine", ns.Docker, "docker", "docker", "DOCKER_HOST", "unix:///var/run/docker.sock"}
 }
 
 // podmanHost is the socket of the caller's own Podman; see podman-system-service(1).

@@ -2,13 +2,12 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"strings"
 
-	"github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/charset"
@@ -17,18 +16,18 @@ import (
 )
 
 // inspect asks for one container by a name that reference approved.
-func (s *session) inspect(ctx context.Context, ref string) (*container.InspectResponse, error) {
+func (s *session) inspect(ctx context.Context, ref string) (*container, error) {
 	if err := fault.Step(ctx, "inspect container"); err != nil {
 		return nil, err
 	}
-	res, err := s.client.ContainerInspect(ctx, ref, client.ContainerInspectOptions{})
-	if err != nil {
+	c := new(container)
+	if err := s.get(ctx, "/containers/"+ref+"/json", nil, c); err != nil {
 		return nil, s.inspectError(ctx, ref, err)
 	}
-	if res.Container.State == nil || res.Container.ID == "" {
+	if c.State == nil || c.ID == "" {
 		return nil, fmt.Errorf("inspect container %s: the answer describes none: is a %s at %s?", ref, s.product, s.host)
 	}
-	return &res.Container, nil
+	return c, nil
 }
 
 func (s *session) inspectError(ctx context.Context, ref string, err error) error {
@@ -37,9 +36,9 @@ func (s *session) inspectError(ctx context.Context, ref string, err error) error
 		return fmt.Errorf("the %s at %s does not answer: %w", s.product, s.host, context.Cause(ctx))
 	case s.refused != nil:
 		return s.refused
-	case client.IsErrConnectionFailed(err):
+	case errors.As(err, new(brokenError)):
 		return errs.New(unix.ECONNREFUSED, "the %s at %s broke off: %s", s.product, s.host, oneLine(err))
-	case errdefs.IsNotFound(err):
+	case isNotFound(err):
 		return errs.Unknown("no container %q: see %s ps -a", ref, s.program)
 	}
 	if many := s.begunBy(ctx, ref); len(many) > 1 {
@@ -61,12 +60,12 @@ func (s *session) begunBy(ctx context.Context, prefix string) []string {
 	if !beginsID(prefix) {
 		return nil
 	}
-	all, err := s.client.ContainerList(ctx, client.ContainerListOptions{All: true})
-	if err != nil {
+	var all []summary
+	if err := s.get(ctx, "/containers/json", url.Values{"all": {"1"}}, &all); err != nil {
 		return nil
 	}
 	var found []string
-	for _, c := range all.Items {
+	for _, c := range all {
 		if strings.HasPrefix(c.ID, prefix) {
 			found = append(found, title(c))
 		}
@@ -74,7 +73,7 @@ func (s *session) begunBy(ctx context.Context, prefix string) []string {
 	return found
 }
 
-func title(c container.Summary) string {
+func title(c summary) string {
 	if len(c.Names) == 0 {
 		return c.ID
 	}

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
-
-	"github.com/moby/moby/api/types/container"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/pause"
@@ -61,13 +60,13 @@ type movedError struct{ error }
 
 func (e movedError) Unwrap() error { return e.error }
 
-func (s *session) moved(c *container.InspectResponse) error {
+func (s *session) moved(c *container) error {
 	return movedError{errs.New(fs.ErrNotExist, "container %s has no process that stays: see %s logs %s", label(c), s.program, label(c))}
 }
 
 // guest opens the process that c names, makes sure that it is the container's
 // and says who it is.
-func (s *session) guest(ctx context.Context, c *container.InspectResponse) (*ns.Guest, error) {
+func (s *session) guest(ctx context.Context, c *container) (*ns.Guest, error) {
 	if err := s.standstill(c); err != nil {
 		return nil, err
 	}
@@ -88,7 +87,7 @@ func (s *session) guest(ctx context.Context, c *container.InspectResponse) (*ns.
 
 // process opens the process that c names. In another PID namespace the number
 // is nobody's, or that of a process we may not open.
-func (s *session) process(ctx context.Context, c *container.InspectResponse) (*ns.Guest, error) {
+func (s *session) process(ctx context.Context, c *container) (*ns.Guest, error) {
 	g, err := ns.PID(c.State.Pid).Open(ctx)
 	gone := errors.Is(err, fs.ErrNotExist)
 	switch {
@@ -102,13 +101,17 @@ func (s *session) process(ctx context.Context, c *container.InspectResponse) (*n
 	return nil, fmt.Errorf("container %s: %w", label(c), err)
 }
 
-func (s *session) identity(ctx context.Context, c *container.InspectResponse) (ns.Identity, error) {
+func (s *session) identity(ctx context.Context, c *container) (ns.Identity, error) {
 	id := ns.Identity{Name: label(c), ID: c.ID, PID: c.State.Pid}
-	if c.HostConfig == nil || !c.HostConfig.NetworkMode.IsContainer() {
+	if c.HostConfig == nil {
+		return id, nil
+	}
+	joined, joins := strings.CutPrefix(c.HostConfig.NetworkMode, "container:")
+	if !joins {
 		return id, nil
 	}
 	var err error
-	id.NetworkOf, err = s.networkOf(ctx, c.HostConfig.NetworkMode.ConnectedContainer())
+	id.NetworkOf, err = s.networkOf(ctx, joined)
 	return id, err
 }
 

@@ -8,8 +8,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/moby/moby/api/types/container"
-
 	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
@@ -19,7 +17,7 @@ import (
 // word is older than g: the container may have ended since, and its number may
 // have gone to another process. Whatever is read by that number counts only if
 // g's process is still alive afterwards.
-func (s *session) prove(ctx context.Context, g *ns.Guest, c *container.InspectResponse) error {
+func (s *session) prove(ctx context.Context, g *ns.Guest, c *container) error {
 	if inGroupOf(g.PID, c.ID) {
 		return s.stillThere(g, c)
 	}
@@ -39,7 +37,7 @@ func (s *session) prove(ctx context.Context, g *ns.Guest, c *container.InspectRe
 	return s.stillThere(g, c)
 }
 
-func (s *session) stillThere(g *ns.Guest, c *container.InspectResponse) error {
+func (s *session) stillThere(g *ns.Guest, c *container) error {
 	if g.Alive() != nil {
 		return s.moved(c)
 	}
@@ -47,7 +45,7 @@ func (s *session) stillThere(g *ns.Guest, c *container.InspectResponse) error {
 }
 
 // sameStart tells whether two answers of the engine mean the same process.
-func sameStart(a, b *container.InspectResponse) bool {
+func sameStart(a, b *container) bool {
 	return a.ID == b.ID && b.State.Running && !b.State.Restarting &&
 		a.State.Pid == b.State.Pid && a.State.StartedAt == b.State.StartedAt
 }
@@ -88,7 +86,7 @@ func namesGroup(groups, id string) bool {
 }
 
 // foreign is the error for an engine whose process numbers are not ours.
-func (s *session) foreign(c *container.InspectResponse) error {
+func (s *session) foreign(c *container) error {
 	return errs.New(errors.ErrUnsupported, "container %s: the engine at %s counts processes in another PID namespace: run this program in the host's (%s run --pid=host)", label(c), s.host, s.program)
 }
 

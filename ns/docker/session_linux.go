@@ -2,20 +2,20 @@ package docker
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -29,9 +29,9 @@ type session struct {
 	asked   bool // the socket was named, by Host or the environment
 	host    string
 	path    string
-	client  *client.Client
-	peer    int   // the engine's PID as we see it; 0 where we cannot
-	refused error // why the last connection failed
+	version string // of the API; "" before it was negotiated
+	peer    int    // the engine's PID as we see it; 0 where we cannot
+	refused error  // why the last connection failed
 }
 
 func newSession(e Engine) (*session, error) {
@@ -39,17 +39,14 @@ func newSession(e Engine) (*session, error) {
 	if err := s.locate(); err != nil {
 		return nil, err
 	}
-	var err error
-	s.client, err = client.New(
-		client.WithHost(s.host),
-		client.WithAPIVersionFromEnv(),
-		client.WithHTTPClient(&http.Client{Transport: s, CheckRedirect: client.CheckRedirect}),
-	)
-	if err != nil {
+	if err := checkVersion(); err != nil {
 		return nil, errs.New(fs.ErrInvalid, "use the %s at %s: %w", s.product, s.host, err)
 	}
 	return s, nil
 }
+
+// pathMax is the longest path of a Unix socket (sun_path of unix(7), without the NUL).
+const pathMax = 107
 
 // locate finds the engine's socket. Certificates (DOCKER_CERT_PATH) are for TCP
 // and not looked at.
@@ -64,41 +61,55 @@ func (s *session) locate() error {
 	case scheme != "unix":
 		return errs.Absent(errors.ErrUnsupported, "the %s at %s may be another machine's: run there, with %s=%s", s.product, s.host, s.env, s.dialect.host)
 	}
+	if len(path) > pathMax {
+		return errs.New(fs.ErrInvalid, "use the %s at %s: unix socket path %q is too long", s.product, s.host, path)
+	}
 	s.path = path
 	return nil
 }
 
-// RoundTrip makes one request over a connection of its own and reads the whole
-// answer; it returns by the end of the request's context.
-func (s *session) RoundTrip(req *http.Request) (*http.Response, error) {
+// roundTrip makes one request over a connection of its own, which ends with the answer's
+// body or with the request's context.
+func (s *session) roundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	conn, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	return exchange(conn, req)
+	done := sync.OnceFunc(func() { stop(); _ = conn.Close() })
+	req.Close = true
+	resp, err := exchange(conn, req)
+	if err != nil {
+		done()
+		return nil, brokenError{err}
+	}
+	resp.Body = body{resp.Body, done}
+	return resp, nil
 }
 
+// headMax bounds an answer's status and headers, in bytes.
+const headMax = 64 << 10
+
 func exchange(conn net.Conn, req *http.Request) (*http.Response, error) {
-	once := req.Clone(req.Context())
-	once.Close = true
-	if err := once.Write(conn); err != nil {
+	if err := req.Write(conn); err != nil {
 		return nil, err
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return resp, nil
+	head := &io.LimitedReader{R: conn, N: headMax}
+	resp, err := http.ReadResponse(bufio.NewReader(head), req)
+	head.N = math.MaxInt64 // what follows is bounded by who reads it
+	return resp, err
+}
+
+// A body closes its connection.
+type body struct {
+	io.Reader
+	done func()
+}
+
+func (b body) Close() error {
+	b.done()
+	return nil
 }
 
 // connect keeps the reason of a failure, which the client would hide.

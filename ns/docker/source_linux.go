@@ -1,22 +1,16 @@
 package docker
 
 import (
-	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
+	"net/url"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/events"
-	"github.com/moby/moby/client"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
@@ -25,102 +19,68 @@ import (
 
 // actions are those of the engine's events that matter, Podman's words among
 // them.
-var actions = map[events.Action]ns.Action{
-	events.ActionStart:   ns.Started,
-	events.ActionDie:     ns.Died,
-	"died":               ns.Died,
-	events.ActionDestroy: ns.Removed,
-	"remove":             ns.Removed,
+var actions = map[string]ns.Action{
+	"start":   ns.Started,
+	"die":     ns.Died,
+	"died":    ns.Died,
+	"destroy": ns.Removed,
+	"remove":  ns.Removed,
 }
 
 // Follow tells of containers that start, end and are removed; see [ns.Source]. It
-// holds one connection, and two goroutines that end with it. Errors are those of
-// [Engine.Container], and io.EOF when the engine ends.
+// holds one connection. Errors are those of [Engine.Container], and io.EOF when the
+// engine ends.
 func (e Engine) Follow(ctx context.Context, ready func(), event func(ns.Event)) error {
-	s, err := newStream(e)
+	s, err := newSession(e)
 	if err != nil {
 		return err
 	}
-	if _, err := s.client.Ping(ctx, client.PingOptions{}); err != nil {
+	if err := s.negotiate(ctx); err != nil {
 		return s.inspectError(ctx, "events", err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	// The engine answers before it listens to itself: what happens in between
 	// comes from its memory of the last events.
 	since := time.Now().Add(-time.Second)
-	stream := s.client.Events(ctx, client.EventsListOptions{
-		Since:   fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()),
-		Filters: make(client.Filters).Add("type", string(events.ContainerEventType)),
+	resp, err := s.ask(ctx, "/events", url.Values{
+		"since":   {fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond())},
+		"filters": {`{"type":{"container":true}}`},
 	})
+	if err != nil {
+		return s.inspectError(ctx, "events", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return s.inspectError(ctx, "events", statusError{resp.StatusCode, resp.Status})
+	}
 	ready()
+	err = readEvents(resp.Body, event)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("the events of the %s at %s broke off: %w", s.product, s.host, err)
+}
+
+// messageMax bounds one event, in bytes.
+const messageMax = 1 << 20
+
+// readEvents tells of each event until the stream ends.
+func readEvents(r io.Reader, event func(ns.Event)) error {
+	bounded := &io.LimitedReader{R: r}
+	dec := json.NewDecoder(bounded)
 	for {
-		select {
-		case m := <-stream.Messages:
-			if action, known := actions[m.Action]; known {
-				event(ns.Event{Action: action, ID: m.Actor.ID})
-			}
-		case err := <-stream.Err:
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return fmt.Errorf("the events of the %s at %s broke off: %w", s.product, s.host, err)
+		bounded.N = messageMax // beyond what is read ahead
+		var m message
+		err := dec.Decode(&m)
+		switch {
+		case err != nil && bounded.N == 0:
+			return fmt.Errorf("an event of more than %d bytes", messageMax)
+		case err != nil:
+			return err
+		}
+		if action, known := actions[m.Action]; known {
+			event(ns.Event{Action: action, ID: m.Actor.ID})
 		}
 	}
-}
-
-// newStream is a session whose answers are read as they come, and end with the
-// request's context.
-func newStream(e Engine) (*session, error) {
-	s, err := newSession(e)
-	if err != nil {
-		return nil, err
-	}
-	s.client, err = client.New(client.WithHost(s.host), client.WithAPIVersionFromEnv(),
-		client.WithHTTPClient(&http.Client{Transport: stream{s}, CheckRedirect: client.CheckRedirect}))
-	return s, err
-}
-
-// A stream is a session's transport for answers without end.
-type stream struct{ *session }
-
-func (s stream) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !strings.HasSuffix(req.URL.Path, "/events") {
-		return s.session.RoundTrip(req)
-	}
-	conn, err := s.connect(req.Context())
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(req.Context(), func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	done := sync.OnceFunc(func() { stop(); _ = conn.Close() })
-	resp, err := begin(conn, req)
-	if err != nil {
-		done()
-		return nil, err
-	}
-	resp.Body = body{resp.Body, done}
-	return resp, nil
-}
-
-func begin(conn net.Conn, req *http.Request) (*http.Response, error) {
-	once := req.Clone(req.Context())
-	once.Close = true
-	if err := once.Write(conn); err != nil {
-		return nil, err
-	}
-	return http.ReadResponse(bufio.NewReader(conn), req)
-}
-
-// A body closes its connection.
-type body struct {
-	io.Reader
-	done func()
-}
-
-func (b body) Close() error {
-	b.done()
-	return nil
 }
 
 // Running lists the containers that run; see [ns.Source]. Errors are those of
@@ -130,12 +90,12 @@ func (e Engine) Running(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.client.ContainerList(ctx, client.ContainerListOptions{})
-	if err != nil {
+	var all []summary
+	if err := s.get(ctx, "/containers/json", nil, &all); err != nil {
 		return nil, s.inspectError(ctx, "list", err)
 	}
-	ids := make([]string, 0, len(all.Items))
-	for _, c := range all.Items {
+	ids := make([]string, 0, len(all))
+	for _, c := range all {
 		ids = append(ids, c.ID)
 	}
 	return ids, nil
@@ -166,7 +126,7 @@ func (e Engine) Describe(ctx context.Context, id string) (*ns.Container, error) 
 
 // describeImage fills in what the image declares. It is asked for only where it
 // can matter.
-func (s *session) describeImage(ctx context.Context, c *container.InspectResponse, out *ns.Container) error {
+func (s *session) describeImage(ctx context.Context, c *container, out *ns.Container) error {
 	if !declares(out) {
 		out.ImageKnown = true
 		return nil
@@ -178,7 +138,7 @@ func (s *session) describeImage(ctx context.Context, c *container.InspectRespons
 	if err != nil {
 		return err
 	}
-	out.ImageKnown, out.ImageLabels, out.ImageEnv = true, known.labels, known.env
+	out.ImageKnown, out.ImageLabels, out.ImageEnv = true, known.Labels, known.Env
 	return nil
 }
 
@@ -197,25 +157,20 @@ func declares(c *ns.Container) bool {
 	return false
 }
 
-// An imageConfig is what an image says that its containers have.
-type imageConfig struct {
-	labels map[string]string
-	env    []string
-}
-
-func (s *session) image(ctx context.Context, id string) (*imageConfig, error) {
+// image is what an image says that its containers have.
+func (s *session) image(ctx context.Context, id string) (*config, error) {
 	if err := fault.Step(ctx, "inspect image"); err != nil {
 		return nil, err
 	}
-	res, err := s.client.ImageInspect(ctx, id)
-	if errdefs.IsNotFound(err) {
+	var i image
+	err := s.get(ctx, "/images/"+id+"/json", nil, &i)
+	switch {
+	case isNotFound(err):
 		return nil, errs.New(fs.ErrNotExist, "no image %q", id)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, s.inspectError(ctx, id, err)
+	case i.Config == nil:
+		return new(config), nil
 	}
-	if res.Config == nil {
-		return &imageConfig{}, nil
-	}
-	return &imageConfig{res.Config.Labels, res.Config.Env}, nil
+	return i.Config, nil
 }
