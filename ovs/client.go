@@ -3,11 +3,13 @@ package ovs
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"sync"
 
-	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/ovsdb"
 )
+
+// standardEndpoint is where Open vSwitch listens unless it is told otherwise.
+const standardEndpoint = "unix:/var/run/openvswitch/db.sock"
 
 // A Client speaks to one OVSDB server. It connects when it is first used,
 // again when the connection has ended, and keeps the connection until Close,
@@ -26,7 +28,7 @@ type Client struct {
 	TLS *tls.Config
 
 	mu   sync.Mutex
-	conn *conn
+	conn *ovsdb.Client
 }
 
 // Close ends the connection, if there is one. The Client may be used again.
@@ -36,7 +38,7 @@ func (c *Client) Close() error {
 	if c.conn == nil {
 		return nil
 	}
-	err := c.conn.close()
+	err := c.conn.Close()
 	c.conn = nil
 	return err
 }
@@ -52,52 +54,23 @@ func (c *Client) session() (s *Client, end func()) {
 }
 
 // transact runs one transaction; what names it. When the call returns with an
-// error that is no *refusal, the server may or may not have committed it, or may
+// error that is no refusal, the server may or may not have committed it, or may
 // do so later.
-func (c *Client) transact(ctx context.Context, what string, ops []operation) ([]result, error) {
-	conn, err := c.connected(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := fault.Step(ctx, "ovsdb transact "+what); err != nil {
-		return nil, err
-	}
-	answer, err := conn.call(ctx, "transact", request(ops))
-	if err != nil {
-		return nil, fmt.Errorf("OVSDB at %s: %w", orStandard(c.Endpoint), err)
-	}
-	return results(answer, ops)
+func (c *Client) transact(ctx context.Context, what string, ops []ovsdb.Op) ([]ovsdb.Result, error) {
+	return c.server().Transact(ctx, what, ops)
 }
 
-// connected is the connection, or a new one where there is none that lives.
-// Callers that connect at the same time share what the first one made.
-func (c *Client) connected(ctx context.Context) (*conn, error) {
-	if conn := c.alive(); conn != nil {
-		return conn, nil
-	}
-	if err := fault.Step(ctx, "ovsdb connect"); err != nil {
-		return nil, err
-	}
-	made, err := dial(ctx, c.Endpoint, c.TLS)
-	if err != nil {
-		return nil, err
-	}
-	if conn := c.alive(); conn != nil {
-		_ = made.close()
-		return conn, nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.conn = made
-	return made, nil
-}
+// connect makes sure that there is a server to speak to.
+func (c *Client) connect(ctx context.Context) error { return c.server().Connect(ctx) }
 
-func (c *Client) alive() *conn {
+func (c *Client) server() *ovsdb.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn != nil && c.conn.ended() {
-		_ = c.conn.close()
-		c.conn = nil
+	if c.conn == nil {
+		c.conn = &ovsdb.Client{Database: database, Endpoint: c.Endpoint, TLS: c.TLS}
+		if c.Endpoint == "" {
+			c.conn.Endpoint = standardEndpoint
+		}
 	}
 	return c.conn
 }

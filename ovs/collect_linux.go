@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 )
@@ -41,13 +42,13 @@ func (c *Client) Orphans(ctx context.Context, h link.Host, apart time.Duration) 
 	defer end()
 	ports, err := s.lookTwice(ctx, h, apart)
 	for _, port := range ports {
-		names = append(names, port.text("name"))
+		names = append(names, port.Text("name"))
 	}
 	return names, err
 }
 
 // lookTwice finds what is an orphan now and after this time.
-func (c *Client) lookTwice(ctx context.Context, h link.Host, apart time.Duration) (result, error) {
+func (c *Client) lookTwice(ctx context.Context, h link.Host, apart time.Duration) (ovsdb.Result, error) {
 	first, err := c.orphans(ctx, h)
 	if err != nil || len(first) == 0 {
 		return nil, err
@@ -63,14 +64,14 @@ func (c *Client) lookTwice(ctx context.Context, h link.Host, apart time.Duration
 
 // both are the rows of b that are in a, too. A port that was made anew
 // meanwhile is another row.
-func both(a, b result) result {
-	seen := make(map[uuid]bool, len(a))
+func both(a, b ovsdb.Result) ovsdb.Result {
+	seen := make(map[ovsdb.UUID]bool, len(a))
 	for _, row := range a {
-		seen[row.row("_uuid")] = true
+		seen[row.Row("_uuid")] = true
 	}
-	var list result
+	var list ovsdb.Result
 	for _, row := range b {
-		if seen[row.row("_uuid")] {
+		if seen[row.Row("_uuid")] {
 			list = append(list, row)
 		}
 	}
@@ -78,15 +79,15 @@ func both(a, b result) result {
 }
 
 // collect removes these ports, then the bridges that they leave unused.
-func (c *Client) collect(ctx context.Context, host link.Host, ports result) ([]string, error) {
+func (c *Client) collect(ctx context.Context, host link.Host, ports ovsdb.Result) ([]string, error) {
 	if err := c.removePorts(ctx, ports); err != nil {
 		return nil, err
 	}
 	var names []string
 	bridges := make(map[string]bool)
 	for _, port := range ports {
-		names = append(names, port.text("name"))
-		bridges[port.texts("external_ids")[keyBridge]] = true
+		names = append(names, port.Text("name"))
+		bridges[port.Texts("external_ids")[keyBridge]] = true
 	}
 	for name := range bridges {
 		if err := (Bridge{Name: name}).release(ctx, c, host); err != nil {
@@ -97,9 +98,9 @@ func (c *Client) collect(ctx context.Context, host link.Host, ports result) ([]s
 }
 
 // orphans reads the ports that bear the mark and whose guest is gone.
-func (c *Client) orphans(ctx context.Context, host link.Host) (result, error) {
-	got, err := c.transact(ctx, "list ports", []operation{
-		choose("Port", includes("external_ids", map[string]string{keyMade: madePort}), "_uuid", "name", "external_ids"),
+func (c *Client) orphans(ctx context.Context, host link.Host) (ovsdb.Result, error) {
+	got, err := c.transact(ctx, "list ports", []ovsdb.Op{
+		ovsdb.Select("Port", ovsdb.Includes("external_ids", map[string]string{keyMade: madePort}), "_uuid", "name", "external_ids"),
 	})
 	if err != nil {
 		return nil, err
@@ -107,17 +108,17 @@ func (c *Client) orphans(ctx context.Context, host link.Host) (result, error) {
 	return orphans(ctx, host, got[0])
 }
 
-func orphans(ctx context.Context, host link.Host, ports result) (result, error) {
-	var list result
+func orphans(ctx context.Context, host link.Host, ports ovsdb.Result) (ovsdb.Result, error) {
+	var list ovsdb.Result
 	for _, port := range ports {
-		_, err := rtnl.LinkByName(ctx, host.Conn, port.text("name"))
+		_, err := rtnl.LinkByName(ctx, host.Conn, port.Text("name"))
 		if err == nil {
 			continue
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		if !lives(port.texts("external_ids")) {
+		if !lives(port.Texts("external_ids")) {
 			list = append(list, port)
 		}
 	}

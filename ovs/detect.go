@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -21,7 +22,7 @@ func IsBridge(ctx context.Context, endpoint, name string) (bool, error) {
 func (c *Client) IsBridge(ctx context.Context, name string) (bool, error) {
 	s, end := c.session()
 	defer end()
-	got, err := s.transact(ctx, "find bridge", []operation{choose("Bridge", has("name", name), "_uuid")})
+	got, err := s.transact(ctx, "find bridge", []ovsdb.Op{ovsdb.Select("Bridge", ovsdb.Has("name", name), "_uuid")})
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -1,22 +1,22 @@
-package ovs
+package ovsdb
 
 import "errors"
 
 // The errors of RFC 7047, section 3.1, that mean something to pipework.
 const (
-	timedOut   = "timed out"            // a guard does not hold
-	constraint = "constraint violation" // a name is in use, a value is not allowed
+	TimedOut   = "timed out"            // a guard does not hold
+	Constraint = "constraint violation" // a name is in use, a value is not allowed
 )
 
-// A refusal is a transaction that the server did not commit.
-type refusal struct {
+// A Refusal is a transaction that the server did not commit.
+type Refusal struct {
 	what          string // the operation; empty when the commit failed
 	kind, details string
 	means         error // what the caller said that it means
 }
 
 // Error says what the refusal means, or else what the server said.
-func (r *refusal) Error() string {
+func (r *Refusal) Error() string {
 	if r.means != nil {
 		return r.means.Error()
 	}
@@ -31,10 +31,10 @@ func (r *refusal) Error() string {
 }
 
 // Unwrap makes errors.Is see what the refusal means.
-func (r *refusal) Unwrap() error { return r.means }
+func (r *Refusal) Unwrap() error { return r.means }
 
-// refused says whether err is a refusal of this kind.
-func refused(err error, kind string) bool {
-	var r *refusal
+// Refused says whether err is a refusal of this kind.
+func Refused(err error, kind string) bool {
+	var r *Refusal
 	return errors.As(err, &r) && r.kind == kind
 }

@@ -1,4 +1,4 @@
-package ovs
+package ovsdb
 
 import (
 	"context"
@@ -13,22 +13,11 @@ import (
 	"github.com/go-pipework/pipework/internal/errs"
 )
 
-// standardEndpoint is where Open vSwitch listens unless it is told otherwise.
-const standardEndpoint = "unix:/var/run/openvswitch/db.sock"
-
 // standardPort is IANA's for OVSDB.
 const standardPort = "6640"
 
-func orStandard(endpoint string) string {
-	if endpoint == "" {
-		return standardEndpoint
-	}
-	return endpoint
-}
-
 // dial connects to an endpoint.
 func dial(ctx context.Context, endpoint string, config *tls.Config) (*conn, error) {
-	endpoint = orStandard(endpoint)
 	kind, address, _ := strings.Cut(endpoint, ":")
 	var c net.Conn
 	var err error
