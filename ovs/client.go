@@ -3,6 +3,9 @@ package ovs
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
 	"sync"
 
 	"github.com/go-pipework/pipework/internal/ovsdb"
@@ -26,20 +29,25 @@ type Client struct {
 	// configuration that verifies nobody (InsecureSkipVerify without
 	// VerifyConnection or VerifyPeerCertificate) is refused with fs.ErrInvalid.
 	TLS *tls.Config
+	// Transactor, where it is not nil, runs all transactions in the place of a
+	// connection of the Client's own; Endpoint and TLS say nothing then, and Close
+	// leaves it open.
+	Transactor Transactor
 
-	mu   sync.Mutex
-	conn *ovsdb.Client
+	mu  sync.Mutex
+	own *ovsdb.Client
 }
 
-// Close ends the connection, if there is one. The Client may be used again.
+// Close ends the Client's own connection, if there is one. The Client may be used
+// again.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn == nil {
+	if c.own == nil {
 		return nil
 	}
-	err := c.conn.Close()
-	c.conn = nil
+	err := c.own.Close()
+	c.own = nil
 	return err
 }
 
@@ -57,20 +65,40 @@ func (c *Client) session() (s *Client, end func()) {
 // error that is no refusal, the server may or may not have committed it, or may
 // do so later.
 func (c *Client) transact(ctx context.Context, what string, ops []ovsdb.Op) ([]ovsdb.Result, error) {
-	return c.server().Transact(ctx, what, ops)
+	if err := c.connect(ctx); err != nil {
+		return nil, err
+	}
+	return ovsdb.Run(ctx, c.transactor(), what, ops)
 }
 
 // connect makes sure that there is a server to speak to.
-func (c *Client) connect(ctx context.Context) error { return c.server().Connect(ctx) }
+func (c *Client) connect(ctx context.Context) error {
+	if c.Transactor != nil {
+		return nil
+	}
+	err := c.server().Connect(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("Need OVS installed on the system to create an ovs bridge: %w: start Open vSwitch (package openvswitch-switch), or give its endpoint", err)
+	}
+	return err
+}
 
+func (c *Client) transactor() ovsdb.Transactor {
+	if c.Transactor != nil {
+		return punctual{c.Transactor}
+	}
+	return c.server()
+}
+
+// server is the one that this Client connects to.
 func (c *Client) server() *ovsdb.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn == nil {
-		c.conn = &ovsdb.Client{Database: database, Endpoint: c.Endpoint, TLS: c.TLS}
+	if c.own == nil {
+		c.own = &ovsdb.Client{Database: database, Endpoint: c.Endpoint, TLS: c.TLS}
 		if c.Endpoint == "" {
-			c.conn.Endpoint = standardEndpoint
+			c.own.Endpoint = standardEndpoint
 		}
 	}
-	return c.conn
+	return c.own
 }

@@ -120,14 +120,14 @@ func releaseAll(ctx context.Context, s *Client, some []leaving) error {
 	return nil
 }
 
-// alone calls f with a client that nobody shares, again while the connection
-// fails, for a short time.
+// alone calls f with a client that nobody shares, or by the caller's Transactor,
+// again while the connection fails, for a short time.
 func (b Bridge) alone(ctx context.Context, f func(context.Context, *Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, undoTime)
 	defer cancel()
 	s := new(Client)
 	if b.Client != nil {
-		s.Endpoint, s.TLS = b.Client.Endpoint, b.Client.TLS
+		s.Endpoint, s.TLS, s.Transactor = b.Client.Endpoint, b.Client.TLS, b.Client.Transactor
 	}
 	defer func() { _ = s.Close() }()
 	for {

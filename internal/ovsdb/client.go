@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	libovsdb "github.com/ovn-org/libovsdb/ovsdb"
+
 	"github.com/go-pipework/pipework/internal/fault"
 )
 
@@ -13,6 +15,7 @@ import (
 // when the connection has ended, and keeps the connection until Close, together
 // with one goroutine. It may be used by several goroutines.
 type Client struct {
+	// Database is the one that transactions are about.
 	Database string
 	// Endpoint is where the server listens, as ovsdb(7) writes it: unix:FILE,
 	// tcp:HOST[:PORT] or ssl:HOST[:PORT].
@@ -36,22 +39,22 @@ func (c *Client) Close() error {
 	return err
 }
 
-// Transact runs one transaction; what names it. When the call returns with an
-// error that is no [Refusal], the server may or may not have committed it, or may
-// do so later.
-func (c *Client) Transact(ctx context.Context, what string, ops []Op) ([]Result, error) {
+// Transact runs one transaction, and connects first where need be. An operation
+// that the server refused is an Error in the result; an error is a failure of the
+// connection, after which the server may or may not have committed.
+func (c *Client) Transact(ctx context.Context, ops ...libovsdb.Operation) ([]libovsdb.OperationResult, error) {
 	conn, err := c.connected(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := fault.Step(ctx, "ovsdb transact "+what); err != nil {
-		return nil, err
-	}
 	answer, err := conn.call(ctx, "transact", request(c.Database, ops))
-	if err != nil {
-		return nil, fmt.Errorf("OVSDB at %s: %w", c.Endpoint, err)
+	if err == nil {
+		var all []libovsdb.OperationResult
+		if all, err = decode(answer); err == nil {
+			return all, nil
+		}
 	}
-	return results(answer, ops)
+	return nil, fmt.Errorf("OVSDB at %s: %w", c.Endpoint, err)
 }
 
 // Connect makes sure that there is a connection.
@@ -73,14 +76,20 @@ func (c *Client) connected(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if conn := c.alive(); conn != nil {
-		_ = made.close()
-		return conn, nil
-	}
+	return c.use(made), nil
+}
+
+// use makes a connection the Client's, unless another caller's has become it
+// meanwhile.
+func (c *Client) use(made *conn) *conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.conn != nil && !c.conn.ended() {
+		_ = made.close()
+		return c.conn
+	}
 	c.conn = made
-	return made, nil
+	return made
 }
 
 func (c *Client) alive() *conn {

@@ -145,7 +145,7 @@ func TestResults(t *testing.T) {
 		{"no list", `{"a":1}`, ops, "", "no proper answer"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := results(json.RawMessage(tc.answer), tc.ops)
+			_, err := read(tc.answer, tc.ops)
 			if tc.kind != "" && !Refused(err, tc.kind) {
 				t.Errorf("%v is no %s", err, tc.kind)
 			}
@@ -154,6 +154,15 @@ func TestResults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// read reads an answer as a transaction does.
+func read(answer string, ops []Op) ([]Result, error) {
+	all, err := decode(json.RawMessage(answer))
+	if err != nil {
+		return nil, err
+	}
+	return results(all, ops)
 }
 
 // FuzzResults must survive whatever a server sends.
@@ -167,7 +176,7 @@ func FuzzResults(f *testing.F) {
 	}
 	ops := []Op{Select("Port", Has("name", "x"), "name")}
 	f.Fuzz(func(_ *testing.T, answer []byte) {
-		got, err := results(answer, ops)
+		got, err := read(string(answer), ops)
 		if err != nil {
 			return
 		}

@@ -62,7 +62,7 @@ func dialError(ctx context.Context, endpoint string, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("connect to OVSDB at %s: %w", endpoint, context.Cause(ctx))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return errs.New(fs.ErrNotExist, "Need OVS installed on the system to create an ovs bridge: no OVSDB server listens at %s: start Open vSwitch (package openvswitch-switch), or give its endpoint", endpoint)
+		return errs.New(fs.ErrNotExist, "no OVSDB server listens at %s", endpoint)
 	case errors.Is(err, fs.ErrPermission):
 		return errs.New(fs.ErrPermission, "connect to OVSDB at %s: permission denied (run as root)", endpoint)
 	}

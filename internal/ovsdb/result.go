@@ -11,10 +11,10 @@ import (
 type plain libovsdb.Operation
 
 // request is the parameters of a transaction.
-func request(database string, ops []Op) []any {
+func request(database string, ops []libovsdb.Operation) []any {
 	params := []any{database}
 	for _, op := range ops {
-		params = append(params, plain(op.Operation))
+		params = append(params, plain(op))
 	}
 	return params
 }
@@ -32,11 +32,7 @@ func (r Result) First() Record {
 
 // results reads the answer to a transaction. Each operation must have done what
 // was expected of it.
-func results(answer json.RawMessage, ops []Op) ([]Result, error) {
-	all, err := decode(answer)
-	if err != nil {
-		return nil, err
-	}
+func results(all []libovsdb.OperationResult, ops []Op) ([]Result, error) {
 	for i, r := range all {
 		if r.Error == "" {
 			continue
