@@ -50,7 +50,7 @@ func (c *Client) Transact(ctx context.Context, ops ...libovsdb.Operation) ([]lib
 	answer, err := conn.call(ctx, "transact", request(c.Database, ops))
 	if err == nil {
 		var all []libovsdb.OperationResult
-		if all, err = decode(answer); err == nil {
+		if all, err = decode(answer, len(ops)); err == nil {
 			return all, nil
 		}
 	}

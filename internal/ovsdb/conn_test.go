@@ -31,9 +31,13 @@ func fake(t *testing.T) (*conn, net.Conn) {
 }
 
 // TestEcho has the server ask whether the client lives, as it does with idle
-// ones, and hang up on those that are silent.
+// ones, and hang up on those that are silent. A question that is too long to keep
+// has no answer.
 func TestEcho(t *testing.T) {
 	_, server := fake(t)
+	if _, err := fmt.Fprintf(server, `{"method":"echo","params":[%q],"id":1}`, strings.Repeat("x", maxEchoLength)); err != nil {
+		t.Fatal(err)
+	}
 	for _, question := range []string{`{"method":"echo","params":[],"id":"echo"}`, `{"id":7,"method":"echo","params":["x"]}`} {
 		if _, err := server.Write([]byte(question)); err != nil {
 			t.Fatal(err)
@@ -158,7 +162,7 @@ func TestResults(t *testing.T) {
 
 // read reads an answer as a transaction does.
 func read(answer string, ops []Op) ([]Result, error) {
-	all, err := decode(json.RawMessage(answer))
+	all, err := decode(json.RawMessage(answer), len(ops))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,10 @@
 package ovsdb
 
-import "errors"
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
 
 // The errors of RFC 7047, section 3.1, that mean something to pipework.
 const (
@@ -20,12 +24,26 @@ func (r *Refusal) Error() string {
 	if r.means != nil {
 		return r.means.Error()
 	}
-	text := "OVSDB refused the transaction: " + r.kind
+	text := "OVSDB refused the transaction: " + printable(r.kind)
 	if r.what != "" {
-		text = "OVSDB refused to " + r.what + ": " + r.kind
+		text = "OVSDB refused to " + r.what + ": " + printable(r.kind)
 	}
 	if r.details != "" {
-		text += " (" + r.details + ")"
+		text += " (" + printable(r.details) + ")"
+	}
+	return text
+}
+
+// printable is what a server said as a part of one line: cut where it is longer
+// than 500 bytes, and quoted where it has more than printable characters.
+func printable(text string) string {
+	if len(text) > 500 {
+		text = strings.ToValidUTF8(text[:500], "") + "..."
+	}
+	for _, r := range text {
+		if !strconv.IsPrint(r) {
+			return strconv.Quote(text)
+		}
 	}
 	return text
 }

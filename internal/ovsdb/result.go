@@ -58,16 +58,27 @@ func results(all []libovsdb.OperationResult, ops []Op) ([]Result, error) {
 	return list, nil
 }
 
-// decode guards against libovsdb, which indexes what a server sent without a
-// look at its length: rubbish shall cost an error, not the program.
-func decode(answer json.RawMessage) (all []libovsdb.OperationResult, err error) {
+// decode reads the answer to a transaction of this many operations. It guards
+// against libovsdb, which indexes what a server sent without a look at its length:
+// rubbish shall cost an error, not the program.
+func decode(answer json.RawMessage, ops int) (all []libovsdb.OperationResult, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the OVSDB server sent no proper answer: %v", p)
+			err = fmt.Errorf("the OVSDB server sent no proper answer: %s", printable(fmt.Sprint(p)))
 		}
 	}()
-	if err := json.Unmarshal(answer, &all); err != nil {
+	var list []json.RawMessage
+	if err := json.Unmarshal(answer, &list); err != nil {
 		return nil, fmt.Errorf("the OVSDB server sent no proper answer: %w", err)
+	}
+	if len(list) > ops+1 { // the one more is the commit's
+		return nil, fmt.Errorf("the OVSDB server answered %d operations, and was asked for %d", len(list), ops)
+	}
+	all = make([]libovsdb.OperationResult, len(list))
+	for i, text := range list {
+		if err := json.Unmarshal(text, &all[i]); err != nil {
+			return nil, fmt.Errorf("the OVSDB server sent no proper answer: %s", printable(err.Error()))
+		}
 	}
 	return all, nil
 }
