@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,32 +98,61 @@ func (c *Client) collect(ctx context.Context, host link.Host, ports ovsdb.Result
 	return names, nil
 }
 
-// orphans reads the ports that bear the mark and whose guest is gone.
+// readTogether is how many ports are read by one transaction, with all that is known
+// of their guests: some 600 bytes each.
+const readTogether = 1000
+
+// orphans reads the ports that bear the mark and whose guest is gone. Which there are
+// fits into one answer; the guests are read only of those that have no device.
 func (c *Client) orphans(ctx context.Context, host link.Host) (ovsdb.Result, error) {
 	got, err := c.transact(ctx, "list ports", []ovsdb.Op{
-		ovsdb.Select("Port", ovsdb.Includes("external_ids", map[string]string{keyMade: madePort}), "_uuid", "name", "external_ids"),
+		ovsdb.Select("Port", ovsdb.Includes("external_ids", map[string]string{keyMade: madePort}), "_uuid", "name"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return orphans(ctx, host, got[0])
-}
-
-func orphans(ctx context.Context, host link.Host, ports ovsdb.Result) (ovsdb.Result, error) {
+	ports, err := deviceless(ctx, host, got[0])
+	if err != nil {
+		return nil, err
+	}
 	var list ovsdb.Result
-	for _, port := range ports {
-		_, err := rtnl.LinkByName(ctx, host.Conn, port.Text("name"))
-		if err == nil {
-			continue
+	for some := range slices.Chunk(ports, readTogether) {
+		var ops []ovsdb.Op
+		for _, port := range some {
+			ops = append(ops, ovsdb.Select("Port", ovsdb.IsRow(port.Row("_uuid")), "_uuid", "name", "external_ids"))
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		got, err := c.transact(ctx, "read ports", ops)
+		if err != nil {
 			return nil, err
 		}
-		if !lives(port.Texts("external_ids")) {
+		list = append(list, dead(slices.Concat(got...))...)
+	}
+	return list, nil
+}
+
+// orphans are the ports whose guest is gone.
+func orphans(ctx context.Context, host link.Host, ports ovsdb.Result) (ovsdb.Result, error) {
+	list, err := deviceless(ctx, host, ports)
+	return dead(list), err
+}
+
+// deviceless are the ports of whose name the host has no device.
+func deviceless(ctx context.Context, host link.Host, ports ovsdb.Result) (list ovsdb.Result, err error) {
+	for _, port := range ports {
+		_, err := rtnl.LinkByName(ctx, host.Conn, port.Text("name"))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			list = append(list, port)
+		case err != nil:
+			return nil, err
 		}
 	}
 	return list, nil
+}
+
+// dead are the ports whose external_ids name a guest that does not live.
+func dead(ports ovsdb.Result) ovsdb.Result {
+	return slices.DeleteFunc(ports, func(port ovsdb.Record) bool { return lives(port.Texts("external_ids")) })
 }
 
 // lives says whether the guest with these external_ids is there. In doubt it is.

@@ -63,7 +63,7 @@ func TestConnectTogether(t *testing.T) {
 			return // the last, before which all others came
 		}
 		if e, ok := err.(net.Error); ok && e.Timeout() {
-			t.Error("a connection was left open")
+			t.Fatal("a connection was left open")
 		}
 	}
 }
