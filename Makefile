@@ -20,6 +20,7 @@ test: packages vet
 	@mkdir -p bin && rm -f $(RAN)
 	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -timeout 15m ./...
 	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
+	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -race -count=1 -timeout 10m ./...
 	$(MAKE) --no-print-directory uml qemu
 	@for lane in $(LANES); do \
 		grep -qx $$lane $(RAN) || { echo "lane $$lane did not run"; exit 1; }; \

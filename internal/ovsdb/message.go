@@ -29,7 +29,7 @@ const (
 // A reader cuts what a server sends into messages.
 type reader struct{ *bufio.Reader }
 
-func newReader(r io.Reader) reader { return reader{bufio.NewReaderSize(r, 64<<10)} }
+func newReader(r io.Reader) reader { return reader{bufio.NewReader(r)} }
 
 // next is the next message. A message that is too large or no JSON is an error,
 // after which the stream cannot be read on.

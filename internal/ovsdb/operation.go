@@ -113,8 +113,8 @@ func (c Columns) encode() libovsdb.Row {
 }
 
 // encode makes a Go value one of OVSDB's (RFC 7047, section 5.1). libovsdb's own
-// types for them encode themselves level by level, which takes five times as
-// long.
+// types for them encode themselves level by level, which takes about twice as long
+// (docs/decisions/ovsdb.md).
 func encode(value any) any {
 	switch v := value.(type) {
 	case UUID:

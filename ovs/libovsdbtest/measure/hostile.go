@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-pipework/pipework/internal/ovsdb"
 )
 
 // socket is where the server of this process listens.
@@ -25,6 +27,8 @@ type hostileCase struct {
 	method string // whose answer is another
 	result string // this one; or
 	text   string // the whole message, with the request's id for %s
+	repeat string // or in the first row's column a, up to this many bytes
+	bytes  int
 }
 
 // What is answered to a method, each by itself.
@@ -73,14 +77,12 @@ func cases() (list []hostileCase) {
 	for _, text := range messages {
 		list = append(list, hostileCase{name: "message " + strconv.Quote(text), method: "transact", text: text})
 	}
-	for name, piece := range map[string]string{"100 MB string": `x`, "30 MB of rows": `"},{"a":"`} {
-		size := 100_000_000
-		if len(piece) > 1 {
-			size = 30_000_000
-		}
-		list = append(list, hostileCase{name: name, method: "transact", result: `[{"rows":[{"a":"` + strings.Repeat(piece, size/len(piece)) + `"}]}]`})
-	}
-	return list
+	return append(list,
+		hostileCase{name: "a string of 200 MB", method: "transact", repeat: "xxxxxxxx", bytes: 200_000_000},
+		hostileCase{name: "20 MB of small rows", method: "transact", repeat: `"},{"a":"`, bytes: 20_000_000},
+		hostileCase{name: "4 MB of rows", method: "transact", bytes: 4_000_000,
+			repeat: `"},{"_uuid":["uuid","36bef046-7da7-43a5-905a-c17899216fcb"],"a":"v1pl1234567890`},
+	)
 }
 
 // hostile prints what became of each case, in a process of its own with each client.
@@ -115,7 +117,7 @@ const (
 
 // run is what becomes of a case with a client.
 func run(client, which string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], client, which)
 	var out, failed bytes.Buffer
@@ -151,6 +153,12 @@ func child(name, which string) {
 	fmt.Println(outcome(name, cases()[i]))
 }
 
+// What a call may take: much more than any needs.
+const (
+	patience     = 3 * time.Second
+	forMegabytes = 40 * time.Second
+)
+
 // outcome calls a server that is hostile, and waits for what comes later.
 func outcome(name string, c hostileCase) string {
 	listen(func(r request, w io.Writer) {
@@ -162,41 +170,55 @@ func outcome(name string, c hostileCase) string {
 			if !strings.Contains(c.text, "%s") {
 				r.proper(w)
 			}
+		case c.bytes > 0:
+			_, err := fmt.Fprintf(w, `{"id":%s,"error":null,"result":[{"rows":[{"a":"`, r.ID)
+			for many, sent := strings.Repeat(c.repeat, 1000), 0; err == nil && sent < c.bytes; sent += len(many) {
+				_, err = io.WriteString(w, many)
+			}
+			_, _ = io.WriteString(w, `"}]}]}`)
 		default:
 			_, _ = fmt.Fprintf(w, `{"id":%s,"error":null,"result":%s}`, r.ID, c.result)
 		}
 	})
 	conn, end := dial(name)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	wait := patience
+	if c.bytes > 0 {
+		wait = forMegabytes
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	err := conn.Connect(ctx)
-	if err == nil {
+	if err == nil && name == ours {
+		_, err = ovsdb.Run(ctx, conn, "look", []ovsdb.Op{{Operation: look()}})
+	} else if err == nil {
 		_, err = conn.Transact(ctx, look())
 	}
 	returned := time.Now()
 	time.Sleep(100 * time.Millisecond) // for what another goroutine makes of it
 	end()
 	deadline, _ := ctx.Deadline()
+	what := "answer"
 	switch {
 	case returned.Sub(deadline) > 2*time.Second:
-		return hangs
+		what = hangs
 	case errors.Is(err, context.DeadlineExceeded):
-		return "waits for its context" + memory()
+		what = "waits for its context"
 	case err != nil:
-		return "error" + memory()
+		what = "error"
 	}
-	return "answer" + memory()
+	if c.bytes > 0 {
+		what += ", " + memory()
+	}
+	return what
 }
 
-// memory is the most that this process has had, where that is worth a word.
+// memory is the most that this process has had.
 func memory() string {
 	status, _ := os.ReadFile("/proc/self/status")
 	_, after, _ := strings.Cut(string(status), "VmHWM:")
 	kb, _, _ := strings.Cut(strings.TrimSpace(after), " ")
-	if n, err := strconv.Atoi(kb); err == nil && n > 500<<10 {
-		return fmt.Sprintf(", %d MiB", n>>10)
-	}
-	return ""
+	n, _ := strconv.Atoi(kb)
+	return fmt.Sprintf("%d MiB", n>>10)
 }
 
 // A request is what a client sends.

@@ -12,8 +12,8 @@ import (
 
 // plays are situations without any hostility.
 var plays = map[string]func(name string) string{
-	"cut":    func(name string) string { return cut(name, inactivity()) },
-	"gives":  func(name string) string { return cut(name, givesUp()) },
+	"cut":    func(name string) string { return cut(name, false, inactivity()) },
+	"gives":  func(name string) string { return cut(name, true, givesUp()) },
 	"silent": silent,
 	"deaf":   deaf,
 }
@@ -21,7 +21,7 @@ var plays = map[string]func(name string) string{
 func situations() error {
 	fmt.Println("\nWithout hostility:\n\n| what happens | libovsdb | pipework |\n|---|---|---|")
 	for _, s := range [][2]string{
-		{"cut", "the connection is cut, with WithInactivityCheck"},
+		{"cut", "each connection is cut after an answer, with WithInactivityCheck, 5 s"},
 		{"gives", "the server goes away, with WithReconnect and a backoff that gives up"},
 		{"silent", "the server hangs, another endpoint is well, with WithInactivityCheck"},
 		{"deaf", "a large request to a server that takes nothing, for 1 s"},
@@ -35,47 +35,44 @@ func situations() error {
 	return nil
 }
 
-// cut has the server close the connection and go away after the first transaction.
-func cut(name string, how client.Option) string {
-	var gone atomic.Bool
+// cut has the server close the connection after each answer, and with gone listen no
+// more after the first.
+func cut(name string, gone bool, how client.Option) string {
+	var away atomic.Bool
 	listenOn(socket, func(r request, conn net.Conn) {
-		if gone.Load() {
-			_ = conn.Close()
-			return
+		if !away.Load() {
+			r.proper(conn)
 		}
-		r.proper(conn)
-		if r.Method == "transact" {
-			gone.Store(true)
+		if away.Load() || r.Method == "transact" {
+			away.Store(gone)
 			_ = conn.Close()
 		}
 	})
 	conn, end := dial(name, how)
 	defer end()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := conn.Connect(ctx); err != nil {
 		return err.Error()
 	}
-	_, _ = conn.Transact(ctx, look())
-	if _, err := conn.Transact(ctx, look()); err != nil {
-		time.Sleep(time.Second)
-		return "error"
+	for ctx.Err() == nil {
+		_, _ = conn.Transact(ctx, look())
 	}
-	return "answer"
+	return "errors, then answers"
 }
 
 // silent has the first endpoint hang after it was connected.
 func silent(name string) string {
-	second := socket + "2"
-	listenOn(second, func(r request, conn net.Conn) { r.proper(conn) })
+	first := socket + "1"
 	var hangs atomic.Bool
-	listenOn(socket, func(r request, conn net.Conn) {
+	listenOn(first, func(r request, conn net.Conn) {
 		if !hangs.Load() {
 			r.proper(conn)
 		}
 	})
-	conn, _ := dial(name, inactivity(), client.WithEndpoint("unix:"+second))
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	listenOn(socket, func(r request, conn net.Conn) { r.proper(conn) })
+	conn, _ := dial(name, inactivity(), client.WithEndpoint("unix:"+first))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := conn.Connect(ctx); err != nil {
 		return err.Error()
@@ -83,7 +80,7 @@ func silent(name string) string {
 	hangs.Store(true)
 	time.Sleep(2 * time.Second) // twenty times what the check waits
 	if _, err := conn.Transact(ctx, look()); err != nil {
-		return "stays with it, 5 s"
+		return "stays with the first"
 	}
 	return "goes to the other"
 }
