@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -46,7 +47,7 @@ func applied(ctx context.Context, s *Client, all []*joining, number []int) {
 			}
 			return
 		}
-		if refused(err, timedOut) {
+		if ovsdb.Refused(err, ovsdb.TimedOut) {
 			all, err = undecided(ctx, s, all, number)
 		}
 		if err != nil {
@@ -58,9 +59,9 @@ func applied(ctx context.Context, s *Client, all []*joining, number []int) {
 
 // waitForAll waits some milliseconds until each interface has a number, or the
 // lack of one, and asks what became of them.
-func waitForAll(all []*joining, ms int) (ops []operation) {
+func waitForAll(all []*joining, ms int) (ops []ovsdb.Op) {
 	for _, j := range all {
-		ops = append(ops, wait("Interface", isRow(j.iface), "ofport", []int{}, ms))
+		ops = append(ops, ovsdb.Wait("Interface", ovsdb.IsRow(j.iface), "ofport", []int{}, ms))
 	}
 	for _, j := range all {
 		ops = append(ops, j.read())
@@ -69,16 +70,16 @@ func waitForAll(all []*joining, ms int) (ops []operation) {
 }
 
 // read asks what became of the interface.
-func (j *joining) read() operation {
-	return choose("Interface", isRow(j.iface), "ofport", "error")
+func (j *joining) read() ovsdb.Op {
+	return ovsdb.Select("Interface", ovsdb.IsRow(j.iface), "ofport", "error")
 }
 
 // portError is what ovs-vswitchd has to say of an interface.
-func portError(p *link.Port, rows result) error {
+func portError(p *link.Port, rows ovsdb.Result) error {
 	if len(rows) == 0 {
 		return fmt.Errorf("port %s was removed meanwhile", p.HostName)
 	}
-	said, number := rows[0].text("error"), rows[0].numbers("ofport")
+	said, number := rows[0].Text("error"), rows[0].Numbers("ofport")
 	if said == "" && slices.Equal(number, []int{-1}) {
 		said = "it has no number"
 	}
@@ -91,23 +92,23 @@ func portError(p *link.Port, rows result) error {
 // undecided are the ports that ovs-vswitchd may still come to. What became of the
 // others is in their err.
 func undecided(ctx context.Context, s *Client, all []*joining, number []int) ([]*joining, error) {
-	ops := []operation{choose("Open_vSwitch", theRow(), "cur_cfg")}
+	ops := []ovsdb.Op{ovsdb.Select("Open_vSwitch", theRow(), "cur_cfg")}
 	for _, j := range all {
-		ops = append(ops, j.read(), choose("Bridge", has("name", j.on.name), "datapath_type"))
+		ops = append(ops, j.read(), ovsdb.Select("Bridge", ovsdb.Has("name", j.on.name), "datapath_type"))
 	}
 	got, err := s.transact(ctx, "look at port", ops)
 	if err != nil {
 		return all, err
 	}
-	seen := len(number) > 0 && slices.Compare(got[0].first().numbers("cur_cfg"), number) >= 0
+	seen := len(number) > 0 && slices.Compare(got[0].First().Numbers("cur_cfg"), number) >= 0
 	var left []*joining
 	for i, j := range all {
 		iface, br := got[1+2*i], got[2+2*i]
 		switch {
-		case len(iface) == 0, len(iface[0].numbers("ofport")) > 0:
+		case len(iface) == 0, len(iface[0].Numbers("ofport")) > 0:
 			j.err = portError(j.at, iface)
 		case seen:
-			j.err = j.noDatapath(orSystem(br.first().text("datapath_type")))
+			j.err = j.noDatapath(orSystem(br.First().Text("datapath_type")))
 		default:
 			left = append(left, j)
 		}

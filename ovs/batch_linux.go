@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -68,11 +69,11 @@ func unplugAll(ctx context.Context, calls []*link.Call) {
 }
 
 // portsOf are the rows of the ports that the calls mean.
-func portsOf(ctx context.Context, s *Client, calls []*link.Call) ([]result, error) {
-	var ops []operation
+func portsOf(ctx context.Context, s *Client, calls []*link.Call) ([]ovsdb.Result, error) {
+	var ops []ovsdb.Op
 	for _, c := range calls {
 		ids := c.Backend.(Bridge).wanted(c.Port)
-		ops = append(ops, choose("Port", includes("external_ids", ids), "_uuid", "name", "external_ids"))
+		ops = append(ops, ovsdb.Select("Port", ovsdb.Includes("external_ids", ids), "_uuid", "name", "external_ids"))
 	}
 	got, err := s.transact(ctx, "find port", ops)
 	for i, c := range calls {
@@ -81,20 +82,20 @@ func portsOf(ctx context.Context, s *Client, calls []*link.Call) ([]result, erro
 		case len(guestIDs(c.Port.Mark.Guest)) == 0:
 			got[i], err = orphans(ctx, c.Port.Host, got[i])
 		default: // another guest that lives may be called as the dead one was
-			got[i] = slices.DeleteFunc(got[i], func(port record) bool { return lives(port.texts("external_ids")) })
+			got[i] = slices.DeleteFunc(got[i], func(port ovsdb.Record) bool { return lives(port.Texts("external_ids")) })
 		}
 	}
 	return got, err
 }
 
 // removeAll removes the pairs, and the rows of those whose pair is gone.
-func removeAll(ctx context.Context, s *Client, calls []*link.Call, ports []result) error {
+func removeAll(ctx context.Context, s *Client, calls []*link.Call, ports []ovsdb.Result) error {
 	link.UnplugVeths(ctx, calls)
-	var gone result
+	var gone ovsdb.Result
 	for i, c := range calls {
 		for _, port := range ports[i] {
 			if c.Err == nil {
-				c.Err = delVeth(ctx, c.Port, port.text("name"))
+				c.Err = delVeth(ctx, c.Port, port.Text("name"))
 			}
 		}
 		if c.Err == nil {

@@ -75,10 +75,14 @@ func newRawPort(name string) rawPort {
 const rawIDs = `["map",[["pipework.bridge","ovs0"],["pipework.containername","netns:g1"],["pipework.interface","eth1"],` +
 	`["pipework.made","x"],["pipework.mark","pipework link=ovs:ovs0 interface=eth1 spec=8b0844a91b35a5fd containername=netns:g1"],["pipework.netns","4:4026532247"]]]`
 
-func (p rawPort) rows() string {
+func (p rawPort) rows() string { return p.rowsOf("x") }
+
+// rowsOf are the port's rows, made by pipework or by somebody else.
+func (p rawPort) rowsOf(made string) string {
+	ids := strings.Replace(rawIDs, `["pipework.made","x"]`, fmt.Sprintf(`["pipework.made",%q]`, made), 1)
 	return fmt.Sprintf(`{"op":"insert","table":"Interface","uuid":%q,"row":{"name":%q,"external_ids":%s}},`+
 		`{"op":"insert","table":"Port","uuid":%q,"row":{"name":%q,"interfaces":["uuid",%q],"tag":100,"external_ids":%s}}`,
-		p.iface, p.name, rawIDs, p.port, p.name, p.iface, rawIDs)
+		p.iface, p.name, ids, p.port, p.name, p.iface, ids)
 }
 
 const rawNext = `{"op":"mutate","table":"Open_vSwitch","where":[],"mutations":[["next_cfg","+=",1]]},` +
@@ -99,13 +103,13 @@ func (p rawPort) del() string {
 }
 
 // fill makes n ports that are rows only: no device, and nobody who answers.
-func fill(r *raw, n int) {
+func fill(r *raw, n int, made string) {
 	const chunk = 500
 	for at := 0; at < n; at += chunk {
 		var ops, ports []string
 		for i := at; i < min(n, at+chunk); i++ {
 			p := newRawPort(fmt.Sprintf("crowd%d", i))
-			ops = append(ops, p.rows())
+			ops = append(ops, p.rowsOf(made))
 			ports = append(ports, fmt.Sprintf(`["uuid",%q]`, p.port))
 		}
 		r.call(transact(strings.Join(ops, ",") + `,{"op":"mutate","table":"Bridge","where":[["name","==","ovs0"]],"mutations":[["ports","insert",["set",[` + strings.Join(ports, ",") + `]]]]}`))
@@ -161,7 +165,7 @@ func BenchmarkAttach(b *testing.B) {
 			}
 			db.Vsctl(b, append(vsctl, "add-br", "ovs0", "--", "set", "bridge", "ovs0", "datapath_type=netdev")...)
 			r := newRaw(b, db)
-			fill(r, c.ports)
+			fill(r, c.ports, "x")
 			if settled(); c.vswitchd == "none" {
 				apply(b, db)
 			}

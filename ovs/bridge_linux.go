@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 )
@@ -25,7 +26,7 @@ func (b Bridge) Plug(ctx context.Context, p *link.Port, u *link.Undo) error {
 
 // plugVeth makes the pair, once it is sure that there is a server to speak to.
 func (b Bridge) plugVeth(ctx context.Context, s *Client, p *link.Port, u *link.Undo) error {
-	if _, err := s.connected(ctx); err != nil {
+	if err := s.connect(ctx); err != nil {
 		return err
 	}
 	if err := b.takeMTU(ctx, p); err != nil {
@@ -56,20 +57,20 @@ type bridge struct {
 	name     string // of the row; of a fake bridge, its parent's
 	datapath string
 	missing  bool // it is to be created
-	fake     uuid // the port that makes the fake bridge
+	fake     ovsdb.UUID // the port that makes the fake bridge
 	vlan     int  // of a fake bridge; 0: it is none
 }
 
 // find reads the bridge's row, or plans one where its name says that it may be
 // created.
 func (b Bridge) find(ctx context.Context, s *Client) (*bridge, error) {
-	got, err := s.transact(ctx, "find bridge", []operation{
-		choose("Bridge", has("name", b.Name), "datapath_type"),
+	got, err := s.transact(ctx, "find bridge", []ovsdb.Op{
+		ovsdb.Select("Bridge", ovsdb.Has("name", b.Name), "datapath_type"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	br := &bridge{name: b.Name, datapath: orSystem(got[0].first().text("datapath_type"))}
+	br := &bridge{name: b.Name, datapath: orSystem(got[0].First().Text("datapath_type"))}
 	if len(got[0]) == 0 {
 		br, err = s.findFake(ctx, b.Name)
 	}
@@ -153,8 +154,8 @@ func (b Bridge) Unplug(ctx context.Context, p *link.Port) error {
 func (b Bridge) Bury(ctx context.Context, p *link.Port) (buried bool, err error) {
 	s, end := b.Client.session()
 	defer end()
-	got, err := s.transact(ctx, "find port", []operation{
-		choose("Port", includes("external_ids", b.wanted(p)), "_uuid", "name", "external_ids"),
+	got, err := s.transact(ctx, "find port", []ovsdb.Op{
+		ovsdb.Select("Port", ovsdb.Includes("external_ids", b.wanted(p)), "_uuid", "name", "external_ids"),
 	})
 	if err != nil {
 		return false, err
@@ -200,64 +201,64 @@ func delVeth(ctx context.Context, p *link.Port, name string) error {
 
 // removePorts takes rows out of their bridges, whichever those are, with which
 // their interfaces go too. What is gone already is no error.
-func (c *Client) removePorts(ctx context.Context, ports result) error {
+func (c *Client) removePorts(ctx context.Context, ports ovsdb.Result) error {
 	if len(ports) == 0 {
 		return nil
 	}
-	var ops []operation
+	var ops []ovsdb.Op
 	for _, port := range ports {
-		ops = append(ops, removePort(port.row("_uuid")))
+		ops = append(ops, removePort(port.Row("_uuid")))
 	}
 	next := reconfigure()
 	_, err := c.transact(ctx, "remove port", append(ops, next[:]...))
 	return err
 }
 
-func removePort(id uuid) operation {
-	op := remove("Bridge", includes("ports", id), "ports", id)
-	op.rows = anyRows
+func removePort(id ovsdb.UUID) ovsdb.Op {
+	op := ovsdb.Remove("Bridge", ovsdb.Includes("ports", id), "ports", id)
+	op.Changes = ovsdb.AnyRows
 	return op
 }
 
 // release removes the bridge if pipework made it and nobody uses it: no ports
 // but its own, no addresses but those that the kernel made, nothing stacked on it.
 func (b Bridge) release(ctx context.Context, s *Client, host link.Host) error {
-	got, err := s.transact(ctx, "find bridge", []operation{
-		choose("Bridge", has("name", b.Name), "_uuid", "external_ids"),
+	got, err := s.transact(ctx, "find bridge", []ovsdb.Op{
+		ovsdb.Select("Bridge", ovsdb.Has("name", b.Name), "_uuid", "external_ids"),
 	})
-	if err != nil || got[0].first().texts("external_ids")[keyMade] != madeBridge {
+	if err != nil || got[0].First().Texts("external_ids")[keyMade] != madeBridge {
 		return err
 	}
-	id := got[0].first().row("_uuid")
-	got, err = s.transact(ctx, "find bridge port", []operation{choose("Port", has("name", b.Name), "_uuid")})
+	id := got[0].First().Row("_uuid")
+	got, err = s.transact(ctx, "find bridge port", []ovsdb.Op{ovsdb.Select("Port", ovsdb.Has("name", b.Name), "_uuid")})
 	if err != nil {
 		return err
 	}
-	own := []uuid{}
+	own := []ovsdb.UUID{}
 	for _, port := range got[0] {
-		own = append(own, port.row("_uuid"))
+		own = append(own, port.Row("_uuid"))
 	}
-	unused := guard("Bridge", isRow(id), "ports", own)
-	if _, err := s.transact(ctx, "look for other ports", []operation{unused}); err != nil {
-		return unless(timedOut, err)
+	unused := ovsdb.Guard("Bridge", ovsdb.IsRow(id), "ports", own)
+	if _, err := s.transact(ctx, "look for other ports", []ovsdb.Op{unused}); err != nil {
+		return unless(ovsdb.TimedOut, err)
 	}
 	used, err := deviceUsed(ctx, host, b.Name)
 	if err != nil || used {
 		return err
 	}
 	_, err = s.transact(ctx, "remove bridge", removeBridge(id, unused))
-	return unless(timedOut, err)
+	return unless(ovsdb.TimedOut, err)
 }
 
-func removeBridge(id uuid, unused operation) []operation {
-	op := remove("Open_vSwitch", theRow(), "bridges", id)
+func removeBridge(id ovsdb.UUID, unused ovsdb.Op) []ovsdb.Op {
+	op := ovsdb.Remove("Open_vSwitch", theRow(), "bridges", id)
 	next := reconfigure()
-	return append([]operation{unused, op}, next[:]...)
+	return append([]ovsdb.Op{unused, op}, next[:]...)
 }
 
 // unless forgets a refusal of this kind.
 func unless(kind string, err error) error {
-	if refused(err, kind) {
+	if ovsdb.Refused(err, kind) {
 		return nil
 	}
 	return err

@@ -7,14 +7,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/link"
 )
 
 // portDrifts compares the port's rows with what join would make.
 func (b Bridge) portDrifts(ctx context.Context, s *Client, p *link.Port, br *bridge) ([]link.Drift, error) {
-	got, err := s.transact(ctx, "read port", []operation{
-		choose("Port", has("name", p.HostName), "_uuid", "tag", "trunks", "vlan_mode", "external_ids", "other_config"),
-		choose("Interface", has("name", p.HostName), "error", "ofport"),
+	got, err := s.transact(ctx, "read port", []ovsdb.Op{
+		ovsdb.Select("Port", ovsdb.Has("name", p.HostName), "_uuid", "tag", "trunks", "vlan_mode", "external_ids", "other_config"),
+		ovsdb.Select("Interface", ovsdb.Has("name", p.HostName), "error", "ofport"),
 	})
 	if err != nil {
 		return nil, err
@@ -23,16 +24,16 @@ func (b Bridge) portDrifts(ctx context.Context, s *Client, p *link.Port, br *bri
 		return b.rejoin(p, fmt.Sprintf("host end %s is not a port of %s", p.HostName, b.Name)), nil
 	}
 	row := got[0][0]
-	if row.texts("external_ids")[keyMade] != madePort {
+	if row.Texts("external_ids")[keyMade] != madePort {
 		return nil, nameTaken(p)
 	}
-	members, err := s.transact(ctx, "read bridge", []operation{
-		choose("Bridge", includes("ports", row.row("_uuid")), "name"),
+	members, err := s.transact(ctx, "read bridge", []ovsdb.Op{
+		ovsdb.Select("Bridge", ovsdb.Includes("ports", row.Row("_uuid")), "name"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if members[0].first().text("name") != br.name {
+	if members[0].First().Text("name") != br.name {
 		return b.rejoin(p, fmt.Sprintf("host end %s is not a port of %s", p.HostName, b.Name)), nil
 	}
 	if err := portError(p, got[1]); err != nil {
@@ -52,13 +53,13 @@ func (b Bridge) rejoin(p *link.Port, what string) []link.Drift {
 }
 
 // settingDrifts compares the columns that the Bridge's settings fill.
-func (b Bridge) settingDrifts(p *link.Port, row record) []link.Drift {
-	want, have := b.portColumns(), columns{
-		"tag": row.numbers("tag"), "trunks": row.numbers("trunks"), "vlan_mode": row.strings("vlan_mode"),
-		"other_config": row.texts("other_config"),
+func (b Bridge) settingDrifts(p *link.Port, row ovsdb.Record) []link.Drift {
+	want, have := b.portColumns(), ovsdb.Columns{
+		"tag": row.Numbers("tag"), "trunks": row.Numbers("trunks"), "vlan_mode": row.Strings("vlan_mode"),
+		"other_config": row.Texts("other_config"),
 	}
-	have["external_ids"] = row.texts("external_ids")
-	ids := row.texts("external_ids")
+	have["external_ids"] = row.Texts("external_ids")
+	ids := row.Texts("external_ids")
 	maps.Copy(ids, b.placeIDs(p)) // not the guest's, who may be known by another name now
 	want["external_ids"] = ids
 	var drifts []link.Drift
@@ -73,7 +74,7 @@ func (b Bridge) settingDrifts(p *link.Port, row record) []link.Drift {
 		}
 		drifts = append(drifts, link.Drift{Chosen: true, What: what, Mend: func(ctx context.Context, u *link.Undo) error {
 			set := func(value any) func(context.Context) error {
-				return func(ctx context.Context) error { return b.set(ctx, row.row("_uuid"), columns{name: value}) }
+				return func(ctx context.Context) error { return b.set(ctx, row.Row("_uuid"), ovsdb.Columns{name: value}) }
 			}
 			u.Push(name+" of port "+p.HostName, set(have[name]))
 			return set(want[name])(ctx)
@@ -82,11 +83,11 @@ func (b Bridge) settingDrifts(p *link.Port, row record) []link.Drift {
 	return drifts
 }
 
-func (b Bridge) set(ctx context.Context, port uuid, change columns) error {
+func (b Bridge) set(ctx context.Context, port ovsdb.UUID, change ovsdb.Columns) error {
 	s, end := b.Client.session()
 	defer end()
 	next := reconfigure()
-	_, err := s.transact(ctx, "change port", append([]operation{update("Port", port, change)}, next[:]...))
+	_, err := s.transact(ctx, "change port", append([]ovsdb.Op{ovsdb.Update("Port", port, change)}, next[:]...))
 	return err
 }
 

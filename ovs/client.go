@@ -3,11 +3,16 @@ package ovs
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 
-	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/ovsdb"
 )
+
+// standardEndpoint is where Open vSwitch listens unless it is told otherwise.
+const standardEndpoint = "unix:/var/run/openvswitch/db.sock"
 
 // A Client speaks to one OVSDB server. It connects when it is first used,
 // again when the connection has ended, and keeps the connection until Close,
@@ -24,20 +29,25 @@ type Client struct {
 	// configuration that verifies nobody (InsecureSkipVerify without
 	// VerifyConnection or VerifyPeerCertificate) is refused with fs.ErrInvalid.
 	TLS *tls.Config
+	// Transactor, where it is not nil, runs all transactions in the place of a
+	// connection of the Client's own; Endpoint and TLS say nothing then, and Close
+	// leaves it open.
+	Transactor Transactor
 
-	mu   sync.Mutex
-	conn *conn
+	mu  sync.Mutex
+	own *ovsdb.Client
 }
 
-// Close ends the connection, if there is one. The Client may be used again.
+// Close ends the Client's own connection, if there is one. The Client may be used
+// again.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn == nil {
+	if c.own == nil {
 		return nil
 	}
-	err := c.conn.close()
-	c.conn = nil
+	err := c.own.Close()
+	c.own = nil
 	return err
 }
 
@@ -52,52 +62,43 @@ func (c *Client) session() (s *Client, end func()) {
 }
 
 // transact runs one transaction; what names it. When the call returns with an
-// error that is no *refusal, the server may or may not have committed it, or may
+// error that is no refusal, the server may or may not have committed it, or may
 // do so later.
-func (c *Client) transact(ctx context.Context, what string, ops []operation) ([]result, error) {
-	conn, err := c.connected(ctx)
-	if err != nil {
+func (c *Client) transact(ctx context.Context, what string, ops []ovsdb.Op) ([]ovsdb.Result, error) {
+	if err := c.connect(ctx); err != nil {
 		return nil, err
 	}
-	if err := fault.Step(ctx, "ovsdb transact "+what); err != nil {
-		return nil, err
-	}
-	answer, err := conn.call(ctx, "transact", request(ops))
-	if err != nil {
-		return nil, fmt.Errorf("OVSDB at %s: %w", orStandard(c.Endpoint), err)
-	}
-	return results(answer, ops)
+	return ovsdb.Run(ctx, c.transactor(), what, ops)
 }
 
-// connected is the connection, or a new one where there is none that lives.
-// Callers that connect at the same time share what the first one made.
-func (c *Client) connected(ctx context.Context) (*conn, error) {
-	if conn := c.alive(); conn != nil {
-		return conn, nil
+// connect makes sure that there is a server to speak to.
+func (c *Client) connect(ctx context.Context) error {
+	if c.Transactor != nil {
+		return nil
 	}
-	if err := fault.Step(ctx, "ovsdb connect"); err != nil {
-		return nil, err
+	err := c.server().Connect(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("Need OVS installed on the system to create an ovs bridge: %w: start Open vSwitch (package openvswitch-switch), or give its endpoint", err)
 	}
-	made, err := dial(ctx, c.Endpoint, c.TLS)
-	if err != nil {
-		return nil, err
-	}
-	if conn := c.alive(); conn != nil {
-		_ = made.close()
-		return conn, nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.conn = made
-	return made, nil
+	return err
 }
 
-func (c *Client) alive() *conn {
+func (c *Client) transactor() ovsdb.Transactor {
+	if c.Transactor != nil {
+		return punctual{c.Transactor}
+	}
+	return c.server()
+}
+
+// server is the one that this Client connects to.
+func (c *Client) server() *ovsdb.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn != nil && c.conn.ended() {
-		_ = c.conn.close()
-		c.conn = nil
+	if c.own == nil {
+		c.own = &ovsdb.Client{Database: database, Endpoint: c.Endpoint, TLS: c.TLS}
+		if c.Endpoint == "" {
+			c.own.Endpoint = standardEndpoint
+		}
 	}
-	return c.conn
+	return c.own
 }

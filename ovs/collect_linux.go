@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -41,13 +43,13 @@ func (c *Client) Orphans(ctx context.Context, h link.Host, apart time.Duration) 
 	defer end()
 	ports, err := s.lookTwice(ctx, h, apart)
 	for _, port := range ports {
-		names = append(names, port.text("name"))
+		names = append(names, port.Text("name"))
 	}
 	return names, err
 }
 
 // lookTwice finds what is an orphan now and after this time.
-func (c *Client) lookTwice(ctx context.Context, h link.Host, apart time.Duration) (result, error) {
+func (c *Client) lookTwice(ctx context.Context, h link.Host, apart time.Duration) (ovsdb.Result, error) {
 	first, err := c.orphans(ctx, h)
 	if err != nil || len(first) == 0 {
 		return nil, err
@@ -63,14 +65,14 @@ func (c *Client) lookTwice(ctx context.Context, h link.Host, apart time.Duration
 
 // both are the rows of b that are in a, too. A port that was made anew
 // meanwhile is another row.
-func both(a, b result) result {
-	seen := make(map[uuid]bool, len(a))
+func both(a, b ovsdb.Result) ovsdb.Result {
+	seen := make(map[ovsdb.UUID]bool, len(a))
 	for _, row := range a {
-		seen[row.row("_uuid")] = true
+		seen[row.Row("_uuid")] = true
 	}
-	var list result
+	var list ovsdb.Result
 	for _, row := range b {
-		if seen[row.row("_uuid")] {
+		if seen[row.Row("_uuid")] {
 			list = append(list, row)
 		}
 	}
@@ -78,15 +80,15 @@ func both(a, b result) result {
 }
 
 // collect removes these ports, then the bridges that they leave unused.
-func (c *Client) collect(ctx context.Context, host link.Host, ports result) ([]string, error) {
+func (c *Client) collect(ctx context.Context, host link.Host, ports ovsdb.Result) ([]string, error) {
 	if err := c.removePorts(ctx, ports); err != nil {
 		return nil, err
 	}
 	var names []string
 	bridges := make(map[string]bool)
 	for _, port := range ports {
-		names = append(names, port.text("name"))
-		bridges[port.texts("external_ids")[keyBridge]] = true
+		names = append(names, port.Text("name"))
+		bridges[port.Texts("external_ids")[keyBridge]] = true
 	}
 	for name := range bridges {
 		if err := (Bridge{Name: name}).release(ctx, c, host); err != nil {
@@ -96,32 +98,61 @@ func (c *Client) collect(ctx context.Context, host link.Host, ports result) ([]s
 	return names, nil
 }
 
-// orphans reads the ports that bear the mark and whose guest is gone.
-func (c *Client) orphans(ctx context.Context, host link.Host) (result, error) {
-	got, err := c.transact(ctx, "list ports", []operation{
-		choose("Port", includes("external_ids", map[string]string{keyMade: madePort}), "_uuid", "name", "external_ids"),
+// readTogether is how many ports are read by one transaction, with all that is known
+// of their guests: some 600 bytes each.
+const readTogether = 1000
+
+// orphans reads the ports that bear the mark and whose guest is gone. Which there are
+// fits into one answer; the guests are read only of those that have no device.
+func (c *Client) orphans(ctx context.Context, host link.Host) (ovsdb.Result, error) {
+	got, err := c.transact(ctx, "list ports", []ovsdb.Op{
+		ovsdb.Select("Port", ovsdb.Includes("external_ids", map[string]string{keyMade: madePort}), "_uuid", "name"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return orphans(ctx, host, got[0])
-}
-
-func orphans(ctx context.Context, host link.Host, ports result) (result, error) {
-	var list result
-	for _, port := range ports {
-		_, err := rtnl.LinkByName(ctx, host.Conn, port.text("name"))
-		if err == nil {
-			continue
+	ports, err := deviceless(ctx, host, got[0])
+	if err != nil {
+		return nil, err
+	}
+	var list ovsdb.Result
+	for some := range slices.Chunk(ports, readTogether) {
+		var ops []ovsdb.Op
+		for _, port := range some {
+			ops = append(ops, ovsdb.Select("Port", ovsdb.IsRow(port.Row("_uuid")), "_uuid", "name", "external_ids"))
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		got, err := c.transact(ctx, "read ports", ops)
+		if err != nil {
 			return nil, err
 		}
-		if !lives(port.texts("external_ids")) {
+		list = append(list, dead(slices.Concat(got...))...)
+	}
+	return list, nil
+}
+
+// orphans are the ports whose guest is gone.
+func orphans(ctx context.Context, host link.Host, ports ovsdb.Result) (ovsdb.Result, error) {
+	list, err := deviceless(ctx, host, ports)
+	return dead(list), err
+}
+
+// deviceless are the ports of whose name the host has no device.
+func deviceless(ctx context.Context, host link.Host, ports ovsdb.Result) (list ovsdb.Result, err error) {
+	for _, port := range ports {
+		_, err := rtnl.LinkByName(ctx, host.Conn, port.Text("name"))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			list = append(list, port)
+		case err != nil:
+			return nil, err
 		}
 	}
 	return list, nil
+}
+
+// dead are the ports whose external_ids name a guest that does not live.
+func dead(ports ovsdb.Result) ovsdb.Result {
+	return slices.DeleteFunc(ports, func(port ovsdb.Record) bool { return lives(port.Texts("external_ids")) })
 }
 
 // lives says whether the guest with these external_ids is there. In doubt it is.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -47,8 +48,8 @@ func (c *Client) Lookup(ctx context.Context, name string) (link.Backend, bool, e
 	defer cancel()
 	s, end := c.session()
 	defer end()
-	got, err := s.transact(ctx, "find bridge", []operation{
-		choose("Bridge", has("name", name), "_uuid"),
+	got, err := s.transact(ctx, "find bridge", []ovsdb.Op{
+		ovsdb.Select("Bridge", ovsdb.Has("name", name), "_uuid"),
 		chooseFake(name, "tag"),
 	})
 	if errors.Is(err, fs.ErrNotExist) && c.here() {
@@ -65,8 +66,8 @@ func (c *Client) Lookup(ctx context.Context, name string) (link.Backend, bool, e
 // bridge stands for one VLAN of another bridge: it is that one's internal port with a
 // tag and fake_bridge set, and its ports are the other ports with this tag;
 // ovs-vsctl(8), "add-br bridge parent vlan".
-func chooseFake(name string, columns ...string) operation {
-	return choose("Port", append(has("name", name), has("fake_bridge", true)...), columns...)
+func chooseFake(name string, columns ...string) ovsdb.Op {
+	return ovsdb.Select("Port", append(ovsdb.Has("name", name), ovsdb.Has("fake_bridge", true)...), columns...)
 }
 
 var _ link.OVSLookup = (*Client)(nil).Lookup

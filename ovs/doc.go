@@ -1,6 +1,6 @@
 // Package ovs plugs guests into Open vSwitch bridges. [Bridge] is a backend for
 // pipework.Spec; it speaks the OVSDB protocol (RFC 7047) itself and starts no
-// program.
+// program. A program that has a connection already gives it as a [Transactor].
 //
 // An attach is one transaction, guarded so that it fails as a whole when the
 // bridge vanished or a name is in use, and over when ovs-vswitchd has given the

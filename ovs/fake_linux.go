@@ -5,27 +5,28 @@ import (
 	"io/fs"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/ovsdb"
 )
 
 // findFake reads the fake bridge of this name; nil: there is none.
 func (s *Client) findFake(ctx context.Context, name string) (*bridge, error) {
-	got, err := s.transact(ctx, "find fake bridge", []operation{chooseFake(name, "_uuid", "tag")})
+	got, err := s.transact(ctx, "find fake bridge", []ovsdb.Op{chooseFake(name, "_uuid", "tag")})
 	if err != nil || len(got[0]) == 0 {
 		return nil, err
 	}
 	port := got[0][0]
-	tag := port.numbers("tag")
+	tag := port.Numbers("tag")
 	if len(tag) != 1 || tag[0] < 1 || tag[0] > 4094 {
 		return nil, errs.New(fs.ErrInvalid, "fake bridge %s has VLAN %s: pipework plugs into 1 to 4094", name, show(tag))
 	}
-	got, err = s.transact(ctx, "find parent bridge", []operation{
-		choose("Bridge", includes("ports", port.row("_uuid")), "name", "datapath_type"),
+	got, err = s.transact(ctx, "find parent bridge", []ovsdb.Op{
+		ovsdb.Select("Bridge", ovsdb.Includes("ports", port.Row("_uuid")), "name", "datapath_type"),
 	})
 	if err != nil || len(got[0]) == 0 {
 		return nil, err
 	}
 	row := got[0][0]
-	return &bridge{name: row.text("name"), datapath: orSystem(row.text("datapath_type")), fake: port.row("_uuid"), vlan: tag[0]}, nil
+	return &bridge{name: row.Text("name"), datapath: orSystem(row.Text("datapath_type")), fake: port.Row("_uuid"), vlan: tag[0]}, nil
 }
 
 // fits is the Bridge with the VLAN of the fake bridge that it names.

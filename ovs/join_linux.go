@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 )
@@ -43,7 +44,7 @@ func joinAll(ctx context.Context, s *Client, all []*joining) {
 			joinAll(ctx, s, all[half:])
 			return
 		}
-		if try < maxTries && (refused(err, timedOut) || refused(err, constraint)) {
+		if try < maxTries && (ovsdb.Refused(err, ovsdb.TimedOut) || ovsdb.Refused(err, ovsdb.Constraint)) {
 			err = look(ctx, s, all)
 		}
 		if err != nil {
@@ -82,7 +83,7 @@ func willing(all []*joining) []*joining {
 // commit is the transaction. It returns the number of the configuration that has the
 // ports, and the datapath of every bridge by its name.
 func commit(ctx context.Context, s *Client, all []*joining) (number []int, datapaths map[string]string, err error) {
-	var ops []operation
+	var ops []ovsdb.Op
 	for _, j := range all {
 		ops = append(ops, j.operations()...)
 	}
@@ -91,7 +92,7 @@ func commit(ctx context.Context, s *Client, all []*joining) (number []int, datap
 	at := len(ops) - 1
 	bridges := names(all)
 	for _, name := range bridges {
-		ops = append(ops, choose("Bridge", has("name", name), "datapath_type"))
+		ops = append(ops, ovsdb.Select("Bridge", ovsdb.Has("name", name), "datapath_type"))
 	}
 	got, err := s.transact(ctx, "add port", ops)
 	if err != nil {
@@ -99,9 +100,9 @@ func commit(ctx context.Context, s *Client, all []*joining) (number []int, datap
 	}
 	datapaths = make(map[string]string)
 	for i, name := range bridges {
-		datapaths[name] = orSystem(got[at+1+i].first().text("datapath_type"))
+		datapaths[name] = orSystem(got[at+1+i].First().Text("datapath_type"))
 	}
-	return got[at].first().numbers("next_cfg"), datapaths, nil
+	return got[at].First().Numbers("next_cfg"), datapaths, nil
 }
 
 // names are the names of the bridges, each once.
@@ -165,17 +166,17 @@ func (j *joining) lookAtBridge(ctx context.Context, s *Client) (missing bool, er
 
 // lookAtNames finds who has the ports' names.
 func lookAtNames(ctx context.Context, s *Client, all []*joining) error {
-	var ops []operation
+	var ops []ovsdb.Op
 	for _, j := range all {
 		ops = append(ops,
-			choose("Port", has("name", j.at.HostName), "_uuid", "external_ids"),
-			choose("Interface", has("name", j.at.HostName), "_uuid"))
+			ovsdb.Select("Port", ovsdb.Has("name", j.at.HostName), "_uuid", "external_ids"),
+			ovsdb.Select("Interface", ovsdb.Has("name", j.at.HostName), "_uuid"))
 	}
 	got, err := s.transact(ctx, "find ports", ops)
 	if err != nil {
 		return err
 	}
-	foreign := func(r record) bool { return r.texts("external_ids")[keyMade] != madePort }
+	foreign := func(r ovsdb.Record) bool { return r.Texts("external_ids")[keyMade] != madePort }
 	for i, j := range all {
 		ports, ifaces := got[2*i], got[2*i+1]
 		if slices.ContainsFunc(ports, foreign) || len(ports) == 0 && len(ifaces) > 0 {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/go-pipework/pipework/internal/ovsdb"
 )
 
 // undoTime bounds how long an undo waits for each answer, and tries again where
@@ -77,7 +79,7 @@ func leaveAll(ctx context.Context, some []leaving) error {
 	for _, ops := range reverse(some) {
 		failed = append(failed, some[0].alone(ctx, func(ctx context.Context, s *Client) error {
 			_, err := s.transact(ctx, "take back", ops)
-			return unless(timedOut, err)
+			return unless(ovsdb.TimedOut, err)
 		}))
 	}
 	if err := errors.Join(failed...); err != nil {
@@ -88,16 +90,16 @@ func leaveAll(ctx context.Context, some []leaving) error {
 
 // reverse is what takes everything away again: the ports, and each bridge that was
 // created for one of them and has no other.
-func reverse(some []leaving) [][]operation {
-	var ops []operation
+func reverse(some []leaving) [][]ovsdb.Op {
+	var ops []ovsdb.Op
 	for _, j := range some {
 		ops = append(ops, removePort(j.port))
 	}
 	next := reconfigure()
-	all := [][]operation{append(ops, next[:]...)}
+	all := [][]ovsdb.Op{append(ops, next[:]...)}
 	for _, j := range some {
 		if j.creates {
-			unused := guard("Bridge", isRow(j.bridge), "ports", []uuid{j.local})
+			unused := ovsdb.Guard("Bridge", ovsdb.IsRow(j.bridge), "ports", []ovsdb.UUID{j.local})
 			all = append(all, removeBridge(j.bridge, unused))
 		}
 	}
@@ -118,19 +120,19 @@ func releaseAll(ctx context.Context, s *Client, some []leaving) error {
 	return nil
 }
 
-// alone calls f with a client that nobody shares, again while the connection
-// fails, for a short time.
+// alone calls f with a client that nobody shares, or by the caller's Transactor,
+// again while the connection fails, for a short time.
 func (b Bridge) alone(ctx context.Context, f func(context.Context, *Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, undoTime)
 	defer cancel()
 	s := new(Client)
 	if b.Client != nil {
-		s.Endpoint, s.TLS = b.Client.Endpoint, b.Client.TLS
+		s.Endpoint, s.TLS, s.Transactor = b.Client.Endpoint, b.Client.TLS, b.Client.Transactor
 	}
 	defer func() { _ = s.Close() }()
 	for {
 		err := f(ctx, s)
-		if err == nil || errors.As(err, new(*refusal)) {
+		if err == nil || errors.As(err, new(*ovsdb.Refusal)) {
 			return err
 		}
 		select {

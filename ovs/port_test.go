@@ -396,6 +396,19 @@ func TestCollect(t *testing.T) {
 	})
 }
 
+// TestOrphansMany has more ports of dead guests than fit into one answer with all
+// that is known of them.
+func TestOrphansMany(t *testing.T) {
+	const many = 12_000
+	db := ovstest.Start(t)
+	addBridgeRow(t, db, "ovs0")
+	fill(newRaw(t, db), many, "port")
+	got, err := shared(t, db).Orphans(t.Context(), host(t), 0)
+	if len(got) != many || err != nil {
+		t.Errorf("found %d, %v", len(got), err)
+	}
+}
+
 // TestBury takes the port of a dead guest, and neither that of a living one nor the
 // bridge.
 func TestBury(t *testing.T) {

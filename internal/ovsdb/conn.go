@@ -1,4 +1,4 @@
-package ovs
+package ovsdb
 
 import (
 	"context"
@@ -27,19 +27,6 @@ type conn struct {
 	echoing bool
 }
 
-// A message is what the server sends: a request, a notification or an answer.
-type message struct {
-	Method string          `json:"method"`
-	Params json.RawMessage `json:"params"`
-	Result json.RawMessage `json:"result"`
-	Error  json.RawMessage `json:"error"`
-	ID     json.RawMessage `json:"id"`
-}
-
-// answerMax is the largest answer in bytes: several times what a server with
-// 100,000 ports sends when all of them are asked for.
-const answerMax = 256 << 20
-
 func newConn(c net.Conn) *conn {
 	conn := &conn{
 		net: c, writing: make(chan struct{}, 1), dead: make(chan struct{}),
@@ -67,17 +54,15 @@ func (c *conn) ended() bool {
 
 // read takes messages until there are no more.
 func (c *conn) read() {
-	limited := &io.LimitedReader{R: c.net, N: answerMax}
-	d := json.NewDecoder(limited)
+	r := newReader(c.net)
 	for {
-		var m message
-		if err := d.Decode(&m); err != nil {
+		m, err := r.next()
+		if err != nil {
 			c.err = readError(err)
 			_ = c.net.Close()
 			close(c.dead)
 			return
 		}
-		limited.N = answerMax
 		c.take(m)
 	}
 }
@@ -86,8 +71,9 @@ func readError(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the server has closed the connection")
 	}
-	var bad *json.SyntaxError
-	if errors.As(err, &bad) {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &syntax) || errors.As(err, &kind) {
 		return fmt.Errorf("the server does not speak OVSDB: %w", err)
 	}
 	return err
@@ -113,8 +99,12 @@ func (c *conn) take(m message) {
 	}
 }
 
-// maxEchoes bounds the questions that wait for their answer to be sent.
-const maxEchoes = 8
+// What bounds the questions that wait for their answer to be sent, and the length
+// of each. Those of Open vSwitch have no parameters.
+const (
+	maxEchoes     = 8
+	maxEchoLength = 1024
+)
 
 // echo tells the server that this end lives. The answers have a goroutine of
 // their own, which ends with the connection at the latest: a server that takes
@@ -122,7 +112,7 @@ const maxEchoes = 8
 func (c *conn) echo(m message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.echoes) == maxEchoes {
+	if len(c.echoes) == maxEchoes || len(m.Params)+len(m.ID) > maxEchoLength {
 		return
 	}
 	c.echoes = append(c.echoes, m)
@@ -158,7 +148,7 @@ func (c *conn) call(ctx context.Context, method string, params any) (json.RawMes
 	select {
 	case m := <-answer:
 		if len(m.Error) > 0 && string(m.Error) != "null" {
-			return nil, fmt.Errorf("%s: %s", method, m.Error)
+			return nil, fmt.Errorf("%s: %s", method, printable(string(m.Error)))
 		}
 		return m.Result, nil
 	case <-c.dead:

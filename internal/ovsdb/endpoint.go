@@ -1,4 +1,4 @@
-package ovs
+package ovsdb
 
 import (
 	"context"
@@ -13,22 +13,11 @@ import (
 	"github.com/go-pipework/pipework/internal/errs"
 )
 
-// standardEndpoint is where Open vSwitch listens unless it is told otherwise.
-const standardEndpoint = "unix:/var/run/openvswitch/db.sock"
-
 // standardPort is IANA's for OVSDB.
 const standardPort = "6640"
 
-func orStandard(endpoint string) string {
-	if endpoint == "" {
-		return standardEndpoint
-	}
-	return endpoint
-}
-
 // dial connects to an endpoint.
 func dial(ctx context.Context, endpoint string, config *tls.Config) (*conn, error) {
-	endpoint = orStandard(endpoint)
 	kind, address, _ := strings.Cut(endpoint, ":")
 	var c net.Conn
 	var err error
@@ -73,7 +62,7 @@ func dialError(ctx context.Context, endpoint string, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("connect to OVSDB at %s: %w", endpoint, context.Cause(ctx))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return errs.New(fs.ErrNotExist, "Need OVS installed on the system to create an ovs bridge: no OVSDB server listens at %s: start Open vSwitch (package openvswitch-switch), or give its endpoint", endpoint)
+		return errs.New(fs.ErrNotExist, "no OVSDB server listens at %s", endpoint)
 	case errors.Is(err, fs.ErrPermission):
 		return errs.New(fs.ErrPermission, "connect to OVSDB at %s: permission denied (run as root)", endpoint)
 	}

@@ -1,6 +1,6 @@
 //go:build linux
 
-package ovs
+package ovsdb
 
 import (
 	"context"
@@ -31,9 +31,13 @@ func fake(t *testing.T) (*conn, net.Conn) {
 }
 
 // TestEcho has the server ask whether the client lives, as it does with idle
-// ones, and hang up on those that are silent.
+// ones, and hang up on those that are silent. A question that is too long to keep
+// has no answer.
 func TestEcho(t *testing.T) {
 	_, server := fake(t)
+	if _, err := fmt.Fprintf(server, `{"method":"echo","params":[%q],"id":1}`, strings.Repeat("x", maxEchoLength)); err != nil {
+		t.Fatal(err)
+	}
 	for _, question := range []string{`{"method":"echo","params":[],"id":"echo"}`, `{"id":7,"method":"echo","params":["x"]}`} {
 		if _, err := server.Write([]byte(question)); err != nil {
 			t.Fatal(err)
@@ -98,6 +102,7 @@ func TestDeafServer(t *testing.T) {
 }
 
 func TestDialError(t *testing.T) {
+	const endpoint = "unix:/var/run/openvswitch/db.sock"
 	for _, tc := range []struct{ err, is error }{
 		{syscall.ENOENT, fs.ErrNotExist},
 		{syscall.ECONNREFUSED, fs.ErrNotExist},
@@ -105,13 +110,13 @@ func TestDialError(t *testing.T) {
 		{syscall.EPERM, fs.ErrPermission},
 		{syscall.EHOSTUNREACH, syscall.EHOSTUNREACH},
 	} {
-		if err := dialError(t.Context(), standardEndpoint, &net.OpError{Op: "dial", Err: tc.err}); !errors.Is(err, tc.is) || !strings.Contains(err.Error(), standardEndpoint) {
+		if err := dialError(t.Context(), endpoint, &net.OpError{Op: "dial", Err: tc.err}); !errors.Is(err, tc.is) || !strings.Contains(err.Error(), endpoint) {
 			t.Error(err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := dialError(ctx, standardEndpoint, errors.New("operation was canceled")); !errors.Is(err, context.Canceled) {
+	if err := dialError(ctx, endpoint, errors.New("operation was canceled")); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -129,23 +134,23 @@ func TestWithPort(t *testing.T) {
 
 // TestResults reads answers that a server gives.
 func TestResults(t *testing.T) {
-	ops := []operation{guard("Bridge", has("name", "lan"), "name", "lan"), choose("Port", has("name", "x"), "name")}
-	change := []operation{update("Port", newUUID(), columns{"tag": []int{1}})}
+	ops := []Op{Guard("Bridge", Has("name", "lan"), "name", "lan"), Select("Port", Has("name", "x"), "name")}
+	change := []Op{Update("Port", NewUUID(), Columns{"tag": []int{1}})}
 	for _, tc := range []struct {
 		name, answer string
-		ops          []operation
+		ops          []Op
 		kind, says   string
 	}{
 		{"fine", `[{},{"rows":[]}]`, ops, "", ""},
-		{"guard", `[{"error":"timed out","details":"..."},null]`, ops, timedOut, "refused to wait Bridge"},
-		{"commit", `[{},{"rows":[]},{"error":"constraint violation","details":"two rows"}]`, ops, constraint, "refused the transaction: constraint violation (two rows)"},
+		{"guard", `[{"error":"timed out","details":"..."},null]`, ops, TimedOut, "refused to wait Bridge"},
+		{"commit", `[{},{"rows":[]},{"error":"constraint violation","details":"two rows"}]`, ops, Constraint, "refused the transaction: constraint violation (two rows)"},
 		{"count", `[{"count":0}]`, change, "changed 0 rows", "refused to update Port"},
 		{"short", `[{}]`, ops, "", "answered 1 of 2 operations"},
 		{"no list", `{"a":1}`, ops, "", "no proper answer"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := results(json.RawMessage(tc.answer), tc.ops)
-			if tc.kind != "" && !refused(err, tc.kind) {
+			_, err := read(tc.answer, tc.ops)
+			if tc.kind != "" && !Refused(err, tc.kind) {
 				t.Errorf("%v is no %s", err, tc.kind)
 			}
 			if (err == nil) != (tc.says == "") || !strings.Contains(fmt.Sprint(err), tc.says) {
@@ -153,6 +158,15 @@ func TestResults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// read reads an answer as a transaction does.
+func read(answer string, ops []Op) ([]Result, error) {
+	all, err := decode(json.RawMessage(answer), len(ops))
+	if err != nil {
+		return nil, err
+	}
+	return results(all, ops)
 }
 
 // FuzzResults must survive whatever a server sends.
@@ -164,14 +178,14 @@ func FuzzResults(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	ops := []operation{choose("Port", has("name", "x"), "name")}
+	ops := []Op{Select("Port", Has("name", "x"), "name")}
 	f.Fuzz(func(_ *testing.T, answer []byte) {
-		got, err := results(answer, ops)
+		got, err := read(string(answer), ops)
 		if err != nil {
 			return
 		}
-		for _, row := range append(got[0], got[0].first()) {
-			_, _, _, _ = row.text("name"), row.numbers("tag"), row.row("_uuid"), row.texts("external_ids")
+		for _, row := range append(got[0], got[0].First()) {
+			_, _, _, _ = row.Text("name"), row.Numbers("tag"), row.Row("_uuid"), row.Texts("external_ids")
 		}
 	})
 }

@@ -1,0 +1,103 @@
+package ovsdb
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"sync"
+
+	libovsdb "github.com/ovn-org/libovsdb/ovsdb"
+
+	"github.com/go-pipework/pipework/internal/fault"
+)
+
+// A Client speaks to one OVSDB server. It connects when it is first used, again
+// when the connection has ended, and keeps the connection until Close, together
+// with one goroutine. It may be used by several goroutines.
+type Client struct {
+	// Database is the one that transactions are about.
+	Database string
+	// Endpoint is where the server listens, as ovsdb(7) writes it: unix:FILE,
+	// tcp:HOST[:PORT] or ssl:HOST[:PORT].
+	Endpoint string
+	// TLS says how to verify the server of an ssl endpoint, and who to be.
+	TLS *tls.Config
+
+	mu   sync.Mutex
+	conn *conn
+}
+
+// Close ends the connection, if there is one. The Client may be used again.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn == nil {
+		return nil
+	}
+	err := c.conn.close()
+	c.conn = nil
+	return err
+}
+
+// Transact runs one transaction, and connects first where need be. An operation
+// that the server refused is an Error in the result; an error is a failure of the
+// connection, after which the server may or may not have committed.
+func (c *Client) Transact(ctx context.Context, ops ...libovsdb.Operation) ([]libovsdb.OperationResult, error) {
+	conn, err := c.connected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := conn.call(ctx, "transact", request(c.Database, ops))
+	if err == nil {
+		var all []libovsdb.OperationResult
+		if all, err = decode(answer, len(ops)); err == nil {
+			return all, nil
+		}
+	}
+	return nil, fmt.Errorf("OVSDB at %s: %w", c.Endpoint, err)
+}
+
+// Connect makes sure that there is a connection.
+func (c *Client) Connect(ctx context.Context) error {
+	_, err := c.connected(ctx)
+	return err
+}
+
+// connected is the connection, or a new one where there is none that lives.
+// Callers that connect at the same time share what the first one made.
+func (c *Client) connected(ctx context.Context) (*conn, error) {
+	if conn := c.alive(); conn != nil {
+		return conn, nil
+	}
+	if err := fault.Step(ctx, "ovsdb connect"); err != nil {
+		return nil, err
+	}
+	made, err := dial(ctx, c.Endpoint, c.TLS)
+	if err != nil {
+		return nil, err
+	}
+	return c.use(made), nil
+}
+
+// use makes a connection the Client's, unless another caller's has become it
+// meanwhile.
+func (c *Client) use(made *conn) *conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil && !c.conn.ended() {
+		_ = made.close()
+		return c.conn
+	}
+	c.conn = made
+	return made
+}
+
+func (c *Client) alive() *conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil && c.conn.ended() {
+		_ = c.conn.close()
+		c.conn = nil
+	}
+	return c.conn
+}
