@@ -15,8 +15,9 @@ import (
 )
 
 // takeOver takes over an interface that an earlier version marked, whose digest cannot be
-// compared: where the interface has all that the Spec asks for, and no address beside,
-// it is mended and marked anew; where a matter of choice differs it is left alone.
+// compared: where the interface has all that the Spec asks for, no address beside, and the
+// same rules, it is mended and marked anew; where a matter of choice differs it is left
+// alone.
 func (j *job) takeOver(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachment, error) {
 	asked := j.port.Mark
 	if mark.Link != asked.Link {
@@ -24,6 +25,9 @@ func (j *job) takeOver(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Atta
 	}
 	j.port.Mark = mark
 	differs, err := j.differs(ctx, l)
+	if mark.Rules != asked.Rules { // the mark alone tells Detach of them
+		differs = append(differs, "its rules are others")
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -33,7 +37,7 @@ func (j *job) takeOver(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Atta
 	case len(differs) > 0:
 		return nil, j.inUse(strings.Join(differs, ", "))
 	}
-	j.port.Mark.Spec, j.port.Mark.Rules = asked.Spec, asked.Rules
+	j.port.Mark.Spec = asked.Spec
 	out, err := j.mend(ctx, l)
 	if err != nil {
 		return nil, err

@@ -65,3 +65,30 @@ func TestOutdatedMark(t *testing.T) {
 	outdate()
 	detach(t, name, pipework.Spec{})
 }
+
+// TestOutdatedMarkWithRules attaches by a Spec without rules to an interface that an
+// earlier version gave some: they belong to the interface as long as it is there.
+func TestOutdatedMarkWithRules(t *testing.T) {
+	name, g := nstest.Guest(t)
+	h := handle(t, g)
+	world := nstest.Observe(t, g.Handle)
+	asked := spec("eth1", "br1", "10.0.0.2/24")
+	ruled := asked
+	ruled.Rules = []link.Rule{{Priority: 100, From: netip.MustParsePrefix("10.0.0.0/24"), Table: 100}}
+	attach(t, name, ruled)
+	l, err := h.LinkByName("eth1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark, _ := link.ParseMark(l.Attrs().Alias)
+	mark.Spec = "0123456789abcdef"
+	if err := h.LinkSetAlias(l, mark.String()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pipework.Attach(t.Context(), name, asked); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "its rules are others") {
+		t.Errorf("%v, want the rules to be in the way", err)
+	}
+	attach(t, name, ruled)
+	detach(t, name, pipework.Spec{})
+	world.Unchanged(t)
+}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,10 +16,12 @@ import (
 )
 
 // The bounds of a Spec's text: bytes, and brackets or dashes within one another, whose
-// number costs the parser its square in time.
+// number costs the YAML parser its square in time. What is within a quotation is not
+// told from what closes a bracket, so that all brackets of YAML are bounded, too.
 const (
-	textMax    = 64 << 10
-	nestingMax = 64
+	textMax     = 64 << 10
+	nestingMax  = 64
+	bracketsMax = 1000
 )
 
 // ParseSpec reads a Spec from YAML or JSON, which is YAML too, with the keys of
@@ -42,6 +45,9 @@ func toJSON(text []byte) ([]byte, error) {
 	}
 	if json.Valid(text) {
 		return text, nil
+	}
+	if n := bytes.Count(text, []byte("[")) + bytes.Count(text, []byte("{")); n > bracketsMax {
+		return nil, fmt.Errorf("%d brackets are more than %d: write dashes and lines, or JSON", n, bracketsMax)
 	}
 	file, err := yamlparser.ParseBytes(text, 0)
 	if err != nil {

@@ -74,6 +74,7 @@ func TestParseSpecRefuses(t *testing.T) {
 		"name: eth1\n---\nname: eth2\n": "spec: one document",
 		strings.Repeat("x", 1<<21):      "spec: 2097152 bytes are more than",
 		strings.Repeat("- ", 30000):     "spec: more than 64 brackets",
+		strings.Repeat("['],', ", 9000): "spec: 9000 brackets are more than 1000",
 		"":                              "spec: ",
 	} {
 		_, err := config.ParseSpec([]byte(text), link.Kinds()...)

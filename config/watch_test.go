@@ -53,4 +53,7 @@ func TestUnitFile(t *testing.T) {
 	if _, err := ParseWatch(strings.Fields(options)); err != nil || !found || !strings.Contains(string(text), "\nExecStart=/usr/local/bin/pipework watch $PIPEWORK_WATCH\n") {
 		t.Errorf("%q: %v", options, err)
 	}
+	if owns, keeps := strings.Contains(string(text), "\nRuntimeDirectory=pipework\n"), strings.Contains(string(text), "\nRuntimeDirectoryPreserve=yes\n"); owns && !keeps {
+		t.Error("the service takes the records of NICs in /run/pipework along when it ends")
+	}
 }

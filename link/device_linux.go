@@ -69,7 +69,9 @@ func (d *devices) close() { _ = unix.Close(d.sysfs) }
 // it looked.
 const looks = 20
 
-// indexes finds those of the devices that are here, and returns their indexes.
+// indexes finds those of the devices that are here, and returns their indexes. Where
+// it saw only some of all devices, whenever it looked, that is an error: the others may
+// be here.
 func (d *devices) indexes(wanted map[deviceID]bool) (map[deviceID]int, error) {
 	found := make(map[deviceID]int)
 	for range looks {
@@ -90,10 +92,10 @@ func (d *devices) indexes(wanted map[deviceID]bool) (map[deviceID]int, error) {
 			}
 		}
 		if whole || len(found) == len(wanted) {
-			break
+			return found, nil
 		}
 	}
-	return found, nil
+	return nil, errors.New("look at network devices in sysfs: they are renamed all the time: do it again")
 }
 
 func (d *devices) names() ([]string, error) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -26,7 +27,7 @@ type nic struct {
 	ID    deviceID `json:"device"`
 	Boot  string   `json:"boot"`  // of the machine: IDs are of one boot
 	Guest uint64   `json:"guest"` // inode of the namespace that it was moved into
-	Kind  string   `json:"kind"`  // rtnl_link_ops; "" for hardware, which nobody can delete
+	Kind  string   `json:"kind"`  // rtnl_link_ops; "" for most hardware
 	Mark  string   `json:"mark"`  // as Plug wrote it
 	Was   past     `json:"was"`
 }
@@ -34,6 +35,16 @@ type nic struct {
 func (r *nic) path() string {
 	return filepath.Join(nicDir, fmt.Sprintf("%d-%d.json", r.Guest, r.ID))
 }
+
+// software are the kinds of interfaces that anybody can delete, and that end with their
+// namespace. Any other may be hardware, which comes home then: a driver of wlan, ipoib,
+// can or dsa interfaces gives them a kind, too (netns_refund of net/rtnetlink.h).
+var software = []string{
+	"bond", "dummy", "geneve", "gretap", "ifb", "ipvlan", "ipvtap", "macvlan", "macvtap", "team", "tun", "veth", "vlan", "vxlan", "wireguard",
+}
+
+// ends says that the interface may be gone for good.
+func (r *nic) ends() bool { return slices.Contains(software, r.Kind) }
 
 // save writes the record before anything else is done.
 func (r *nic) save(ctx context.Context) error {

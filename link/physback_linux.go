@@ -85,7 +85,7 @@ func (n Phys) fetch(ctx context.Context, p *Port, recorded []*nic) error {
 		case err != nil:
 			return err
 		case found || p.Force: // what comes back later is still known
-		case r.Kind != "": // deleted
+		case r.ends(): // deleted
 			if err := r.remove(ctx); err != nil {
 				return err
 			}

@@ -57,16 +57,10 @@ func Unmarshal(b []byte, v any) error {
 	if err := dec.Decode(v); err != nil {
 		return plain(err)
 	}
-	if dec.More() {
-		return fmt.Errorf("%q follows the value", rest(b[dec.InputOffset():]))
+	if rest := bytes.TrimSpace(b[dec.InputOffset():]); len(rest) > 0 {
+		return fmt.Errorf("%q follows the value", rest[:min(len(rest), 20)])
 	}
 	return nil
-}
-
-// rest is the beginning of what should not be there.
-func rest(b []byte) []byte {
-	b = bytes.TrimSpace(b)
-	return b[:min(len(b), 20)]
 }
 
 // plain is an error of package json without the package's name.

@@ -1,0 +1,13 @@
+package link
+
+import "testing"
+
+// TestHardwareNeverEnds tells what a guest can delete from what comes home: hardware
+// that has a kind does.
+func TestHardwareNeverEnds(t *testing.T) {
+	for kind, want := range map[string]bool{"": false, "wlan": false, "ipoib": false, "can": false, "dsa": false, "unheard-of": false, "veth": true, "vlan": true, "dummy": true} {
+		if r := (&nic{Kind: kind}); r.ends() != want {
+			t.Errorf("%q ends: %v", kind, r.ends())
+		}
+	}
+}
