@@ -131,7 +131,7 @@ func TestMacvlanGetsTheMACOfADeadGuest(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if _, err := pipework.Attach(t.Context(), b, s); !errors.Is(err, unix.EADDRINUSE) || time.Since(start) > 5*time.Second {
+	if _, err := pipework.Attach(t.Context(), b, s); !errors.Is(err, unix.EADDRINUSE) || time.Since(start) > testwait.Patience {
 		t.Errorf("a MAC in use: %v after %v", err, time.Since(start))
 	}
 	unplug(t, a, s.Link)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -152,7 +153,7 @@ func TestNoAddressLeft6(t *testing.T) {
 			if l, err := c.Acquire(t.Context(), nil); !errors.Is(err, ErrNoAddrs) || !strings.Contains(err.Error(), "NoAddrsAvail") {
 				t.Errorf("%v, %v", l, err)
 			}
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > testwait.Patience {
 				t.Errorf("it took %v to hear that there is none", took)
 			}
 		})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 )
 
 func TestExec(t *testing.T) {
@@ -46,7 +47,7 @@ func TestStart(t *testing.T) {
 	}
 	began := time.Now()
 	cancel()
-	if err := cmd.Wait(); !strings.Contains(err.Error(), "killed") || time.Since(began) > time.Second {
+	if err := cmd.Wait(); !strings.Contains(err.Error(), "killed") || time.Since(began) > testwait.Patience {
 		t.Errorf("a program whose context ended: %v", err)
 	}
 	ctx = fault.With(t.Context(), func(step string) error {

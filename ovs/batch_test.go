@@ -20,6 +20,7 @@ import (
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/internal/sandbox"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ovs"
 )
@@ -200,7 +201,7 @@ func TestAttachAllGivenUp(t *testing.T) {
 	if !errors.As(err, &failed) || len(failed.Unwrap()) != len(all) || !errors.Is(failed[79], context.DeadlineExceeded) || out[79] != nil {
 		t.Error(err)
 	}
-	if took := time.Since(start); took > 8*time.Second {
+	if took := time.Since(start); took > testwait.Patience {
 		t.Errorf("took %v", took)
 	}
 	_ = all[0].Spec.Link.(ovs.Bridge).Client.Close()

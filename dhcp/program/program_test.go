@@ -338,8 +338,8 @@ func TestFails(t *testing.T) {
 	}{
 		"no lease":        {program.Client{Name: "udhcpc", Options: []string{"-t", "1", "-T", "1"}}, 0, nil, "udhcpc: exit status 1: udhcpc: no lease, failing"},
 		"wrong option":    {program.Client{Name: "udhcpc", Stay: true, Options: []string{"-Z"}}, 0, nil, "udhcpc: exit status 1: udhcpc: invalid option -- 'Z'"},
-		"interrupted":     {program.Client{Name: "dhclient"}, 300 * time.Millisecond, context.DeadlineExceeded, "dhclient: "},
-		"while it stays":  {program.Client{Name: "udhcpc", Stay: true}, 300 * time.Millisecond, context.DeadlineExceeded, "udhcpc: "},
+		"interrupted":     {program.Client{Name: "dhclient"}, 3 * time.Second, context.DeadlineExceeded, "dhclient: "},
+		"while it stays":  {program.Client{Name: "udhcpc", Stay: true}, 3 * time.Second, context.DeadlineExceeded, "udhcpc: "},
 		"no such program": {program.Client{Name: "pump"}, 0, fs.ErrInvalid, "udhcpc, dhclient and dhcpcd are"},
 	} {
 		t.Run(name, func(t *testing.T) {

