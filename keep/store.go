@@ -70,8 +70,8 @@ func (s *Store) Guest(name string) (guest ns.Ref) {
 func (s *Store) Delete(guest ns.Ref, iface string) error { return s.delete(keyOf(guest, iface)) }
 
 // All reads every record, in the order of their guests and interfaces. Each entry
-// that has a record's name and is none is moved into the folder damaged, and told as an error of its
-// own. Records may come and go meanwhile.
+// that has a record's name and is none is moved into the folder damaged, and told as an
+// error of its own. Records may come and go meanwhile.
 func (s *Store) All() (records []Record, damaged []error, err error) { return s.all() }
 
 // Lock makes those wait for one another who are at work on one interface of one

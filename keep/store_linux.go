@@ -207,7 +207,8 @@ func (s *Store) names() ([]string, error) {
 }
 
 // setAside moves an entry that has a record's name and is none into the folder
-// damaged, whatever it is, and says so. Nobody writes meanwhile: it may have become a record just now.
+// damaged, whatever it is, and says so. Nobody writes meanwhile: it may have become a
+// record just now.
 func (s *Store) setAside(name string) error {
 	unlock, err := s.lockDir(unix.F_WRLCK)
 	if err != nil {

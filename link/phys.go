@@ -5,9 +5,10 @@ package link
 // brings it back with the name, MAC, MTU, permanent addresses and up state that
 // it had. They are recorded on the host, so that it also comes back after the guest
 // died and the kernel returned it to the host under another name (see Collect). Its
-// altnames stay with it all the time, and are put right if the guest changed them. Needs CAP_NET_ADMIN in the host's and in the
-// guest's network namespace, CAP_SYS_ADMIN in the caller's mount namespace, and
-// /run/pipework, which is root's and the same for all callers on the machine.
+// altnames stay with it all the time, and are put right if the guest changed them.
+// Needs CAP_NET_ADMIN in the host's and in the guest's network namespace,
+// CAP_SYS_ADMIN in the caller's mount namespace, and /run/pipework, which is root's
+// and the same for all callers on the machine.
 //
 // The record tells the device from all others, whatever a guest's root does: he can
 // rename it, copy its mark to another link, or move it to a namespace of his own.

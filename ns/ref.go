@@ -19,7 +19,7 @@ const (
 	Netns      Kind = "netns"   // a name of ip-netns(8), or a path
 	Cgroup     Kind = "cgroup"  // the processes of a control group
 	Process    Kind = "pid"
-	File       Kind = "path" // a namespace's file; its text is the path alone
+	File       Kind = "path" // a namespace's file; its text is the path alone, which begins with a slash
 )
 
 // A Ref names a guest. Its text is what people type, and what records and marks
@@ -43,7 +43,7 @@ func ParseRef(text string) Ref {
 	if strings.HasPrefix(text, "/") {
 		return Ref{Kind: File, Name: text}
 	}
-	if kind, name, given := strings.Cut(text, ":"); given {
+	if kind, name, given := strings.Cut(text, ":"); given && kind != "" {
 		return Ref{Kind: Kind(kind), Name: name}
 	}
 	return Ref{Name: text}
@@ -51,7 +51,7 @@ func ParseRef(text string) Ref {
 
 // String is the text that [ParseRef] reads.
 func (r Ref) String() string {
-	if r.Kind == "" || r.Kind == File {
+	if r.Kind == "" || r.Kind == File && strings.HasPrefix(r.Name, "/") {
 		return r.Name
 	}
 	return string(r.Kind) + ":" + r.Name

@@ -25,6 +25,8 @@ func TestRef(t *testing.T) {
 		"/run/../proc/7/ns/net": {ns.Ref{Kind: ns.File, Name: "/run/../proc/7/ns/net"}, "", "run/../proc/7/ns/net", true},
 		"/run/netns/a:b":        {ns.Ref{Kind: ns.File, Name: "/run/netns/a:b"}, "", "run/netns/a:b", false},
 		"pid:1234":              {ns.Ref{Kind: ns.Process, Name: "1234"}, "pid:0123", "1234", true},
+		"path:x":                {ns.Ref{Kind: ns.File, Name: "x"}, "", "x", false},
+		":x":                    {ns.Ref{Name: ":x"}, "", ":x", false},
 		"nosuch:x":              {ns.Ref{Kind: "nosuch", Name: "x"}, "nosuch:0123", "x", false},
 		"":                      {ns.Ref{}, "", "", false},
 		"docker:":               {ns.Ref{Kind: ns.Docker}, "docker:0123", "", false},

@@ -148,8 +148,9 @@ func (f *firewall) rules(ctx context.Context, c *nftables.Chain) (rules []*nftab
 const tries = 5
 
 // add adds the rule to Docker's chain of this family unless one is there. added is
-// true also when it cannot know: the error came afterwards. It sends one rule at a time, because before Linux 5.10 the library takes the
-// second rule's echo for the first one's acknowledgement.
+// true also when it cannot know: the error came afterwards. It sends one rule at a
+// time, because before Linux 5.10 the library takes the second rule's echo for the
+// first one's acknowledgement.
 func (f *firewall) add(ctx context.Context, fam ipFamily) (added bool, err error) {
 	for try := 1; ; try++ {
 		c := f.docker(fam)

@@ -49,7 +49,7 @@ func Target(ref ns.Ref) ns.Target {
 	switch {
 	case kind == "":
 		return Name{Name: ref.Name}
-	case kind == ns.File, kind == ns.Netns && strings.HasPrefix(ref.Name, "/"):
+	case (kind == ns.File || kind == ns.Netns) && strings.HasPrefix(ref.Name, "/"):
 		return ns.Path(ref.Name)
 	case kind == ns.Process:
 		return pid(ref.Name)

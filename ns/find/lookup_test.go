@@ -174,6 +174,7 @@ func TestKinds(t *testing.T) {
 		_ = got.Close()
 	}
 	for word, want := range map[string]string{
+		"path:web":   `"path:web": no kind of guest is called "path": they are docker, podman, containerd, lxc, machine, netns, cgroup, pid`,
 		"dokcer:web": `"dokcer:web": no kind of guest is called "dokcer": they are docker, podman, containerd, lxc, machine, netns, cgroup, pid`,
 		"pid:01":     `"01" is no PID: write a number, as in pid:1234`,
 		"pid:+1":     `"+1" is no PID: write a number, as in pid:1234`,
