@@ -44,6 +44,15 @@ func (Ipvlan) Check(context.Context, *Port) ([]Drift, error) { return nil, error
 func (Ipvlan) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
 
 // Plug needs Linux.
+func (VLAN) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
+
+// Check needs Linux.
+func (VLAN) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.ErrUnsupported }
+
+// Unplug needs Linux.
+func (VLAN) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
+// Plug needs Linux.
 func (Dummy) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
 
 // Check needs Linux.
