@@ -76,8 +76,8 @@ func TestVLANIsTaken(t *testing.T) {
 		link link.Backend
 		says string
 	}{
-		{link.VLAN{Parent: "nic0", VLAN: 100}, "VLAN 100 of nic0 exists already, eth1 in " + string(a)},
-		{link.Macvlan{Parent: "nic0", VLAN: 100}, "VLAN 100 of nic0 exists already, eth1 in " + string(a)},
+		{link.VLAN{Parent: "nic0", VLAN: 100}, "VLAN 100 of nic0 exists already, eth1 in netns:" + string(a)},
+		{link.Macvlan{Parent: "nic0", VLAN: 100}, "VLAN 100 of nic0 exists already, eth1 in netns:" + string(a)},
 		{link.VLAN{Parent: "nic0", VLAN: 200}, "--direct-phys nic0.200"},
 		{link.VLAN{Parent: "nic0", VLAN: 300}, "nic0.300 on the host, which pipework made"},
 	} {

@@ -11,12 +11,9 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// A VLAN interface in a guest stands on an interface of the host that does not show it,
-// and the kernel answers no question about it: neither does a macvlan in mode passthru
-// exclude it, see [whenUnused], nor does sysfs list it. So the guests are looked into.
-
 // eachVLAN calls f for every VLAN interface in another namespace that stands on lower,
-// until f returns false. Namespaces that only an open file holds are not found, nor are
+// until f returns false. The host's kernel does not list them, so it looks into every
+// namespace. Namespaces that only an open file holds are not found, nor are
 // those that may not be looked into.
 func eachVLAN(ctx context.Context, h Host, lower *rtnl.Link, f func(ns.Identity, *rtnl.Link) bool) error {
 	for _, t := range namespaces.Every() {
