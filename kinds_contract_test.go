@@ -34,6 +34,8 @@ func TestKindsContract(t *testing.T) {
 		{"ipvlan l3", []string{"ipvlan"}, link.Ipvlan{Parent: "nic0", Mode: link.IpvlanL3}, contract.Case{Peers: true, NoMAC: true}},
 		{"ipvlan l3s", []string{"ipvlan"}, link.Ipvlan{Parent: "nic0", Mode: link.IpvlanL3S}, contract.Case{Peers: true, NoMAC: true}},
 		{"ipvlan on a VLAN", []string{"ipvlan", "vlan"}, link.Ipvlan{Parent: "nic0", VLAN: 100}, contract.Case{Peers: true, NoMAC: true}},
+		{"VLAN", []string{"vlan"}, link.VLAN{Parent: "nic0", VLAN: 100}, contract.Case{Alone: true}},
+		{"VLAN moved in", []string{"vlan"}, slow{link.VLAN{Parent: "nic0", VLAN: 100}}, contract.Case{Alone: true}},
 		{"dummy", []string{"dummy"}, link.Dummy{}, contract.Case{}},
 		{"dummy moved in", []string{"dummy"}, slow{link.Dummy{}}, contract.Case{}},
 	} {

@@ -49,6 +49,8 @@ func TestSpecJSON(t *testing.T) {
 	for _, b := range []link.Backend{
 		link.Macvlan{Parent: "eth0", Mode: link.MacvlanVEPA, VLAN: 7}, link.Ipvlan{Parent: "eth0", Mode: link.IpvlanL3S, VLAN: 7},
 		link.IPoIB{Parent: "ib0", PKey: 0x8001}, link.Dummy{}, link.Phys{Device: "eth3", AllowDefaultRoute: true},
+		link.VLAN{Parent: "eth0", VLAN: 100},
+		link.Veth{HostName: "web0", HostAddrs: prefixes("10.0.0.1/24", "fd00::1/64")},
 	} {
 		assertFull(t, reflect.ValueOf(b), b.String(), nil)
 		specs = append(specs, Spec{Link: b})
@@ -103,7 +105,7 @@ func TestSpecUnknown(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"addresses": ["10.0.0.2/24"]}`:                         `spec: unknown field "addresses"`,
 		`{"link": {"bridge": {"name": "br1", "tag": 5}}}`:        `spec: link: bridge: unknown field "tag"`,
-		`{"link": {"ovs": {"name": "ovs0"}}}`:                    `spec: link: no kind is called "ovs" here: there are bridge, macvlan, ipvlan, ipoib, dummy, phys`,
+		`{"link": {"ovs": {"name": "ovs0"}}}`:                    `spec: link: no kind is called "ovs" here: there are bridge, macvlan, ipvlan, ipoib, dummy, phys, vlan, veth`,
 		`{"link": {"bridge": {}, "dummy": {}}}`:                  `spec: link: one kind with its settings is needed, such as {"bridge": {"name": "br1"}}`,
 		`{"link": "br1"}`:                                        `spec: link: one kind with its settings is needed, such as {"bridge": {"name": "br1"}}`,
 		`{"routes": [{"to": "10.0.0.0/8"}]}`:                     `spec: unknown field "to"`,

@@ -182,6 +182,9 @@ func (r *reader) judge(i int, d Declarations) {
 			one.Err = fmt.Errorf("a container may not choose a program that runs on the host (%s): write dhcp", asked.Program)
 		}
 	}
+	if one.Err == nil && strings.HasPrefix(one.Line.Interface, "veth:") {
+		one.Err = fmt.Errorf("a container may not give the host an interface with addresses (%s): type that line on the host", one.Line.Interface)
+	}
 	for _, other := range r.found[:i] {
 		if one.Err == nil && other.Err == nil && other.Line.Name == one.Line.Name {
 			one.Err = fmt.Errorf("%s says already what %s is: name another interface", other.From, one.Line.Name)

@@ -72,6 +72,8 @@ func goodRows() []goodRow {
 		{"interface with a dash", "br1 -i=-x web 10.0.0.2/24", br1(func(l *Line) { l.Name = "-x" })},
 		{"interface with an equals sign", "br1 -i=a=b web 10.0.0.2/24", br1(func(l *Line) { l.Name = "a=b" })},
 		{"host interface by MAC", "mac:02:00:00:00:00:0A web 10.0.0.2/24", br1(func(l *Line) { l.Interface = "mac:02:00:00:00:00:0A" })},
+		{"VLAN interface", "vlan:eth0 web 10.0.0.2/24 @100", br1(func(l *Line) { l.Interface, l.VLAN = "vlan:eth0", "100" })},
+		{"pair", "veth:web0 web 10.0.0.2/24@10.0.0.1", br1(func(l *Line) { l.Interface, l.Gateways = "veth:web0", addrs("10.0.0.1") })},
 		{"15 bytes", "abcdefghijklmno web 10.0.0.2/24", br1(func(l *Line) { l.Interface = "abcdefghijklmno" })},
 		{"guest by path", "br1 /run/netns/x 10.0.0.2/24", br1(func(l *Line) { l.Guest = "/run/netns/x" })},
 		{"guest by namespace", "br1 netns:blue 10.0.0.2/24", br1(func(l *Line) { l.Guest = "netns:blue" })},

@@ -8,7 +8,7 @@ import (
 )
 
 // kinds say outright what a host interface is, before its name: link.Detect.
-var kinds = [...]string{"bridge:", "macvlan:", "ovs:"}
+var kinds = [...]string{"bridge:", "macvlan:", "vlan:", "veth:", "ovs:"}
 
 // hostInterface reads the first word, an interface's name, mac:<address>, or a name
 // after its kind.

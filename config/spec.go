@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,12 +41,34 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 	if l.HostName != "" {
 		b = l.named(&p, b)
 	}
-	if bridge, is := b.(link.Bridge); is {
-		bridge.Firewall = f.firewall()
-		b = bridge
+	switch kind := b.(type) {
+	case link.Bridge:
+		kind.Firewall = f.firewall()
+		b = kind
+	case link.VLAN:
+		if kind.VLAN == 0 && l.VLAN == "" {
+			p.addf("%s is a VLAN interface: say which VLAN, such as @100", l.Interface)
+		}
+	case link.Veth:
+		kind.HostAddrs = l.hostAddrs(&p)
+		b = kind
 	}
 	s.Link = b
 	return s, p.err()
+}
+
+// hostAddrs are the addresses of the host's end of a pair: the gateways, which nobody
+// else there could be.
+func (l Line) hostAddrs(p *problems) (list []netip.Prefix) {
+	for _, g := range l.Gateways {
+		i := slices.IndexFunc(l.Addrs, func(a netip.Prefix) bool { return a.Contains(g) })
+		if i < 0 {
+			p.addf("the gateway %s of %s would be the host's end of the pair: choose one in the subnet of the guest's address", g, l.Interface)
+			continue
+		}
+		list = append(list, netip.PrefixFrom(g, l.Addrs[i].Bits()))
+	}
+	return list
 }
 
 // tagged puts the guest into the VLAN.
@@ -73,14 +97,23 @@ func (l Line) named(p *problems, b link.Backend) link.Backend {
 func (l Line) phys(p *problems, b link.Backend) link.Backend {
 	switch b := b.(type) {
 	case link.Macvlan:
-		return link.Phys{Device: b.Parent}
+		return l.itself(b.Parent)
 	case link.IPoIB:
 		return link.Phys{Device: b.Parent}
 	case link.Phys:
-		return b
+		return l.itself(b.Device)
 	}
 	p.add(errors.New("--direct-phys moves a network interface of the host into the guest: " + l.Interface + " is none"))
 	return b
+}
+
+// itself is the NIC, or a VLAN of it where the line asks for one, which is made in the
+// guest: the NIC then stays on the host.
+func (l Line) itself(nic string) link.Backend {
+	if l.VLAN != "" {
+		return link.VLAN{Parent: nic}
+	}
+	return link.Phys{Device: nic}
 }
 
 // pkey reads a partition key as the classic tool's ip did: hexadecimal, with or

@@ -18,6 +18,8 @@ const Usage = `Usage:
   pipework ... <guest> udhcpc|udhcpc-f|dhclient|dhclient-f|dhcpcd[:options] ...   (by that program; -f stays)
   pipework mac:<address> ...                                 (the host interface with that MAC address)
   pipework macvlan:<name>|bridge:<name>|ovs:<name> ...       (says outright what the host interface is)
+  pipework vlan:<name> <guest> <address>/<prefix> @vlan      (a VLAN of a NIC, in the guest, without a macvlan)
+  pipework veth:<name> ...                                   (a pair to the host; its end there is called so and has the gateway's address)
   pipework route|rule <guest> <words for ip route|rule>      (runs iproute2 in the guest's network)
   pipework tc <guest> <words for tc>
   pipework --wait[=address] [-i containerinterface] [--timeout 10s]

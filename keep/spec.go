@@ -63,7 +63,7 @@ func (r *run) linkOf(ctx context.Context, w *wish) (link.Backend, error) {
 // while the host does not have it; "" for other interfaces.
 func (w *wish) nic() string {
 	switch {
-	case !w.line.DirectPhys:
+	case !w.line.DirectPhys, w.line.VLAN != "": // a VLAN of a NIC leaves that on the host
 		return ""
 	case !strings.HasPrefix(w.line.Interface, "mac:"):
 		return w.line.Interface

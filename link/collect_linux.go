@@ -39,7 +39,7 @@ type collection struct {
 // run goes on after a failure: what is stuck must not keep the rest.
 func (c *collection) run(ctx context.Context) error {
 	failed := []error{c.nics(ctx)}
-	for _, kind := range []string{"ipoib", "macvlan", "ipvlan", "dummy"} {
+	for _, kind := range []string{"ipoib", "macvlan", "ipvlan", "dummy", "vlan"} {
 		failed = append(failed, c.orphans(ctx, kind, isOrphan))
 	}
 	return errors.Join(append(failed, c.bridges(ctx), c.rules(ctx), c.vlans(ctx))...)

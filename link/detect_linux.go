@@ -21,7 +21,8 @@ import (
 // Bridge to be made when it begins with br, one of Open vSwitch when it begins with
 // ovs, and a [Dummy] when it begins with dummy. "mac:<address>" is the interface that
 // has the address: the real one where VLANs, bridges or others share it.
-// "bridge:<name>", "macvlan:<name>" and "ovs:<name>" say outright what it is.
+// "bridge:<name>", "macvlan:<name>", "vlan:<name>" and "ovs:<name>" say outright what it
+// is; "veth:<name>" is a [Veth] whose host's end is to be called so.
 //
 // ovs is nil where Open vSwitch is not to be asked; otherwise it is asked only where
 // the kernel cannot tell. Where it does not answer, nothing is guessed: that is an
@@ -57,9 +58,11 @@ func spelledOut(ctx context.Context, h Host, kind, name string, ovs OVSLookup) (
 	switch kind {
 	case "ovs":
 		return switchOnly(ctx, name, ovs)
-	case "bridge", "macvlan":
+	case "veth":
+		return Veth{HostName: name}, nil
+	case "bridge", "macvlan", "vlan":
 	default:
-		return nil, errs.New(fs.ErrInvalid, "%s:%s: a host interface is a name, mac:<address>, or a name after bridge:, macvlan: or ovs:", kind, name)
+		return nil, errs.New(fs.ErrInvalid, "%s:%s: a host interface is a name, mac:<address>, or a name after bridge:, macvlan:, vlan:, veth: or ovs:", kind, name)
 	}
 	l, err := hostLink(ctx, h, name)
 	switch {
@@ -69,6 +72,8 @@ func spelledOut(ctx context.Context, h Host, kind, name string, ovs OVSLookup) (
 		return Bridge{Name: name}, nil
 	case err != nil:
 		return nil, err
+	case kind == "vlan":
+		return VLAN{Parent: l.Name}, nil
 	}
 	return Macvlan{Parent: l.Name}, nil
 }

@@ -22,6 +22,10 @@ func FromMark(m Mark) (Backend, error) {
 	case "ipvlan":
 		b := Ipvlan{Parent: on.name, VLAN: on.vlan}
 		return b, b.Mode.UnmarshalText([]byte(mode))
+	case "vlan":
+		return VLAN{Parent: on.name, VLAN: on.vlan}, nil
+	case "veth":
+		return Veth{HostName: name}, nil
 	case "dummy":
 		return Dummy{}, nil
 	case Unmarked:

@@ -34,6 +34,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindOf[Bridge]("bridge"), KindOf[Macvlan]("macvlan"), KindOf[Ipvlan]("ipvlan"),
 		KindOf[IPoIB]("ipoib"), KindOf[Dummy]("dummy"), KindOf[Phys]("phys"),
+		KindOf[VLAN]("vlan"), KindOf[Veth]("veth"),
 	}
 }
 

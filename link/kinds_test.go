@@ -16,6 +16,9 @@ func TestFromMark(t *testing.T) {
 		"ipvlan:wlan-0":         Ipvlan{Parent: "wlan-0"},
 		"ipvlan-l3s:eth0.5@7":   Ipvlan{Parent: "eth0.5", Mode: IpvlanL3S, VLAN: 7},
 		"dummy":                 Dummy{},
+		"veth":                  Veth{},
+		"veth:web-0":            Veth{HostName: "web-0"},
+		"vlan:eth0.5@100":       VLAN{Parent: "eth0.5", VLAN: 100},
 		"ipoib:ib0":             IPoIB{Parent: "ib0"},
 		"ipoib:ib0@8001":        IPoIB{Parent: "ib0", PKey: 0x8001},
 	} {

@@ -44,6 +44,27 @@ func (Ipvlan) Check(context.Context, *Port) ([]Drift, error) { return nil, error
 func (Ipvlan) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
 
 // Plug needs Linux.
+func (VLAN) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
+
+// Check needs Linux.
+func (VLAN) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.ErrUnsupported }
+
+// Unplug needs Linux.
+func (VLAN) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
+// Plug needs Linux.
+func (Veth) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
+
+// Check needs Linux.
+func (Veth) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.ErrUnsupported }
+
+// Unplug needs Linux.
+func (Veth) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
+// UnplugAll needs Linux.
+func (Veth) UnplugAll(ctx context.Context, calls []*Call) { Bridge{}.UnplugAll(ctx, calls) }
+
+// Plug needs Linux.
 func (Dummy) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
 
 // Check needs Linux.

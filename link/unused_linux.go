@@ -37,7 +37,8 @@ func hold(ctx context.Context, lock func(context.Context, time.Duration) (func()
 // interface that has no other macvlan (EINVAL) and that neither ipvlan nor
 // bridge nor bond has claimed (EBUSY), and lets none of those come while that
 // one is there. So such a macvlan, which stays down and on the host, is both the
-// question and the lock.
+// question and the lock. Only a VLAN in a guest is not kept by it, nor keeps it away:
+// [eachVLAN] looks for those.
 func whenUnused(ctx context.Context, h Host, l *rtnl.Link, f func() error) error {
 	defer hold(ctx, h.Lock)()
 	if err := claim(ctx, h, l); err != nil {
@@ -49,6 +50,9 @@ func whenUnused(ctx context.Context, h Host, l *rtnl.Link, f func() error) error
 	defer unclaim(ctx, h, l)
 	used, err := stackedOn(ctx, h, l)
 	if err != nil || used {
+		return err
+	}
+	if used, err = carriesVLANs(ctx, h, l); err != nil || used {
 		return err
 	}
 	return f()

@@ -44,7 +44,7 @@ func ensureVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Lin
 		v, err = findVLAN(ctx, p.Host, a, lower)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errs.New(fs.ErrInvalid, "VLAN %d of %s exists already, in another network namespace", a.vlan, a.name)
+		return nil, heldElsewhere(ctx, p.Host, a, lower)
 	}
 	if err != nil {
 		return nil, err
@@ -86,18 +86,26 @@ func findVLAN(ctx context.Context, h Host, a parent, lower *rtnl.Link) (*rtnl.Li
 
 // isVLAN says whether v is this VLAN of lower, by 802.1Q.
 func isVLAN(v *rtnl.Link, id int, lower *rtnl.Link) bool {
+	return v.Kind == "vlan" && v.Parent == lower.Index && !v.Foreign && hasTag(v, id)
+}
+
+// hasTag says whether the VLAN interface is of this tag, by 802.1Q.
+func hasTag(v *rtnl.Link, id int) bool {
 	tag, proto := rtnl.Attr(v.Data, nl.IFLA_VLAN_ID), rtnl.Attr(v.Data, nl.IFLA_VLAN_PROTOCOL)
-	return v.Kind == "vlan" && v.Parent == lower.Index && !v.Foreign &&
-		len(tag) == 2 && int(binary.NativeEndian.Uint16(tag)) == id &&
+	return len(tag) == 2 && int(binary.NativeEndian.Uint16(tag)) == id &&
 		(len(proto) != 2 || binary.BigEndian.Uint16(proto) == unix.ETH_P_8021Q)
+}
+
+// vlanTag makes a VLAN interface one of this tag, by 802.1Q.
+func vlanTag(id int) rtnl.Option {
+	return rtnl.Option{Type: nl.IFLA_VLAN_ID, Value: nl.Uint16Attr(uint16(id))}
 }
 
 // createVLAN makes the interface, marks it, and sets it up. It has the MTU and
 // MAC of lower.
 func createVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Link) error {
 	name := vlanName(a)
-	tag := rtnl.Option{Type: nl.IFLA_VLAN_ID, Value: nl.Uint16Attr(uint16(a.vlan))}
-	err := newLink{kind: "vlan", parent: lower.Index, option: tag}.link(name, 0).Add(ctx, p.Host.Conn)
+	err := newLink{kind: "vlan", parent: lower.Index, option: vlanTag(a.vlan)}.link(name, 0).Add(ctx, p.Host.Conn)
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		return nil // somebody was faster

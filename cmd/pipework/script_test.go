@@ -53,6 +53,7 @@ func scripts(dir string) testscript.Params {
 			"guest":  guest,
 			"bridge": bridge,
 			"show":   show,
+			"ping":   ping,
 			"await":  await,
 			"says":   says,
 			"nic":    nic,

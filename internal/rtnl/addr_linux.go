@@ -50,7 +50,18 @@ func (a Addr) Advertised() bool {
 // IPv4 has one (prefixes up to /30), as `ip addr add … brd +` does. An address
 // that is there already is left as it is.
 func AddAddr(ctx context.Context, c *ns.Conn, index int, p netip.Prefix) error {
+	return addAddr(ctx, c, addrMessage(index, p), p)
+}
+
+// AddSureAddr is AddAddr for an address that nobody else on the link has: an IPv6 one
+// can be used at once, without duplicate address detection (RFC 4862).
+func AddSureAddr(ctx context.Context, c *ns.Conn, index int, p netip.Prefix) error {
 	m := addrMessage(index, p)
+	m[2] = unix.IFA_F_NODAD
+	return addAddr(ctx, c, m, p)
+}
+
+func addAddr(ctx context.Context, c *ns.Conn, m message, p netip.Prefix) error {
 	if brd, ok := Broadcast(p); ok {
 		m.attr(unix.IFA_BROADCAST, brd.AsSlice()...)
 	}
