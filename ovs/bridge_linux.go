@@ -56,9 +56,9 @@ func (b Bridge) takeMTU(ctx context.Context, p *link.Port) error {
 type bridge struct {
 	name     string // of the row; of a fake bridge, its parent's
 	datapath string
-	missing  bool // it is to be created
+	missing  bool       // it is to be created
 	fake     ovsdb.UUID // the port that makes the fake bridge
-	vlan     int  // of a fake bridge; 0: it is none
+	vlan     int        // of a fake bridge; 0: it is none
 }
 
 // find reads the bridge's row, or plans one where its name says that it may be
