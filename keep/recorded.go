@@ -95,6 +95,9 @@ func (r *run) finish(ctx context.Context, g *guest, w *wish) error {
 	return err
 }
 
+// errDetached says that the record went while what it declares was plugged in.
+var errDetached = errs.New(fs.ErrInvalid, "it was detached meanwhile")
+
 // record writes down what was plugged in. What was detached meanwhile is taken
 // away again.
 func (r *run) record(p *plug) error {
@@ -119,7 +122,7 @@ func (r *run) record(p *plug) error {
 		if err := r.Attacher.Detach(r.ctx, r.target(p.guest), p.spec); err != nil {
 			return err
 		}
-		return errs.New(fs.ErrInvalid, "it was detached meanwhile")
+		return errDetached
 	case w.declared && now != nil && now.Source == FromCommand:
 		return nil // typed just now, and looked at next
 	case p.made.Existed && now.tells(p):
