@@ -42,6 +42,7 @@ uml: $(LANERUN)
 	CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 10m -exec '$(LANERUN) uml -timeout 9m' -skip '$(NOT_IN_UML)' . ./cmd/pipework
 	CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 10m -exec '$(LANERUN) uml -timeout 9m' \
 		-run 'TestContract/kernel|FourContainers|TwoHosts|TrunkPort|FakeBridgeCarries' ./ovs
+	CGO_ENABLED=0 $(GO) test -count=1 -timeout 10m -exec '$(LANERUN) uml -timeout 9m' -run 'SpecsComeBack' ./keep
 	@mkdir -p bin && echo uml >>$(RAN)
 
 qemu: $(LANERUN)
