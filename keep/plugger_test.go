@@ -74,7 +74,9 @@ func declared(t *testing.T, text string) Declared {
 
 // TestMergeSpecs merges what no line says.
 func TestMergeSpecs(t *testing.T) {
-	route := func(to string, metric uint32) link.Route { return link.Route{Dst: netip.MustParsePrefix(to), Metric: metric} }
+	route := func(to string, metric uint32) link.Route {
+		return link.Route{Dst: netip.MustParsePrefix(to), Metric: metric}
+	}
 	old := Declared{Spec: pipework.Spec{Link: link.Ipvlan{Parent: "eth0"}, MTU: 1400, Routes: []link.Route{route("10.1.0.0/16", 1)}, Rules: []link.Rule{{Priority: 5}}}}
 	now := Declared{Spec: pipework.Spec{Link: link.Ipvlan{Parent: "eth0"}, Routes: []link.Route{route("10.1.0.0/16", 1), route("10.1.0.0/16", 2)}}}
 	want := old

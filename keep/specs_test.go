@@ -6,16 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vishvananda/netlink"
-
-	"net/netip"
-	"time"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
@@ -185,9 +186,105 @@ func TestRecordOfAnotherKindStays(t *testing.T) {
 	if _, err := other.Get(rec.Guest, "eth1"); !errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
+	if err := other.Put(rec); !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), `no kind is called "bridge"`) {
+		t.Errorf("put: %v", err)
+	}
 	if _, err := s.Get(rec.Guest, "eth1"); err != nil {
 		t.Error(err)
 	}
+}
+
+// outdate makes the only record of the Store one of version 1.
+func outdate(t *testing.T, s *keep.Store, text string) {
+	t.Helper()
+	files, err := filepath.Glob(s.Dir() + "/*.json")
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	must(t, os.WriteFile(files[0], []byte(text), 0o600))
+}
+
+// TestRecordOfALineComesBack has records of version 1: they come back as their lines
+// say, and are of version 2 then.
+func TestRecordOfALineComesBack(t *testing.T) {
+	for _, row := range []struct{ name, attachment string }{
+		{"made", `, "attachment": {"link": "bridge:br1", "mac": "02:00:00:00:00:07"}`}, {"link unknown", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s, r := store(t), newRuntime(t)
+			r.run("web", nil)
+			guest := ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}
+			must(t, s.Put(keep.Record{Guest: guest, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.1/24"), Source: keep.FromCommand, Phase: keep.Attached}))
+			outdate(t, s, `{"version": 1, "guest": "docker:web", "guest_id": "`+id("web")+`", "interface": "eth1", "source": "command", "phase": "attached",
+				"line": ["--no-forward", "br1", "-l", "vweb", "docker:web", "10.0.0.8/24,10.0.0.9/24@10.0.0.254"]`+row.attachment+`}`)
+			p := r.plugger(s)
+			watch(t, &keep.Watcher{Plugger: p, Sources: []ns.Source{r}})
+			testwait.Eventually(t, "it is written anew", func() bool {
+				rec, err := s.Get(guest, "eth1")
+				return err == nil && rec.Version == 2
+			})
+			now := has(t, r.Container(id("web")), "eth1")
+			if row.attachment != "" && !strings.HasPrefix(now["eth1"], "bridge:br1 02:00:00:00:00:07 ") || !strings.HasSuffix(now["eth1"], " [10.0.0.8/24 10.0.0.9/24]") {
+				t.Error(now)
+			}
+			rec, err := s.Get(guest, "eth1")
+			must(t, err)
+			want := pipework.Spec{
+				Link: link.Bridge{Name: "br1", HostName: "vweb", Firewall: link.FirewallLeave}, Name: "eth1", Addrs: addrs("10.0.0.8/24", "10.0.0.9/24"),
+				Gateways: []netip.Addr{netip.MustParseAddr("10.0.0.254")},
+			}
+			if diff := cmp.Diff(want, rec.Spec, cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			detached(t, p, "docker:web", "")
+		})
+	}
+}
+
+// TestKilledCallOfALine has a call be killed whose record, of version 1, does not know
+// the link yet: what it made is taken away.
+func TestKilledCallOfALine(t *testing.T) {
+	guests, p := newTown(t)
+	guests.settle(t, "", "netns:web")
+	must(t, p.Store.Put(keep.Record{Guest: ns.ParseRef("netns:web"), Interface: "eth1", Source: keep.FromCommand, Phase: keep.Intent}))
+	outdate(t, p.Store, `{"version": 1, "guest": "netns:web", "interface": "eth1", "source": "command", "phase": "intent", "line": ["br1", "netns:web", "10.0.0.8/24"]}`)
+	_, err := pipework.Attach(t.Context(), guests.Target("netns:web"), onBridgeSpec("br1", "10.0.0.8/24"))
+	must(t, err)
+	if done, err := p.Collect(t.Context()); err != nil || len(done) == 0 {
+		t.Errorf("%q, %v", done, err)
+	}
+	if got := guests.interfaces(t, "netns:web"); len(got) > 0 {
+		t.Errorf("it has %v", got)
+	}
+	if got := recorded(t, p); len(got) > 0 {
+		t.Errorf("records %v", got)
+	}
+}
+
+// TestFollowsTheMAC types a NIC by its MAC, and gives it another name while the container
+// is down.
+func TestFollowsTheMAC(t *testing.T) {
+	const mac = "02:00:00:00:09:09"
+	makeNIC(t, "nicx", mac)
+	s, r := store(t), newRuntime(t)
+	r.run("web", nil)
+	p := r.plugger(s)
+	typed(t, p, "mac:"+mac+" docker:web 10.0.0.9/24")
+	r.kill("web")
+	h, err := netlink.NewHandle()
+	must(t, err)
+	defer h.Close()
+	nic := linkOf(t, h, "nicx")
+	must(t, errors.Join(h.LinkSetDown(nic), h.LinkSetName(nic, "nicy"), h.LinkSetUp(nic)))
+	watch(t, &keep.Watcher{Plugger: p, Sources: []ns.Source{r}})
+	r.start("web")
+	if now := has(t, r.Container(id("web")), "eth1"); !strings.HasPrefix(now["eth1"], "macvlan:nicy ") {
+		t.Error(now)
+	}
+	testwait.Eventually(t, "it is as declared", func() bool {
+		found, err := p.Findings(t.Context())
+		return err == nil && len(found) == 1 && found[0].State == keep.AsDeclared
+	})
 }
 
 // TestAddedToASpec types a further line for what a file declared: both are back after a

@@ -44,7 +44,9 @@ func OpenExisting(dir string, kinds ...link.Kind) (*Store, error) { return openE
 func (s *Store) Dir() string { return s.dir }
 
 // Put writes the record in place of the one with the same guest and interface. It
-// is whole and durable when Put returns, and the old one is when it fails.
+// is whole and durable when Put returns, and the old one is when it fails. One that
+// could not be read again, such as one with a link of another kind than the Store was
+// opened for, is refused with an error that satisfies fs.ErrInvalid.
 func (s *Store) Put(r Record) error { return s.put(r) }
 
 // Get reads one record. Where there is none, or none that can be trusted, the

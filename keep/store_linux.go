@@ -77,6 +77,9 @@ func (s *Store) put(r Record) error {
 	if err != nil {
 		return err
 	}
+	if _, err := decode(r.key().file(), b, s.kinds); err != nil {
+		return errs.New(fs.ErrInvalid, "record %s of %s could not be read again: %w", r.Interface, r.Guest, err)
+	}
 	unlock, err := s.lockDir(unix.F_RDLCK)
 	if err != nil {
 		return err
