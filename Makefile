@@ -50,6 +50,7 @@ uml: $(LANERUN)
 		-run '^Test(Scripts|Classic|OVS|ClassicOVS)$$' ./cmd/pipework
 	CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) uml -timeout 24m' \
 		-run 'TestContract/kernel|FourContainers|TwoHosts|TrunkPort|FakeBridgeCarries/kernel' ./ovs
+	CGO_ENABLED=0 $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) uml -timeout 24m' -run 'SpecsComeBack' ./keep
 	@mkdir -p bin && echo uml >>$(RAN)
 
 qemu: $(LANERUN)

@@ -40,7 +40,11 @@ func (j *job) add(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachmen
 	if j.spec.asks(dhcp.IPv4) && mark.Lease == "" || j.spec.asks(dhcp.IPv6) && mark.Lease6 == "" {
 		differs = append(differs, "it has no lease")
 	}
-	if len(j.spec.Rules) > 0 || j.spec.Egress != nil || j.spec.Ingress != nil {
+	policy, err := j.policyDrifts(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	if len(policy) > 0 {
 		differs = append(differs, "rules and shaping cannot be added")
 	}
 	if len(differs) > 0 {
@@ -60,6 +64,19 @@ func (j *job) add(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachmen
 	}
 	out.Existed, out.Mended, out.Added = true, mended, added
 	return out, nil
+}
+
+// policyDrifts tells of rules and shaping that the interface lacks.
+func (j *job) policyDrifts(ctx context.Context, l *rtnl.Link) ([]link.Drift, error) {
+	rules, err := j.ruleDrifts(ctx, l)
+	if err != nil {
+		return nil, j.fail("route", err)
+	}
+	shapes, err := j.shapeDrifts(ctx, l)
+	if err != nil {
+		return nil, j.fail("link", err)
+	}
+	return append(rules, shapes...), nil
 }
 
 // inUse refuses to change the interface.

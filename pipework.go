@@ -98,8 +98,8 @@ type Spec struct {
 	// the same, and its settings, MAC and MTU are as this Spec asks (or does not say),
 	// it gets those of Addrs, Gateways and Routes that it lacks, and keeps what it has;
 	// a link that is down, or in no bridge any more, is mended.
-	// Without Add, where they are not, and for Rules, Egress and Ingress that is an
-	// error that satisfies fs.ErrExist.
+	// Without Add, where they are not, and where it lacks some of Rules, Egress and
+	// Ingress, that is an error that satisfies fs.ErrExist.
 	Add bool `json:"-"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.

@@ -15,17 +15,19 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
-// The bounds of a Spec's text: bytes, and brackets or dashes within one another, whose
-// number costs the YAML parser its square in time. What is within a quotation is not
-// told from what closes a bracket, so that all brackets of YAML are bounded, too.
+// SpecMax is how many bytes the text of a Spec may have.
+const SpecMax = 64 << 10
+
+// The bounds of brackets or dashes within one another, whose number costs the YAML
+// parser its square in time. What is within a quotation is not told from what closes a
+// bracket, so that all brackets of YAML are bounded, too.
 const (
-	textMax     = 64 << 10
 	nestingMax  = 64
 	bracketsMax = 1000
 )
 
 // ParseSpec reads a Spec from YAML or JSON, which is YAML too, with the keys of
-// [pipework.DecodeSpec]. Its link is of one of the kinds. A text of more than 64 KiB, one
+// [pipework.DecodeSpec]. Its link is of one of the kinds. A text of more than [SpecMax] bytes, one
 // with anchors or several documents, and a field that there is not, are errors on one
 // line.
 func ParseSpec(text []byte, kinds ...link.Kind) (pipework.Spec, error) {
@@ -37,8 +39,8 @@ func ParseSpec(text []byte, kinds ...link.Kind) (pipework.Spec, error) {
 }
 
 func toJSON(text []byte) ([]byte, error) {
-	if len(text) > textMax {
-		return nil, fmt.Errorf("%d bytes are more than %d", len(text), textMax)
+	if len(text) > SpecMax {
+		return nil, fmt.Errorf("%d bytes are more than %d", len(text), SpecMax)
 	}
 	if nesting(string(text)) > nestingMax {
 		return nil, fmt.Errorf("more than %d brackets or dashes within one another", nestingMax)

@@ -21,6 +21,9 @@ type Flags struct {
 	// Force has detach bring an interface home that nothing but its mark speaks for
 	// (--force).
 	Force bool
+	// Spec is the file whose Spec is attached (--spec), in place of a line; "-" is
+	// standard input, "" is none.
+	Spec string
 	// State is the directory where attachments are recorded (--state-dir); "" is the
 	// default.
 	State string
@@ -91,6 +94,8 @@ func (f *Flags) valued(name string) func(value string, p *problems) {
 		return f.waitGuest
 	case "--state-dir":
 		return f.stateDir
+	case "--spec":
+		return f.spec
 	}
 	return nil
 }
@@ -118,6 +123,16 @@ func (f *Flags) stateDir(dir string, p *problems) {
 	f.State = dir
 }
 
+func (f *Flags) spec(file string, p *problems) {
+	switch {
+	case file == "" || isOption(file):
+		p.addf("option --spec has no value: write --spec FILE, or --spec - for standard input")
+	case f.Spec != "":
+		p.addf("option --spec is given twice: keep one")
+	}
+	f.Spec = file
+}
+
 // take sets the flag that word is, and reports whether it is one.
 func (f *Flags) take(word string) bool {
 	if path, ok := strings.CutPrefix(word, resolvConf); ok {
@@ -143,6 +158,25 @@ func (f *Flags) take(word string) bool {
 		return false
 	}
 	return true
+}
+
+// ParseSpecGuest reads the words beside --spec FILE: the guest. Everything else is the
+// Spec's to say. [errors.Is] tells its errors as [ErrUsage].
+func ParseSpecGuest(f Flags, args []string) (guest string, err error) {
+	w := scan(args, nil)
+	if f.Forward != "" {
+		w.addf("--forward and --no-forward are said in the spec: link: {bridge: {firewall: accept}}, or leave")
+	}
+	if f.ResolvConf != "" {
+		w.addf("%s is said in the spec: dhcp: {resolv_conf: %s}", resolvConf, f.ResolvConf)
+	}
+	if w.count(1, 1, "--spec FILE <guest>") {
+		guest = w.guest(w.positional[0])
+	}
+	if err := w.err(); err != nil {
+		return "", err
+	}
+	return guest, nil
 }
 
 // ParseCheck reads the words after the verb check: any number of guests.

@@ -24,6 +24,8 @@ const Usage = `Usage:
   pipework tc <guest> <words for tc>
   pipework --wait[=address] [-i containerinterface] [--timeout 10s]
                                                       (inside a container: until the interface is up, or has an address)
+  pipework --spec <file> <guest>                      (what the file says in YAML or JSON; - is standard input;
+                                                       see docs/spec.md)
   pipework detach <guest> [-i containerinterface] [--force]
                                                       (--force: also bring a NIC home that this host has no record of)
   pipework list [<guest>...]

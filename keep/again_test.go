@@ -29,9 +29,9 @@ func TestAskingAgainHoldsNothing(t *testing.T) {
 	go func() {
 		line, err := config.Parse([]string{"br1", "netns:web", "dhcp:-t 1 -T 1 -A 3600"})
 		if err == nil {
-			s, err2 := asking.Spec(ctx, line, config.Flags{})
+			d, err2 := asking.Declared(ctx, line, config.Flags{})
 			if err = err2; err == nil {
-				_, _, err = asking.Attach(ctx, s, line, config.Flags{})
+				_, _, err = asking.Attach(ctx, ns.ParseRef(line.Guest), d)
 			}
 		}
 		ended <- err

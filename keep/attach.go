@@ -1,6 +1,7 @@
 package keep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,58 +11,55 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/dhcp/program"
 	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/ns"
 )
 
-// Attach is [pipework.Attach] by a Spec that [Plugger.Spec] made of the line, with
-// a record: of the intent before the first change, and of the result. What a
-// killed call left of this interface is taken away first. After an error the
-// record is what it was. Where the record cannot be written nothing is plugged in.
+// Attach is [pipework.Attach] by what is declared, with a record: of the intent before
+// the first change, and of the result. What a killed call left of this interface is
+// taken away first. After an error the record is what it was. Where the record cannot be
+// written nothing is plugged in.
 //
-// Where the line has a DHCP client stay (dhcp:-f, udhcpc-f), keep keeps the lease
-// until its context ends or the guest does, neither of which is an error; else it
-// is nil. Where nobody grants one, and the line says to ask again (dhcp:-A), nothing
-// is plugged in meanwhile, nor recorded: the interface is anybody's.
-func (p *Plugger) Attach(ctx context.Context, s pipework.Spec, line config.Line, flags config.Flags) (at *pipework.Attachment, keep func(context.Context) error, err error) {
-	asked, err := line.DHCPConfig()
-	if err != nil {
-		return nil, nil, err
-	}
-	at, keep, err = p.attach(ctx, s, line, flags)
-	for asked.Again > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		p.say("%v: again in %v", err, asked.Again)
-		if pause.For(ctx, asked.Again) != nil {
+// Where d asks the lease to be kept (Stay, or Program.Stay), keep does so until its
+// context ends or the guest does, neither of which is an error; else it is nil. Where
+// nobody grants one, and d asks again, nothing is plugged in meanwhile, nor recorded: the
+// interface is anybody's.
+func (p *Plugger) Attach(ctx context.Context, guest ns.Ref, d Declared) (at *pipework.Attachment, keep func(context.Context) error, err error) {
+	d.Spec.Name = cmp.Or(d.Spec.Name, pipework.DefaultName)
+	d = d.bound(p.OVS)
+	at, keep, err = p.attach(ctx, guest, d)
+	for d.Again > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		p.say("%v: again in %v", err, d.Again)
+		if pause.For(ctx, d.Again) != nil {
 			return nil, nil, err
 		}
-		at, keep, err = p.attach(ctx, s, line, flags)
+		at, keep, err = p.attach(ctx, guest, d)
 	}
 	return at, keep, err
 }
 
 // attach asks once, with the record's lock.
-func (p *Plugger) attach(ctx context.Context, s pipework.Spec, line config.Line, flags config.Flags) (at *pipework.Attachment, keep func(context.Context) error, err error) {
-	guest := ns.ParseRef(line.Guest)
-	t := p.Target(guest)
+func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pipework.Attachment, keep func(context.Context) error, err error) {
+	t, name := p.Target(guest), d.Spec.Name
 	if p.Store == nil {
-		return p.plugIn(ctx, t, s, line)
+		return p.plugIn(ctx, t, d)
 	}
-	unlock, err := p.Store.Lock(ctx, guest, s.Name)
+	unlock, err := p.Store.Lock(ctx, guest, name)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer unlock()
-	r := Record{Guest: guest, Interface: s.Name, Line: append(flags.Args(), line.Args()...), Source: FromCommand, Phase: Intent}
-	if r.Before, err = p.settled(ctx, guest, s.Name); err != nil {
+	r := Record{Guest: guest, Interface: name, Source: FromCommand, Phase: Intent}
+	r.declare(d)
+	if r.Before, err = p.settled(ctx, guest, name); err != nil {
 		return nil, nil, err
 	}
-	if err := r.Before.sameKind(line, s.Link); err != nil {
-		return nil, nil, &pipework.Error{Op: "attach", Stage: "link", Interface: s.Name, Err: err}
+	if err := r.Before.sameKind(d); err != nil {
+		return nil, nil, &pipework.Error{Op: "attach", Stage: "link", Interface: name, Err: err}
 	}
-	there, err := p.there(ctx, t, s.Name)
+	there, err := p.there(ctx, t, name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -70,7 +68,7 @@ func (p *Plugger) attach(ctx context.Context, s pipework.Spec, line config.Line,
 			return nil, nil, err
 		}
 	}
-	at, keep, err = p.plugIn(ctx, t, s, line)
+	at, keep, err = p.plugIn(ctx, t, d)
 	if err != nil {
 		return nil, nil, together(err, p.restore(&r))
 	}
@@ -84,36 +82,32 @@ func (p *Plugger) attach(ctx context.Context, s pipework.Spec, line config.Line,
 	return at, keep, nil
 }
 
-// plugIn attaches, with the address that the line asks for.
-func (p *Plugger) plugIn(ctx context.Context, t pipework.Target, s pipework.Spec, line config.Line) (*pipework.Attachment, func(context.Context) error, error) {
-	at, keep, err := p.plugAs(ctx, t, s, line)
-	if err == nil && line.HostName != "" && line.HostName != at.HostName {
-		at.Warnings = append(at.Warnings, fmt.Sprintf("the host's end is called %s already: -l %s renames nothing", at.HostName, line.HostName))
+// plugIn attaches, with the address that d asks for.
+func (p *Plugger) plugIn(ctx context.Context, t pipework.Target, d Declared) (*pipework.Attachment, func(context.Context) error, error) {
+	at, keep, err := p.plugAs(ctx, t, d)
+	if name := d.hostName(); err == nil && name != "" && name != at.HostName {
+		at.Warnings = append(at.Warnings, fmt.Sprintf("the host's end is called %s already: -l %s renames nothing", at.HostName, name))
 	}
 	return at, keep, err
 }
 
-func (p *Plugger) plugAs(ctx context.Context, t pipework.Target, s pipework.Spec, line config.Line) (at *pipework.Attachment, keep func(context.Context) error, err error) {
-	asked, err := line.DHCPConfig()
-	if err != nil {
-		return nil, nil, err
-	}
-	if asked.Program != "" {
-		client := program.Client{Name: asked.Program, Stay: asked.Foreground, Options: asked.Options}
-		if asked.Foreground || p.Log != nil {
+func (p *Plugger) plugAs(ctx context.Context, t pipework.Target, d Declared) (at *pipework.Attachment, keep func(context.Context) error, err error) {
+	if asked := d.Program; asked != nil {
+		client := program.Client{Name: asked.Name, Stay: asked.Stay, Options: asked.Options}
+		if asked.Stay || p.Log != nil {
 			client.Output = p.Output
 		}
-		at, running, err := client.Attach(ctx, &p.Attacher, t, s)
+		at, running, err := client.Attach(ctx, &p.Attacher, t, d.Spec)
 		if err == nil && running != nil {
 			keep = running.Wait
 		}
 		return at, keep, err
 	}
-	at, err = p.Attacher.Attach(ctx, t, s)
-	if err != nil || !asked.Foreground {
+	at, err = p.Attacher.Attach(ctx, t, d.Spec)
+	if err != nil || !d.Stay {
 		return at, nil, err
 	}
-	return at, func(ctx context.Context) error { return p.keepLease(ctx, t, s, at) }, nil
+	return at, func(ctx context.Context) error { return p.keepLease(ctx, t, d.Spec, at) }, nil
 }
 
 // pullOut ends the program that keeps the interface's lease, where one does, and

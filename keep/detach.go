@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework"
@@ -49,7 +48,7 @@ func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, flags c
 			return nil, err
 		}
 		s.Force = flags.Force
-		return &r, p.pullOut(ctx, p.Target(guest), withoutDNS(s, flags))
+		return &r, p.pullOut(ctx, p.Target(guest), withoutDNS(s, flags.ResolvConf))
 	}
 	for i := range known {
 		if err := p.detach(ctx, b, &known[i], at, flags); err != nil {
@@ -101,7 +100,7 @@ func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.A
 	if at != nil && (r.Attachment == nil || r.Attachment.Link == at.Link || !isNIC(at)) {
 		going.Attachment = lasting(at)
 	}
-	going.Line = slices.Concat(config.Flags{ResolvConf: flags.ResolvConf}.Args(), r.Line)
+	going.Spec = withoutDNS(r.Spec, flags.ResolvConf)
 	full := p.Store.Put(going) // a full disk keeps nobody from detaching
 	t := p.Target(b.ref)
 	if !b.runs() && !p.being(ctx, r.Guest).runs() {
@@ -125,11 +124,17 @@ func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.A
 // record of another kind knows better.
 func isNIC(at *pipework.Attachment) bool { return link.Mark{Link: at.Link}.IsNIC() }
 
-// withoutDNS has what a lease wrote into the resolv.conf of the flags taken out.
-func withoutDNS(s pipework.Spec, flags config.Flags) pipework.Spec {
-	if flags.ResolvConf != "" {
-		s.DHCP = &dhcp.Config{ResolvConf: flags.ResolvConf}
+// withoutDNS has what a lease wrote into this resolv.conf taken out, too.
+func withoutDNS(s pipework.Spec, resolvConf string) pipework.Spec {
+	if resolvConf == "" {
+		return s
 	}
+	asked := dhcp.Config{}
+	if s.DHCP != nil {
+		asked = *s.DHCP
+	}
+	asked.ResolvConf = resolvConf
+	s.DHCP = &asked
 	return s
 }
 

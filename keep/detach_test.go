@@ -134,11 +134,11 @@ func plugIn(t *testing.T, p *keep.Plugger, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := p.Spec(t.Context(), line, flags)
+	d, err := p.Declared(t.Context(), line, flags)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := p.Attach(t.Context(), s, line, flags); err != nil {
+	if _, _, err := p.Attach(t.Context(), ns.ParseRef(line.Guest), d); err != nil {
 		t.Fatal(err)
 	}
 }

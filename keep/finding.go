@@ -9,18 +9,20 @@ import (
 	"strings"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
 // A Finding compares one record with what is.
 type Finding struct {
-	Guest     ns.Ref   `json:"guest"`
-	Interface string   `json:"interface"`
-	Line      []string `json:"line"`
-	Source    Source   `json:"source"`
-	State     State    `json:"state"`
+	Guest     ns.Ref `json:"guest"`
+	Interface string `json:"interface"`
+	// Spec and Program are what is declared.
+	Spec    pipework.Spec `json:"spec"`
+	Program *Program      `json:"program,omitempty"`
+	Source  Source        `json:"source"`
+	State   State         `json:"state"`
 	// Details are what drifted, or why there is no guest, one line each.
 	Details []string `json:"details,omitempty"`
 	// Attachment is what is plugged in; nil: nothing.
@@ -130,7 +132,7 @@ func Verdict(found []Finding) error {
 
 // compare compares one record with what is.
 func (p *Plugger) compare(ctx context.Context, r *Record) Finding {
-	f := Finding{Guest: r.Guest, Interface: r.Interface, Line: r.Line, Source: r.Source}
+	f := Finding{Guest: r.Guest, Interface: r.Interface, Spec: r.Spec, Program: r.Program, Source: r.Source}
 	var err error
 	f.Attachment, err = p.inspect(ctx, p.Target(r.Guest), r)
 	if noGuest(err) {
@@ -163,12 +165,16 @@ var unfinished = map[Phase]string{
 	Detaching: "it was being detached by a call that is at work, or was killed: type that again, or pipework gc",
 }
 
-// inspect is [pipework.Check] of the guest by the record's line. Where the line's
-// host interface is gone, it is at least by the name.
+// inspect is [pipework.Check] of the guest by the record's Spec. Where its host
+// interface is gone, or is of another kind now, it is at least by the name.
 func (p *Plugger) inspect(ctx context.Context, t pipework.Target, r *Record) (*pipework.Attachment, error) {
-	s, err := p.declared(ctx, r)
+	d, err := p.current(ctx, r)
+	var at *pipework.Attachment
 	if err == nil {
-		return p.Check(ctx, t, s)
+		at, err = p.Check(ctx, t, d.Spec)
+	}
+	if err == nil || noGuest(err) || noInterface(err) {
+		return at, err
 	}
 	at, bare := p.Check(ctx, t, pipework.Spec{Name: r.Interface})
 	if noGuest(bare) || noInterface(bare) {
@@ -177,22 +183,28 @@ func (p *Plugger) inspect(ctx context.Context, t pipework.Target, r *Record) (*p
 	return at, err
 }
 
-// declared is the Spec that the record's line means just now.
-func (p *Plugger) declared(ctx context.Context, r *Record) (pipework.Spec, error) {
-	flags, words, err := config.Split(r.Line)
-	if err != nil {
-		return pipework.Spec{}, err
+// current is what the record declares, with the name that the host's interface has now.
+// An error that satisfies fs.ErrNotExist says that the host has no such interface.
+func (p *Plugger) current(ctx context.Context, r *Record) (Declared, error) {
+	if r.line != nil {
+		d, err := p.Declared(ctx, r.line.Line, r.line.flags)
+		if err == nil {
+			err = r.sameKind(d)
+		}
+		return d, err
 	}
-	line, err := config.Parse(words)
-	if err != nil {
-		return pipework.Spec{}, err
+	d := r.declared().bound(p.OVS)
+	if d.HostMAC != nil {
+		found, err := p.Detect(ctx, "mac:"+d.HostMAC.String(), p.OVS.Lookup)
+		_, moved := d.Spec.Link.(link.Phys)
+		if err != nil && !(moved && errors.Is(err, fs.ErrNotExist)) { // a NIC may be in a guest
+			return d, err
+		}
+		if name, is := hostInterface(found); is {
+			d.Spec.Link, _ = onto(d.Spec.Link, name)
+		}
 	}
-	s, err := p.Spec(ctx, line, flags)
-	s.Name = r.Interface
-	if err == nil {
-		err = r.sameKind(line, s.Link)
-	}
-	return s, err
+	return d, p.confirm(ctx, r, d)
 }
 
 // reason is err without saying again what was done to which interface.

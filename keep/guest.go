@@ -39,12 +39,13 @@ type guest struct {
 
 // A plug is one interface that is as declared.
 type plug struct {
-	guest  ref
-	wish   *wish
-	spec   pipework.Spec
-	made   *pipework.Attachment
-	unkeep func()          // ends the keeping of its lease; nil: there is none
-	ended  <-chan struct{} // closed when a program that kept it has ended; nil: there was none
+	guest    ref
+	wish     *wish
+	declared Declared
+	spec     pipework.Spec
+	made     *pipework.Attachment
+	unkeep   func()          // ends the keeping of its lease; nil: there is none
+	ended    <-chan struct{} // closed when a program that kept it has ended; nil: there was none
 }
 
 // What a guest is shown with in the metrics.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ovs"
 )
@@ -28,6 +30,13 @@ func lineOf(t *testing.T, words string) config.Line {
 	return line
 }
 
+func addrs(words ...string) (all []netip.Prefix) {
+	for _, w := range words {
+		all = append(all, netip.MustParsePrefix(w))
+	}
+	return all
+}
+
 // TestBridgeAtBoot has a bridge of Open vSwitch whose device is not there yet, and
 // then no database: no Linux bridge takes its place.
 func TestBridgeAtBoot(t *testing.T) {
@@ -36,16 +45,16 @@ func TestBridgeAtBoot(t *testing.T) {
 	p := keep.Plugger{Target: byText(words), OVS: &ovs.Client{Endpoint: db.Endpoint}}
 	t.Cleanup(func() { _ = p.OVS.Close() })
 	line := lineOf(t, "br-boot netns:web 10.0.0.2/24")
-	if s, err := p.Spec(t.Context(), line, config.Flags{}); err != nil || s.Link.String() != "ovs:br-boot" {
-		t.Errorf("%v, %v", s.Link, err)
+	if s, err := p.Declared(t.Context(), line, config.Flags{}); err != nil || s.Spec.Link.String() != "ovs:br-boot" {
+		t.Errorf("%v, %v", s.Spec.Link, err)
 	}
 	db.Server.Kill()
-	if s, err := p.Spec(t.Context(), line, config.Flags{}); err == nil || errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("without a database: %v, %v", s.Link, err)
+	if s, err := p.Declared(t.Context(), line, config.Flags{}); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a database: %v, %v", s.Spec.Link, err)
 	}
 	outright := lineOf(t, "bridge:br-boot netns:web 10.0.0.2/24")
-	if s, err := p.Spec(t.Context(), outright, config.Flags{}); err != nil || s.Link.String() != "bridge:br-boot" {
-		t.Errorf("said outright: %v, %v", s.Link, err)
+	if s, err := p.Declared(t.Context(), outright, config.Flags{}); err != nil || s.Spec.Link.String() != "bridge:br-boot" {
+		t.Errorf("said outright: %v, %v", s.Spec.Link, err)
 	}
 }
 
@@ -58,31 +67,35 @@ func TestRecordedKind(t *testing.T) {
 	client := &ovs.Client{Endpoint: db.Endpoint}
 	t.Cleanup(func() { _ = client.Close() })
 	r := newRuntime(t)
-	for _, c := range []struct{ word, was string }{
-		{"br-lost", "ovs:br-lost"}, {"br-new", "bridge:br-new"}, {"dummy-lost", "macvlan:dummy-lost"},
+	for _, c := range []struct {
+		word, was string
+		link      link.Backend
+	}{
+		{"br-lost", "ovs:br-lost", ovs.Bridge{Name: "br-lost"}}, {"br-new", "bridge:br-new", link.Bridge{Name: "br-new"}},
+		{"dummy-lost", "macvlan:dummy-lost", link.Macvlan{Parent: "dummy-lost"}},
 	} {
 		t.Run(c.was, func(t *testing.T) {
 			s := store(t)
 			guest, _ := nstest.Guest(t)
 			rec := keep.Record{
-				Guest: ns.Ref{Kind: ns.Netns, Name: string(guest)}, Interface: "eth1", Line: []string{c.word, "netns:" + string(guest), "10.0.0.2/24"},
+				Guest: ns.Ref{Kind: ns.Netns, Name: string(guest)}, Interface: "eth1", Spec: pipework.Spec{Link: c.link, Addrs: addrs("10.0.0.2/24")},
 				Source: keep.FromCommand, Phase: keep.Attached, Attachment: &pipework.Attachment{Link: c.was},
 			}
 			label := rec
 			label.Guest, label.Source = ns.ParseRef("docker:web"), keep.FromLabel
-			label.Line = []string{c.word, "docker:web", "10.0.0.3/24"}
+			label.Spec = pipework.Spec{Link: c.link, Addrs: addrs("10.0.0.3/24")}
 			for _, rec := range []keep.Record{rec, label} {
 				if err := s.Put(rec); err != nil {
 					t.Fatal(err)
 				}
 			}
 			p := keep.Plugger{Store: s, Target: byText(words), OVS: client}
-			line := lineOf(t, strings.Join(rec.Line, " "))
-			spec, err := p.Spec(t.Context(), line, config.Flags{})
+			line := lineOf(t, c.word+" netns:"+string(guest)+" 10.0.0.2/24")
+			d, err := p.Declared(t.Context(), line, config.Flags{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := p.Attach(t.Context(), spec, line, config.Flags{}); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "recorded as plugged into "+c.was) {
+			if _, _, err := p.Attach(t.Context(), rec.Guest, d); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "recorded as plugged into "+c.was) {
 				t.Errorf("typed again: %v", err)
 			}
 			r.run("web", map[string]string{"pipework.eth1": c.word + " 10.0.0.3/24"})

@@ -1,100 +1,94 @@
 package keep
 
 import (
-	"cmp"
-	"errors"
+	"encoding/json"
 	"net/netip"
 	"slices"
-	"strings"
 
-	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/link"
 )
 
-// merge is the older line with what a newer one for the same interface added. Where
-// both cannot be said on one line, it is the newer one.
-func merge(old, new []string) []string {
-	was, err1 := read(old)
-	now, err2 := read(new)
-	if errors.Join(err1, err2) != nil {
-		return new
+// merge is the older Declared with what a newer one for the same interface added. What
+// cannot be had together is the newer one's alone.
+func merge(old, now Declared) Declared {
+	both := old
+	s := &both.Spec
+	s.Addrs = union(old.Spec.Addrs, now.Spec.Addrs)
+	s.Routes = union(old.Spec.Routes, now.Spec.Routes)
+	for _, g := range now.Spec.Gateways { // each takes the place of its family's
+		s.Gateways = append(slices.DeleteFunc(slices.Clone(s.Gateways), func(was netip.Addr) bool { return was.Is4() == g.Is4() }), g)
 	}
-	was.add(now)
-	both := was.words()
-	if _, err := read(both); err != nil {
-		return new
+	s.Gateways = slices.SortedFunc(slices.Values(s.Gateways), netip.Addr.Compare)
+	s.SLAAC = s.SLAAC || now.Spec.SLAAC
+	s.Link = mergeFirewall(old.Spec.Link, now.Spec.Link)
+	switch {
+	case now.Program != nil:
+		both.Program, s.DHCP = mergeProgram(old.Program, *now.Program), nil
+	case now.Spec.DHCP != nil:
+		both.Program, s.DHCP = nil, mergeDHCP(old.Spec.DHCP, *now.Spec.DHCP)
+	}
+	if both.Program != nil && slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr().Is4() }) {
+		return now // a program takes other IPv4 addresses away
 	}
 	return both
 }
 
-// A declaredLine is a Line and its Flags.
-type declaredLine struct {
-	config.Line
-	flags config.Flags
-}
-
-func read(words []string) (d declaredLine, err error) {
-	if d.flags, words, err = config.Split(words); err == nil {
-		d.Line, err = config.Parse(words)
-	}
-	if err == nil {
-		_, err = d.DHCPConfig()
-	}
-	return d, err
-}
-
-func (d declaredLine) words() []string { return append(d.flags.Args(), d.Args()...) }
-
-func (d *declaredLine) add(now declaredLine) {
-	if d.Family != now.Family {
-		d.anyFamily()
-		now.anyFamily()
-	}
-	for _, a := range now.Addrs {
-		if !slices.Contains(d.Addrs, a) {
-			d.Addrs = append(d.Addrs, a)
+// union is a, and then what b has beside.
+func union[T comparable](a, b []T) []T {
+	all := slices.Clone(a)
+	for _, v := range b {
+		if !slices.Contains(all, v) {
+			all = append(all, v)
 		}
 	}
-	for _, g := range now.Gateways { // each takes the place of its family's
-		d.Gateways = append(slices.DeleteFunc(d.Gateways, func(was netip.Addr) bool { return was.Is4() == g.Is4() }), g)
-	}
-	d.DHCP = mergeDHCP(d.DHCP, now.DHCP)
-	d.SLAAC = d.SLAAC || now.SLAAC
-	d.flags.Forward = cmp.Or(now.flags.Forward, d.flags.Forward)
-	d.flags.ResolvConf = cmp.Or(now.flags.ResolvConf, d.flags.ResolvConf)
-	if asked, err := d.DHCPConfig(); err == nil && asked.Program != "" {
-		d.flags.ResolvConf = "" // which the program knows nothing of
-	}
+	return all
 }
 
-// anyFamily says without -a what is said with it.
-func (d *declaredLine) anyFamily() {
-	if client, options := cutOptions(d.DHCP); d.Family == config.Inet6 && client == "dhcp" {
-		d.DHCP = "dhcp6" + options
+// mergeFirewall is the older backend, with the newer one's word on the firewall where
+// it has one.
+func mergeFirewall(old, now link.Backend) link.Backend {
+	was, is1 := old.(link.Bridge)
+	b, is2 := now.(link.Bridge)
+	if is1 && is2 && b.Firewall != link.FirewallOwn {
+		was.Firewall = b.Firewall
+		return was
 	}
-	d.Family = 0
+	return old
 }
 
-// cutOptions takes a DHCP word's options off, with the colon before them.
-func cutOptions(word string) (client, options string) {
-	client, _, _ = strings.Cut(word, ":")
-	return client, word[len(client):]
+// mergeProgram is the newer program, with the older one's options where it has none.
+func mergeProgram(old *Program, now Program) *Program {
+	if old != nil && old.Name == now.Name && old.Stay == now.Stay && len(now.Options) == 0 {
+		now.Options = old.Options
+	}
+	return &now
 }
 
-// mergeDHCP is the newer of two DHCP words, with both families where pipework's own
-// client gets them, and the older one's options where it has none.
-func mergeDHCP(old, new string) string {
-	was, options := cutOptions(old)
-	now, newer := cutOptions(new)
-	own := func(client string) bool {
-		return slices.Contains([]string{"dhcp", "dhcp6", "dhcp,dhcp6", "dhcp6,dhcp"}, client)
+// mergeDHCP asks for the leases of both, with the options of the newer one, or of the
+// older one where it has none.
+func mergeDHCP(old *dhcp.Config, now dhcp.Config) *dhcp.Config {
+	if old == nil {
+		return &now
 	}
-	switch {
-	case new == "":
-		return old
-	case was == now:
-		return now + cmp.Or(newer, options)
-	case own(was) && own(now):
-		return "dhcp,dhcp6" + cmp.Or(newer, options)
+	both := *old
+	if options(now) != options(dhcp.Config{}) {
+		both = now
+		if both.ResolvConf == "" {
+			both.ResolvConf = old.ResolvConf
+		}
+	} else if now.ResolvConf != "" {
+		both.ResolvConf = now.ResolvConf
 	}
-	return new
+	if both.Family = now.Family; old.Family != now.Family {
+		both.Family = dhcp.Both
+	}
+	return &both
+}
+
+// options is the text of what a Config says beside the family and the resolv.conf.
+func options(c dhcp.Config) string {
+	c.Family, c.ResolvConf = "", ""
+	b, _ := json.Marshal(c)
+	return string(b)
 }

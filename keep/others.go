@@ -6,14 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/go-pipework/pipework/link"
 )
 
 type dirHandle struct{}
 
 var errUnimplemented = fmt.Errorf("state: %w", errors.ErrUnsupported)
 
-func open(string) (*Store, error)                                 { return nil, errUnimplemented }
-func openExisting(string) (*Store, error)                         { return nil, errUnimplemented }
+func open(string, []link.Kind) (*Store, error)                    { return nil, errUnimplemented }
+func openExisting(string, []link.Kind) (*Store, error)            { return nil, errUnimplemented }
 func (s *Store) put(Record) error                                 { return errUnimplemented }
 func (s *Store) get(key) (*Record, error)                         { return nil, errUnimplemented }
 func (s *Store) delete(key) error                                 { return errUnimplemented }

@@ -74,7 +74,7 @@ func TestDirectoryOfOthersStays(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := tree(t, dir)
-			s, err := Open(dir)
+			s, err := Open(dir, kinds...)
 			if err == nil {
 				_, damaged, _ := s.All()
 				t.Errorf("opened; %v", damaged)
@@ -113,7 +113,7 @@ func TestOwnDirectory(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := tree(t, real)
-			s, err := Open(dir)
+			s, err := Open(dir, kinds...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,12 +144,12 @@ func TestOthersFilesStay(t *testing.T) {
 	if err := os.Mkdir(path("ssl"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open(s.Dir())
+	again, err := Open(s.Dir(), kinds...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = again.Close() }()
-	wantAll(t, again, 0, web(func(*Record) {}))
+	wantAll(t, again, 0, withName(web(func(*Record) {})))
 	if err := again.sweep(); err != nil {
 		t.Error(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/dhcp/program"
 	"github.com/go-pipework/pipework/internal/pause"
@@ -19,32 +18,44 @@ import (
 func (r *run) plug(g *guest, held *ns.Guest, w *wish) (*plug, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
 	defer cancel()
-	if err := g.awaitEnd(ctx, w.line.Name); err != nil {
+	if err := g.awaitEnd(ctx, w.record.Interface); err != nil {
 		return nil, err
 	}
 	if err := r.finish(ctx, g, w); err != nil {
 		return nil, err
 	}
-	spec, err := r.spec(ctx, g, w)
+	d, err := r.find(ctx, g, w)
 	if err != nil {
 		return nil, err
 	}
+	spec := r.plugSpec(g, w, d)
 	if w.onlyThere {
 		if _, err := r.Check(ctx, held.Again(), pipework.Spec{Name: spec.Name, Link: spec.Link}); err != nil {
 			return nil, fmt.Errorf("%w: it is not plugged in again, since another process may have the number by now", err)
 		}
 	}
-	at, stays, err := r.attach(ctx, r.lasting(g, held), spec, w.line)
+	at, stays, err := r.attach(ctx, r.lasting(g, held), spec, d.Program)
 	if err != nil {
 		return nil, err
 	}
 	r.tell(g, w, at)
-	p := &plug{guest: g.ref, wish: w, spec: spec, made: at}
+	p := &plug{guest: g.ref, wish: w, declared: d, spec: spec, made: at}
 	if stays != nil {
 		r.stay(p, stays)
 		return p, nil
 	}
 	return p, r.keep(ctx, p)
+}
+
+// plugSpec is the Spec that plugs in what is declared. An interface that is there, and was
+// added to, keeps what it has.
+func (r *run) plugSpec(g *guest, w *wish, d Declared) pipework.Spec {
+	s := d.Spec
+	s.Name, s.Add = w.record.Interface, true
+	if s.MAC == nil {
+		s.DefaultMAC = r.mac(g, w, d)
+	}
+	return s
 }
 
 // lasting is the guest as a Target for whoever works on after it was looked at: one
@@ -56,19 +67,15 @@ func (r *run) lasting(g *guest, held *ns.Guest) pipework.Target {
 	return r.target(g.ref)
 }
 
-// attach has the program that the line names configure the interface, where none
+// attach has the program that is declared configure the interface, where none
 // has done so yet, or none does any more. One that stays is running then.
-func (r *run) attach(ctx context.Context, t pipework.Target, spec pipework.Spec, line config.Line) (*pipework.Attachment, *program.Running, error) {
-	asked, err := line.DHCPConfig()
-	if err != nil {
-		return nil, nil, err
-	}
+func (r *run) attach(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *Program) (*pipework.Attachment, *program.Running, error) {
 	wanting, there, err := r.wantsProgram(ctx, t, spec, asked)
 	if err != nil {
 		return nil, nil, err
 	}
 	if wanting {
-		client := program.Client{Name: asked.Program, Stay: asked.Foreground, Resume: there, Options: asked.Options}
+		client := program.Client{Name: asked.Name, Stay: asked.Stay, Resume: there, Options: asked.Options}
 		return client.Attach(ctx, &r.Attacher, t, spec)
 	}
 	at, err := r.Attacher.Attach(ctx, t, spec)
@@ -78,8 +85,8 @@ func (r *run) attach(ctx context.Context, t pipework.Target, spec pipework.Spec,
 // wantsProgram says whether a program is to be started, and whether the interface
 // is there: without an address that a program gave it, or without the program that
 // is to stay.
-func (r *run) wantsProgram(ctx context.Context, t pipework.Target, spec pipework.Spec, asked config.DHCP) (wanting, there bool, err error) {
-	if asked.Program == "" {
+func (r *run) wantsProgram(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *Program) (wanting, there bool, err error) {
+	if asked == nil {
 		return false, false, nil
 	}
 	at, err := r.Check(ctx, t, pipework.Spec{Name: spec.Name, Link: spec.Link})
@@ -90,7 +97,7 @@ func (r *run) wantsProgram(ctx context.Context, t pipework.Target, spec pipework
 	if !slices.ContainsFunc(at.Addrs, given) {
 		return true, true, nil
 	}
-	if !asked.Foreground {
+	if !asked.Stay {
 		return false, true, nil
 	}
 	runs, err := program.Runs(ctx, t, spec.Name)

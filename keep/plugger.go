@@ -6,19 +6,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
-	"strings"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ovs"
 )
 
-// A Plugger attaches, detaches, checks and collects by the words of command
-// lines, and keeps a record of each attachment. It may be used by several
-// goroutines.
+// A Plugger attaches, detaches, checks and collects what is [Declared], and keeps a
+// record of each attachment. It may be used by several goroutines.
 type Plugger struct {
 	pipework.Attacher
 	// Store has the records; nil keeps none.
@@ -32,49 +28,10 @@ type Plugger struct {
 	Output io.Writer
 }
 
-// Spec is what a line means on this host just now. An error that satisfies
-// fs.ErrNotExist says that there is no such host interface.
-func (p *Plugger) Spec(ctx context.Context, line config.Line, flags config.Flags) (pipework.Spec, error) {
-	b, err := p.linkOf(ctx, line)
-	if err != nil {
-		return pipework.Spec{}, err
-	}
-	s, err := line.Spec(b, flags)
-	if s.Name == "" {
-		s.Name = pipework.DefaultName
-	}
-	return s, err
-}
-
-// linkOf is what the line's host interface stands for. One that is moved into the
-// guest itself may be there already.
-func (p *Plugger) linkOf(ctx context.Context, line config.Line) (link.Backend, error) {
-	mac, byMAC := strings.CutPrefix(line.Interface, "mac:")
-	if line.DirectPhys && !byMAC {
-		return link.Phys{Device: line.Interface}, nil
-	}
-	if !line.DirectPhys {
-		return p.Detect(ctx, line.Interface, p.OVS.Lookup)
-	}
-	b, err := p.Detect(ctx, line.Interface, nil)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return b, err
-	}
-	at, missing := p.plugged(ctx, ns.ParseRef(line.Guest), line.Name)
-	if missing != nil || at == nil {
-		return nil, err
-	}
-	want, _ := net.ParseMAC(mac)
-	if device, is := strings.CutPrefix(at.Link, "phys:"); is && at.MAC.String() == want.String() {
-		return link.Phys{Device: device}, nil
-	}
-	return nil, err
-}
-
 // attached records the result of an Attach.
 func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
 	if b := r.Before; b != nil && at.Existed && b.Attachment != nil && b.Attachment.Link == at.Link {
-		r.Line = merge(r.Before.Line, r.Line)
+		r.declare(merge(b.declared(), r.declared()))
 	}
 	r.Phase, r.Before, r.Attachment, r.Guest.ID = Attached, nil, lasting(at), at.Guest.ID
 	return p.Store.Put(r)
@@ -146,44 +103,27 @@ func (p *Plugger) foreign(ctx context.Context, t pipework.Target, name string) b
 	return isStage(err, "link") && errors.Is(err, fs.ErrPermission)
 }
 
-// specOf is the Spec of a record, for what is or was plugged in: its line's, with
-// the backend that the Attachment names, be the host's interface there or not. The
-// error is of a record without one, while nobody can tell what its line means.
+// specOf is the Spec of a record, for what is or was plugged in: with the backend that
+// the Attachment names. The error is of a record of version 1 without one, while nobody
+// can tell what its line means.
 func (p *Plugger) specOf(ctx context.Context, r *Record) (pipework.Spec, error) {
+	d := r.declared()
 	var b link.Backend
 	if r.Attachment != nil {
-		b = p.backend(r.Attachment.Link)
+		b = backend(r.Attachment.Link, p.OVS)
 	}
-	s := pipework.Spec{}
-	if flags, words, err := config.Split(r.Line); err == nil {
-		if line, err := config.Parse(words); err == nil {
-			of := b
-			if of == nil {
-				of, err = p.linkOf(ctx, line)
-			}
-			if err != nil && !errors.Is(err, fs.ErrNotExist) && worthwhile(err) {
-				return s, err
-			}
-			s, _ = line.Spec(of, flags) // what the backend has no use for, nor has Detach
+	if b == nil && r.line != nil {
+		found, err := p.Declared(ctx, r.line.Line, r.line.flags)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && worthwhile(err) {
+			return pipework.Spec{}, err
 		}
+		b = found.Spec.Link
 	}
-	s.Name = r.Interface
 	if b != nil {
-		s.Link = b
+		d.Spec.Link = b
 	}
-	return s, nil
-}
-
-// backend is the one that a mark or an Attachment names; nil: nobody knows it.
-func (p *Plugger) backend(name string) link.Backend {
-	if bridge, ok := strings.CutPrefix(name, "ovs:"); ok {
-		return ovs.Bridge{Name: bridge, Client: p.OVS}
-	}
-	b, err := link.FromMark(link.Mark{Link: name})
-	if err != nil {
-		return nil
-	}
-	return b
+	d.Spec.Name = r.Interface
+	return d.bound(p.OVS).Spec, nil
 }
 
 // there says whether the guest has an interface of this name, whosever it is, that

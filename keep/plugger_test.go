@@ -4,12 +4,16 @@ package keep
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/link"
 )
 
 // TestMerge has two lines typed for one interface.
@@ -36,13 +40,49 @@ func TestMerge(t *testing.T) {
 		{"a program takes the addresses away", "br1 web 10.0.0.2/24", "br1 web udhcpc-f", "br1 web udhcpc-f"},
 		{"a program for the lease", "--resolv-conf=/a br1 web dhcp", "br1 web udhcpc", "br1 web udhcpc"},
 		{"another gateway", "br1 web 10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1", "br1 web 10.0.0.3/24@10.0.0.254", "br1 web 10.0.0.2/24@10.0.0.254,fd00::2/64@fd00::1,10.0.0.3/24"},
-		{"no line", "nonsense", "br1 web 10.0.0.2/24", "br1 web 10.0.0.2/24"},
+		{"options of before", "br1 web dhcp:-t5", "br1 web dhcp6", "br1 web dhcp,dhcp6:-t5"},
+		{"newer options", "br1 web dhcp:-t5", "br1 web dhcp:-t6", "br1 web dhcp:-t6"},
+		{"a program's options of before", "br1 web udhcpc:-t5", "br1 web udhcpc", "br1 web udhcpc:-t5"},
+		{"a lease for the program", "br1 web udhcpc", "br1 web dhcp", "br1 web dhcp"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if diff := cmp.Diff(strings.Fields(row.want), merge(strings.Fields(row.old), strings.Fields(row.new))); diff != "" {
+			got := merge(declared(t, row.old), declared(t, row.new))
+			if diff := cmp.Diff(declared(t, row.want), got, byValue, cmpopts.IgnoreFields(Declared{}, "Stay"), cmpopts.IgnoreUnexported(Declared{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// declared is what a line means where its host interface is the bridge br1.
+func declared(t *testing.T, text string) Declared {
+	t.Helper()
+	flags, words, err := config.Split(strings.Fields(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := config.Parse(words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := declaredBy(line, flags, link.Bridge{Name: "br1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestMergeSpecs merges what no line says.
+func TestMergeSpecs(t *testing.T) {
+	route := func(to string, metric uint32) link.Route {
+		return link.Route{Dst: netip.MustParsePrefix(to), Metric: metric}
+	}
+	old := Declared{Spec: pipework.Spec{Link: link.Ipvlan{Parent: "eth0"}, MTU: 1400, Routes: []link.Route{route("10.1.0.0/16", 1)}, Rules: []link.Rule{{Priority: 5}}}}
+	now := Declared{Spec: pipework.Spec{Link: link.Ipvlan{Parent: "eth0"}, Routes: []link.Route{route("10.1.0.0/16", 1), route("10.1.0.0/16", 2)}}}
+	want := old
+	want.Spec.Routes = []link.Route{route("10.1.0.0/16", 1), route("10.1.0.0/16", 2)}
+	if diff := cmp.Diff(want.text(), merge(old, now).text()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -52,12 +92,14 @@ func TestSpecOfWhatIsGone(t *testing.T) {
 	for _, row := range []struct{ link, want string }{{"bridge:lan", "bridge:lan"}, {"macvlan:lan", "macvlan:lan"}, {"", "<nil>"}} {
 		t.Run(row.want, func(t *testing.T) {
 			r := web(func(r *Record) {
-				r.Line = []string{"--resolv-conf=/a", "lan", "docker:web", "dhcp,dhcp6:-x 0x3d:01ab -x duid:00020001"}
 				r.Attachment = nil
 				if row.link != "" {
 					r.Attachment = &pipework.Attachment{Link: row.link}
 				}
 			})
+			if err := r.readLine([]string{"--resolv-conf=/a", "lan", "docker:web", "dhcp,dhcp6:-x 0x3d:01ab -x duid:00020001"}); err != nil {
+				t.Fatal(err)
+			}
 			s, err := new(Plugger).specOf(t.Context(), &r)
 			if err != nil {
 				t.Fatal(err)

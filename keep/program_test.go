@@ -76,7 +76,8 @@ func TestProgramWasKilled(t *testing.T) {
 	_, err := pipework.Attach(t.Context(), web, pipework.Spec{Link: link.Bridge{Name: dhcptest.Bridge}})
 	must(t, err)
 	must(t, s.Put(keep.Record{
-		Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth1", Line: []string{dhcptest.Bridge, "docker:web", "udhcpc"},
+		Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth1",
+		Spec: pipework.Spec{Link: link.Bridge{Name: dhcptest.Bridge}}, Program: &keep.Program{Name: "udhcpc"},
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}))
 	watch(t, &keep.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})

@@ -2,6 +2,7 @@ package keep
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -19,9 +20,9 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// Version is that of the records that this package writes, and the only one that
-// it reads.
-const Version = 1
+// Version is that of the records that this package writes. It reads version 1, too,
+// which held the words of a command line in place of a Spec.
+const Version = 2
 
 // A Record is one attachment: who asked for it, how, and how far it is. The guest
 // and the interface together are its key.
@@ -30,13 +31,15 @@ type Record struct {
 	Version int `json:"version"`
 	// Guest says whose interface it is. Its ID is kept beside its text, as guest_id.
 	Guest ns.Ref `json:"guest"`
-	// Interface is its name inside the guest, never empty.
+	// Interface is its name inside the guest, never empty, and the Spec's Name, which Put
+	// fills.
 	Interface string `json:"interface"`
-	// Line are the words of the classic command line that plug it in, options
-	// included, for config.Split and config.Parse.
-	Line   []string `json:"line"`
-	Source Source   `json:"source"`
-	Phase  Phase    `json:"phase"`
+	// Spec, Program and HostMAC are what plugs it in: see [Declared].
+	Spec    pipework.Spec `json:"spec"`
+	Program *Program      `json:"program,omitempty"`
+	HostMAC pipework.MAC  `json:"host_mac,omitempty"`
+	Source  Source        `json:"source"`
+	Phase   Phase         `json:"phase"`
 	// Attachment is the result of the last Attach; nil before that.
 	Attachment *pipework.Attachment `json:"attachment,omitempty"`
 	// Before is the record that an Intent took the place of, to go back to; nil:
@@ -44,6 +47,19 @@ type Record struct {
 	Before *Record `json:"before,omitempty"`
 	// Changed is when the record was written; Put fills it.
 	Changed time.Time `json:"changed"`
+
+	line *lineOf1 // where the Spec's Link has to be found by it; nil: it is known
+}
+
+// declared is what the record declares.
+func (r *Record) declared() Declared {
+	return Declared{Spec: r.Spec, Program: r.Program, HostMAC: r.HostMAC}
+}
+
+// declare has the record declare this.
+func (r *Record) declare(d Declared) {
+	r.Spec, r.Program, r.HostMAC, r.line = d.Spec, d.Program, d.HostMAC, nil
+	r.Spec.Add = false // is of one call
 }
 
 // A Source is who declared an attachment.
@@ -80,8 +96,8 @@ func (r *Record) valid() error {
 	if r.Guest.String() == "" {
 		wrong = append(wrong, errors.New("it names no guest"))
 	}
-	if r.Version != Version {
-		return fmt.Errorf("version %d is not %d", r.Version, Version)
+	if r.Version != Version && r.Version != 1 {
+		return fmt.Errorf("version %d is neither %d nor 1", r.Version, Version)
 	}
 	if !slices.Contains([]Source{FromCommand, FromLabel, FromEnv}, r.Source) {
 		wrong = append(wrong, fmt.Errorf("source %q is unknown", r.Source))
@@ -89,13 +105,7 @@ func (r *Record) valid() error {
 	if !slices.Contains([]Phase{Intent, Attached, Detaching}, r.Phase) {
 		wrong = append(wrong, fmt.Errorf("phase %q is unknown", r.Phase))
 	}
-	wrong = append(wrong, validText("guest ID", r.Guest.ID))
-	if len(r.Line) > wordsMax {
-		wrong = append(wrong, fmt.Errorf("its line has %d words", len(r.Line)))
-	}
-	for _, word := range r.Line {
-		wrong = append(wrong, validText("word", word))
-	}
+	wrong = append(wrong, validText("guest ID", r.Guest.ID), r.validSpec())
 	if b := r.Before; b != nil {
 		if b.Before != nil || b.key() != r.key() {
 			wrong = append(wrong, errors.New("the record before it is another's"))
@@ -108,7 +118,31 @@ func (r *Record) valid() error {
 	return nil
 }
 
-// validText refuses what is no word of a command line, or would garble a terminal.
+// validSpec says what is wrong with the Spec and the program, as far as it concerns who
+// reads records.
+func (r *Record) validSpec() error {
+	wrong := []error{}
+	if r.Spec.Name != r.Interface {
+		wrong = append(wrong, fmt.Errorf("its spec is of an interface %q", r.Spec.Name))
+	}
+	if l := r.Spec.Link; l != nil {
+		wrong = append(wrong, validText("link", l.String()))
+		if v, ok := l.(link.Validator); ok {
+			wrong = append(wrong, v.Validate())
+		}
+	}
+	if p := r.Program; p != nil {
+		if len(p.Options) > wordsMax {
+			wrong = append(wrong, fmt.Errorf("its program has %d options", len(p.Options)))
+		}
+		for _, word := range append([]string{p.Name}, p.Options...) {
+			wrong = append(wrong, validText("word", word))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// validText refuses what would garble a terminal, or is longer than people type.
 func validText(what, text string) error {
 	if len(text) > wordMax {
 		return fmt.Errorf("%s has %d bytes", what, len(text))
@@ -121,25 +155,64 @@ func validText(what, text string) error {
 
 // MarshalJSON writes the guest's ID beside the guest.
 func (r Record) MarshalJSON() ([]byte, error) {
-	return json.Marshal(storedRecord{storedFields(r), r.Guest.ID})
+	return json.Marshal(storedRecord{recordFields(r), r.Guest.ID})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
-func (r *Record) UnmarshalJSON(b []byte) error {
-	var s storedRecord
-	if err := json.Unmarshal(b, &s); err != nil {
-		return err
-	}
-	*r = Record(s.storedFields)
-	r.Guest.ID = s.GuestID
-	return nil
-}
-
-type storedFields Record
+type recordFields Record
 
 type storedRecord struct {
-	storedFields
+	recordFields
 	GuestID string `json:"guest_id,omitempty"`
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, with links of the kinds of package link.
+func (r *Record) UnmarshalJSON(b []byte) error { return r.read(b, link.Kinds(), true) }
+
+// fileRecord is a record as it is read: what takes kinds to be read is still JSON.
+type fileRecord struct {
+	storedRecord
+	Spec   json.RawMessage `json:"spec"`
+	Before json.RawMessage `json:"before"`
+	Line   []string        `json:"line"` // of version 1
+}
+
+// read reads a record whose link is of one of the kinds. One before it has none before it.
+func (r *Record) read(b []byte, kinds []link.Kind, outer bool) error {
+	var f fileRecord
+	if err := json.Unmarshal(b, &f); err != nil {
+		return err
+	}
+	*r = Record(f.recordFields)
+	r.Guest.ID = f.GuestID
+	if len(f.Before) > 0 && string(f.Before) != "null" {
+		if !outer {
+			return errors.New("the record before it has one before it")
+		}
+		r.Before = new(Record)
+		if err := r.Before.read(f.Before, kinds, false); err != nil {
+			return err
+		}
+	}
+	if r.Version == 1 {
+		return r.readLine(f.Line)
+	}
+	if len(f.Spec) == 0 {
+		return nil
+	}
+	var err error
+	r.Spec, err = pipework.DecodeSpec(f.Spec, kinds...)
+	return err
+}
+
+// current is the record as this version writes it.
+func (r Record) current() Record {
+	r.Version, r.Spec.Name = Version, cmp.Or(r.Spec.Name, r.Interface)
+	if r.Before != nil {
+		before := *r.Before
+		before.Version, before.Spec.Name = Version, cmp.Or(before.Spec.Name, before.Interface)
+		r.Before = &before
+	}
+	return r
 }
 
 // encode is the record as it is kept: JSON with a line for each field.
@@ -157,18 +230,23 @@ func (r *Record) encode() ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// decode reads a record that is kept under this name.
-func decode(name string, b []byte) (*Record, error) {
+// decode reads a record that is kept under this name. One whose link is of none of the
+// kinds is errors.ErrUnsupported.
+func decode(name string, b []byte, kinds []link.Kind) (*Record, error) {
 	if len(b) > sizeMax {
 		return nil, fmt.Errorf("it has more than %d bytes", sizeMax)
 	}
-	var r Record
+	var text json.RawMessage
 	dec := json.NewDecoder(bytes.NewReader(b))
-	if err := dec.Decode(&r); err != nil {
+	if err := dec.Decode(&text); err != nil {
 		return nil, fmt.Errorf("it is no record: %w", err)
 	}
 	if dec.More() {
 		return nil, errors.New("more follows the record")
+	}
+	var r Record
+	if err := r.read(text, kinds, true); err != nil {
+		return nil, fmt.Errorf("it is no record: %w", err)
 	}
 	if err := r.valid(); err != nil {
 		return nil, err

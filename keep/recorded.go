@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework"
@@ -25,14 +24,14 @@ func (r *run) wakeRecords() {
 	now, guests := map[string]string{}, map[string]*Record{}
 	for i, rec := range records {
 		k := rec.Guest.String() + "\x00" + rec.Interface
-		now[k], guests[k] = strings.Join(rec.Line, "\x00"), &records[i]
+		now[k], guests[k] = rec.declared().text(), &records[i]
 	}
 	r.mu.Lock()
 	before := r.seen
 	r.seen = now
 	r.mu.Unlock()
-	for k, line := range now {
-		if was, known := before[k]; !known || was != line {
+	for k, text := range now {
+		if was, known := before[k]; !known || was != text {
 			r.wakeRecord(guests[k].Guest)
 		}
 	}
@@ -90,11 +89,14 @@ func (r *run) finish(ctx context.Context, g *guest, w *wish) error {
 	tool := r.tool
 	tool.Target = func(ns.Ref) pipework.Target { return r.target(g.ref) }
 	now, err = tool.settled(ctx, w.record.Guest, w.record.Interface)
-	if err == nil && (now == nil || !slices.Equal(now.Line, w.record.Line)) {
+	if err == nil && (now == nil || now.declared().text() != w.text) {
 		return errs.New(fs.ErrInvalid, "it was changed meanwhile") // whereof the Store tells
 	}
 	return err
 }
+
+// errDetached says that the record went while what it declares was plugged in.
+var errDetached = errs.New(fs.ErrInvalid, "it was detached meanwhile")
 
 // record writes down what was plugged in. What was detached meanwhile is taken
 // away again.
@@ -120,13 +122,16 @@ func (r *run) record(p *plug) error {
 		if err := r.Attacher.Detach(r.ctx, r.target(p.guest), p.spec); err != nil {
 			return err
 		}
-		return errs.New(fs.ErrInvalid, "it was detached meanwhile")
+		return errDetached
 	case w.declared && now != nil && now.Source == FromCommand:
 		return nil // typed just now, and looked at next
 	case p.made.Existed && now.tells(p):
 		return nil
 	case !w.declared:
 		rec = *now
+	}
+	if w.declared || rec.line != nil {
+		rec.declare(p.declared)
 	}
 	rec.Attachment, rec.Guest.ID = lasting(p.made), cmp.Or(p.made.Guest.ID, rec.Guest.ID)
 	return r.Store.Put(rec)
@@ -135,7 +140,7 @@ func (r *run) record(p *plug) error {
 // tells says whether the record has what was found plugged in.
 func (r *Record) tells(p *plug) bool {
 	return r != nil && r.Phase == Attached && r.Attachment != nil && r.Guest.ID == cmp.Or(p.made.Guest.ID, r.Guest.ID) &&
-		(!p.wish.declared || slices.Equal(r.Line, p.wish.record.Line))
+		(!p.wish.declared || r.declared().text() == p.declared.text())
 }
 
 // detached says whether the record of what was plugged in is gone, or about to go:

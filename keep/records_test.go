@@ -3,6 +3,7 @@
 package keep
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
 )
 
@@ -21,7 +21,8 @@ var update = flag.Bool("update", false, "write what this version reads from test
 
 // TestRecordsOfVersion0 reads the state directory that version 0 left. The records
 // are what testdata/write.sh had it write, for every kind of link and lease, and
-// never change; records-v0.txt is what they say.
+// never change; records-v0.txt is what they say: the Spec that each becomes. Written
+// again, they say the same as version 2.
 func TestRecordsOfVersion0(t *testing.T) {
 	const written, said = "testdata/records-v0", "testdata/records-v0.txt"
 	dir := t.TempDir()
@@ -37,7 +38,7 @@ func TestRecordsOfVersion0(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := Open(dir)
+	s, err := Open(dir, kinds...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +50,7 @@ func TestRecordsOfVersion0(t *testing.T) {
 	var got strings.Builder
 	for _, r := range all {
 		got.WriteString(says(t, &r, ""))
+		writtenAgain(t, s, r)
 	}
 	if *update {
 		if err := os.WriteFile(said, []byte(got.String()), 0o644); err != nil {
@@ -61,21 +63,45 @@ func TestRecordsOfVersion0(t *testing.T) {
 	}
 }
 
+// writtenAgain writes a record of version 1 and reads it as one of version 2.
+func writtenAgain(t *testing.T, s *Store, r Record) {
+	t.Helper()
+	if r.line != nil {
+		return // nobody has found out yet what its link is
+	}
+	put(t, s, r)
+	now, err := s.Get(r.Guest, r.Interface)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now.Version != 2 {
+		t.Errorf("%s: version %d", r.Guest, now.Version)
+	}
+	if diff := cmp.Diff(r.declared().text(), now.declared().text()); diff != "" {
+		t.Errorf("%s (-read +written again):\n%s", r.Guest, diff)
+	}
+}
+
 // says is all that a record says, on a few lines.
 func says(t *testing.T, r *Record, indent string) string {
 	t.Helper()
 	var b strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&b, indent+format+"\n", args...) }
-	flags, words, err := config.Split(r.Line)
-	if err != nil {
-		t.Errorf("%s: %v", r.Guest, err)
-	}
-	line, err := config.Parse(words)
-	if err != nil {
-		t.Errorf("%s: %v", r.Guest, err)
-	}
 	say("%s %s (version %d, %s, %s, ID %q), changed %s", r.Guest, r.Interface, r.Version, r.Source, r.Phase, r.Guest.ID, r.Changed)
-	say("    line %q", append(flags.Args(), line.Args()...))
+	spec, err := json.Marshal(r.Spec)
+	if err != nil {
+		t.Errorf("%s: %v", r.Guest, err)
+	}
+	say("    spec %s", spec)
+	if r.Program != nil {
+		say("    program %+v", *r.Program)
+	}
+	if r.HostMAC != nil {
+		say("    host MAC %s", r.HostMAC)
+	}
+	if r.line != nil {
+		say("    link to be found by %q", append(r.line.flags.Args(), r.line.Args()...))
+	}
 	if at := r.Attachment; at != nil {
 		say("    %+v: %s, index %d, %s, host end %q, MAC %s, MTU %d, addresses %v, gateways %v, displaced %q",
 			at.Guest, at.Name, at.Index, at.Link, at.HostName, at.MAC, at.MTU, at.Addrs, at.Gateways, at.Displaced)

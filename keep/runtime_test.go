@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,7 +29,9 @@ import (
 	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ovs"
 )
 
 // A runtime is a Source whose containers are real processes in namespaces of their
@@ -179,11 +182,16 @@ func typed(t *testing.T, p keep.Plugger, words string) (keepOn func(context.Cont
 	must(t, err)
 	line, err := config.Parse(rest)
 	must(t, err)
-	spec, err := p.Spec(t.Context(), line, flags)
+	d, err := p.Declared(t.Context(), line, flags)
 	must(t, err)
-	_, keepOn, err = p.Attach(t.Context(), spec, line, flags)
+	_, keepOn, err = p.Attach(t.Context(), ns.ParseRef(line.Guest), d)
 	must(t, err)
 	return keepOn
+}
+
+// onBridgeSpec is a bridge and one address.
+func onBridgeSpec(bridge, addr string) pipework.Spec {
+	return pipework.Spec{Link: link.Bridge{Name: bridge}, Addrs: []netip.Prefix{netip.MustParsePrefix(addr)}}
 }
 
 // detached does what pipework detach does.
@@ -321,7 +329,7 @@ func has(t *testing.T, to pipework.Target, names ...string) map[string]string {
 // store is a state directory for the length of the test.
 func store(t *testing.T) *keep.Store {
 	t.Helper()
-	s, err := keep.Open(filepath.Join(t.TempDir(), "state"))
+	s, err := keep.Open(filepath.Join(t.TempDir(), "state"), append(link.Kinds(), ovs.Kind())...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,80 +11,58 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
-// spec finds the backend that a wish means just now, and whether it is permitted.
-func (r *run) spec(ctx context.Context, g *guest, w *wish) (pipework.Spec, error) {
-	b, err := r.linkOf(ctx, w)
+// find is what a wish means just now, where that is permitted.
+func (r *run) find(ctx context.Context, g *guest, w *wish) (Declared, error) {
+	tool := r.tool
+	tool.Target = func(ns.Ref) pipework.Target { return r.target(g.ref) }
+	d, err := w.find(ctx, &tool)
 	if err != nil {
-		return pipework.Spec{}, err
-	}
-	spec, err := w.line.Spec(b, w.flags)
-	if err != nil {
-		return spec, err
+		return d, err
 	}
 	if w.declared {
-		if err := r.Declarations.Allow.Check(spec.Link, w.line.Interface); err != nil {
-			return spec, err
+		if err := r.Declarations.Allow.Check(d.Spec.Link, d.word); err != nil {
+			return d, err
+		}
+		past, err := r.tool.past(w.record.Guest, w.record.Interface)
+		if err == nil {
+			err = past.sameKind(d)
+		}
+		if err != nil {
+			return d, err
 		}
 	}
-	past, err := r.tool.past(w.record.Guest, w.record.Interface)
-	if err == nil {
-		err = past.sameKind(w.line, spec.Link)
-	}
-	if err != nil {
-		return spec, err
-	}
-	if spec.MAC == nil {
-		spec.DefaultMAC = r.mac(g, w)
-	}
-	return spec, nil
+	return d, r.findNIC(ctx, d)
 }
 
-// linkOf is what the host interface of a wish means. A NIC that is to move into the
-// guest is nothing else, and may be in the guest already, or not back yet.
-func (r *run) linkOf(ctx context.Context, w *wish) (link.Backend, error) {
-	word := w.line.Interface
-	if !w.line.DirectPhys {
-		return r.Detect(ctx, word, r.tool.OVS.Lookup)
-	}
-	if !strings.HasPrefix(word, "mac:") {
-		word = "macvlan:" + word // an interface that is there, of whatever kind
-	}
-	b, err := r.Detect(ctx, word, nil)
-	if nic := w.nic(); nic != "" && errors.Is(err, fs.ErrNotExist) {
-		r.collectNow(ctx)
-		return link.Phys{Device: nic}, nil
-	}
-	return b, err
-}
-
-// nic is the name of the NIC that is to move into the guest, as far as it is known
-// while the host does not have it; "" for other interfaces.
-func (w *wish) nic() string {
-	switch {
-	case !w.line.DirectPhys, w.line.VLAN != "": // a VLAN of a NIC leaves that on the host
-		return ""
-	case !strings.HasPrefix(w.line.Interface, "mac:"):
-		return w.line.Interface
-	case w.record.Attachment == nil:
-		return ""
-	}
-	device, is := strings.CutPrefix(w.record.Attachment.Link, "phys:")
+// findNIC looks whether the host has the NIC that is to move into the guest. Where it
+// does not, the NIC may be in the guest already, or not back yet from a dead one.
+func (r *run) findNIC(ctx context.Context, d Declared) error {
+	nic, is := d.Spec.Link.(link.Phys)
 	if !is {
-		return ""
+		return nil
 	}
-	return device
+	_, err := r.Detect(ctx, "macvlan:"+nic.Device, nil) // an interface that is there, of whatever kind
+	if errors.Is(err, fs.ErrNotExist) {
+		r.collectNow(ctx)
+		return nil
+	}
+	return err
 }
 
-// mac is the address that the interface had before, or else one that is the same
+// mac is the address that the interface had before, or else the declared default, or one that is the same
 // for the same machine, name of the guest, and interface: so that a container that
 // restarts, or is made anew under its name, keeps its lease and its neighbours.
-func (r *run) mac(g *guest, w *wish) net.HardwareAddr {
+func (r *run) mac(g *guest, w *wish, d Declared) net.HardwareAddr {
 	if at := w.record.Attachment; at != nil && len(at.MAC) == 6 && !w.declared {
 		return net.HardwareAddr(at.MAC)
 	}
-	return StableMAC(r.Machine, g.name, w.line.Name)
+	if d.Spec.DefaultMAC != nil {
+		return d.Spec.DefaultMAC
+	}
+	return StableMAC(r.Machine, g.name, w.record.Interface)
 }
 
 // StableMAC is the address that a Watcher gives an interface that no MAC is

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -15,9 +16,11 @@ const DefaultDir = "/var/lib/pipework"
 // A Store is a directory of records. It may be used by several goroutines, and
 // the directory by several processes. What has a record's name in there, and is no
 // record that this user wrote, is never trusted: All moves it into the folder
-// damaged. Files of other names are left alone.
+// damaged. Records of links that the Store was not opened for stay where they are, and
+// All tells of them. Files of other names are left alone.
 type Store struct {
-	dir string
+	dir   string
+	kinds []link.Kind
 	dirHandle
 }
 
@@ -26,21 +29,29 @@ type Store struct {
 // with an error that satisfies fs.ErrPermission; one that holds files of others, and
 // not the file .pipework, which the first record brings along, with one that satisfies
 // fs.ErrExist. A refused directory is not changed.
-func Open(dir string) (*Store, error) { return open(dir) }
+//
+// The kinds are those of the links that records may have: those of package link, of
+// Open vSwitch, and of the caller's own, as in
+//
+//	keep.Open(dir, append(link.Kinds(), ovs.Kind())...)
+func Open(dir string, kinds ...link.Kind) (*Store, error) { return open(dir, kinds) }
 
 // OpenExisting is [Open] for those who only read: where there is no directory none
 // is made, and the error satisfies fs.ErrNotExist.
-func OpenExisting(dir string) (*Store, error) { return openExisting(dir) }
+func OpenExisting(dir string, kinds ...link.Kind) (*Store, error) { return openExisting(dir, kinds) }
 
 // Dir is the directory's name, as it was opened.
 func (s *Store) Dir() string { return s.dir }
 
 // Put writes the record in place of the one with the same guest and interface. It
-// is whole and durable when Put returns, and the old one is when it fails.
+// is whole and durable when Put returns, and the old one is when it fails. One that
+// could not be read again, such as one with a link of another kind than the Store was
+// opened for, is refused with an error that satisfies fs.ErrInvalid.
 func (s *Store) Put(r Record) error { return s.put(r) }
 
 // Get reads one record. Where there is none, or none that can be trusted, the
-// error satisfies fs.ErrNotExist.
+// error satisfies fs.ErrNotExist; where its link is of a kind that the Store was not
+// opened for, errors.ErrUnsupported.
 func (s *Store) Get(guest ns.Ref, iface string) (*Record, error) { return s.get(keyOf(guest, iface)) }
 
 // Guest is the recorded guest that the bare name means, of containerd's also without

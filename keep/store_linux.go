@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/link"
 )
 
 // A dirHandle holds the directory open: every name is looked up in there, and
@@ -29,14 +30,14 @@ func (d *dirHandle) fd() int { return int(d.f.Fd()) }
 
 func (d *dirHandle) close() error { return d.f.Close() }
 
-func open(dir string) (*Store, error) {
+func open(dir string, kinds []link.Kind) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	return openExisting(dir)
+	return openExisting(dir, kinds)
 }
 
-func openExisting(dir string) (*Store, error) {
+func openExisting(dir string, kinds []link.Kind) (*Store, error) {
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
@@ -50,7 +51,7 @@ func openExisting(dir string) (*Store, error) {
 		_ = f.Close()
 		return nil, errs.New(fs.ErrPermission, "state directory %s: %w: chown and chmod 700 it, or choose another one", dir, err)
 	}
-	s := &Store{dir: dir, dirHandle: dirHandle{f: f}}
+	s := &Store{dir: dir, kinds: kinds, dirHandle: dirHandle{f: f}}
 	if err := s.ours(); err != nil {
 		_ = f.Close()
 		return nil, err
@@ -70,10 +71,14 @@ func mayTrust(st *unix.Stat_t) error {
 }
 
 func (s *Store) put(r Record) error {
-	r.Version, r.Changed = Version, time.Now().UTC().Round(time.Millisecond)
+	r = r.current()
+	r.Changed = time.Now().UTC().Round(time.Millisecond)
 	b, err := r.encode()
 	if err != nil {
 		return err
+	}
+	if _, err := decode(r.key().file(), b, s.kinds); err != nil {
+		return errs.New(fs.ErrInvalid, "record %s of %s could not be read again: %w", r.Interface, r.Guest, err)
 	}
 	unlock, err := s.lockDir(unix.F_RDLCK)
 	if err != nil {
@@ -133,6 +138,9 @@ func (s *Store) delete(k key) error {
 
 func (s *Store) get(k key) (*Record, error) {
 	r, err := s.read(k.file())
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, fmt.Errorf("%s is not read here: %w", s.path(k.file()), err)
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, errs.New(fs.ErrNotExist, "%s is damaged: %w", s.path(k.file()), err)
 	}
@@ -164,7 +172,7 @@ func (s *Store) read(name string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decode(name, b)
+	return decode(name, b, s.kinds)
 }
 
 func (s *Store) all() (records []Record, damaged []error, err error) {
@@ -181,7 +189,10 @@ func (s *Store) all() (records []Record, damaged []error, err error) {
 			records = append(records, *r)
 			continue
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			damaged = append(damaged, fmt.Errorf("%s stays, and is not read here: %w", s.path(name), err))
+		case !errors.Is(err, fs.ErrNotExist):
 			damaged = append(damaged, s.setAside(name))
 		}
 	}
@@ -216,7 +227,7 @@ func (s *Store) setAside(name string) error {
 	}
 	defer unlock()
 	_, wrong := s.read(name)
-	if wrong == nil || errors.Is(wrong, fs.ErrNotExist) {
+	if wrong == nil || errors.Is(wrong, fs.ErrNotExist) || errors.Is(wrong, errors.ErrUnsupported) {
 		return nil
 	}
 	to, err := s.moveAside(name)

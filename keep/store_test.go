@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"github.com/go-pipework/pipework/ns"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,13 +23,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ovs"
 )
 
-var byValue = cmp.Options{cmpopts.EquateComparable(), cmpopts.IgnoreFields(Record{}, "Changed", "Version")}
+var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreFields(Record{}, "Changed", "Version"), cmpopts.IgnoreUnexported(Record{})}
+
+// kinds are those that the command reads.
+var kinds = append(link.Kinds(), ovs.Kind())
 
 func store(t *testing.T) *Store {
 	t.Helper()
-	s, err := Open(filepath.Join(t.TempDir(), "new", "state"))
+	s, err := Open(filepath.Join(t.TempDir(), "new", "state"), kinds...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,10 +44,16 @@ func store(t *testing.T) *Store {
 
 func web(change func(*Record)) Record {
 	r := Record{
-		Guest: ns.ParseRef("docker:web"), Interface: "eth1", Line: []string{"br1", "docker:web", "10.0.0.2/24"},
+		Guest: ns.ParseRef("docker:web"), Interface: "eth1", Spec: pipework.Spec{Link: link.Bridge{Name: "br1"}, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24")}},
 		Source: FromCommand, Phase: Attached, Attachment: &pipework.Attachment{Name: "eth1", Link: "bridge:br1"},
 	}
 	change(&r)
+	return r
+}
+
+// withName is the record as it is read: the Spec has the interface's name.
+func withName(r Record) Record {
+	r.Spec.Name = r.Interface
 	return r
 }
 
@@ -69,7 +81,7 @@ func wantAll(t *testing.T, s *Store, damaged int, want ...Record) {
 
 func TestStore(t *testing.T) {
 	s := store(t)
-	one, other := web(func(*Record) {}), web(func(r *Record) { r.Interface = "eth2" })
+	one, other := withName(web(func(*Record) {})), withName(web(func(r *Record) { r.Interface = "eth2" }))
 	put(t, s, other)
 	put(t, s, web(func(r *Record) {
 		r.Phase = Intent
@@ -113,8 +125,11 @@ func TestRefusedRecords(t *testing.T) {
 		func(r *Record) { r.Interface = "" },
 		func(r *Record) { r.Phase = "" },
 		func(r *Record) { r.Source = "rumour" },
-		func(r *Record) { r.Line = make([]string, 100) },
-		func(r *Record) { r.Line = []string{"\x1b[2J"} },
+		func(r *Record) { r.Spec.Name = "eth9" },
+		func(r *Record) { r.Spec.Link = link.Bridge{Name: "\x1b[2J"} },
+		func(r *Record) { r.Spec.Link = link.Bridge{Name: "br1", VLAN: 5000} },
+		func(r *Record) { r.Program = &Program{Name: "udhcpc", Options: make([]string, 100)} },
+		func(r *Record) { r.Program = &Program{Name: "udhcpc", Options: []string{"\x1b[2J"}} },
 		func(r *Record) { r.Before = &Record{Guest: ns.ParseRef("other"), Interface: "eth1"} },
 		func(r *Record) { r.Attachment.Drifts = []string{strings.Repeat("x", sizeMax)} },
 	} {
@@ -177,7 +192,7 @@ func TestSetAside(t *testing.T) {
 	}{
 		{"cut short", func() error { return os.WriteFile(path(name), []byte(`{"version":1,"guest":"docker:web"`), 0o600) }, "unexpected EOF"},
 		{"empty", func() error { return os.WriteFile(path(name), nil, 0o600) }, "EOF"},
-		{"version", func() error { return os.WriteFile(path(name), []byte(`{"version":2}`), 0o600) }, "version 2 is not 1"},
+		{"version", func() error { return os.WriteFile(path(name), []byte(`{"version":3}`), 0o600) }, "version 3 is neither 2 nor 1"},
 		{"more", func() error { return errors.Join(whole(0o600), appendTo(path(name), "{}")) }, "more follows"},
 		{"large", func() error { return errors.Join(whole(0o600), os.Truncate(path(name), 1<<40)) }, "65536 bytes"},
 		{"writable", func() error { return whole(0o620) }, "mode 620"},
@@ -199,7 +214,7 @@ func TestSetAside(t *testing.T) {
 			if err != nil || len(bad) != 1 || !strings.Contains(bad[0].Error(), row.why) || strings.Contains(bad[0].Error(), "stays") {
 				t.Errorf("damaged: %v, %v", bad, err)
 			}
-			wantAll(t, s, 0, good)
+			wantAll(t, s, 0, withName(good))
 		})
 	}
 	kept, err := os.ReadDir(path(damagedDir))
@@ -326,18 +341,19 @@ func TestLock(t *testing.T) {
 // FuzzRecord reads what anybody might have written: a record that is taken is
 // whole, is kept under its own name, and reads back as itself.
 func FuzzRecord(f *testing.F) {
-	r := web(func(r *Record) { r.Version = Version })
+	r := web(func(*Record) {}).current()
 	b, err := r.encode()
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b)
 	f.Add([]byte(`{"version":1,"guest":"a","interface":"b","line":null,"source":"label","phase":"intent","before":{"before":{}}}`))
+	f.Add([]byte(`{"version":1,"guest":"a","interface":"b","line":["br1","a","dhcp:-t5"],"source":"label","phase":"intent","before":{"version":1,"guest":"a","interface":"b","line":["eth0","a","udhcpc-f","@5"],"source":"label","phase":"attached","attachment":{"link":"macvlan:eth0@5"}}}`))
 	f.Add([]byte(`{"version":1,"guest":"..","interface":"..","source":"env","phase":"attached","attachment":{"mac":"x"}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var guess struct{ Guest, Interface string }
 		_ = json.Unmarshal(b, &guess)
-		r, err := decode(key{guess.Guest, guess.Interface}.file(), b)
+		r, err := decode(key{guess.Guest, guess.Interface}.file(), b, kinds)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\x1b") {
 				t.Errorf("error %q", err)
@@ -348,6 +364,7 @@ func FuzzRecord(f *testing.F) {
 		if len(name) > 255 || filepath.Base(name) != name || name[0] == '.' || name == damagedDir {
 			t.Errorf("kept in %q", name)
 		}
+		*r = r.current()
 		again, err := r.encode()
 		if errors.Is(err, fs.ErrInvalid) && len(b) > sizeMax/8 {
 			return // its JSON is longer with indentation
@@ -355,11 +372,11 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := decode(name, again)
+		back, err := decode(name, again, kinds)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(r, back, cmpopts.EquateComparable(), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(r, back, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Record{})); diff != "" {
 			t.Error(diff)
 		}
 	})

@@ -14,14 +14,16 @@ import (
 
 // A wish is one interface that a guest is to have.
 type wish struct {
-	from      string // for people: "command line", "label pipework.eth1"
-	text      string // the line as it was read, to tell whether it has changed
-	line      config.Line
-	flags     config.Flags
+	from      string  // for people: "command line", "label pipework.eth1"
+	text      string  // to tell whether it has changed
+	find      finder  // what is declared, as the host has it now
 	declared  bool    // by the container itself, whom not everything is permitted
 	record    *Record // of the command line, or the one to be written
 	onlyThere bool    // it may be mended, but not plugged in again
 }
+
+// A finder finds what is declared by means of a Plugger whose Target is the guest.
+type finder func(context.Context, *Plugger) (Declared, error)
 
 func inOrder(wanted map[string]*wish) []string { return slices.Sorted(maps.Keys(wanted)) }
 
@@ -76,8 +78,11 @@ func (r *run) addDeclaration(g *guest, wanted map[string]*wish, c *ns.Container,
 		source = FromEnv
 	}
 	wanted[d.Line.Name] = &wish{
-		from: d.From, text: d.Line.String(), line: d.Line, declared: true,
-		record: &Record{Guest: ns.Ref{Kind: g.source.Kind(), Name: c.Name, ID: c.ID}, Interface: d.Line.Name, Line: d.Line.Args(), Source: source, Phase: Attached},
+		from: d.From, text: d.Line.String(), declared: true,
+		find: func(ctx context.Context, p *Plugger) (Declared, error) {
+			return p.Declared(ctx, d.Line, config.Flags{})
+		},
+		record: &Record{Guest: ns.Ref{Kind: g.source.Kind(), Name: c.Name, ID: c.ID}, Interface: d.Line.Name, Source: source, Phase: Attached},
 	}
 }
 
@@ -94,19 +99,11 @@ func (r *run) refuse(g *guest, from string, err error) {
 // addRecord takes what the command line recorded, which comes before what a
 // container declares.
 func (r *run) addRecord(g *guest, wanted map[string]*wish, rec *Record) {
-	flags, words, err := config.Split(rec.Line)
-	if err == nil {
-		var line config.Line
-		if line, err = config.Parse(words); err == nil {
-			line.Name = rec.Interface
-			wanted[rec.Interface] = &wish{
-				from: "command line", text: strings.Join(rec.Line, "\x00"), line: line, flags: flags, record: rec,
-				onlyThere: g.source == nil && rec.Guest.Ephemeral(),
-			}
-			return
-		}
+	wanted[rec.Interface] = &wish{
+		from: "command line", text: rec.declared().text(), record: rec,
+		find:      func(ctx context.Context, p *Plugger) (Declared, error) { return p.current(ctx, rec) },
+		onlyThere: g.source == nil && rec.Guest.Ephemeral(),
 	}
-	r.refuse(g, "record of "+rec.Interface, err)
 }
 
 // means says whether a record is of this container: by its name also when it was

@@ -63,7 +63,7 @@ func TestProcessByPath(t *testing.T) {
 		word = fmt.Sprintf(word, p.PID)
 		name := fmt.Sprint("eth", i)
 		must(t, s.Put(keep.Record{
-			Guest: ns.ParseRef(word), Interface: name, Line: []string{"br1", "-i", name, word, "10.0.0.9/24"}, Source: keep.FromCommand, Phase: keep.Attached,
+			Guest: ns.ParseRef(word), Interface: name, Spec: onBridgeSpec("br1", "10.0.0.9/24"), Source: keep.FromCommand, Phase: keep.Attached,
 		}))
 	}
 	to := func(word string) pipework.Target { return ns.Path(strings.TrimPrefix(word, "netns:")) }
@@ -79,7 +79,7 @@ func TestContainerOfAnotherUser(t *testing.T) {
 	r.kind = "podman"
 	g, _ := nstest.Guest(t)
 	must(t, s.Put(keep.Record{
-		Guest: ns.ParseRef("podman:alice/web"), Interface: "eth1", Line: []string{"br1", "podman:alice/web", "10.0.0.1/24"}, Source: keep.FromCommand, Phase: keep.Attached,
+		Guest: ns.ParseRef("podman:alice/web"), Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.1/24"), Source: keep.FromCommand, Phase: keep.Attached,
 	}))
 	p := keep.Plugger{Store: s, Target: func(ns.Ref) pipework.Target { return g }}
 	watch(t, &keep.Watcher{Plugger: p, Sources: []ns.Source{r}, Poll: 20 * time.Millisecond})
@@ -118,11 +118,11 @@ func TestFinishesKilledCall(t *testing.T) {
 	s, r := store(t), newRuntime(t)
 	r.run("web", nil)
 	before := keep.Record{
-		Version: keep.Version, Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth1", Line: []string{"br1", "docker:web", "10.0.0.1/24"},
+		Version: keep.Version, Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.1/24"),
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}
 	killed := before
-	killed.Phase, killed.Before, killed.Line = keep.Intent, &before, []string{"br1", "docker:web", "10.0.0.5/24"}
+	killed.Phase, killed.Before, killed.Spec = keep.Intent, &before, onBridgeSpec("br1", "10.0.0.5/24")
 	must(t, s.Put(killed))
 	spec := pipework.Spec{Link: link.Bridge{Name: "br1"}, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/24")}}
 	_, err := pipework.Attach(t.Context(), r.Container(id("web")), spec)
@@ -150,7 +150,7 @@ func TestKilledMeanwhile(t *testing.T) {
 	s := store(t)
 	name, _ := nstest.Guest(t)
 	rec := keep.Record{
-		Version: keep.Version, Guest: ns.Ref{Kind: ns.Netns, Name: string(name)}, Interface: "eth1", Line: []string{"br1", "netns:" + string(name), "10.0.0.9/24"},
+		Version: keep.Version, Guest: ns.Ref{Kind: ns.Netns, Name: string(name)}, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.9/24"),
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}
 	must(t, s.Put(rec))
@@ -260,7 +260,7 @@ func TestManyRecords(t *testing.T) {
 	for i := range 1000 {
 		name := fmt.Sprint("gone", i)
 		must(t, s.Put(keep.Record{
-			Guest: ns.Ref{Kind: ns.Docker, Name: name, ID: id(name)}, Interface: "eth1", Line: []string{"br1", "docker:" + name, "10.0.0.1/24"},
+			Guest: ns.Ref{Kind: ns.Docker, Name: name, ID: id(name)}, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.1/24"),
 			Source: keep.FromCommand, Phase: keep.Attached,
 		}))
 	}

@@ -149,8 +149,10 @@ func TestRecordsHoldUntilDetach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unforwarded := spec
+	unforwarded.Link = link.Bridge{Name: "br1", Firewall: link.FirewallLeave}
 	rec := keep.Record{
-		Guest: ns.ParseRef("netns:blue"), Interface: "eth1", Line: []string{"--no-forward", "br1", "netns:blue", "10.0.0.9/24"},
+		Guest: ns.ParseRef("netns:blue"), Interface: "eth1", Spec: unforwarded,
 		Source: keep.FromCommand, Phase: keep.Attached, Attachment: at,
 	}
 	if err := s.Put(rec); err != nil {
@@ -203,7 +205,7 @@ func TestRecordOfAContainer(t *testing.T) {
 		return err == nil && rec.Source == keep.FromLabel && rec.Attachment.MAC.String() == keep.StableMAC("this machine", "web", "eth1").String()
 	})
 	err := s.Put(keep.Record{
-		Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth2", Line: []string{"br1", "-i", "eth2", "web", "10.0.1.2/24"},
+		Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth2", Spec: onBridgeSpec("br1", "10.0.1.2/24"),
 		Source: keep.FromCommand, Phase: keep.Attached,
 	})
 	if err != nil {
@@ -233,7 +235,7 @@ func TestDetachedMeanwhile(t *testing.T) {
 	s := store(t)
 	name, _ := nstest.Guest(t)
 	rec := keep.Record{
-		Guest: ns.Ref{Kind: ns.Netns, Name: string(name)}, Interface: "eth1", Line: []string{"br1", "netns:" + string(name), "10.0.0.9/24"},
+		Guest: ns.Ref{Kind: ns.Netns, Name: string(name)}, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.9/24"),
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}
 	if err := s.Put(rec); err != nil {
@@ -270,7 +272,7 @@ func TestProcessIsNotMistaken(t *testing.T) {
 	s := store(t)
 	p := nstest.Process(t)
 	rec := keep.Record{
-		Guest: ns.ParseRef("pid:1"), Interface: "eth1", Line: []string{"br1", "pid:1", "10.0.0.9/24"}, Source: keep.FromCommand, Phase: keep.Attached,
+		Guest: ns.ParseRef("pid:1"), Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.9/24"), Source: keep.FromCommand, Phase: keep.Attached,
 	}
 	if err := s.Put(rec); err != nil {
 		t.Fatal(err)

@@ -2,11 +2,13 @@ package link
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/wire"
 )
 
@@ -55,7 +57,8 @@ func MarshalBackend(b Backend) ([]byte, error) {
 	return json.Marshal(map[string]json.RawMessage{kindName(b.String()): settings})
 }
 
-// UnmarshalBackend reads what [MarshalBackend] writes, of one of the kinds.
+// UnmarshalBackend reads what [MarshalBackend] writes, of one of the kinds. Another kind
+// is errors.ErrUnsupported.
 func UnmarshalBackend(text []byte, kinds []Kind) (Backend, error) {
 	var one map[string]json.RawMessage
 	if err := json.Unmarshal(text, &one); err != nil || len(one) != 1 {
@@ -76,5 +79,5 @@ func UnmarshalBackend(text []byte, kinds []Kind) (Backend, error) {
 	for i, k := range kinds {
 		names[i] = k.Name
 	}
-	return nil, fmt.Errorf("link: no kind is called %q here: there are %s", name, strings.Join(names, ", "))
+	return nil, errs.New(errors.ErrUnsupported, "link: no kind is called %q here: there are %s", name, strings.Join(names, ", "))
 }

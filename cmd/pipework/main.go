@@ -21,6 +21,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 	"github.com/go-pipework/pipework/ovs"
@@ -74,45 +75,68 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 		err = tool(ctx, args)
 	case config.IsWait(args):
 		err = wait(ctx, args)
+	case flags.Spec != "":
+		err = c.attachSpec(ctx, args)
 	case len(args) > 0 && verbs[args[0]] != nil:
 		err = verbs[args[0]](ctx, args[1:])
 	default:
-		err = c.attach(ctx, args)
+		err = c.attachLine(ctx, args)
 	}
 	return err
 }
 
-func (c *command) attach(ctx context.Context, args []string) error {
+// attachLine attaches as a classic command line says.
+func (c *command) attachLine(ctx context.Context, args []string) error {
 	line, err := config.Parse(args)
 	if err != nil {
 		return err
 	}
-	s, err := c.Spec(ctx, line, c.flags)
+	d, err := c.Declared(ctx, line, c.flags)
 	if err != nil {
 		return err
 	}
+	client, _, _ := strings.Cut(line.DHCP, ":")
+	return c.attach(ctx, line.Guest, d, ": "+client+":-f does")
+}
+
+// attachSpec attaches as a file says.
+func (c *command) attachSpec(ctx context.Context, args []string) error {
+	guest, err := config.ParseSpecGuest(c.flags, args)
+	if err != nil {
+		return err
+	}
+	text, err := readSpec(c.flags.Spec)
+	if err != nil {
+		return err
+	}
+	s, err := config.ParseSpec(text, kinds()...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.flags.Spec, err)
+	}
+	return c.attach(ctx, guest, keep.Declared{Spec: s}, ": pipework watch does")
+}
+
+// attach attaches; keeper says who keeps a lease that nobody does yet.
+func (c *command) attach(ctx context.Context, guest string, d keep.Declared, keeper string) error {
 	unrecorded, err := c.open()
 	if err != nil {
 		return err
 	}
-	ref, err := c.resolve(ctx, line.Guest)
+	ref, err := c.resolve(ctx, guest)
 	if err != nil {
-		return &pipework.Error{Op: "attach", Stage: "guest", Interface: s.Name, Err: err}
+		return &pipework.Error{Op: "attach", Stage: "guest", Interface: cmp.Or(d.Spec.Name, pipework.DefaultName), Err: err}
 	}
-	line.Guest = ref.String()
-	at, keep, err := c.Attach(ctx, s, line, c.flags)
+	at, keep, err := c.Attach(ctx, ref, d)
 	if err != nil {
 		return err
 	}
 	for _, w := range append(at.Warnings, unrecorded...) {
 		fmt.Fprintln(c.warn, "pipework: warning:", w)
 	}
-	how := ""
-	if keep == nil && !at.Existed && (at.Lease != nil || at.Lease6 != nil) {
-		word, _, _ := strings.Cut(line.DHCP, ":")
-		how = ": " + word + ":-f does"
+	if keep != nil || at.Existed || at.Lease == nil && at.Lease6 == nil {
+		keeper = ""
 	}
-	if err := c.show(at, "%s%s\n", at, how); err != nil || keep == nil {
+	if err := c.show(at, "%s%s\n", at, keeper); err != nil || keep == nil {
 		return err
 	}
 	return keep(ctx)
@@ -195,16 +219,19 @@ func (c *command) collect(ctx context.Context, args []string) error {
 	return errors.Join(err, c.show(append([]string{}, lines...), "%s", text))
 }
 
+// kinds are those of the links that Specs may have here.
+func kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
+
 // open opens the records. Who may not keep any is warned.
 func (c *command) open() (warnings []string, err error) {
-	c.Store, warnings, err = keep.OpenDefault(c.flags.State)
+	c.Store, warnings, err = keep.OpenDefault(c.flags.State, kinds()...)
 	return warnings, err
 }
 
 // openExisting opens the records for who only reads: where there is no directory,
 // there are none, and none is made.
 func (c *command) openExisting() (err error) {
-	c.Store, err = keep.OpenExisting(keep.Dir(c.flags.State))
+	c.Store, err = keep.OpenExisting(keep.Dir(c.flags.State), kinds()...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -16,7 +16,7 @@ func (c *command) watch(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.Store, err = keep.Open(keep.Dir(c.flags.State)); err != nil {
+	if c.Store, err = keep.Open(keep.Dir(c.flags.State), kinds()...); err != nil {
 		return err
 	}
 	w := &keep.Watcher{

@@ -61,7 +61,7 @@ func run(ctx context.Context, out io.Writer, name, bridge, address string) (err 
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	store, err := keep.Open(dir)
+	store, err := keep.Open(dir, link.Kinds()...)
 	if err != nil {
 		return err
 	}
@@ -74,16 +74,14 @@ func run(ctx context.Context, out io.Writer, name, bridge, address string) (err 
 	}
 	defer func() { err = errors.Join(err, p.end()) }()
 
-	// What is declared, as the command line `pipework br1 web 10.9.0.1/24` writes it
-	// down; and the daemon, which does what is declared.
-	err = store.Put(keep.Record{
-		Guest: ns.Ref{Kind: ns.Docker, Name: container.Name, ID: container.ID}, Interface: pipework.DefaultName,
-		Line: []string{bridge, container.Name, address}, Source: keep.FromCommand, Phase: keep.Attached,
-	})
+	// What is declared is plugged in and recorded; the daemon keeps it so.
+	plugger := keep.Plugger{Store: store, Target: func(g ns.Ref) pipework.Target { return docker.Container(g.Name) }}
+	web := ns.Ref{Kind: ns.Docker, Name: container.Name, ID: container.ID}
+	_, _, err = plugger.Attach(ctx, web, keep.Declared{Spec: pipework.Spec{Link: link.Bridge{Name: bridge}, Addrs: []netip.Prefix{addr}}})
 	if err != nil {
 		return err
 	}
-	w := &keep.Watcher{Plugger: keep.Plugger{Store: store}, Sources: []ns.Source{docker.Engine{}}, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	w := &keep.Watcher{Plugger: plugger, Sources: []ns.Source{docker.Engine{}}, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	watching, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = w.Run(watching) })
