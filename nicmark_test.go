@@ -4,6 +4,7 @@ package pipework_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
@@ -128,6 +130,19 @@ func TestMarkOfANICReplayed(t *testing.T) {
 		"held back by an altname that the host has": func(f forger) {
 			f.must(f.LinkAddAltName(f.link("eth1"), "wire"), f.LinkAddAltName(f.link("eth1"), "nic0"), f.LinkDelAltName(f.link("eth1"), "enp9s0f1"))
 		},
+		"held back by many altnames": func(f forger) {
+			for i := 0; ; i++ { // to 64 KiB, the most that the kernel takes
+				if err := f.LinkAddAltName(f.link("eth1"), fmt.Sprintf("%0120d", i)); errors.Is(err, unix.EINVAL) {
+					break
+				} else if err != nil {
+					f.Fatal(err)
+				}
+			}
+		},
+		"its settings changed": func(f forger) {
+			l := f.link("eth1")
+			f.must(f.LinkSetGroup(l, 0x7077726b), f.LinkSetTxQLen(l, 1), f.LinkSetARPOff(l), f.SetPromiscOn(l), f.LinkSetAllmulticastOn(l), f.LinkSetMulticastOff(l), f.LinkSetGSOMaxSize(l, 2048), f.LinkSetGROMaxSize(l, 2048))
+		},
 		"renamed": func(f forger) { f.rename("eth1", "hidden") },
 		"to a macvlan": func(f forger) {
 			f.rename("eth1", "hidden")
@@ -168,7 +183,7 @@ func TestMarkOfANICReplayed(t *testing.T) {
 			addNIC0(t)
 			target, g := nstest.Guest(t)
 			_, other := nstest.Guest(t)
-			world := nstest.Observe(t)
+			world, before := nstest.Observe(t), settingsOf(t, "nic0")
 			attach(t, target, nic0)
 			forging(t, g, aliasOf(t, g, "eth1"), func(f forger) {
 				f.other = other
@@ -176,9 +191,26 @@ func TestMarkOfANICReplayed(t *testing.T) {
 			})
 			detach(t, target, nic0)
 			world.Unchanged(t)
+			if after := settingsOf(t, "nic0"); after != before {
+				t.Errorf("nic0 has come home as %s, and was %s", after, before)
+			}
 			leadsToTheWire(t)
 		})
 	}
+}
+
+// settingsOf is what a link of the host's is set to beside what nstest compares.
+func settingsOf(t *testing.T, name string) string {
+	t.Helper()
+	h := open(t, nil)
+	defer func() { _ = h.Close() }()
+	l, err := h.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := l.Attrs()
+	flags := a.RawFlags & (unix.IFF_NOARP | unix.IFF_PROMISC | unix.IFF_ALLMULTI | unix.IFF_MULTICAST)
+	return fmt.Sprintf("flags %#x, group %d, txqueuelen %d, gso %d, gro %d", flags, a.Group, a.TxQLen, a.GSOMaxSize, a.GROMaxSize)
 }
 
 // leadsToTheWire makes sure that nic0 is the one whose other end the host has.
