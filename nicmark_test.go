@@ -143,6 +143,16 @@ func TestMarkOfANICReplayed(t *testing.T) {
 			l := f.link("eth1")
 			f.must(f.LinkSetGroup(l, 0x7077726b), f.LinkSetTxQLen(l, 1), f.LinkSetARPOff(l), f.SetPromiscOn(l), f.LinkSetAllmulticastOn(l), f.LinkSetMulticastOff(l), f.LinkSetGSOMaxSize(l, 2048), f.LinkSetGROMaxSize(l, 2048))
 		},
+		"held back by a default route that cannot come back": func(f forger) {
+			f.veth("px", 0)
+			saved := 1<<31 + f.index
+			_, net16, _ := net.ParseCIDR("10.77.0.0/16")
+			px := f.link("px").Attrs().Index
+			f.must(
+				f.RouteAdd(&netlink.Route{LinkIndex: px, Dst: net16, Table: saved, Scope: netlink.SCOPE_LINK}),
+				f.RouteAdd(&netlink.Route{LinkIndex: px, Gw: net.IPv4(10, 77, 0, 1), Table: saved}),
+			)
+		},
 		"renamed": func(f forger) { f.rename("eth1", "hidden") },
 		"to a macvlan": func(f forger) {
 			f.rename("eth1", "hidden")
