@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -239,6 +240,44 @@ func leadsToTheWire(t *testing.T) {
 	if nic.Attrs().ParentIndex != wire.Attrs().Index || wire.Attrs().ParentIndex != nic.Attrs().Index {
 		t.Errorf("nic0 leads to %d, and not to the wire, %d", nic.Attrs().ParentIndex, wire.Attrs().Index)
 	}
+}
+
+// TestNICHomeFromABusyGuest has a guest that makes and removes links all the time:
+// some are about to end while they are looked at.
+func TestNICHomeFromABusyGuest(t *testing.T) {
+	addNIC0(t)
+	target, g := nstest.Guest(t)
+	world := nstest.Observe(t)
+	attach(t, target, nic0)
+	forging(t, g, "", func(f forger) {
+		var busy sync.WaitGroup
+		stop := make(chan struct{})
+		busy.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				l := &netlink.Veth{LinkAttrs: attrs("px"), PeerName: "py"}
+				if err := errors.Join(f.LinkAdd(l), f.LinkDel(l)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		for range 20 {
+			if _, err := pipework.List(t.Context(), target); err != nil {
+				t.Error(err)
+				break
+			}
+		}
+		detach(t, target, nic0)
+		close(stop)
+		busy.Wait()
+	})
+	world.Unchanged(t)
+	leadsToTheWire(t)
 }
 
 // TestFalseMarkIsNamed tells of links that bear the mark and are not the NIC.
