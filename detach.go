@@ -142,8 +142,8 @@ func (j *job) stillThere(ctx context.Context, err error) error {
 
 var families = [...]int{unix.AF_INET, unix.AF_INET6}
 
-// lookUp finds the interface: one of the host's own by the host's record, whatever
-// it is called by now; others by their name, or by their mark when somebody in the
+// lookUp finds the interface: one of the host's own by the host's record, and the end
+// of a pair by its end on the host, whatever it is called by now; others by their name, or by their mark when somebody in the
 // guest has renamed it.
 func (j *job) lookUp(ctx context.Context) (*rtnl.Link, error) {
 	nics, err := link.NICs(ctx, j.guest.Handle)
@@ -156,8 +156,17 @@ func (j *job) lookUp(ctx context.Context) (*rtnl.Link, error) {
 		}
 	}
 	l, missing := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
-	if !errors.Is(missing, fs.ErrNotExist) {
-		return l, missing
+	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
+		return nil, missing
+	}
+	if _, proven := link.HostMark(ctx, &j.port); proven {
+		return l, nil
+	}
+	if pair, err := j.pair(ctx, l); pair != nil || err != nil {
+		return pair, err
+	}
+	if l != nil {
+		return l, nil
 	}
 	links, err := rtnl.Links(ctx, j.port.Conn)
 	if err != nil {
@@ -181,9 +190,35 @@ func (j *job) lookUp(ctx context.Context) (*rtnl.Link, error) {
 	return nil, missing
 }
 
+// pair is the guest's end of a pair that the host's end of is pipework's for this
+// interface, where what the guest calls so, l or nothing, is none. One that the guest
+// has moved on is fs.ErrNotExist; Unplug finds it all the same.
+func (j *job) pair(ctx context.Context, l *rtnl.Link) (*rtnl.Link, error) {
+	pairs, err := link.PairsOf(ctx, &j.port)
+	if err != nil {
+		return nil, err
+	}
+	for index, m := range pairs {
+		if l != nil && j.spec.Link != nil && j.spec.Link.String() != m.Link {
+			delete(pairs, index) // another kind was plugged in under the name since
+		} else if index != 0 {
+			return rtnl.LinkByIndex(ctx, j.port.Conn, index)
+		}
+	}
+	m, movedOn := pairs[0]
+	if !movedOn {
+		return nil, nil
+	}
+	if j.spec.Link == nil {
+		if j.spec.Link, err = link.FromMark(m); err != nil {
+			return nil, err
+		}
+	}
+	return nil, errs.New(fs.ErrNotExist, "the end of the pair on %s is not in %s any more", m.Link, j.guest.Name)
+}
+
 // owner is the mark of the interface: of one of the host's own as the host recorded
-// it; else its own, or that of its end on the host, where pipework made it. For one
-// that a killed call could not mark any more it is link.Unmarked. An interface that
+// it, of a pair's as its end on the host bears it, else its own. For one that a killed call could not mark any more it is link.Unmarked. An interface that
 // claims to be the host's, and is not known to be, is an error.
 func (j *job) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours bool, err error) {
 	nics, err := link.NICs(ctx, j.guest.Handle)
@@ -195,11 +230,14 @@ func (j *job) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours boo
 		nic.Lease, nic.Lease6 = own.Lease, own.Lease6 // which came after the record
 		return nic, true, nil
 	}
+	if mark, ours = link.HostMark(ctx, &j.port); ours {
+		if marked && !own.IsNIC() { // which is written anew as things change
+			mark.Spec, mark.Lease, mark.Lease6, mark.Rules = own.Spec, own.Lease, own.Lease6, own.Rules
+		}
+		return mark, true, nil
+	}
 	if marked && !own.IsNIC() {
 		return own, true, nil
-	}
-	if mark, ours = link.HostMark(ctx, &j.port); ours {
-		return mark, true, nil
 	}
 	switch {
 	case marked:

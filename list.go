@@ -62,10 +62,17 @@ func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) (
 	if err != nil {
 		return nil, j.fail("link", err)
 	}
+	pairs, err := j.faked(ctx, links)
+	if err != nil {
+		return nil, j.fail("link", err)
+	}
 	onHost := j.guest.Inode() == j.host.Inode()
 	var all []*Attachment
 	for _, l := range links {
 		mark, ours := j.claimed(ctx, l, nics)
+		if pair, is := pairs[l.Index]; is {
+			mark, ours = pair, pair.Link != ""
+		}
 		_, known := nics[l.Index]
 		if ours && mark.IsNIC() && !known && theTrueOneIsIn(nics, mark) {
 			continue // Check of that one tells of it
@@ -126,6 +133,32 @@ func (j *job) claimed(ctx context.Context, l *rtnl.Link, nics map[int]link.Mark)
 		}
 	}
 	return mark, ours
+}
+
+// faked are the links that bear the mark of a pair that leads into the guest and are
+// not it: with no mark; and the ends of such pairs, with the mark on the host.
+func (j *job) faked(ctx context.Context, links []*rtnl.Link) (map[int]link.Mark, error) {
+	found := make(map[int]link.Mark)
+	for _, l := range links {
+		mark, ours := link.ParseMark(l.Alias)
+		j.port.Name, j.port.Mark = l.Name, mark
+		if !ours || mark.IsNIC() {
+			continue
+		}
+		if _, proven := link.HostMark(ctx, &j.port); proven {
+			continue
+		}
+		pairs, err := link.PairsOf(ctx, &j.port)
+		if err != nil {
+			return nil, err
+		}
+		for index, m := range pairs {
+			if m.Link == mark.Link {
+				found[l.Index], found[index] = link.Mark{}, m
+			}
+		}
+	}
+	return found, nil
 }
 
 func theTrueOneIsIn(nics map[int]link.Mark, mark link.Mark) bool {

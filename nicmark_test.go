@@ -4,14 +4,17 @@ package pipework_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
@@ -128,6 +131,29 @@ func TestMarkOfANICReplayed(t *testing.T) {
 		"held back by an altname that the host has": func(f forger) {
 			f.must(f.LinkAddAltName(f.link("eth1"), "wire"), f.LinkAddAltName(f.link("eth1"), "nic0"), f.LinkDelAltName(f.link("eth1"), "enp9s0f1"))
 		},
+		"held back by many altnames": func(f forger) {
+			for i := 0; ; i++ { // to 64 KiB, the most that the kernel takes
+				if err := f.LinkAddAltName(f.link("eth1"), fmt.Sprintf("%0120d", i)); errors.Is(err, unix.EINVAL) {
+					break
+				} else if err != nil {
+					f.Fatal(err)
+				}
+			}
+		},
+		"its settings changed": func(f forger) {
+			l := f.link("eth1")
+			f.must(f.LinkSetGroup(l, 0x7077726b), f.LinkSetTxQLen(l, 1), f.LinkSetARPOff(l), f.SetPromiscOn(l), f.LinkSetAllmulticastOn(l), f.LinkSetMulticastOff(l), f.LinkSetGSOMaxSize(l, 2048), f.LinkSetGROMaxSize(l, 2048))
+		},
+		"held back by a default route that cannot come back": func(f forger) {
+			f.veth("px", 0)
+			saved := 1<<31 + f.index
+			_, net16, _ := net.ParseCIDR("10.77.0.0/16")
+			px := f.link("px").Attrs().Index
+			f.must(
+				f.RouteAdd(&netlink.Route{LinkIndex: px, Dst: net16, Table: saved, Scope: netlink.SCOPE_LINK}),
+				f.RouteAdd(&netlink.Route{LinkIndex: px, Gw: net.IPv4(10, 77, 0, 1), Table: saved}),
+			)
+		},
 		"renamed": func(f forger) { f.rename("eth1", "hidden") },
 		"to a macvlan": func(f forger) {
 			f.rename("eth1", "hidden")
@@ -168,7 +194,7 @@ func TestMarkOfANICReplayed(t *testing.T) {
 			addNIC0(t)
 			target, g := nstest.Guest(t)
 			_, other := nstest.Guest(t)
-			world := nstest.Observe(t)
+			world, before := nstest.Observe(t), settingsOf(t, "nic0")
 			attach(t, target, nic0)
 			forging(t, g, aliasOf(t, g, "eth1"), func(f forger) {
 				f.other = other
@@ -176,9 +202,26 @@ func TestMarkOfANICReplayed(t *testing.T) {
 			})
 			detach(t, target, nic0)
 			world.Unchanged(t)
+			if after := settingsOf(t, "nic0"); after != before {
+				t.Errorf("nic0 has come home as %s, and was %s", after, before)
+			}
 			leadsToTheWire(t)
 		})
 	}
+}
+
+// settingsOf is what a link of the host's is set to beside what nstest compares.
+func settingsOf(t *testing.T, name string) string {
+	t.Helper()
+	h := open(t, nil)
+	defer func() { _ = h.Close() }()
+	l, err := h.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := l.Attrs()
+	flags := a.RawFlags & (unix.IFF_NOARP | unix.IFF_PROMISC | unix.IFF_ALLMULTI | unix.IFF_MULTICAST)
+	return fmt.Sprintf("flags %#x, group %d, txqueuelen %d, gso %d, gro %d", flags, a.Group, a.TxQLen, a.GSOMaxSize, a.GROMaxSize)
 }
 
 // leadsToTheWire makes sure that nic0 is the one whose other end the host has.
@@ -197,6 +240,44 @@ func leadsToTheWire(t *testing.T) {
 	if nic.Attrs().ParentIndex != wire.Attrs().Index || wire.Attrs().ParentIndex != nic.Attrs().Index {
 		t.Errorf("nic0 leads to %d, and not to the wire, %d", nic.Attrs().ParentIndex, wire.Attrs().Index)
 	}
+}
+
+// TestNICHomeFromABusyGuest has a guest that makes and removes links all the time:
+// some are about to end while they are looked at.
+func TestNICHomeFromABusyGuest(t *testing.T) {
+	addNIC0(t)
+	target, g := nstest.Guest(t)
+	world := nstest.Observe(t)
+	attach(t, target, nic0)
+	forging(t, g, "", func(f forger) {
+		var busy sync.WaitGroup
+		stop := make(chan struct{})
+		busy.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				l := &netlink.Veth{LinkAttrs: attrs("px"), PeerName: "py"}
+				if err := errors.Join(f.LinkAdd(l), f.LinkDel(l)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		for range 20 {
+			if _, err := pipework.List(t.Context(), target); err != nil {
+				t.Error(err)
+				break
+			}
+		}
+		detach(t, target, nic0)
+		close(stop)
+		busy.Wait()
+	})
+	world.Unchanged(t)
+	leadsToTheWire(t)
 }
 
 // TestFalseMarkIsNamed tells of links that bear the mark and are not the NIC.

@@ -4,6 +4,7 @@ package pipework
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -129,7 +130,10 @@ func (j *job) restoreDefaults(ctx context.Context, index, family int) error {
 	i := slices.IndexFunc(now, func(r rtnl.Route) bool { return r.Index == index && index != 0 })
 	switch {
 	case i >= 0:
-		err = j.swapDefaults(ctx, inTable(saved, unix.RT_TABLE_MAIN), now[i])
+		old := inTable(saved, unix.RT_TABLE_MAIN)
+		if err = j.swapDefaults(ctx, old, now[i]); refusedRoute(err) {
+			err = j.addAll(ctx, old) // those that can be; ours goes with the interface
+		}
 	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(saved)): // else a killed call put some back
 		err = j.handOver(ctx, saved, index, family)
 	default:
@@ -182,12 +186,24 @@ func (j *job) swapDefaults(ctx context.Context, old []rtnl.Route, ours rtnl.Rout
 
 func (j *job) addAll(ctx context.Context, routes []rtnl.Route) error {
 	for _, r := range routes {
-		if err := r.Add(ctx, j.port.Conn); err != nil {
+		err := r.Add(ctx, j.port.Conn)
+		if refusedRoute(err) {
+			j.port.Warn("what the interface displaced does not come back: %v", err)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		j.undo.Push("restored "+r.String(), func(ctx context.Context) error { return r.Delete(ctx, j.port.Conn) })
 	}
 	return nil
+}
+
+// refusedRoute says that the kernel does not take a route as things are by now in the
+// guest, whose root may have seen to that: no reason for the interface to stay.
+func refusedRoute(err error) bool {
+	errno, is := errors.AsType[unix.Errno](err)
+	return is && !errno.Temporary() && errno != unix.EPERM && errno != unix.ENOMEM && errno != unix.ENOBUFS
 }
 
 func (j *job) deleteAll(ctx context.Context, routes []rtnl.Route) error {

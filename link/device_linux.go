@@ -138,7 +138,7 @@ func readIndex(dir int) (int, error) {
 	defer func() { _ = unix.Close(fd) }()
 	var b [16]byte
 	n, err := unix.Read(fd, b[:])
-	if errors.Is(err, unix.ENODEV) { // it ended meanwhile
+	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) { // it ended meanwhile, or is about to
 		err = fs.ErrNotExist
 	}
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
 // A past is what an interface of the host was before it moved into a guest.
@@ -19,6 +21,8 @@ type past struct {
 	// AltNames are put back, too: one that the guest gave it may be taken on the host,
 	// which would keep it from moving.
 	AltNames []string `json:"altnames,omitempty"`
+	// Settings are unknown in records of earlier versions.
+	Settings *rtnl.Settings `json:"settings,omitempty"`
 }
 
 // parsePast reads what earlier versions kept in the mark:

@@ -86,7 +86,7 @@ func (n Phys) movable(ctx context.Context, p *Port, nic *rtnl.Link) error {
 // remember is the record of what moving takes away.
 func (n Phys) remember(ctx context.Context, p *Port, l *rtnl.Link) (*nic, error) {
 	r := &nic{Guest: p.Guest.Inode().Ino, Kind: l.Kind, Mark: p.Mark.String()}
-	r.Was = past{Name: l.Name, MAC: l.MAC, MTU: l.MTU, Up: l.Up, Alias: l.Alias, AltNames: l.AltNames}
+	r.Was = past{Name: l.Name, MAC: l.MAC, MTU: l.MTU, Up: l.Up, Alias: l.Alias, AltNames: l.AltNames, Settings: &l.Settings}
 	addrs, err := rtnl.Addrs(ctx, p.Host.Conn, l.Index)
 	if err != nil {
 		return nil, err

@@ -281,6 +281,7 @@ func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link) error {
 		func() error { return restoreAltNames(ctx, h, l, was) },
 		func() error { return restoreMAC(ctx, h, l, was) },
 		func() error { return rtnl.SetMTU(ctx, h.Conn, l.Index, was.MTU) },
+		func() error { return restoreSettings(ctx, h, l, was) },
 		func() error { return restoreUp(ctx, h, l, was) },
 		func() error { return restoreAddrs(ctx, h, l, was) },
 		func() error { return rtnl.SetAlias(ctx, h.Conn, l.Index, was.Alias) },
@@ -334,6 +335,13 @@ func restoreMAC(ctx context.Context, h Host, l *rtnl.Link, was past) error {
 		return nil
 	}
 	return rtnl.SetMAC(ctx, h.Conn, l.Index, was.MAC)
+}
+
+func restoreSettings(ctx context.Context, h Host, l *rtnl.Link, was past) error {
+	if was.Settings == nil {
+		return nil
+	}
+	return rtnl.SetSettings(ctx, h.Conn, l, *was.Settings)
 }
 
 func restoreUp(ctx context.Context, h Host, l *rtnl.Link, was past) error {

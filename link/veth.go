@@ -146,6 +146,11 @@ func HostMark(ctx context.Context, p *Port) (Mark, bool) {
 	return ParseMark(host.Alias)
 }
 
+// isNoHostEnd says whether vethHostEnd found that there is none of ours.
+func isNoHostEnd(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid)
+}
+
 // leadsTo says whether the other end of a link of the host is in p's guest.
 func leadsTo(ctx context.Context, p *Port, host *rtnl.Link) (bool, error) {
 	if p.Guest.Inode() == p.Host.Inode() {
@@ -163,55 +168,52 @@ func kindOf(l *rtnl.Link) string {
 }
 
 // UnplugVeth is for Backends that made a pair by [PlugVeth]. It removes the pair
-// by its host end, which the kernel does not do in part, and fills p.HostName. A
-// pair whose host end is not ours any more is removed by the guest's. Without
-// p.Conn it does nothing: the pair went with the guest.
+// by its host end, which the kernel does not do in part, and fills p.HostName. The
+// host's end decides, whatever the guest calls the other one, has in its place, or
+// has moved it to. A pair whose host end is not ours any more is removed by the
+// guest's. Without p.Conn it does nothing: the pair went with the guest.
 func UnplugVeth(ctx context.Context, p *Port) error {
-	if p.Conn == nil {
-		return nil
-	}
-	host, err := vethHostEnd(ctx, p)
-	switch {
-	case err == nil:
-		p.HostName = host.Name
-		return rtnl.DelLink(ctx, p.Host.Conn, host.Name)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
-		return rtnl.DelLink(ctx, p.Conn, p.Name)
-	}
-	return err
+	c := []*Call{{Port: p}}
+	UnplugVeths(ctx, c)
+	return c[0].Err
 }
 
 // UnplugVeths is UnplugVeth for many, and fills in the Err of each Call. The kernel
 // removes a single pair in about 20 ms, most of which it waits for others to let go
 // of it; here it waits once for all.
 func UnplugVeths(ctx context.Context, calls []*Call) {
-	var pairs []*Call
-	var ends []*rtnl.Link
+	ends := &hostEnds{}
+	var pairs []*rtnl.Link
+	whose := make(map[*rtnl.Link]*Call)
 	for _, c := range calls {
 		if c.Port.Conn == nil {
 			continue
 		}
-		host, err := vethHostEnd(ctx, c.Port)
-		switch {
-		case err == nil:
-			c.Port.HostName = host.Name
-			pairs, ends = append(pairs, c), append(ends, host)
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
-			c.Err = rtnl.DelLink(ctx, c.Port.Conn, c.Port.Name)
-		default:
-			c.Err = err
+		mine, err := ends.of(ctx, c.Port)
+		if err == nil && len(mine) == 0 {
+			err = dropUnproven(ctx, c.Port)
+		}
+		c.Err = err
+		for _, l := range mine {
+			c.Port.HostName = l.Name
+			pairs, whose[l] = append(pairs, l), c
 		}
 	}
 	if len(pairs) == 0 {
 		return
 	}
-	host := pairs[0].Port.Host.Conn
-	if err := rtnl.DelLinks(ctx, host, ends, someGroup()); err == nil {
+	host := whose[pairs[0]].Port.Host.Conn
+	if len(pairs) > 1 && rtnl.DelLinks(ctx, host, pairs, someGroup()) == nil {
 		return
 	}
-	for _, c := range pairs { // one by one, so that one cannot keep the others
-		c.Err = rtnl.DelLink(ctx, host, c.Port.HostName)
+	for _, l := range pairs { // one by one, so that one cannot keep the others
+		whose[l].Err = errors.Join(whose[l].Err, rtnl.DelLink(ctx, host, l.Name))
 	}
+}
+
+// dropUnproven removes what the guest calls so, where no pair of ours leads there.
+func dropUnproven(ctx context.Context, p *Port) error {
+	return rtnl.DelLink(ctx, p.Conn, p.Name)
 }
 
 // someGroup is a link group that nobody uses: groups are 32 bits, and people

@@ -136,8 +136,10 @@ func (c *Conn) Do(ctx context.Context, req *nl.NetlinkRequest, reply uint16) ([]
 // maxDumps bounds how often a dump is repeated.
 const maxDumps = 10
 
-// buffers are large enough for what the kernel packs into one answer.
-var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+// buffers are large enough for what the kernel packs into one answer: 32 KiB, or a
+// single link or route that is larger, whose longest attribute has 64 KiB. A guest
+// can make one: by altnames.
+var buffers = sync.Pool{New: func() any { return new([128 << 10]byte) }}
 
 // exchange sends one request and reads until it is answered. The kernel works on
 // it inside the system call that sends it, and has the answer, or an ENOBUFS, at
@@ -154,7 +156,7 @@ func (c *Conn) exchange(req *nl.NetlinkRequest, reply uint16) ([][]byte, error) 
 	if _, err := unix.Write(c.fd, encode(req)); err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	buf := buffers.Get().(*[32 << 10]byte)
+	buf := buffers.Get().(*[128 << 10]byte)
 	defer buffers.Put(buf)
 	a := answer{seq: c.seq, reply: reply, single: req.Flags&(unix.NLM_F_DUMP|unix.NLM_F_ACK) == 0}
 	for !a.done {

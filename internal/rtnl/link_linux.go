@@ -36,6 +36,7 @@ type Link struct {
 	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
 	Running   bool   // carrier, and operational
 	Group     uint32 // IFLA_GROUP; 0: the default one
+	Settings  Settings
 	PortState int    // IFLA_BRPORT_STATE of a bridge port; -1 when it is none
 	Data      []byte // IFLA_INFO_DATA
 	PortData  []byte // IFLA_INFO_SLAVE_DATA
@@ -284,8 +285,11 @@ func parseLink(m []byte) (*Link, error) {
 		NoARP:   msg.Flags&unix.IFF_NOARP != 0,
 		Running: msg.Flags&unix.IFF_RUNNING != 0 && msg.Flags&unix.IFF_LOWER_UP != 0,
 	}
+	l.Settings.Flags = msg.Flags & settable
 	for attr, value := range attrs(m[unix.SizeofIfInfomsg:]) {
 		switch attr {
+		case unix.IFLA_TXQLEN, unix.IFLA_GSO_MAX_SIZE, unix.IFLA_GSO_MAX_SEGS, unix.IFLA_GRO_MAX_SIZE:
+			*l.Settings.field(attr) = u32(value)
 		case unix.IFLA_IFNAME:
 			l.Name = unix.ByteSliceToString(value)
 		case unix.IFLA_ADDRESS:
@@ -302,6 +306,7 @@ func parseLink(m []byte) (*Link, error) {
 			l.Foreign, l.NSID = true, int(int32(u32(value)))
 		case unix.IFLA_GROUP:
 			l.Group = u32(value)
+			l.Settings.Group = l.Group
 		case unix.IFLA_IFALIAS:
 			l.Alias = unix.ByteSliceToString(value)
 		case unix.IFLA_PROP_LIST:
