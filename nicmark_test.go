@@ -325,7 +325,7 @@ func TestNICWithoutARecord(t *testing.T) {
 // forget removes what the host knows of nic0 in a guest.
 func forget(t *testing.T) {
 	t.Helper()
-	files, err := filepath.Glob("/run/pipework/nics/*")
+	files, err := filepath.Glob("/run/pipework-nics/*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no records: %v", err)
 	}
