@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -406,7 +409,7 @@ func TestNICWithoutARecord(t *testing.T) {
 // forget removes what the host knows of nic0 in a guest.
 func forget(t *testing.T) {
 	t.Helper()
-	files, err := filepath.Glob("/run/pipework/nics/*")
+	files, err := filepath.Glob("/run/pipework-nics/*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no records: %v", err)
 	}
@@ -438,3 +441,53 @@ func TestCollectIgnoresForgedNICs(t *testing.T) {
 	detach(t, target, nic0)
 	before.Unchanged(t)
 }
+
+// TestNICComesHomeUnderTheLock lets nobody else at the NIC while it is on the host and
+// not yet what it was: each step of a detach finds the host's lock taken
+// then.
+func TestNICComesHomeUnderTheLock(t *testing.T) {
+	addNIC0(t)
+	h := open(t, nil)
+	defer func() { _ = h.Close() }()
+	host, err := ns.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = host.Close() }()
+	seen := 0
+	ctx := fault.With(t.Context(), func(step string) error {
+		links, err := h.LinkList()
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(links, func(l netlink.Link) bool { return halfway.MatchString(l.Attrs().Name) }) {
+			return nil
+		}
+		seen++
+		if unlock, err := host.Lock(t.Context(), 0); err == nil {
+			unlock()
+			t.Errorf("%s: nobody has the lock", step)
+		}
+		return nil
+	})
+	target, g := nstest.Guest(t)
+	_, other := nstest.Guest(t)
+	for what, forge := range map[string]func(f forger){
+		"from the guest": func(forger) {},
+		"from elsewhere": func(f forger) { f.moveOn() },
+	} {
+		attach(t, target, nic0)
+		forging(t, g, "", func(f forger) {
+			f.other = other
+			forge(f)
+		})
+		seen = 0
+		if err := pipework.Detach(ctx, target, nic0); err != nil || seen == 0 {
+			t.Errorf("%s: %d steps, %v", what, seen, err)
+		}
+		leadsToTheWire(t)
+	}
+}
+
+// halfway is the name of a NIC on its way home.
+var halfway = regexp.MustCompile("^pw[0-9a-f]{8}$")

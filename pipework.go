@@ -17,7 +17,7 @@
 // links, addresses and routes on the host and in the guest equal what they were.
 // What pipework made bears a mark in its ifalias (see link.Mark), so that programs
 // need not share anything to work together. Only of an interface of the host's own
-// that is in a guest (link.Phys) the host keeps a record, in /run/pipework/nics.
+// that is in a guest (link.Phys) the host keeps a record, in /run/pipework-nics.
 //
 // It works on Linux 5.3 and later with CAP_NET_ADMIN and CAP_SYS_ADMIN in the
 // host's and the guest's namespaces; elsewhere every call answers

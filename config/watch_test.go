@@ -54,6 +54,6 @@ func TestUnitFile(t *testing.T) {
 		t.Errorf("%q: %v", options, err)
 	}
 	if owns, keeps := strings.Contains(string(text), "\nRuntimeDirectory=pipework\n"), strings.Contains(string(text), "\nRuntimeDirectoryPreserve=yes\n"); owns && !keeps {
-		t.Error("the service takes the records of NICs in /run/pipework along when it ends")
+		t.Error("the service takes along what others have in /run/pipework when it ends")
 	}
 }

@@ -41,7 +41,7 @@ func namedGuest(word string) pipework.Target { return ns.Named(strings.TrimPrefi
 // forgetNIC removes what the host knows of an interface of its own in a guest.
 func forgetNIC(t *testing.T, name string) {
 	t.Helper()
-	files, err := filepath.Glob("/run/pipework/nics/*")
+	files, err := filepath.Glob("/run/pipework-nics/*")
 	must(t, err)
 	for _, f := range files {
 		text, err := os.ReadFile(f)

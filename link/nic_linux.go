@@ -19,8 +19,9 @@ import (
 
 // nicDir has one file for each interface of the host's own that was moved into a
 // guest. A guest writes what it likes on the interfaces that it has; it cannot
-// write here. The directory ends with the boot, as what it tells of does.
-const nicDir = "/run/pipework/nics"
+// write here. The directory ends with the boot, as what it tells of does; it is no part
+// of a service's RuntimeDirectory, which systemd removes when the service stops.
+const nicDir = "/run/pipework-nics"
 
 // A nic is the host's record of one of its own interfaces.
 type nic struct {

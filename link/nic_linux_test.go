@@ -1,6 +1,9 @@
 package link
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestHardwareNeverEnds tells what a guest can delete from what comes home: hardware
 // that has a kind does.
@@ -9,5 +12,13 @@ func TestHardwareNeverEnds(t *testing.T) {
 		if r := (&nic{Kind: kind}); r.ends() != want {
 			t.Errorf("%q ends: %v", kind, r.ends())
 		}
+	}
+}
+
+// TestRecordsOutliveTheService keeps the records out of the directory that the systemd
+// unit calls its own: units of earlier versions lose it when the service stops.
+func TestRecordsOutliveTheService(t *testing.T) {
+	if nicDir == "/run/pipework" || strings.HasPrefix(nicDir, "/run/pipework/") {
+		t.Errorf("%s is in the service's RuntimeDirectory", nicDir)
 	}
 }

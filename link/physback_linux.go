@@ -28,11 +28,11 @@ func (n Phys) Unplug(ctx context.Context, p *Port) error {
 			return err
 		}
 	}
+	defer hold(ctx, p.Host.Lock)() // against those who recover it, too
 	return n.recover(ctx, p)
 }
 
-// moveOut moves the interface back to the host, where recover puts it right. Its
-// name there is one that nobody has, until then.
+// moveOut moves the interface back to the host, and puts it right there.
 func (n Phys) moveOut(ctx context.Context, p *Port) error {
 	recorded, err := recordedNICs(p.Guest.Handle, func(r *nic) bool {
 		m := r.mark()
@@ -126,7 +126,9 @@ func (r *nic) fetchFrom(ctx context.Context, p *Port, from *ns.Handle) (found bo
 
 // moveHome moves the interface with this index to the host, and makes sure that it
 // was the one: between looking and moving the guest may have put another in its
-// place. That goes back.
+// place. That goes back. The one is put right while the host's lock is held, from
+// before the move on: nobody else finds it half-way, with its mark and under the name
+// that nobody has. The caller does not hold the lock.
 func (r *nic) moveHome(ctx context.Context, p *Port, from *ns.Handle, index int) error {
 	conn, err := from.Conn(ctx)
 	if err != nil {
@@ -140,6 +142,7 @@ func (r *nic) moveHome(ctx context.Context, p *Port, from *ns.Handle, index int)
 	if err := rtnl.DelAltNames(ctx, conn, index, without(l.AltNames, r.Was.AltNames)); err != nil {
 		return err
 	}
+	defer hold(ctx, p.Host.Lock)()
 	name := fmt.Sprintf("pw%08x", rand.Uint32())
 	err = rtnl.Move(ctx, conn, index, rtnl.Place{Namespace: p.Host.Handle, Name: name})
 	if immovable(err) {
@@ -149,7 +152,10 @@ func (r *nic) moveHome(ctx context.Context, p *Port, from *ns.Handle, index int)
 		return fmt.Errorf("bring back %s: %w", r.Was.Name, err)
 	}
 	back, err := locate(ctx, p.Host.Handle, []*nic{r})
-	if err != nil || len(back) > 0 {
+	for index := range back {
+		return r.restoreAt(ctx, p.Host, index)
+	}
+	if err != nil {
 		return err
 	}
 	other, err := rtnl.LinkByName(ctx, p.Host.Conn, name)
@@ -219,8 +225,8 @@ func Unproven(p *Port, m Mark) error {
 	return unproven(p, Phys{Device: strings.TrimPrefix(m.Link, "phys:")})
 }
 
-// recover puts the interface right that the kernel, or moveOut, returned to the
-// host: the record says what it was.
+// recover puts the interface right that the kernel, or a call that was killed, returned
+// to the host: the record says what it was.
 func (n Phys) recover(ctx context.Context, p *Port) error {
 	recorded, err := recordedNICs(nil, func(r *nic) bool { return r.mark().Link == n.String() })
 	if err != nil {
@@ -256,6 +262,7 @@ func (n Phys) recoverMarked(ctx context.Context, h Host) error {
 
 // unmark gives an interface that did not move its own alias back.
 func (n Phys) unmark(ctx context.Context, p *Port, r *nic) error {
+	defer hold(ctx, p.Host.Lock)()
 	back, err := locate(ctx, p.Host.Handle, []*nic{r})
 	for index := range back {
 		return r.restoreAt(ctx, p.Host, index)
