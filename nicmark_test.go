@@ -253,6 +253,9 @@ func TestNICHomeFromABusyGuest(t *testing.T) {
 	world := nstest.Observe(t)
 	attach(t, target, nic0)
 	forging(t, g, "", func(f forger) {
+		for i := range 500 { // so that looking at all takes a while
+			f.must(f.LinkAdd(&netlink.Veth{LinkAttrs: attrs(fmt.Sprintf("a%d", i)), PeerName: fmt.Sprintf("b%d", i)}))
+		}
 		var busy sync.WaitGroup
 		stop := make(chan struct{})
 		busy.Go(func() {
@@ -269,7 +272,7 @@ func TestNICHomeFromABusyGuest(t *testing.T) {
 				}
 			}
 		})
-		for range 20 {
+		for range 100 {
 			if _, err := pipework.List(t.Context(), target); err != nil {
 				t.Error(err)
 				break
