@@ -25,10 +25,26 @@ func (a *Attacher) collect(ctx context.Context, by func(context.Context, link.Ho
 	}
 	defer closeHost(host, a.Host)
 	names, err := by(ctx, host)
+	a.warnOfUnrecorded(ctx, host)
 	if err != nil {
 		return names, &Error{Op: "collect", Stage: "link", Err: err}
 	}
 	return names, nil
+}
+
+// warnOfUnrecorded tells the log of what is left alone. It is no failure: a guest can
+// bring it about.
+func (a *Attacher) warnOfUnrecorded(ctx context.Context, host link.Host) {
+	if a.Log == nil {
+		return
+	}
+	lines, err := link.Unrecorded(ctx, host)
+	for _, text := range lines {
+		a.Log.WarnContext(ctx, text)
+	}
+	if err != nil {
+		a.Log.WarnContext(ctx, "look for marks of NICs without a record", "error", err)
+	}
 }
 
 // Detect finds the backend for a name as the classic command line has it: see

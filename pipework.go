@@ -176,8 +176,8 @@ type Attacher struct {
 	// Host is the namespace that bridges and NICs are in; nil stands for the
 	// calling thread's. The Attacher does not close it.
 	Host *ns.Handle
-	// Log hears each stage at debug level, and failed clean-ups as errors; nil
-	// is silence.
+	// Log hears each stage at debug level, what is left alone as warnings, and failed
+	// clean-ups as errors; nil is silence.
 	Log *slog.Logger
 }
 

@@ -55,13 +55,17 @@ func (r *run) sweeps() error {
 
 // collectNow brings back a NIC whose guest has just died.
 func (r *run) collectNow(ctx context.Context) {
-	names, err := r.Attacher.Collect(ctx)
+	a := r.Attacher
+	a.Log = r.Log // of what is left alone it tells nobody else
+	names, err := a.Collect(ctx)
 	r.collected(names, err)
 }
 
 // collect takes away what belongs to nobody, and what killed calls left.
 func (r *run) collect(ctx context.Context) {
-	lines, err := r.tool.Collect(ctx)
+	tool := r.tool
+	tool.Log = r.Log
+	lines, err := tool.Collect(ctx)
 	r.collected(lines, err)
 }
 

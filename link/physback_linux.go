@@ -370,8 +370,7 @@ func restoreAddrs(ctx context.Context, h Host, l *rtnl.Link, was past) error {
 	return nil
 }
 
-// nics puts right every interface that the kernel returned to the host. Of what
-// bears a mark without a record it tells.
+// nics puts right every interface that the kernel returned to the host.
 func (c *collection) nics(ctx context.Context) error {
 	back, err := returned(ctx, c.Host)
 	if len(back) > 0 {
@@ -382,7 +381,7 @@ func (c *collection) nics(ctx context.Context) error {
 		}
 		unlock()
 	}
-	return errors.Join(err, unrecorded(ctx, c.Host))
+	return err
 }
 
 // returned are the interfaces on the host, by index, that were in a guest.
@@ -394,29 +393,42 @@ func returned(ctx context.Context, h Host) (map[int]*nic, error) {
 	return locate(ctx, h.Handle, recorded)
 }
 
-// unrecorded tells of links on the host that bear the mark of a NIC, and of which
-// there is no record: as an earlier version left them.
-func unrecorded(ctx context.Context, h Host) error {
+// Unrecorded is a line for each link on the host that bears the mark of a NIC, and of
+// which there is no record: an earlier version left it so, or whoever had it in a guest
+// wrote the mark. It changes nothing.
+func Unrecorded(ctx context.Context, h Host) (lines []string, err error) {
+	links, err := unrecorded(ctx, h)
+	if len(links) == 0 || err != nil {
+		return nil, err
+	}
+	defer hold(ctx, h.Lock)() // one that was just coming home is there by now
+	links, err = unrecorded(ctx, h)
+	for _, l := range links {
+		m, _ := ParseMark(l.Alias)
+		lines = append(lines, fmt.Sprintf("%s bears the mark %s, of which this host has no record: leaving it alone (detach --force of the guest that it was in makes it that, ip link set dev %s alias '' makes this go away)", l.Name, m.Link, l.Name))
+	}
+	return lines, err
+}
+
+func unrecorded(ctx context.Context, h Host) ([]*rtnl.Link, error) {
 	links, err := rtnl.Links(ctx, h.Conn)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	links = slices.DeleteFunc(links, func(l *rtnl.Link) bool {
 		m, ok := ParseMark(l.Alias)
 		return !ok || !m.IsNIC()
 	})
 	if len(links) == 0 {
-		return nil
+		return nil, nil
 	}
 	recorded, err := recordedNICs(nil, anyNIC)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	known, err := locate(ctx, h.Handle, recorded)
-	for _, l := range links {
-		if m, _ := ParseMark(l.Alias); known[l.Index] == nil {
-			err = errors.Join(err, errs.New(fs.ErrPermission, "%s bears the mark %s, of which this host has no record: leaving it alone (detach --force of the guest that it was in makes it that, ip link set dev %s alias '' makes this go away)", l.Name, m.Link, l.Name))
-		}
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return slices.DeleteFunc(links, func(l *rtnl.Link) bool { return known[l.Index] != nil }), nil
 }

@@ -214,6 +214,9 @@ func (c *command) collect(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.NewTextHandler(c.warn, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
 	lines, err := collect(ctx)
 	text := strings.Join(append(lines, ""), "\n")
 	return errors.Join(err, c.show(append([]string{}, lines...), "%s", text))
