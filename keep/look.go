@@ -122,7 +122,9 @@ func (r *run) plugAll(g *guest, held *ns.Guest, wanted map[string]*wish) verdict
 	for _, p := range made {
 		if err := r.record(p); err != nil {
 			g.unplugged(p.spec.Name)
-			g.left[p.spec.Name] = errors.Is(err, errDetached)
+			if errors.Is(err, errDetached) {
+				g.left[p.spec.Name] = true
+			}
 			v = max(v, r.failed(g, p.wish.from, err))
 		}
 	}

@@ -311,3 +311,29 @@ func TestAddedToASpec(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 }
+
+// forgetting is a runtime whose containers lose a record while they are opened.
+type forgetting struct {
+	*runtime
+	s     *keep.Store
+	guest ns.Ref
+}
+
+func (f forgetting) Container(name string) ns.Target {
+	return opening{f.runtime.Container(name), func() error { return f.s.Delete(f.guest, "eth1") }}
+}
+
+// TestDetachedOverALabel has what was typed over a label be detached between the reading
+// of its record and the plugging in: the label waits for the next start.
+func TestDetachedOverALabel(t *testing.T) {
+	s, r := store(t), newRuntime(t)
+	guest := ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}
+	rec := keep.Record{Guest: guest, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.3/24"), Source: keep.FromCommand, Phase: keep.Attached}
+	must(t, s.Put(rec))
+	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{forgetting{r, s, guest}}})
+	testwait.Eventually(t, "it is taken away", func() bool { return strings.Contains(w.said.String(), "it was detached meanwhile") })
+	rec.Interface = "eth3" // which has the guest be looked at again
+	must(t, s.Put(rec))
+	has(t, r.Container(id("web")), "eth3")
+}
