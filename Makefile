@@ -96,17 +96,19 @@ lint:
 # Only what is missing is installed: a second run needs no network. The packages
 # of DHCP servers and clients must not start one on this machine: where no policy-rc.d says so
 # already, one does while they are installed.
+# Nothing is removed for them: where Docker's own packages conflict with Debian's, apt-get
+# says so and ends.
 packages:
 	@missing=; for p in $(SERVERS); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \
 	[ -z "$$missing" ] || { policy=/usr/sbin/policy-rc.d; \
 		[ -e $$policy ] || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy && chmod 755 $$policy; }; \
-		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing && \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends --no-remove $$missing && \
 		for p in $$missing; do \
 			systemctl disable -q $$p 2>/dev/null; systemctl disable -q $$(dpkg -L $$p | sed -nE 's,.*/systemd/system/([^@/]+[.](service|socket|timer))$$,\1,p') 2>/dev/null || true; \
 		done; }
 	@missing=; for p in $(PACKAGES); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \
-	[ -z "$$missing" ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; }
+	[ -z "$$missing" ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends --no-remove $$missing; }

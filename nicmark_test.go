@@ -508,3 +508,46 @@ func TestNICComesHomeUnderTheLock(t *testing.T) {
 
 // halfway is the name of a NIC on its way home.
 var halfway = regexp.MustCompile("^pw[0-9a-f]{8}$")
+
+// TestUnknownIsNotKept has a guest put a link of its own in the NIC's place while it is
+// brought home, where that cannot be told on the host: the guest's link goes back.
+func TestUnknownIsNotKept(t *testing.T) {
+	addNIC0(t)
+	h := open(t, nil)
+	defer func() { _ = h.Close() }()
+	arrived := func() bool {
+		links, err := h.LinkList()
+		return err == nil && slices.ContainsFunc(links, func(l netlink.Link) bool { return halfway.MatchString(l.Attrs().Name) })
+	}
+	target, g := nstest.Guest(t)
+	_, other := nstest.Guest(t)
+	before := nstest.Observe(t)
+	attach(t, target, nic0)
+	alias := aliasOf(t, g, "eth1")
+	broken, locks := errors.New("no sysfs"), 0
+	ctx := fault.With(t.Context(), func(step string) error {
+		switch {
+		case step == "open sysfs" && arrived():
+			return broken
+		case step == "lock namespace":
+			if locks++; locks == 2 { // the guest's is the first
+				forging(t, g, alias, func(f forger) {
+					f.other = other
+					f.moveOn()
+					f.veth("eth1", f.index)
+				})
+			}
+		}
+		return nil
+	})
+	if err := pipework.Detach(ctx, target, nic0); !errors.Is(err, broken) || locks < 2 {
+		t.Errorf("detach: %v", err)
+	}
+	if arrived() {
+		t.Error("the guest's own link stayed on the host")
+	}
+	forging(t, g, "", func(f forger) { f.link("eth1") })
+	detach(t, target, nic0)
+	before.Unchanged(t)
+	leadsToTheWire(t)
+}

@@ -42,6 +42,9 @@ func (j *job) takeOver(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Atta
 	if err != nil {
 		return nil, err
 	}
+	if err := link.RemarkNIC(ctx, j.guest.Handle, l.Index, j.port.Mark); err != nil {
+		return nil, j.fail("link", err)
+	}
 	if err := rtnl.SetAlias(ctx, j.port.Conn, l.Index, j.port.Mark.String()); err != nil {
 		return nil, j.fail("link", err)
 	}

@@ -4,8 +4,11 @@ package pipework_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -91,4 +94,38 @@ func TestOutdatedMarkWithRules(t *testing.T) {
 	attach(t, name, ruled)
 	detach(t, name, pipework.Spec{})
 	world.Unchanged(t)
+}
+
+// TestOutdatedRecord attaches to a NIC whose record has an earlier version's digest:
+// the record has today's then.
+func TestOutdatedRecord(t *testing.T) {
+	addNIC0(t)
+	name, g := nstest.Guest(t)
+	attach(t, name, nic0)
+	digest := func() string {
+		m, ok := link.RecordedNIC(g.Handle, "eth1")
+		if !ok {
+			t.Fatal("no record")
+		}
+		return m.Spec
+	}
+	current := digest()
+	files, err := filepath.Glob(fmt.Sprintf("/run/pipework-nics/%d-*.json", g.Inode().Ino))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := strings.Replace(string(text), "spec="+current, "spec=0123456789abcdef", 1)
+	if err := os.WriteFile(files[0], []byte(old), 0o600); err != nil || digest() == current {
+		t.Fatal(old, err)
+	}
+	attach(t, name, nic0)
+	if got := digest(); got != current {
+		t.Errorf("the record has the digest %q, want %q", got, current)
+	}
+	detach(t, name, nic0)
+	leadsToTheWire(t)
 }

@@ -100,7 +100,7 @@ func (r *reply6) parseIA(ia *dhcpv6.OptIANA, sent time.Time) error {
 		return fmt.Errorf("T1 of %v after T2 of %v", ia.T1, ia.T2)
 	}
 	var held []Leased
-	shortest, longest := forever, time.Duration(0) // preferred, and valid
+	preferred, valid, longest := forever, forever, time.Duration(0) // the shortest, and the longest valid
 	for _, o := range ia.Options.Addresses() {
 		a := fromIP(o.IPv6Addr)
 		if !hostAddr6(a) || o.PreferredLifetime > o.ValidLifetime || slices.Contains(r.mentioned, a) || len(r.mentioned) == maxList {
@@ -115,12 +115,12 @@ func (r *reply6) parseIA(ia *dhcpv6.OptIANA, sent time.Time) error {
 		if life == 0 {
 			life = o.ValidLifetime
 		}
-		shortest, longest = min(shortest, life), max(longest, o.ValidLifetime)
+		preferred, valid, longest = min(preferred, life), min(valid, o.ValidLifetime), max(longest, o.ValidLifetime)
 	}
 	if len(held) == 0 || r.status != iana.StatusSuccess {
 		return nil
 	}
-	t1, t2 := times6(longest, shortest, ia.T1, ia.T2)
+	t1, t2 := times6(longest, valid, preferred, ia.T1, ia.T2)
 	r.lease = &Lease{Renew: after(sent, t1), Rebind: after(sent, t2)}
 	r.lease.hold(held)
 	return nil

@@ -86,6 +86,7 @@ func TestReply6(t *testing.T) {
 		"for ever":           {answer6(dhcpv6.MessageTypeReply, 0, 0, []iaaddr{{"fd77::5", inf, inf}}), []string{"fd77::5"}, [3]int{}, 0},
 		"deprecated":         {answer6(dhcpv6.MessageTypeReply, 0, 0, []iaaddr{{"fd77::5", 0, 100}}), []string{"fd77::5"}, [3]int{50, 80, 100}, 0},
 		"two":                {answer6(dhcpv6.MessageTypeReply, 0, 0, []iaaddr{{"fd77::5", 60, 100}, {"2001:db8::1", 20, 300}}), []string{"fd77::5", "2001:db8::1"}, [3]int{10, 16, 300}, 0},
+		"two, one short":     {answer6(dhcpv6.MessageTypeReply, 0, 0, []iaaddr{{"fd77::5", 30, 40}, {"2001:db8::1", 3600, 7200}}), []string{"fd77::5", "2001:db8::1"}, [3]int{15, 24, 7200}, 0},
 		"twice the same":     {answer6(dhcpv6.MessageTypeReply, 0, 0, append(one6, one6...)), []string{"fd77::5"}, [3]int{30, 48, 100}, 0},
 		"taken back":         {answer6(dhcpv6.MessageTypeReply, 0, 0, []iaaddr{{"fd77::5", 0, 0}}), nil, [3]int{}, 0},
 		"preferred too long": {answer6(dhcpv6.MessageTypeReply, 0, 0, []iaaddr{{"fd77::5", 101, 100}}), nil, [3]int{}, 0},

@@ -72,25 +72,25 @@ func times4(life, t1, t2 time.Duration) (time.Duration, time.Duration) {
 	if t1 == 0 || t1 >= t2 {
 		t1 = min(life/2, t2/8*7)
 	}
-	return bounded(life, t1, t2)
+	return bounded(life, interval(life), t1, t2)
 }
 
-// times6 are T1 and T2 of a DHCPv6 lease of this length. What the server leaves to
-// the client (0) is 0.5 and 0.8 of the shortest preferred lifetime (RFC 8415
-// section 21.4).
-func times6(life, preferred, t1, t2 time.Duration) (time.Duration, time.Duration) {
+// times6 are T1 and T2 of a DHCPv6 lease of this length, whose addresses are valid and
+// preferred at least so long. What the server leaves to the client (0) is 0.5 and 0.8
+// of the shortest preferred lifetime (RFC 8415 section 21.4).
+func times6(life, valid, preferred, t1, t2 time.Duration) (time.Duration, time.Duration) {
 	if t2 == 0 {
 		t2 = preferred / 10 * 8
 	}
 	if t1 == 0 {
 		t1 = min(preferred/2, t2/8*5)
 	}
-	return bounded(life, t1, t2)
+	return bounded(life, interval(valid), t1, t2)
 }
 
-// bounded makes T1 no less than the interval, and T1 <= T2 <= life.
-func bounded(life, t1, t2 time.Duration) (time.Duration, time.Duration) {
-	t1 = min(max(t1, interval(life)), life)
+// bounded makes T1 no less than least, and T1 <= T2 <= life.
+func bounded(life, least, t1, t2 time.Duration) (time.Duration, time.Duration) {
+	t1 = min(max(t1, least), life)
 	if t2 < t1 {
 		t2 = max(t1, life/8*7)
 	}

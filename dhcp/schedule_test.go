@@ -58,7 +58,7 @@ func TestTimesOfServers6(t *testing.T) {
 		"never":                  {300 * s, forever, forever, times{600 * s, 600 * s}},
 		"rebound alone":          {300 * s, forever, 500 * s, times{600 * s, 600 * s}},
 	} {
-		if t1, t2 := times6(600*s, test.preferred, test.t1, test.t2); (times{t1, t2}) != test.want {
+		if t1, t2 := times6(600*s, 600*s, test.preferred, test.t1, test.t2); (times{t1, t2}) != test.want {
 			t.Errorf("%s: %v and %v, want %v", name, t1, t2, test.want)
 		}
 	}
@@ -78,7 +78,7 @@ func TestEveryTime(t *testing.T) {
 				a, b := times4(life*time.Second, t1*time.Second, t2*time.Second)
 				check(life*time.Second, a, b)
 				for _, preferred := range list {
-					a, b := times6(life*time.Second, preferred*time.Second, t1*time.Second, t2*time.Second)
+					a, b := times6(life*time.Second, life*time.Second, preferred*time.Second, t1*time.Second, t2*time.Second)
 					check(life*time.Second, a, b)
 				}
 			}

@@ -47,7 +47,8 @@ var software = []string{
 // ends says that the interface may be gone for good.
 func (r *nic) ends() bool { return slices.Contains(software, r.Kind) }
 
-// save writes the record before anything else is done.
+// save writes the record before anything else is done. One that is there already stays
+// whole until the new one is.
 func (r *nic) save(ctx context.Context) error {
 	err := fault.Step(ctx, "write record of NIC")
 	if err != nil {
@@ -63,7 +64,10 @@ func (r *nic) save(ctx context.Context) error {
 	if err := os.MkdirAll(nicDir, 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(r.path(), append(b, '\n'), 0o600)
+	if err := os.WriteFile(r.path()+"~", append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(r.path()+"~", r.path())
 }
 
 func (r *nic) remove(ctx context.Context) error {
@@ -167,6 +171,22 @@ func RecordedNIC(guest *ns.Handle, name string) (Mark, bool) {
 		return Mark{}, false
 	}
 	return recorded[0].mark(), true
+}
+
+// RemarkNIC has the host's record of the interface of its own that the guest has with
+// this index say m. Without a record it does nothing.
+func RemarkNIC(ctx context.Context, guest *ns.Handle, index int, m Mark) error {
+	recorded, err := recordedNICs(guest, anyNIC)
+	if err != nil {
+		return err
+	}
+	there, err := locate(ctx, guest, recorded)
+	r := there[index]
+	if r == nil || err != nil {
+		return err
+	}
+	r.Mark = m.String()
+	return r.save(ctx)
 }
 
 // identify is the number of a link.

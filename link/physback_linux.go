@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/namespaces"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/ns"
@@ -155,14 +156,25 @@ func (r *nic) moveHome(ctx context.Context, p *Port, from *ns.Handle, index int)
 	for index := range back {
 		return r.restoreAt(ctx, p.Host, index)
 	}
+	if err == nil {
+		err = errs.New(fs.ErrPermission, "%s was exchanged for another interface while it was brought back: do it again", r.Was.Name)
+	}
+	return errors.Join(err, r.putBack(ctx, p, name, phyPlace{from, conn, l.Name}))
+}
+
+// putBack moves what came as name to where it was, unless a second look finds that it
+// is the one after all: recover makes that what it was.
+func (r *nic) putBack(ctx context.Context, p *Port, name string, to phyPlace) error {
+	ctx, cancel := context.WithTimeout(fault.Off(ctx), undoTime)
+	defer cancel()
+	if back, err := locate(ctx, p.Host.Handle, []*nic{r}); len(back) > 0 && err == nil {
+		return nil
+	}
+	l, err := rtnl.LinkByName(ctx, p.Host.Conn, name)
 	if err != nil {
 		return err
 	}
-	other, err := rtnl.LinkByName(ctx, p.Host.Conn, name)
-	if err == nil {
-		err = rtnl.Move(ctx, p.Host.Conn, other.Index, rtnl.Place{Namespace: from, Name: l.Name})
-	}
-	return errors.Join(errs.New(fs.ErrPermission, "%s was exchanged for another interface while it was brought back: do it again", r.Was.Name), err)
+	return rtnl.Move(ctx, p.Host.Conn, l.Index, rtnl.Place{Namespace: to.space, Name: to.name})
 }
 
 // adopt takes a link that nothing but its mark speaks for.

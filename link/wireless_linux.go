@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/mdlayher/genetlink"
 	mdnetlink "github.com/mdlayher/netlink"
@@ -26,6 +27,9 @@ func (r *nic) movePhy(ctx context.Context, l *rtnl.Link, from, to phyPlace) erro
 	moved, err := locate(ctx, to.space, []*nic{r})
 	for index := range moved {
 		return rtnl.Rename(ctx, to.conn, index, to.name)
+	}
+	if err == nil {
+		err = errs.New(fs.ErrNotExist, "the phy of %s moved, and %s did not come with it: see iw dev, and do it again", l.Name, l.Name)
 	}
 	return err
 }
