@@ -130,11 +130,15 @@ func (c *Conn) Do(ctx context.Context, req *nl.NetlinkRequest, reply uint16) ([]
 		if try == maxDumps || !errors.Is(err, nl.ErrDumpInterrupted) {
 			return msgs, err
 		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 	}
 }
 
-// maxDumps bounds how often a dump is repeated.
-const maxDumps = 10
+// maxDumps bounds how often a dump is repeated. A guest can interrupt those of its own
+// namespace, by links that come and go all the time.
+const maxDumps = 100
 
 // buffers are large enough for what the kernel packs into one answer: 32 KiB, or a
 // single link or route that is larger, whose longest attribute has 64 KiB. A guest

@@ -41,9 +41,9 @@ func Observe(t testing.TB, guests ...*ns.Handle) *World {
 	t.Helper()
 	w := &World{guests: guests}
 	testwait.Eventually(t, "the world comes to rest", func() bool {
-		before := w.lines
+		before, resting := w.lines, !w.restless(t) // asked before it is read: it may come to rest between
 		w.lines, w.held = w.read(t), held(t)
-		return slices.Equal(before, w.lines) && !w.restless(t)
+		return slices.Equal(before, w.lines) && resting
 	})
 	return w
 }
