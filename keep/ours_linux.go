@@ -58,14 +58,8 @@ func isHex(word string, length int) bool {
 
 // ours says why a directory is not pipework's.
 func (s *Store) ours() error {
-	var st unix.Stat_t
-	err := unix.Fstatat(s.fd(), marker, &st, unix.AT_SYMLINK_NOFOLLOW)
-	if err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
-		s.marked.Store(true)
-		return nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("state directory %s: %w", s.dir, err)
+	if has, err := s.hasMarker(); has || err != nil {
+		return err
 	}
 	names, err := s.names()
 	if err != nil {
@@ -75,9 +69,26 @@ func (s *Store) ours() error {
 	if len(foreign) == 0 {
 		return nil
 	}
+	if has, err := s.hasMarker(); has || err != nil { // by another process, meanwhile
+		return err
+	}
 	slices.Sort(foreign)
 	return errs.New(fs.ErrExist, "state directory %s holds what is not pipework's (%s): choose an empty directory, or, to keep records beside that, touch %s",
 		s.dir, some(foreign), s.path(marker))
+}
+
+// hasMarker says whether the marker is there.
+func (s *Store) hasMarker() (bool, error) {
+	var st unix.Stat_t
+	err := unix.Fstatat(s.fd(), marker, &st, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG:
+		s.marked.Store(true)
+		return true, nil
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	}
+	return false, fmt.Errorf("state directory %s: %w", s.dir, err)
 }
 
 // some are the first few names.
