@@ -155,3 +155,39 @@ func TestVLANKeepsItsParent(t *testing.T) {
 	}
 	world.Unchanged(t)
 }
+
+// What a killed call left on the host, on its way into a guest, holds the VLAN: whoever
+// asks for that next is not kept from it, and Collect finds it.
+func TestVLANLeftByAKilledCall(t *testing.T) {
+	needs(t, "vlan")
+	nic := addNIC(t, "nic0")
+	a, ga := nstest.Guest(t)
+	on := host(t)
+	world := nstest.Observe(t, ga.Handle)
+	left := func() {
+		addVLAN(t, "pwdead", nic, 100)
+		onHost(t, func(h *netlink.Handle) {
+			l, err := h.LinkByName("pwdead")
+			must(t, err)
+			must(t, h.LinkSetAlias(l, link.Mark{Link: "vlan:nic0@100", Interface: "eth1"}.String()))
+		})
+	}
+	collect := func(names ...string) {
+		t.Helper()
+		if removed, err := link.Collect(t.Context(), on); err != nil || !slices.Equal(removed, names) {
+			t.Errorf("collected %q, %v, want %q", removed, err, names)
+		}
+	}
+	left()
+	collect("pwdead")
+	left()
+	plug(t, a, link.VLAN{Parent: "nic0", VLAN: 100})
+	unplug(t, a, nil)
+	world.Unchanged(t)
+	left()
+	plug(t, a, link.Macvlan{Parent: "nic0", VLAN: 100})
+	collect()
+	unplug(t, a, nil)
+	collect("pwdead")
+	world.Unchanged(t)
+}
