@@ -50,6 +50,8 @@ func TestDetect(t *testing.T) {
 		{"br7", nil, link.Bridge{Name: "br7"}},
 		{"ovs7", ovs, ovsBridge{name: "ovs7"}},
 		{"dummy0", nil, link.Dummy{}},
+		{"vlan:nic0", nil, link.VLAN{Parent: "nic0"}},
+		{"veth:web0", nil, link.Veth{HostName: "web0"}},
 	} {
 		got, err := link.Detect(t.Context(), h, c.name, c.ovs)
 		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(ovsBridge{})); err != nil || diff != "" {
@@ -63,6 +65,7 @@ func TestDetect(t *testing.T) {
 	}{
 		{"nic9", fs.ErrNotExist, "no interface nic9: it has br-nic, "},
 		{"ovs7", errors.ErrUnsupported, "Open vSwitch"},
+		{"vlan:nic9", fs.ErrNotExist, "no interface nic9"},
 		{"mac:02:00:00:00:00:99", fs.ErrNotExist, "nic0 " + macOf(t, "nic0")},
 		{"mac:pears", fs.ErrInvalid, "pears"},
 	} {

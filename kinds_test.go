@@ -335,7 +335,7 @@ func TestVLANOfOthers(t *testing.T) {
 		plug(t, guest, link.Macvlan{Parent: "nic0", VLAN: id})
 		unplug(t, guest, nil)
 	}
-	for id, says := range map[int]string{300: "nic0.300 is not VLAN 300 of nic0", 400: "in another network namespace"} {
+	for id, says := range map[int]string{300: "nic0.300 is not VLAN 300 of nic0", 400: "VLAN 400 of nic0 exists already, away in netns:"} {
 		_, err := pipework.Attach(t.Context(), guest, pipework.Spec{Link: link.Macvlan{Parent: "nic0", VLAN: id}})
 		if !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), says) {
 			t.Errorf("VLAN %d: %v", id, err)

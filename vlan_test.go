@@ -123,6 +123,7 @@ func TestVLANKeepsItsParent(t *testing.T) {
 	nic := addNIC(t, "nic0")
 	a, _ := nstest.Guest(t)
 	b, gb := nstest.Guest(t)
+	on := host(t)
 	world := nstest.Observe(t, gb.Handle)
 	onHost(t, func(h *netlink.Handle) { must(t, h.LinkSetDown(nic)) })
 	bad := failing{link.Macvlan{Parent: "nic0"}, func() { plug(t, b, link.VLAN{Parent: "nic0", VLAN: 100}, "10.1.0.1/24") }}
@@ -145,12 +146,48 @@ func TestVLANKeepsItsParent(t *testing.T) {
 	plug(t, a, link.Macvlan{Parent: "nic0", VLAN: 5})
 	plug(t, b, link.VLAN{Parent: "nic0.5", VLAN: 6})
 	unplug(t, a, nil)
-	if removed, err := link.Collect(t.Context(), host(t)); err != nil || len(removed) > 0 || !exists("nic0.5") {
+	if removed, err := link.Collect(t.Context(), on); err != nil || len(removed) > 0 || !exists("nic0.5") {
 		t.Errorf("removed under a guest: %q, %v", removed, err)
 	}
 	unplug(t, b, nil)
-	if removed, err := link.Collect(t.Context(), host(t)); err != nil || !slices.Equal(removed, []string{"nic0.5"}) {
+	if removed, err := link.Collect(t.Context(), on); err != nil || !slices.Equal(removed, []string{"nic0.5"}) {
 		t.Errorf("collected %q, %v", removed, err)
 	}
+	world.Unchanged(t)
+}
+
+// What a killed call left on the host, on its way into a guest, holds the VLAN: whoever
+// asks for that next is not kept from it, and Collect finds it.
+func TestVLANLeftByAKilledCall(t *testing.T) {
+	needs(t, "vlan")
+	nic := addNIC(t, "nic0")
+	a, ga := nstest.Guest(t)
+	on := host(t)
+	world := nstest.Observe(t, ga.Handle)
+	left := func() {
+		addVLAN(t, "pwdead", nic, 100)
+		onHost(t, func(h *netlink.Handle) {
+			l, err := h.LinkByName("pwdead")
+			must(t, err)
+			must(t, h.LinkSetAlias(l, link.Mark{Link: "vlan:nic0@100", Interface: "eth1"}.String()))
+		})
+	}
+	collect := func(names ...string) {
+		t.Helper()
+		if removed, err := link.Collect(t.Context(), on); err != nil || !slices.Equal(removed, names) {
+			t.Errorf("collected %q, %v, want %q", removed, err, names)
+		}
+	}
+	left()
+	collect("pwdead")
+	left()
+	plug(t, a, link.VLAN{Parent: "nic0", VLAN: 100})
+	unplug(t, a, nil)
+	world.Unchanged(t)
+	left()
+	plug(t, a, link.Macvlan{Parent: "nic0", VLAN: 100})
+	collect()
+	unplug(t, a, nil)
+	collect("pwdead")
 	world.Unchanged(t)
 }

@@ -2,6 +2,8 @@ package link
 
 import (
 	"net"
+	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,6 +38,34 @@ func TestFromMark(t *testing.T) {
 	for _, bad := range []string{"ovs:ovs0", "", "macvlan-odd:eth0"} {
 		if b, err := FromMark(Mark{Link: bad}); err == nil {
 			t.Errorf("%q: %#v", bad, b)
+		}
+	}
+}
+
+// What is wrong with a VLAN or a pair by itself is said before anything is touched.
+func TestValidateVLANAndVeth(t *testing.T) {
+	for _, good := range []Validator{
+		VLAN{Parent: "eth0", VLAN: 1}, VLAN{Parent: "eth0.5", VLAN: 4094},
+		Veth{}, Veth{HostName: "web0", HostAddrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/64")}},
+	} {
+		if err := good.Validate(); err != nil {
+			t.Errorf("%#v: %v", good, err)
+		}
+	}
+	for _, bad := range []struct {
+		v    Validator
+		says string
+	}{
+		{VLAN{Parent: "eth0"}, "a VLAN is needed"},
+		{VLAN{Parent: "eth0", VLAN: 4095}, "out of range"},
+		{VLAN{VLAN: 5}, "a parent interface on the host is needed"},
+		{VLAN{Parent: "eth0@5", VLAN: 5}, "apart from the interface's name"},
+		{Veth{HostName: "a/b"}, "a/b"},
+		{Veth{HostAddrs: []netip.Prefix{{}}}, "no address for the host's end"},
+		{Veth{HostAddrs: []netip.Prefix{netip.MustParsePrefix("ff02::1/64")}}, "no address for the host's end"},
+	} {
+		if err := bad.v.Validate(); err == nil || !strings.Contains(err.Error(), bad.says) {
+			t.Errorf("%#v: %v, want %q", bad.v, err, bad.says)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func ensureVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Lin
 		return nil, err
 	}
 	switch {
-	case v.Unfinished(): // by a call that was killed
+	case v.Unfinished(), isOrphan(v): // by a call that was killed, also one of [VLAN]
 		err = finishVLAN(ctx, p, v.Name)
 		v.Alias, v.Group, v.Up = vlanMark, 0, true
 	case madeVLAN(v) && v.TakesAdvertisements(): // made by an earlier version

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strconv"
+	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/namespaces"
@@ -85,7 +87,8 @@ func heldElsewhere(ctx context.Context, h Host, a parent, lower *rtnl.Link) erro
 		if ours && mark.Guest.Name != "" {
 			who = mark.Guest.Name
 		}
-		if where = l.Name + " in " + who; ours {
+		name := strings.Trim(strconv.Quote(l.Name), `"`)
+		if where = name + " in " + who; ours {
 			where += ": detach that first"
 		}
 		return false

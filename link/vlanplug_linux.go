@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
 // Plug makes the interface; see [Backend].
@@ -16,11 +17,33 @@ func (v VLAN) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if p.MACAsked {
 		n.mac = p.MAC
 	}
-	err := parent{name: v.Parent}.plug(ctx, p, u, n)
-	if errors.Is(err, unix.EEXIST) { // not of the guest's interface: that is found before
+	on := parent{name: v.Parent}
+	err := on.plug(ctx, p, u, n)
+	if !errors.Is(err, unix.EEXIST) { // of the VLAN: an interface in the guest is found before
+		return err
+	}
+	if err := v.removeLeftover(ctx, p); err != nil {
+		return err
+	}
+	if err = on.plug(ctx, p, u, n); errors.Is(err, unix.EEXIST) {
 		return v.holder(ctx, p)
 	}
 	return err
+}
+
+// removeLeftover removes the VLAN interface from the host that a killed call left there
+// on its way into a guest.
+func (v VLAN) removeLeftover(ctx context.Context, p *Port) error {
+	defer hold(ctx, p.Host.Lock)() // nobody is on the way now
+	lower, err := hostLink(ctx, p.Host, v.Parent)
+	if err != nil {
+		return err
+	}
+	l, err := findVLAN(ctx, p.Host, v.place(), lower)
+	if err != nil || !isOrphan(l) {
+		return nil // the holder is told by whoever fails because of it
+	}
+	return rtnl.DelLink(ctx, p.Host.Conn, l.Name)
 }
 
 // holder is the error of a VLAN that somebody has.
