@@ -40,11 +40,13 @@ func TestTransactorHangs(t *testing.T) {
 
 // TestTransactorBounded sees that no call waits without an end.
 func TestTransactorBounded(t *testing.T) {
-	c := &ovs.Client{Transactor: transactorFunc(func(ctx context.Context, _ []libovsdb.Operation) ([]libovsdb.OperationResult, error) {
+	c := &ovs.Client{Transactor: transactorFunc(func(ctx context.Context, ops []libovsdb.Operation) ([]libovsdb.OperationResult, error) {
 		if _, bounded := ctx.Deadline(); !bounded {
 			t.Error("a transaction may take as long as it likes")
 		}
-		return []libovsdb.OperationResult{{Rows: []libovsdb.Row{{}}}}, nil
+		all := make([]libovsdb.OperationResult, len(ops))
+		all[0].Rows = []libovsdb.Row{{}}
+		return all, nil
 	})}
 	if got, err := c.IsBridge(context.Background(), "lan"); !got || err != nil {
 		t.Error(got, err)
