@@ -8,12 +8,13 @@
 
 GO       ?= go
 LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
-PACKAGES := gcc libc6-dev iproute2 iptables busybox-static docker.io openvswitch-switch \
+PACKAGES := gcc libc6-dev iproute2 iptables docker.io openvswitch-switch \
             user-mode-linux kmod qemu-system-x86 linux-headers-amd64 xz-utils
 SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server \
             udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins \
             podman containerd runc lxc systemd-container dbus-daemon dbus-system-bus-common
 LANERUN  := $(CURDIR)/bin/lanerun
+export PATH := $(CURDIR)/bin:$(PATH)
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
 
@@ -99,18 +100,20 @@ lint:
 # of DHCP servers and clients must not start one on this machine: where no policy-rc.d says so
 # already, one does while they are installed.
 # Nothing is removed for them: where Docker's own packages conflict with Debian's, apt-get
-# says so and ends.
+# says so and ends. Beside a busybox that is installed, the static one is unpacked into bin.
+INSTALLED = dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed'
+INSTALL   = apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends --no-remove
+
 packages:
-	@missing=; for p in $(SERVERS); do \
-		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
-	done; \
+	@missing=; for p in $(PACKAGES); do $(INSTALLED) || missing="$$missing $$p"; done; \
+	p=busybox; $(INSTALLED) || { p=busybox-static; $(INSTALLED) || missing="$$missing $$p"; }; \
+	[ -z "$$missing" ] || { $(INSTALL) $$missing; }
+	@p=busybox-static; $(INSTALLED) || [ -x bin/busybox ] || { mkdir -p bin/static && cd bin/static && chmod 755 . && \
+		apt-get update -q && apt-get download -q $$p && dpkg-deb -x $${p}_*.deb . && mv bin/busybox .. && cd .. && rm -r static; }
+	@missing=; for p in $(SERVERS); do $(INSTALLED) || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] || { policy=/usr/sbin/policy-rc.d; \
 		[ -e $$policy ] || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy && chmod 755 $$policy; }; \
-		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends --no-remove $$missing && \
+		$(INSTALL) $$missing && \
 		for p in $$missing; do \
 			systemctl disable -q $$p 2>/dev/null; systemctl disable -q $$(dpkg -L $$p | sed -nE 's,.*/systemd/system/([^@/]+[.](service|socket|timer))$$,\1,p') 2>/dev/null || true; \
 		done; }
-	@missing=; for p in $(PACKAGES); do \
-		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
-	done; \
-	[ -z "$$missing" ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends --no-remove $$missing; }

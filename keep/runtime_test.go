@@ -117,7 +117,11 @@ func (r *runtime) remove(name string) {
 // cut breaks the stream of events.
 func (r *runtime) cut() { r.broken <- struct{}{} }
 
+// Follow tells, as an engine does, only of what happens from now on.
 func (r *runtime) Follow(ctx context.Context, ready func(), event func(ns.Event)) error {
+	for len(r.events) > 0 {
+		<-r.events
+	}
 	ready()
 	for {
 		select {

@@ -25,14 +25,14 @@ import (
 )
 
 // A World is everything that pipework may change. The links, addresses, routes,
-// rules and shaping of some namespaces, and this process's threads in other namespaces,
-// are lines that are compared as text; they are read with the netlink library,
-// not with the code under test. Of this process's goroutines and open files
-// there may be fewer afterwards, but not more.
+// rules and shaping of some namespaces are lines that are compared as text; they are
+// read with the netlink library, not with the code under test. Of this process's
+// goroutines, open files and threads in other namespaces there may be fewer
+// afterwards, but not more.
 type World struct {
 	guests []*ns.Handle
 	lines  []string
-	held   map[string]int // goroutines, and files by what they are
+	held   map[string]int // goroutines, files by what they are, threads by the namespace
 }
 
 // Observe reads the world, the host's namespace and these guests, once it has
@@ -84,7 +84,7 @@ func (w *World) compare(t testing.TB, as func([]string) []string) {
 
 func (w *World) read(t testing.TB) []string {
 	t.Helper()
-	lines := append(strayThreads(t), describe(t, "host", nil)...)
+	lines := describe(t, "host", nil)
 	for i, g := range w.guests {
 		lines = append(lines, describe(t, fmt.Sprintf("guest %d", i+1), g)...)
 	}
@@ -115,11 +115,12 @@ func held(t testing.TB) map[string]int {
 			count["open "+kind]++
 		}
 	}
+	countStrayThreads(t, count)
 	return count
 }
 
-// strayThreads lists this process's threads that are not at home.
-func strayThreads(t testing.TB) (lines []string) {
+// countStrayThreads counts this process's threads that are not at home.
+func countStrayThreads(t testing.TB, count map[string]int) {
 	t.Helper()
 	home, err := os.Readlink("/proc/self/ns/net")
 	must(t, err)
@@ -127,10 +128,9 @@ func strayThreads(t testing.TB) (lines []string) {
 	must(t, err)
 	for _, thread := range threads {
 		if at, err := os.Readlink(thread); err == nil && at != home {
-			lines = append(lines, "a thread is in "+at)
+			count["threads in "+at]++
 		}
 	}
-	return lines
 }
 
 // handle opens a netlink handle in a namespace; nil is the process's own.
