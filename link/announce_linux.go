@@ -125,6 +125,8 @@ func blocked(ctx context.Context, p *Port) (l *rtnl.Link, why string, err error)
 	switch {
 	case err != nil:
 		return nil, "", err
+	case !l.Up:
+		return l, name + " is down", nil
 	case !l.Running:
 		return l, name + " has no carrier", nil
 	case l.PortState >= 0 && l.PortState != brStateForwarding:

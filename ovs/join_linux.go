@@ -37,6 +37,7 @@ func joinAll(ctx context.Context, s *Client, all []*joining) {
 			settle(ctx, all, datapaths)
 			applied(ctx, s, willing(all), number)
 			ignoreRouters(ctx, willing(all))
+			setUp(ctx, willing(all))
 			return
 		}
 		if half := len(all) / 2; try > 2 && half > 0 {
@@ -51,6 +52,15 @@ func joinAll(ctx context.Context, s *Client, all []*joining) {
 			fail(all, err)
 		}
 		all = willing(all)
+	}
+}
+
+// setUp sets the ports up again: when ovs-vswitchd closes a device that is gone, it
+// restores that one's flags by its name (netdev_restore_flags in lib/netdev.c), which a
+// new device may have by then.
+func setUp(ctx context.Context, all []*joining) {
+	for _, j := range all {
+		j.err = rtnl.SetLink(ctx, j.at.Host.Conn, j.at.HostName, "")
 	}
 }
 
