@@ -62,12 +62,17 @@ func (r *runtime) Kind() ns.Kind { return r.kind }
 // id is the ID of the container with this name.
 func id(name string) string { return fmt.Sprintf("%064x", name) }
 
-// run makes and starts a container with these labels.
+// create makes a container with these labels.
+func (r *runtime) create(name string, labels map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.containers[id(name)] = &container{Container: ns.Container{ID: id(name), Name: name, Labels: labels, ImageKnown: true}}
+}
+
+// run makes and starts a container.
 func (r *runtime) run(name string, labels map[string]string) {
 	r.t.Helper()
-	r.mu.Lock()
-	r.containers[id(name)] = &container{Container: ns.Container{ID: id(name), Name: name, Labels: labels, ImageKnown: true}}
-	r.mu.Unlock()
+	r.create(name, labels)
 	r.start(name)
 }
 
@@ -117,11 +122,7 @@ func (r *runtime) remove(name string) {
 // cut breaks the stream of events.
 func (r *runtime) cut() { r.broken <- struct{}{} }
 
-// Follow tells, as an engine does, only of what happens from now on.
 func (r *runtime) Follow(ctx context.Context, ready func(), event func(ns.Event)) error {
-	for len(r.events) > 0 {
-		<-r.events
-	}
 	ready()
 	for {
 		select {

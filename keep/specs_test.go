@@ -330,7 +330,8 @@ func TestDetachedOverALabel(t *testing.T) {
 	guest := ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}
 	rec := keep.Record{Guest: guest, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.3/24"), Source: keep.FromCommand, Phase: keep.Attached}
 	must(t, s.Put(rec))
-	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	r.create("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	r.begin("web") // a start that is told of late would count as the next one
 	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{forgetting{r, s, guest}}})
 	testwait.Eventually(t, "it is taken away", func() bool { return strings.Contains(w.said.String(), "it was detached meanwhile") })
 	rec.Interface = "eth3" // which has the guest be looked at again

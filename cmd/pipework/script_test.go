@@ -28,6 +28,8 @@ import (
 
 func TestMain(m *testing.M) {
 	if name := filepath.Base(os.Args[0]); name != "pipework" && name != "until" { // as which a script runs this program
+		sandbox.GuestMain()
+		nstest.Split(m, scriptsByTest())
 		if os.Getenv("PIPEWORK_CLI") == "root" {
 			nstest.EnterRoot("cli")
 		} else {
@@ -38,6 +40,18 @@ func TestMain(m *testing.M) {
 		}
 	}
 	testscript.Main(m, map[string]func(){"pipework": main, "until": until})
+}
+
+// scriptsByTest names the scripts that need nothing of one another.
+func scriptsByTest() map[string][]string {
+	all := make(map[string][]string)
+	for test, dir := range map[string]string{"TestScripts": "testdata", "TestClassic": "testdata/classic/plain", "TestDHCPScripts": "testdata/dhcp"} {
+		files, _ := filepath.Glob(filepath.Join(dir, "*.txtar"))
+		for _, file := range files {
+			all[test] = append(all[test], strings.TrimSuffix(filepath.Base(file), ".txtar"))
+		}
+	}
+	return all
 }
 
 // TestScripts runs the command lines of testdata in the sandbox, against guests

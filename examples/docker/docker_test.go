@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) {
 	dockertest.Supervise()
-	os.Exit(m.Run())
+	nstest.Run(m)
 }
 
 // A host is a private Docker engine with its default firewall, in a network

@@ -25,6 +25,8 @@ import (
 // machine does not permit one, the tests are skipped with the reason, unless
 // PIPEWORK_REQUIRE promises the lane "userns".
 func Main(m *testing.M) {
+	sandbox.GuestMain()
+	Split(m, nil)
 	Enter("userns")
 	os.Exit(m.Run())
 }
@@ -32,6 +34,8 @@ func Main(m *testing.M) {
 // MainRoot is Main for packages with tests that need the machine's root: where
 // root calls it, the sandbox has no user namespace. See [sandbox.IsRoot].
 func MainRoot(m *testing.M) {
+	sandbox.GuestMain()
+	Split(m, nil)
 	EnterRoot("userns")
 	os.Exit(m.Run())
 }
@@ -57,6 +61,7 @@ func enter(lane string, by func() error) {
 		}
 		os.Exit(0)
 	}
+	Chosen()
 	Ran(lane)
 }
 

@@ -25,9 +25,11 @@ func Main(m *testing.M) {
 		exit(initMain())
 	case "test":
 		sandbox.GuestMain()
+		nstest.Chosen()
 		runtime.LockOSThread() // so that no thread left in another namespace is the main one
 		os.Exit(m.Run())
 	}
+	nstest.Split(m, nil)
 	if !sandbox.IsRoot() {
 		nstest.Main(m)
 	}

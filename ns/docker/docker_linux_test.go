@@ -24,6 +24,7 @@ import (
 	"github.com/go-pipework/pipework/internal/dockertest"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
@@ -32,7 +33,7 @@ import (
 func TestMain(m *testing.M) {
 	dockertest.Supervise()
 	foreignEngine()
-	os.Exit(m.Run())
+	nstest.Run(m)
 }
 
 // noLeak fails the test if an Open leaves a goroutine or an open file.

@@ -1,0 +1,145 @@
+//go:build linux
+
+package nstest
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// splitEnv tells a process that [Split] started what to do: which tests to run, as the
+// flag -run takes it, or "list".
+const splitEnv = "PIPEWORK_TESTS"
+
+// Limits of Split: the processes at a time, and how many each of those starts, so that
+// none ends long after the others.
+const (
+	atOnce = 4
+	rounds = 3
+)
+
+// Split runs all tests of a package in several processes, some at a time, and ends the
+// program with their status: tests of one process share a host, and much of their time
+// is waiting. TestMain calls it before it makes a sandbox; Main does. In such a process
+// it returns, as it does where the flags ask for only some tests, or for a result that
+// several processes cannot have together: then the tests run one after the other. Of the
+// tests in apart, each test below them is one of its own.
+func Split(m *testing.M, apart map[string][]string) {
+	flag.Parse()
+	switch os.Getenv(splitEnv) {
+	case "":
+		if splits() {
+			os.Exit(splitTests(apart))
+		}
+	case "list":
+		os.Exit(m.Run())
+	}
+}
+
+// Run is [Main] for packages whose tests make what they need themselves.
+func Run(m *testing.M) {
+	Split(m, nil)
+	Chosen()
+	os.Exit(m.Run())
+}
+
+// Chosen has the tests run that this process is for: for a TestMain that calls [Split].
+func Chosen() {
+	if pattern := os.Getenv(splitEnv); pattern != "" {
+		flag.Parse()
+		if err := errors.Join(flag.Set("test.run", pattern), os.Unsetenv(splitEnv)); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// splits says whether the flags permit several processes. The cache of go test has a log
+// of its own from one process.
+func splits() bool {
+	for _, name := range []string{"run", "list", "bench", "fuzz", "skip", "coverprofile", "cpuprofile", "trace", "testlogfile"} {
+		if f := flag.Lookup("test." + name); f != nil && f.Value.String() != "" {
+			return false
+		}
+	}
+	return os.Getenv("PIPEWORK_LANE") == ""
+}
+
+func splitTests(apart map[string][]string) (status int) {
+	all, err := listTests(apart)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "list the tests:", err)
+		return 1
+	}
+	processes := min(atOnce*rounds, len(all))
+	queue := make(chan string, processes)
+	for i := range processes {
+		var some []string
+		for n := i; n < len(all); n += processes {
+			some = append(some, all[n])
+		}
+		queue <- strings.Join(some, "|")
+	}
+	close(queue)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for range atOnce {
+		wg.Go(func() {
+			runtime.LockOSThread() // Pdeathsig is sent when the thread ends
+			for pattern := range queue {
+				said, err := runTests(pattern, os.Args[1:]...)
+				mu.Lock()
+				if err != nil {
+					status = 1
+					said = fmt.Appendln(said, err)
+				}
+				_, _ = os.Stdout.Write(bytes.TrimSuffix(said, []byte("PASS\n")))
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if status == 0 {
+		fmt.Println("PASS")
+	}
+	return status
+}
+
+// listTests is what there is to run, each as a pattern of its own.
+func listTests(apart map[string][]string) (patterns []string, err error) {
+	out, err := runTests("list", "-test.list=^(Test|Fuzz|Example)")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	for name := range strings.FieldsSeq(string(out)) {
+		below := apart[name]
+		if below == nil {
+			patterns = append(patterns, "^"+name+"$")
+		}
+		for _, test := range below {
+			patterns = append(patterns, "^"+name+"$/^"+regexp.QuoteMeta(test)+"$")
+		}
+	}
+	return patterns, nil
+}
+
+// runTests runs this program again, and returns what it said.
+func runTests(pattern string, args ...string) ([]byte, error) {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Args[0] = os.Args[0]
+	// The race detector would wait for a second at the end of each process.
+	cmd.Env = append(os.Environ(), splitEnv+"="+pattern, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = time.Minute
+	return cmd.CombinedOutput()
+}
