@@ -18,14 +18,14 @@ export PATH := $(CURDIR)/bin:$(PATH)
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
 
-.PHONY: test test-long host guests quick bench lint packages vet
+.PHONY: test test-long host quick bench lint packages vet
 
-# Much of the host's lanes waits for something: three packages run at a time, and the
-# other machines beside them.
+# Much of each lane waits for something: three packages run at a time on the host, and
+# two of the other machines beside them.
 test: packages vet
 	@mkdir -p bin && rm -f $(RAN)
 	$(MAKE) --no-print-directory $(LANERUN)
-	$(MAKE) --no-print-directory -j2 host guests
+	$(MAKE) --no-print-directory -j3 host $(UML) $(QEMU)
 	@for lane in $(LANES); do \
 		grep -qx $$lane $(RAN) || { echo "lane $$lane did not run"; exit 1; }; \
 		echo "lane $$lane: passed"; \
@@ -36,33 +36,37 @@ host:
 	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
 	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -race -count=1 -timeout 10m ./...
 
-# One after the other: each has one processor.
-guests:
-	$(MAKE) --no-print-directory uml
-	$(MAKE) --no-print-directory qemu
-
 # What the machine's own kernel may lack runs in another one: VLANs, dummies, ipvlan,
 # netem and Open vSwitch in User-Mode Linux; InfiniBand, radios and NICs in a virtual
 # machine. What needs nothing of that kind is left to the machine's own kernel.
-uml: $(LANERUN)
-	CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) uml -timeout 24m' \
-		-run 'VLAN|Trunk|Isolated|PhysDummy|Netem|ModeIsMended|HostSettings|KindsUnsupported|^TestDetect$$' -skip 'WithPolicy|DHCP|KindsContract' .
-	CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) uml -timeout 24m' \
-		-run 'Test(KindsContract|MarkOfANICReplayed)/(VLAN|ipvlan|dummy|macvlan.on.a.VLAN)' .
-	CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) uml -timeout 24m' \
-		-run '^Test(Scripts|Classic|OVS|ClassicOVS)$$' ./cmd/pipework
-	CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) uml -timeout 24m' \
-		-run 'TestContract/kernel|FourContainers|TwoHosts|TrunkPort|FakeBridgeCarries/kernel' ./ovs
-	CGO_ENABLED=0 $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) uml -timeout 24m' -run 'SpecsComeBack' ./keep
-	@mkdir -p bin && echo uml >>$(RAN)
+UML      := uml-root uml-kinds uml-cmd uml-ovs uml-keep
+QEMU     := qemu-root qemu-keep qemu-cmd
+IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) $(1) -timeout 24m'
+RANIN     = @mkdir -p bin && echo $(1) >>$(RAN)
 
-qemu: $(LANERUN)
-	CGO_ENABLED=0 $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) qemu -timeout 24m' -run 'IPoIB|Detect|PhysGuestDies' .
-	CGO_ENABLED=0 $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) qemu -timeout 24m' -run 'NICComesBack' ./keep
-	CGO_ENABLED=0 $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) qemu -timeout 24m' -run '^Test(Scripts|Classic)$$/infiniband' ./cmd/pipework
-	@mkdir -p bin && echo qemu >>$(RAN)
+uml: $(UML)
+uml-root: $(LANERUN)
+	$(call IN,uml) -run 'VLAN|Trunk|Isolated|PhysDummy|Netem|ModeIsMended|HostSettings|KindsUnsupported|^TestDetect$$' -skip 'WithPolicy|DHCP|KindsContract' .
+	$(call RANIN,uml)
+uml-kinds: $(LANERUN)
+	$(call IN,uml) -run 'Test(KindsContract|MarkOfANICReplayed)/(VLAN|ipvlan|dummy|macvlan.on.a.VLAN)' .
+uml-cmd: $(LANERUN)
+	$(call IN,uml) -run '^Test(Scripts|Classic|OVS|ClassicOVS)$$' ./cmd/pipework
+uml-ovs: $(LANERUN)
+	$(call IN,uml) -run 'TestContract/kernel|FourContainers|TwoHosts|TrunkPort|FakeBridgeCarries/kernel' ./ovs
+uml-keep: $(LANERUN)
+	$(call IN,uml) -run 'SpecsComeBack' ./keep
 
-.PHONY: uml qemu $(LANERUN)
+qemu: $(QEMU)
+qemu-root: $(LANERUN)
+	$(call IN,qemu) -run 'IPoIB|Detect|PhysGuestDies' .
+	$(call RANIN,qemu)
+qemu-keep: $(LANERUN)
+	$(call IN,qemu) -run 'NICComesBack' ./keep
+qemu-cmd: $(LANERUN)
+	$(call IN,qemu) -run '^Test(Scripts|Classic)$$/infiniband' ./cmd/pipework
+
+.PHONY: uml qemu $(UML) $(QEMU) $(LANERUN)
 $(LANERUN):
 	CGO_ENABLED=0 $(GO) build -o $@ ./internal/lanes/lanerun
 
