@@ -145,7 +145,7 @@ func emptyDir(t *testing.T) string {
 }
 
 // interfaces are those a program finds.
-var interfaces = map[string]string{"uml": "lo", "qemu": "eth0 hwsim0 ib0 lo wlan0"}
+var interfaces = map[string]string{"uml": "lo", "qemu": "eth0 eth1 hwsim0 ib0 lo wlan0"}
 
 func TestRunFailures(t *testing.T) {
 	notInGuest(t)

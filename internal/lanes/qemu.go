@@ -76,6 +76,7 @@ func qemuArgs(kernel string, b box, memory int) []string {
 		"-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
 		"-fsdev", "local,id=share,path=" + b.share() + ",security_model=none",
 		"-device", "virtio-9p-pci,fsdev=share,mount_tag=share",
-		"-device", "virtio-net-pci,romfile=,mac=52:54:00:12:34:56", // a NIC with no wire
+		"-device", "virtio-net-pci,romfile=,mac=52:54:00:12:34:56", // NICs with no wire
+		"-device", "virtio-net-pci,romfile=,mac=52:54:00:12:34:57",
 	}
 }
