@@ -113,8 +113,8 @@ func (n Named) Open(ctx context.Context) (*Guest, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errs.New(fs.ErrNotExist, "no network namespace is named %q: see `ip netns list`", name)
 	}
-	if errors.Is(err, fs.ErrInvalid) {
-		return nil, errs.New(fs.ErrInvalid, "%s/%s is no network namespace: remove it with `ip netns del %s`", runDir, name, name)
+	if errors.Is(err, fs.ErrInvalid) { // ip-netns(8) makes the file first, and removes it last
+		return nil, errs.New(fs.ErrNotExist, "%s/%s is no network namespace yet, or no more: `ip netns del %s` removes it", runDir, name, name)
 	}
 	if err != nil {
 		return nil, err

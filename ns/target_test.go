@@ -51,7 +51,7 @@ func TestTargetsThatAreNotThere(t *testing.T) {
 		{"empty name", ns.Named(""), fs.ErrInvalid, "cannot be the name"},
 		{"path as name", ns.Named("../../proc/self/ns/net"), fs.ErrInvalid, "cannot be the name"},
 		{"dots", ns.Named(".."), fs.ErrInvalid, "cannot be the name"},
-		{"stale name", ns.Named("stale"), fs.ErrInvalid, "ip netns del stale"},
+		{"stale name", ns.Named("stale"), fs.ErrNotExist, "ip netns del stale"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g, err := test.target.Open(t.Context())

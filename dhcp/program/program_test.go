@@ -332,22 +332,28 @@ func TestFails(t *testing.T) {
 	defer func() { _ = g.Close() }()
 	for name, test := range map[string]struct {
 		client program.Client
-		cut    time.Duration // 0: it ends by itself
+		cut    bool // while the program runs
 		want   error
 		text   string
 	}{
-		"no lease":        {program.Client{Name: "udhcpc", Options: []string{"-t", "1", "-T", "1"}}, 0, nil, "udhcpc: exit status 1: udhcpc: no lease, failing"},
-		"wrong option":    {program.Client{Name: "udhcpc", Stay: true, Options: []string{"-Z"}}, 0, nil, "udhcpc: exit status 1: udhcpc: invalid option -- 'Z'"},
-		"interrupted":     {program.Client{Name: "dhclient"}, 3 * time.Second, context.DeadlineExceeded, "dhclient: "},
-		"while it stays":  {program.Client{Name: "udhcpc", Stay: true}, 3 * time.Second, context.DeadlineExceeded, "udhcpc: "},
-		"no such program": {program.Client{Name: "pump"}, 0, fs.ErrInvalid, "udhcpc, dhclient and dhcpcd are"},
+		"no lease":        {program.Client{Name: "udhcpc", Options: []string{"-t", "1", "-T", "1"}}, false, nil, "udhcpc: exit status 1: udhcpc: no lease, failing"},
+		"wrong option":    {program.Client{Name: "udhcpc", Stay: true, Options: []string{"-Z"}}, false, nil, "udhcpc: exit status 1: udhcpc: invalid option -- 'Z'"},
+		"interrupted":     {program.Client{Name: "dhclient"}, true, context.Canceled, "dhclient: "},
+		"while it stays":  {program.Client{Name: "udhcpc", Stay: true}, true, context.Canceled, "udhcpc: "},
+		"no such program": {program.Client{Name: "pump"}, false, fs.ErrInvalid, "udhcpc, dhclient and dhcpcd are"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			world := nstest.Observe(t, g.Handle)
 			ctx := t.Context()
-			if test.cut > 0 {
-				short, cancel := context.WithTimeout(ctx, test.cut)
+			if test.cut {
+				short, cancel := context.WithCancel(ctx)
 				defer cancel()
+				go func() {
+					for len(in(t, p.PID)) == 0 && short.Err() == nil {
+						time.Sleep(10 * time.Millisecond)
+					}
+					cancel()
+				}()
 				ctx = short
 			}
 			_, running, err := test.client.Attach(ctx, new(pipework.Attacher), ns.PID(p.PID), spec())

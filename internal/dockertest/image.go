@@ -5,7 +5,6 @@ package dockertest
 import (
 	"archive/tar"
 	"bytes"
-	"debug/elf"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/moby/moby/client"
+
+	"github.com/go-pipework/pipework/internal/busybox"
 )
 
 // image is the name of the guests' image.
@@ -48,7 +49,7 @@ func (e *Engine) importImage(t testing.TB, layer io.Reader) {
 
 // busyboxTar makes a root file system of one program and its many names.
 func busyboxTar() (io.Reader, error) {
-	path, err := busybox()
+	path, err := busybox.Path()
 	if err != nil {
 		return nil, err
 	}
@@ -77,23 +78,4 @@ func writeFile(w *tar.Writer, name string, data []byte) {
 	if w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o755, Size: int64(len(data))}) == nil {
 		_, _ = w.Write(data)
 	}
-}
-
-// busybox finds a static busybox.
-func busybox() (string, error) {
-	path, err := program("busybox")
-	if err != nil {
-		return "", fmt.Errorf("no busybox here: apt-get install busybox-static")
-	}
-	f, err := elf.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }()
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			return "", fmt.Errorf("%s is not static: apt-get install busybox-static", path)
-		}
-	}
-	return path, nil
 }

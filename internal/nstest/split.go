@@ -25,8 +25,8 @@ const splitEnv = "PIPEWORK_TESTS"
 // Limits of Split: the processes at a time, and how many each of those starts, so that
 // none ends long after the others.
 const (
-	atOnce = 4
-	rounds = 3
+	atOnce = 2
+	rounds = 6
 )
 
 // Split runs all tests of a package in several processes, some at a time, and ends the

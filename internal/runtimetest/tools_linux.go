@@ -1,7 +1,6 @@
 package runtimetest
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/busybox"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 )
@@ -35,7 +35,11 @@ func missing(lane string, programs []string) string {
 		return lane + " needs root"
 	}
 	for _, name := range programs {
-		if _, err := exec.LookPath(name); err != nil {
+		_, err := exec.LookPath(name)
+		if name == "busybox" {
+			_, err = busybox.Path()
+		}
+		if err != nil {
 			return "no " + name + " here: make packages"
 		}
 	}
@@ -133,9 +137,9 @@ func Rootfs(t testing.TB) string {
 }
 
 func install(root string) error {
-	path, err := exec.LookPath("busybox")
+	path, err := busybox.Path()
 	if err != nil {
-		return fmt.Errorf("no busybox here: apt-get install busybox-static")
+		return err
 	}
 	in, err := os.Open(path)
 	if err != nil {
