@@ -117,6 +117,44 @@ func TestPhysNameTaken(t *testing.T) {
 	world.Unchanged(t)
 }
 
+// TestPhysStuckIsKept has a macvlan of the host's own, which cannot have its name back,
+// bear what tells that the host may remove it: it is not removed.
+func TestPhysStuckIsKept(t *testing.T) {
+	for what, alias := range map[string]string{"its own mark": "", "another mark": "bridge:br9"} {
+		t.Run(what, func(t *testing.T) {
+			addPhys(t, physVeth())
+			h := open(t, nil)
+			defer func() { _ = h.Close() }()
+			under, err := h.LinkByName("nic0")
+			must(t, err)
+			a := attrs("nic1")
+			a.ParentIndex = under.Attrs().Index
+			must(t, h.LinkAdd(&netlink.Macvlan{LinkAttrs: a, Mode: netlink.MACVLAN_MODE_BRIDGE}))
+			target, g := nstest.Guest(t)
+			s := pipework.Spec{Link: link.Phys{Device: "nic1"}}
+			attach(t, target, s)
+			if alias != "" {
+				forging(t, g, aliasOf(t, g, "eth1"), func(f forger) {
+					f.must(f.LinkSetAlias(f.link("eth1"), strings.ReplaceAll(f.alias, "phys:nic1", alias)))
+				})
+			}
+			thief := &netlink.Bridge{LinkAttrs: attrs("nic1")}
+			must(t, h.LinkAdd(thief))
+			if err := pipework.Detach(t.Context(), target, s); !errors.Is(err, fs.ErrExist) {
+				t.Error(err)
+			}
+			if _, err := pipework.Collect(t.Context()); !errors.Is(err, fs.ErrExist) {
+				t.Error("collect:", err)
+			}
+			must(t, h.LinkDel(thief))
+			detach(t, target, s)
+			back, err := h.LinkByName("nic1")
+			must(t, err)
+			must(t, h.LinkDel(back))
+		})
+	}
+}
+
 func TestPhysRefused(t *testing.T) {
 	addPhys(t, physVeth())
 	target, g := nstest.Guest(t)

@@ -39,8 +39,12 @@ type collection struct {
 // run goes on after a failure: what is stuck must not keep the rest.
 func (c *collection) run(ctx context.Context) error {
 	failed := []error{c.nics(ctx)}
+	stuck, err := returned(ctx, c.Host)
+	if err != nil {
+		return errors.Join(append(failed, err)...)
+	}
 	for _, kind := range []string{"ipoib", "macvlan", "ipvlan", "dummy", "vlan"} {
-		failed = append(failed, c.orphans(ctx, kind, isOrphan))
+		failed = append(failed, c.orphans(ctx, kind, func(l *rtnl.Link) bool { return isOrphan(l) && stuck[l.Index] == nil }))
 	}
 	return errors.Join(append(failed, c.bridges(ctx), c.rules(ctx), c.vlans(ctx))...)
 }
