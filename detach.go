@@ -159,8 +159,10 @@ func (j *job) lookUp(ctx context.Context) (*rtnl.Link, error) {
 	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
 		return nil, missing
 	}
-	if _, proven := link.HostMark(ctx, &j.port); proven {
-		return l, nil
+	if l != nil {
+		if _, proven := link.HostMark(ctx, &j.port); proven {
+			return l, nil
+		}
 	}
 	if pair, err := j.pair(ctx, l); pair != nil || err != nil {
 		return pair, err

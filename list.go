@@ -85,6 +85,9 @@ func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) (
 			continue // a host's end on another host, not a guest's that was renamed
 		}
 		one, err := j.describe(ctx, l, mark)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has gone meanwhile
+		}
 		if err != nil {
 			return nil, err
 		}

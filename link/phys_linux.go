@@ -23,7 +23,7 @@ func (n Phys) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if err != nil {
 		return err
 	}
-	if err := n.movable(ctx, p, l); err != nil {
+	if err := errors.Join(n.movable(ctx, p, l), n.free(ctx, p, l)); err != nil {
 		return err
 	}
 	r, err := n.remember(ctx, p, l)

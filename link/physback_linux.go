@@ -294,6 +294,7 @@ func (r *nic) restoreAt(ctx context.Context, h Host, index int) error {
 // interrupted leaves it for the next.
 func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link) error {
 	was := r.Was
+	left := removeUppers(ctx, h, l) // which keeps nothing else from being done
 	steps := []func() error{
 		func() error { return rtnl.DelAltNames(ctx, h.Conn, l.Index, without(l.AltNames, was.AltNames)) },
 		func() error { return renameTo(ctx, h, l, was.Name) },
@@ -303,6 +304,7 @@ func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link) error {
 		func() error { return restoreSettings(ctx, h, l, was) },
 		func() error { return restoreUp(ctx, h, l, was) },
 		func() error { return restoreAddrs(ctx, h, l, was) },
+		func() error { return left },
 		func() error { return rtnl.SetAlias(ctx, h.Conn, l.Index, was.Alias) },
 		func() error { return r.remove(ctx) },
 	}

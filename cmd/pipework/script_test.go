@@ -187,12 +187,36 @@ func guest(ts *testscript.TestScript, _ bool, names []string) {
 	}
 }
 
-// vanish removes namespaces before the script ends.
+// vanish removes namespaces before the script ends, and waits until the kernel has
+// removed what stood in them.
 func vanish(ts *testscript.TestScript, _ bool, names []string) {
 	for _, name := range names {
-		path := "/run/netns/" + name
+		path, ends := "/run/netns/"+name, endsOf(ts, name)
 		ts.Check(errors.Join(unix.Unmount(path, unix.MNT_DETACH), os.Remove(path)))
+		for _, end := range ends {
+			eventually(ts, end+" is gone", func() bool {
+				_, err := net.InterfaceByName(end)
+				return err != nil
+			})
+		}
 	}
+}
+
+// endsOf are the host's interfaces whose other end is in the namespace.
+func endsOf(ts *testscript.TestScript, name string) (ends []string) {
+	g, err := sandbox.Open(name)
+	ts.Check(err)
+	defer func() { _ = g.Close() }()
+	id, err := netlink.GetNetNsIdByFd(int(g.NetNS()))
+	ts.Check(err)
+	links, err := nstest.Whole(netlink.LinkList)
+	ts.Check(err)
+	for _, l := range links {
+		if l.Type() == "veth" && l.Attrs().NetNsID == id {
+			ends = append(ends, l.Attrs().Name)
+		}
+	}
+	return ends
 }
 
 // spoil sets an interface of a guest down and takes its IPv4 addresses away.

@@ -5,11 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -111,11 +113,15 @@ func addrMessage(index int, p netip.Prefix) message {
 	return m
 }
 
-// Addrs lists the addresses of the link with this index; 0: of all links.
+// Addrs lists the addresses of the link with this index; 0: of all links. A link that
+// has gone is fs.ErrNotExist.
 func Addrs(ctx context.Context, c *ns.Conn, index int) ([]Addr, error) {
 	req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
 	req.AddData(&nl.IfAddrmsg{IfAddrmsg: unix.IfAddrmsg{Index: uint32(index)}})
 	msgs, err := c.Do(ctx, req, unix.RTM_NEWADDR)
+	if errors.Is(err, unix.ENODEV) {
+		return nil, errs.New(fs.ErrNotExist, "the interface has gone meanwhile")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}

@@ -274,6 +274,15 @@ func DelLink(ctx context.Context, c *ns.Conn, name string) error {
 	return nil
 }
 
+// DelLinkByIndex is [DelLink] for a link that may be renamed meanwhile.
+func DelLinkByIndex(ctx context.Context, c *ns.Conn, index int) error {
+	req := LinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK, &nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Index: int32(index)}})
+	if _, err := c.Do(ctx, req, 0); err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("remove interface %d: %w", index, err)
+	}
+	return nil
+}
+
 func parseLink(m []byte) (*Link, error) {
 	if len(m) < unix.SizeofIfInfomsg {
 		return nil, fmt.Errorf("read interface: message of %d bytes", len(m))
