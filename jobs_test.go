@@ -3,6 +3,7 @@
 package pipework_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -348,4 +349,38 @@ func threadNamespace(t *testing.T) ns.Inode {
 	}
 	defer func() { _ = h.Close() }()
 	return h.Inode()
+}
+
+// TestPointersToBackends has every call take one for what it points to.
+func TestPointersToBackends(t *testing.T) {
+	targets, opened := guests(t, 3)
+	world := nstest.Observe(t, opened...)
+	bridge := &link.Bridge{Name: "br1"}
+	s := pipework.Spec{Link: bridge}
+	var jobs []pipework.Job
+	for _, target := range targets {
+		jobs = append(jobs, pipework.Job{Target: target, Spec: s})
+	}
+	_, err := pipework.AttachAll(t.Context(), jobs)
+	must(t, err)
+	if at := attach(t, targets[0], pipework.Spec{Link: link.Bridge{Name: "br1"}}); !at.Existed {
+		t.Error("a pointer to it made something else")
+	}
+	_, err = pipework.Check(t.Context(), targets[0], s)
+	must(t, err)
+	must(t, pipework.DetachAll(t.Context(), jobs))
+	world.Unchanged(t)
+	attach(t, targets[0], s)
+	detach(t, targets[0], s)
+	for _, nothing := range []link.Backend{(*link.Bridge)(nil), (*link.Macvlan)(nil)} {
+		if _, err := pipework.Attach(t.Context(), targets[0], pipework.Spec{Link: nothing}); !errors.Is(err, fs.ErrInvalid) {
+			t.Error(err)
+		}
+		must(t, pipework.Detach(t.Context(), targets[0], pipework.Spec{Link: nothing}))
+	}
+	text, err := json.Marshal(s)
+	if must(t, err); string(text) != `{"link":{"bridge":{"name":"br1"}}}` {
+		t.Error(string(text))
+	}
+	world.Unchanged(t)
 }

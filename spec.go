@@ -18,6 +18,7 @@ func (s Spec) normal() Spec {
 	if s.Name == "" {
 		s.Name = DefaultName
 	}
+	s.Link = link.ByValue(s.Link)
 	return s
 }
 

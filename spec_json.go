@@ -27,7 +27,7 @@ type specJSON struct {
 // call, not of what is plugged in.
 func (s Spec) MarshalJSON() ([]byte, error) {
 	w := specJSON{plainSpec: plainSpec(s), MAC: MAC(s.MAC), DefaultMAC: MAC(s.DefaultMAC)}
-	if s.Link != nil {
+	if s.Link = link.ByValue(s.Link); s.Link != nil {
 		backend, err := link.MarshalBackend(s.Link)
 		if err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/dhcp/program"
 	"github.com/go-pipework/pipework/internal/pause"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -27,7 +28,7 @@ import (
 // nobody grants one, and d asks again, nothing is plugged in meanwhile, nor recorded: the
 // interface is anybody's.
 func (p *Plugger) Attach(ctx context.Context, guest ns.Ref, d Declared) (at *pipework.Attachment, keep func(context.Context) error, err error) {
-	d.Spec.Name = cmp.Or(d.Spec.Name, pipework.DefaultName)
+	d.Spec.Name, d.Spec.Link = cmp.Or(d.Spec.Name, pipework.DefaultName), link.ByValue(d.Spec.Link)
 	d = d.bound(p.OVS)
 	at, keep, err = p.attach(ctx, guest, d)
 	for d.Again > 0 && errors.Is(err, os.ErrDeadlineExceeded) {

@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"reflect"
 
 	"github.com/go-pipework/pipework/ns"
 )
 
 // A Backend makes one network interface in a guest, and takes it away again. A
 // Backend is a value that holds its own configuration, such as
-// Bridge{Name: "br1"}; anyone can implement one.
+// Bridge{Name: "br1"}, or a pointer to one; anyone can implement one.
 //
 // Whatever a method creates outside of the guest must bear the Port's Mark, and
 // only what bears a mark may be removed. No method removes or resets what
@@ -36,6 +37,22 @@ type Backend interface {
 	// String is the kind and the host's interface, "bridge:br1". It is written
 	// into the mark, so that it has to stay the same for the same place.
 	fmt.Stringer
+}
+
+// ByValue is the Backend that b points to, where its type is one without the pointer,
+// too: &Bridge{} means Bridge{}. A nil pointer is no Backend: nil.
+func ByValue(b Backend) Backend {
+	v := reflect.ValueOf(b)
+	if v.Kind() != reflect.Pointer {
+		return b
+	}
+	if v.IsNil() {
+		return nil
+	}
+	if value, is := v.Elem().Interface().(Backend); is {
+		return value
+	}
+	return b
 }
 
 // A Validator is a Backend that can tell a configuration that is wrong by
