@@ -31,6 +31,8 @@ type nic struct {
 	Kind  string   `json:"kind"`  // rtnl_link_ops; "" for most hardware
 	Mark  string   `json:"mark"`  // as Plug wrote it
 	Was   past     `json:"was"`
+	// Upper are the interfaces of guests that stood on it; nil: nobody looked.
+	Upper []deviceID `json:"upper"`
 }
 
 func (r *nic) path() string {

@@ -23,7 +23,7 @@ func (n Phys) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(n.movable(ctx, p, l), n.free(ctx, p, l)); err != nil {
+	if err := n.movable(ctx, p, l); err != nil {
 		return err
 	}
 	r, err := n.remember(ctx, p, l)
@@ -95,6 +95,9 @@ func (n Phys) remember(ctx context.Context, p *Port, l *rtnl.Link) (*nic, error)
 		if a.Flags&unix.IFA_F_PERMANENT != 0 && !a.Prefix.Addr().IsLinkLocalUnicast() {
 			r.Was.Addrs = append(r.Was.Addrs, a.Prefix)
 		}
+	}
+	if r.Upper, err = standing(ctx, p.Host, l); err != nil {
+		return nil, err
 	}
 	r.ID, err = identify(ctx, p.Host.Handle, l)
 	return r, err

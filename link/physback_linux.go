@@ -294,7 +294,7 @@ func (r *nic) restoreAt(ctx context.Context, h Host, index int) error {
 // interrupted leaves it for the next.
 func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link) error {
 	was := r.Was
-	left := removeUppers(ctx, h, l) // which keeps nothing else from being done
+	left := r.removeUppers(ctx, h, l) // which keeps nothing else from being done
 	steps := []func() error{
 		func() error { return rtnl.DelAltNames(ctx, h.Conn, l.Index, without(l.AltNames, was.AltNames)) },
 		func() error { return renameTo(ctx, h, l, was.Name) },

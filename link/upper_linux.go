@@ -69,19 +69,30 @@ func uppersIn(ctx context.Context, h Host, t ns.Target, lower *rtnl.Link, kinds 
 	return true, nil
 }
 
-// free refuses an interface on which a guest's stands: when it comes home again, what
-// stands on it is removed.
-func (n Phys) free(ctx context.Context, p *Port, nic *rtnl.Link) error {
-	return eachUpper(ctx, p.Host, nic, upperKinds, func(g *ns.Guest, _ *ns.Conn, l *rtnl.Link) (bool, error) {
-		return false, fmt.Errorf("%s carries %q (%s) of %s: detach that first", n.Device, l.Name, l.Kind, g.Name)
+// standing are the interfaces of guests that stand on the host's interface nic.
+func standing(ctx context.Context, h Host, nic *rtnl.Link) (ids []deviceID, err error) {
+	ids = []deviceID{}
+	err = eachUpper(ctx, h, nic, upperKinds, func(g *ns.Guest, _ *ns.Conn, l *rtnl.Link) (bool, error) {
+		id, err := identify(ctx, g.Handle, l)
+		ids = append(ids, id)
+		return true, err
 	})
+	return ids, err
 }
 
 // removeUppers removes what a guest made on an interface of the host's while it had it:
-// by a macvlan it would still send and hear what the host does.
-func removeUppers(ctx context.Context, h Host, nic *rtnl.Link) error {
-	return eachUpper(ctx, h, nic, upperKinds, func(_ *ns.Guest, c *ns.Conn, l *rtnl.Link) (bool, error) {
-		if err := rtnl.DelLinkByIndex(ctx, c, l.Index); err != nil {
+// by a macvlan it would still send and hear what the host does. What stood on it before
+// stays, and what is on one of which there is no record.
+func (r *nic) removeUppers(ctx context.Context, h Host, nic *rtnl.Link) error {
+	if r.Upper == nil {
+		return nil
+	}
+	return eachUpper(ctx, h, nic, upperKinds, func(g *ns.Guest, c *ns.Conn, l *rtnl.Link) (bool, error) {
+		id, err := identify(ctx, g.Handle, l)
+		if err == nil && !slices.Contains(r.Upper, id) {
+			err = rtnl.DelLinkByIndex(ctx, c, l.Index)
+		}
+		if err != nil {
 			return false, fmt.Errorf("remove what the guest made on it: %w", err)
 		}
 		return true, nil

@@ -4,7 +4,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -21,6 +23,7 @@ import (
 	"github.com/go-pipework/pipework/internal/dockertest"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/ovstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
@@ -170,6 +173,12 @@ func (l *lane) plugged(t *testing.T, container string) map[string]string {
 		}
 	}
 	return found
+}
+
+// awaitPlugged waits until the container web has these interfaces again.
+func (l *lane) awaitPlugged(t *testing.T, want map[string]string) {
+	t.Helper()
+	testwait.Eventually(t, fmt.Sprintf("web has %v", want), func() bool { return maps.Equal(want, l.plugged(t, "web")) })
 }
 
 // A daemon is the command at work in the background.

@@ -10,13 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/go-pipework/pipework/internal/dockertest"
 	"github.com/go-pipework/pipework/internal/ovstest"
 )
 
-// restarts are as many as the issue asks for.
+// restarts are enough for a kill to hit each part of what the daemon does.
 const restarts = 50
 
 // TestRestarts restarts a container with three interfaces under running pings, and
@@ -46,14 +44,13 @@ func TestRestarts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// Before, the dead namespace may still answer: the kernel removes it when it has time.
+		l.awaitPlugged(t, first)
 		took := l.answered(t, started).Sub(started)
 		if kill {
 			killed = append(killed, took)
 		} else {
 			quiet = append(quiet, took)
-		}
-		if diff := cmp.Diff(first, l.plugged(t, "web")); diff != "" {
-			t.Errorf("after restart %d:\n%s", i+1, diff)
 		}
 	}
 	if out := l.run(t, "check"); strings.Count(out, " ok\n") != 3 {
