@@ -54,7 +54,7 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	defer unlock()
 	r := Record{Guest: guest, Interface: name, Source: FromCommand, Phase: Intent}
 	r.declare(d)
-	if r.Before, err = p.settled(ctx, guest, name); err != nil {
+	if r.Before, err = p.recovered(ctx, guest, name); err != nil {
 		return nil, nil, err
 	}
 	if err := r.Before.sameKind(d); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/onhost"
 	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ovs"
@@ -95,7 +96,7 @@ func (r *run) buryPort(b ovs.Bridge, p *plug) {
 	ctx, cancel := context.WithTimeout(r.ctx, time.Second)
 	defer cancel()
 	port := &link.Port{Name: p.spec.Name, Mark: link.Mark{Link: b.String(), Interface: p.spec.Name, Guest: p.made.Guest}}
-	err := r.tool.onHost(ctx, func(h host) error {
+	err := onhost.Do(ctx, r.Host, func(h link.Host) error {
 		port.Host = h
 		for {
 			buried, err := b.Bury(ctx, port)

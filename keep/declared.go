@@ -40,8 +40,8 @@ type Program struct {
 	Stay    bool     `json:"stay,omitempty"` // it goes on, and renews the lease
 }
 
-// text tells one Declared from another, as far as it is recorded.
-func (d Declared) text() string {
+// Text tells one Declared from another, as far as it is recorded.
+func (d Declared) Text() string {
 	b, err := json.Marshal([]any{d.Spec, d.Program, d.HostMAC})
 	if err != nil {
 		return err.Error() // which no record has

@@ -10,6 +10,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -22,7 +23,7 @@ import (
 func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, flags config.Flags) (*Record, error) {
 	at, err := p.plugged(ctx, guest, name)
 	switch {
-	case noGuest(err):
+	case stage.NoGuest(err):
 		if now, ok := p.renamedGuest(ctx, guest); ok {
 			return p.Detach(ctx, now, name, flags)
 		}
@@ -98,7 +99,7 @@ func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.A
 		going.Guest.ID = b.ref.ID
 	}
 	if at != nil && (r.Attachment == nil || r.Attachment.Link == at.Link || !isNIC(at)) {
-		going.Attachment = lasting(at)
+		going.Attachment = stored(at)
 	}
 	going.Spec = withoutDNS(r.Spec, flags.ResolvConf)
 	full := p.Store.Put(going) // a full disk keeps nobody from detaching
@@ -155,7 +156,7 @@ func (p *Plugger) plugged(ctx context.Context, guest ns.Ref, name string) (*pipe
 		return at, nil
 	case name == "" && len(all) == 1:
 		return all[0], nil
-	case noInterface(err):
+	case stage.NoInterface(err):
 		return nil, nil
 	}
 	return nil, err

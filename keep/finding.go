@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -135,7 +136,7 @@ func (p *Plugger) compare(ctx context.Context, r *Record) Finding {
 	f := Finding{Guest: r.Guest, Interface: r.Interface, Spec: r.Spec, Program: r.Program, Source: r.Source}
 	var err error
 	f.Attachment, err = p.inspect(ctx, p.Target(r.Guest), r)
-	if noGuest(err) {
+	if stage.NoGuest(err) {
 		if now, ok := p.renamed(ctx, r); ok {
 			f.Attachment, err = p.inspect(ctx, p.Target(now), r)
 		}
@@ -144,11 +145,11 @@ func (p *Plugger) compare(ctx context.Context, r *Record) Finding {
 		f.Details = f.Attachment.Drifts
 	}
 	switch {
-	case noGuest(err):
+	case stage.NoGuest(err):
 		f.State, f.Details = Absent, []string{reason(err)}
 	case r.Phase != Attached:
 		f.State, f.Details = Unfinished, append([]string{unfinished[r.Phase]}, f.Details...)
-	case noInterface(err):
+	case stage.NoInterface(err):
 		f.State = Missing
 	case err != nil:
 		f.State, f.Details = Drifted, []string{reason(err)}
@@ -168,24 +169,24 @@ var unfinished = map[Phase]string{
 // inspect is [pipework.Check] of the guest by the record's Spec. Where its host
 // interface is gone, or is of another kind now, it is at least by the name.
 func (p *Plugger) inspect(ctx context.Context, t pipework.Target, r *Record) (*pipework.Attachment, error) {
-	d, err := p.current(ctx, r)
+	d, err := p.Resolve(ctx, r)
 	var at *pipework.Attachment
 	if err == nil {
 		at, err = p.Check(ctx, t, d.Spec)
 	}
-	if err == nil || noGuest(err) || noInterface(err) {
+	if err == nil || stage.NoGuest(err) || stage.NoInterface(err) {
 		return at, err
 	}
 	at, bare := p.Check(ctx, t, pipework.Spec{Name: r.Interface})
-	if noGuest(bare) || noInterface(bare) {
+	if stage.NoGuest(bare) || stage.NoInterface(bare) {
 		return nil, bare
 	}
 	return at, err
 }
 
-// current is what the record declares, with the name that the host's interface has now.
+// Resolve is what the record declares, with the name that the host's interface has now.
 // An error that satisfies fs.ErrNotExist says that the host has no such interface.
-func (p *Plugger) current(ctx context.Context, r *Record) (Declared, error) {
+func (p *Plugger) Resolve(ctx context.Context, r *Record) (Declared, error) {
 	if r.line != nil {
 		d, err := p.Declared(ctx, r.line.Line, r.line.flags)
 		if err == nil {
@@ -193,7 +194,7 @@ func (p *Plugger) current(ctx context.Context, r *Record) (Declared, error) {
 		}
 		return d, err
 	}
-	d := r.declared().bound(p.OVS)
+	d := r.Declared().bound(p.OVS)
 	if d.HostMAC != nil {
 		found, err := p.Detect(ctx, "mac:"+d.HostMAC.String(), p.OVS.Lookup)
 		_, moved := d.Spec.Link.(link.Phys)

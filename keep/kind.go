@@ -89,14 +89,19 @@ func linkKind(text string) string {
 	return kind
 }
 
-// past is the record of the interface; nil: there is none.
-func (p *Plugger) past(guest ns.Ref, iface string) (*Record, error) {
+// CheckKind refuses, with an error that satisfies fs.ErrExist, what is declared for the
+// guest's interface by the words of a command line, where they mean another kind of link
+// than its record has.
+func (p *Plugger) CheckKind(guest ns.Ref, iface string, d Declared) error {
 	if p.Store == nil {
-		return nil, nil
+		return nil
 	}
 	r, err := p.Store.Get(guest, iface)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
-	return r, err
+	if err != nil {
+		return err
+	}
+	return r.sameKind(d)
 }

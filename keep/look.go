@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -61,7 +62,7 @@ func (r *run) missing(g *guest, held *ns.Guest) {
 	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
 	defer cancel()
 	for name, p := range g.plugged {
-		if _, err := r.Check(ctx, held.Again(), pipework.Spec{Name: name, Link: p.spec.Link}); noInterface(err) {
+		if _, err := r.Check(ctx, held.Again(), pipework.Spec{Name: name, Link: p.spec.Link}); stage.NoInterface(err) {
 			g.unplugged(name)
 		}
 	}
@@ -135,7 +136,7 @@ func (r *run) plugAll(g *guest, held *ns.Guest, wanted map[string]*wish) verdict
 func (r *run) failed(g *guest, from string, err error) verdict {
 	r.metrics.add("failures_total")
 	v := settled
-	if worthwhile(err) {
+	if stage.Retryable(err) {
 		v = failing
 		r.mu.Lock()
 		g.tries = max(g.tries, leastTries(err))

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/onhost"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -31,17 +32,12 @@ func (p *Plugger) Orphans(ctx context.Context) (would []string, err error) {
 	return c.lines, err
 }
 
-// A host is what the ports of Open vSwitch are compared with.
-type host = link.Host
-
-type collector = func(context.Context, host, time.Duration) ([]string, error)
-
 // A collection is one call of Collect, or of Orphans.
 type collection struct {
 	*Plugger
 	do    func(func() error) error // does it, or not
 	links func(context.Context) ([]string, error)
-	ports collector
+	ports func(context.Context, link.Host, time.Duration) ([]string, error)
 	lines []string
 }
 
@@ -91,7 +87,7 @@ func (c *collection) record(ctx context.Context, r *Record) error {
 		return err
 	case r.Phase != Attached:
 		return c.take(r, "left unfinished by a call that was killed", func() error {
-			_, err := c.finish(ctx, r)
+			_, err := c.recoverCall(ctx, r)
 			return err
 		})
 	}
@@ -119,7 +115,7 @@ const apart = time.Second
 
 // openVSwitch collects ports, where Open vSwitch runs.
 func (c *collection) openVSwitch(ctx context.Context) (names []string, err error) {
-	err = c.onHost(ctx, func(h host) error {
+	err = onhost.Do(ctx, c.Host, func(h link.Host) error {
 		names, err = c.ports(ctx, h, apart)
 		return err
 	})

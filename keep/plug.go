@@ -11,6 +11,7 @@ import (
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/dhcp/program"
 	"github.com/go-pipework/pipework/internal/pause"
+	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -91,7 +92,7 @@ func (r *run) wantsProgram(ctx context.Context, t pipework.Target, spec pipework
 	}
 	at, err := r.Check(ctx, t, pipework.Spec{Name: spec.Name, Link: spec.Link})
 	if err != nil {
-		return noInterface(err), false, nil // of the others Attach tells
+		return stage.NoInterface(err), false, nil // of the others Attach tells
 	}
 	given := func(p netip.Prefix) bool { return p.Addr().Is4() && !slices.Contains(spec.Addrs, p) }
 	if !slices.ContainsFunc(at.Addrs, given) {

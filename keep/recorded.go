@@ -24,7 +24,7 @@ func (r *run) wakeRecords() {
 	now, guests := map[string]string{}, map[string]*Record{}
 	for i, rec := range records {
 		k := rec.Guest.String() + "\x00" + rec.Interface
-		now[k], guests[k] = rec.declared().text(), &records[i]
+		now[k], guests[k] = rec.Declared().Text(), &records[i]
 	}
 	r.mu.Lock()
 	before := r.seen
@@ -81,15 +81,10 @@ func (r *run) finish(ctx context.Context, g *guest, w *wish) error {
 	if err != nil || now.Phase == Attached {
 		return nil
 	}
-	unlock, err := r.Store.Lock(ctx, w.record.Guest, w.record.Interface)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	tool := r.tool
 	tool.Target = func(ns.Ref) pipework.Target { return r.target(g.ref) }
-	now, err = tool.settled(ctx, w.record.Guest, w.record.Interface)
-	if err == nil && (now == nil || now.declared().text() != w.text) {
+	now, err = tool.Recover(ctx, w.record.Guest, w.record.Interface)
+	if err == nil && (now == nil || now.Declared().Text() != w.text) {
 		return errs.New(fs.ErrInvalid, "it was changed meanwhile") // whereof the Store tells
 	}
 	return err
@@ -130,17 +125,13 @@ func (r *run) record(p *plug) error {
 	case !w.declared:
 		rec = *now
 	}
-	if w.declared || rec.line != nil {
-		rec.declare(p.declared)
-	}
-	rec.Attachment, rec.Guest.ID = lasting(p.made), cmp.Or(p.made.Guest.ID, rec.Guest.ID)
-	return r.Store.Put(rec)
+	return r.Store.Put(rec.Reattached(p.declared, p.made))
 }
 
 // tells says whether the record has what was found plugged in.
 func (r *Record) tells(p *plug) bool {
 	return r != nil && r.Phase == Attached && r.Attachment != nil && r.Guest.ID == cmp.Or(p.made.Guest.ID, r.Guest.ID) &&
-		(!p.wish.declared || r.declared().text() == p.declared.text())
+		(!p.wish.declared || r.Declared().Text() == p.declared.Text())
 }
 
 // detached says whether the record of what was plugged in is gone, or about to go:

@@ -2,12 +2,10 @@ package keep
 
 import (
 	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"time"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 )
 
 // backOff is the wait after the nth failure, counted from 0: first, doubled each
@@ -26,11 +24,4 @@ func leastTries(err error) int {
 		return 5
 	}
 	return 0
-}
-
-// worthwhile says whether the same attempt may succeed later: a bridge may yet be
-// made, a server answer, a name become free. What is wrong, forbidden or not to be
-// had on this kernel stays so.
-func worthwhile(err error) bool {
-	return !errors.Is(err, config.ErrUsage) && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported)
 }

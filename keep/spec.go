@@ -26,11 +26,7 @@ func (r *run) find(ctx context.Context, g *guest, w *wish) (Declared, error) {
 		if err := r.Declarations.Allow.Check(d.Spec.Link, d.word); err != nil {
 			return d, err
 		}
-		past, err := r.tool.past(w.record.Guest, w.record.Interface)
-		if err == nil {
-			err = past.sameKind(d)
-		}
-		if err != nil {
+		if err := r.tool.CheckKind(w.record.Guest, w.record.Interface, d); err != nil {
 			return d, err
 		}
 	}

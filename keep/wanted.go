@@ -100,8 +100,8 @@ func (r *run) refuse(g *guest, from string, err error) {
 // container declares.
 func (r *run) addRecord(g *guest, wanted map[string]*wish, rec *Record) {
 	wanted[rec.Interface] = &wish{
-		from: "command line", text: rec.declared().text(), record: rec,
-		find:      func(ctx context.Context, p *Plugger) (Declared, error) { return p.current(ctx, rec) },
+		from: "command line", text: rec.Declared().Text(), record: rec,
+		find:      func(ctx context.Context, p *Plugger) (Declared, error) { return p.Resolve(ctx, rec) },
 		onlyThere: g.source == nil && rec.Guest.Ephemeral(),
 	}
 }

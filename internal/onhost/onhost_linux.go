@@ -1,14 +1,14 @@
-package keep
+package onhost
 
 import (
 	"context"
 
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
-// onHost calls f with the namespace that the Attacher works on.
-func (p *Plugger) onHost(ctx context.Context, f func(host) error) error {
-	h := p.Host
+// Do calls f with the namespace h; nil stands for the one that this process is in.
+func Do(ctx context.Context, h *ns.Handle, f func(link.Host) error) error {
 	if h == nil {
 		current, err := ns.Current()
 		if err != nil {
@@ -22,5 +22,5 @@ func (p *Plugger) onHost(ctx context.Context, f func(host) error) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	return f(host{Handle: h, Conn: conn})
+	return f(link.Host{Handle: h, Conn: conn})
 }
