@@ -20,22 +20,6 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// inGuest calls do with the links of a guest, as its root has them.
-func inGuest(t *testing.T, g *ns.Guest, do func(h *netlink.Handle)) {
-	t.Helper()
-	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
-	must(t, err)
-	defer h.Close()
-	do(h)
-}
-
-func linkOf(t *testing.T, h *netlink.Handle, name string) netlink.Link {
-	t.Helper()
-	l, err := h.LinkByName(name)
-	must(t, err)
-	return l
-}
-
 func namedGuest(word string) pipework.Target { return ns.Named(strings.TrimPrefix(word, "netns:")) }
 
 // forgetNIC removes what the host knows of an interface of its own in a guest.

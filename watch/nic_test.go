@@ -1,6 +1,6 @@
 //go:build linux
 
-package keep_test
+package watch_test
 
 import (
 	"os"
@@ -8,8 +8,8 @@ import (
 
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
-	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/watch"
 )
 
 // TestNICComesBack restarts a container that has the host's NIC itself, and then
@@ -20,7 +20,7 @@ func TestNICComesBack(t *testing.T) {
 		t.Skip("no NIC here that outlives its namespace")
 	}
 	r := newRuntime(t)
-	watch(t, &keep.Watcher{Sources: []ns.Source{r}})
+	runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}})
 	world := nstest.Observe(t)
 	r.run("web", map[string]string{"pipework.lan": "--direct-phys eth0 10.9.0.1/24"})
 	for range 3 {

@@ -1,37 +1,29 @@
 //go:build linux
 
-package keep_test
+package watch_test
 
 import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
-	"net/netip"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
-	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
-	"github.com/go-pipework/pipework/ovs"
+	"github.com/go-pipework/pipework/watch"
 )
 
 // A runtime is a Source whose containers are real processes in namespaces of their
@@ -58,9 +50,6 @@ func newRuntime(t *testing.T) *runtime {
 func (r *runtime) String() string { return "test" }
 
 func (r *runtime) Kind() ns.Kind { return r.kind }
-
-// id is the ID of the container with this name.
-func id(name string) string { return fmt.Sprintf("%064x", name) }
 
 // create makes a container with these labels.
 func (r *runtime) create(name string, labels map[string]string) {
@@ -175,47 +164,6 @@ func (r *runtime) plugger(s *keep.Store) keep.Plugger {
 	return keep.Plugger{Store: s, Target: func(ref ns.Ref) pipework.Target { return r.Container(id(ref.Name)) }}
 }
 
-// byText is a Plugger's Target that finds guests by the text of their Refs.
-func byText(find func(text string) pipework.Target) func(ns.Ref) pipework.Target {
-	return func(ref ns.Ref) pipework.Target { return find(ref.String()) }
-}
-
-// typed does what a command line does.
-func typed(t *testing.T, p keep.Plugger, words string) (keepOn func(context.Context) error) {
-	t.Helper()
-	flags, rest, err := config.Split(strings.Fields(words))
-	must(t, err)
-	line, err := config.Parse(rest)
-	must(t, err)
-	d, err := p.Declared(t.Context(), line, flags)
-	must(t, err)
-	_, keepOn, err = p.Attach(t.Context(), ns.ParseRef(line.Guest), d)
-	must(t, err)
-	return keepOn
-}
-
-// onBridgeSpec is a bridge and one address.
-func onBridgeSpec(bridge, addr string) pipework.Spec {
-	return pipework.Spec{Link: link.Bridge{Name: bridge}, Addrs: []netip.Prefix{netip.MustParsePrefix(addr)}}
-}
-
-// detached does what pipework detach does.
-func detached(t *testing.T, p keep.Plugger, guest, name string) {
-	t.Helper()
-	r, err := p.Detach(t.Context(), ns.ParseRef(guest), name, config.Flags{})
-	must(t, err)
-	if r == nil {
-		t.Fatal("there was nothing to detach")
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func (r *runtime) Container(name string) ns.Target { return target{r, name} }
 
 type target struct {
@@ -241,15 +189,15 @@ func (t target) Open(ctx context.Context) (*ns.Guest, error) {
 
 // A watcher is a Watcher at work, and what it says.
 type watcher struct {
-	*keep.Watcher
+	*watch.Watcher
 	t     *testing.T
 	said  *lines
 	ended chan error
 	stop  context.CancelFunc
 }
 
-// watch starts a Watcher, for the length of the test.
-func watch(t *testing.T, w *keep.Watcher) *watcher {
+// runWatcher starts a Watcher, for the length of the test.
+func runWatcher(t *testing.T, w *watch.Watcher) *watcher {
 	t.Helper()
 	out := &watcher{Watcher: w, t: t, said: &lines{}, ended: make(chan error, 1)}
 	w.Log = slog.New(slog.NewTextHandler(out.said, nil))
@@ -292,70 +240,4 @@ func (w *watcher) metrics() map[string]string {
 		}
 	}
 	return found
-}
-
-// plugged is what a guest has, by name: backend, MAC and addresses; of nothing
-// half-made, since whoever is at work holds the guest's lock.
-func plugged(t *testing.T, to pipework.Target) map[string]string {
-	t.Helper()
-	if g, err := to.Open(t.Context()); err == nil {
-		defer func() { _ = g.Close() }()
-		unlock, err := g.RLock(t.Context(), 10*time.Second)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unlock()
-	}
-	all, err := pipework.List(t.Context(), to)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]string{}
-	for _, at := range all {
-		found[at.Name] = fmt.Sprint(at.Link, " ", at.MAC, " ", at.Addrs)
-	}
-	return found
-}
-
-// has waits until the guest has just these interfaces, and returns them.
-func has(t *testing.T, to pipework.Target, names ...string) map[string]string {
-	t.Helper()
-	var found map[string]string
-	testwait.Eventually(t, fmt.Sprint("it has ", names), func() bool {
-		found = plugged(t, to)
-		return slices.Equal(slices.Sorted(maps.Keys(found)), names)
-	})
-	return found
-}
-
-// store is a state directory for the length of the test.
-func store(t *testing.T) *keep.Store {
-	t.Helper()
-	s, err := keep.Open(filepath.Join(t.TempDir(), "state"), append(link.Kinds(), ovs.Kind())...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
-
-// lines are what was written, which may be read meanwhile.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

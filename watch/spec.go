@@ -1,4 +1,4 @@
-package keep
+package watch
 
 import (
 	"context"
@@ -10,12 +10,13 @@ import (
 	"strings"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
 // find is what a wish means just now, where that is permitted.
-func (r *run) find(ctx context.Context, g *guest, w *wish) (Declared, error) {
+func (r *run) find(ctx context.Context, g *guest, w *wish) (keep.Declared, error) {
 	tool := r.tool
 	tool.Target = func(ns.Ref) pipework.Target { return r.target(g.ref) }
 	d, err := w.find(ctx, &tool)
@@ -23,7 +24,7 @@ func (r *run) find(ctx context.Context, g *guest, w *wish) (Declared, error) {
 		return d, err
 	}
 	if w.declared {
-		if err := r.Declarations.Allow.Check(d.Spec.Link, d.word); err != nil {
+		if err := r.Declarations.Allow.Check(d.Spec.Link, w.word); err != nil {
 			return d, err
 		}
 		if err := r.tool.CheckKind(w.record.Guest, w.record.Interface, d); err != nil {
@@ -35,7 +36,7 @@ func (r *run) find(ctx context.Context, g *guest, w *wish) (Declared, error) {
 
 // findNIC looks whether the host has the NIC that is to move into the guest. Where it
 // does not, the NIC may be in the guest already, or not back yet from a dead one.
-func (r *run) findNIC(ctx context.Context, d Declared) error {
+func (r *run) findNIC(ctx context.Context, d keep.Declared) error {
 	nic, is := d.Spec.Link.(link.Phys)
 	if !is {
 		return nil
@@ -51,7 +52,7 @@ func (r *run) findNIC(ctx context.Context, d Declared) error {
 // mac is the address that the interface had before, or else the declared default, or one that is the same
 // for the same machine, name of the guest, and interface: so that a container that
 // restarts, or is made anew under its name, keeps its lease and its neighbours.
-func (r *run) mac(g *guest, w *wish, d Declared) net.HardwareAddr {
+func (r *run) mac(g *guest, w *wish, d keep.Declared) net.HardwareAddr {
 	if at := w.record.Attachment; at != nil && len(at.MAC) == 6 && !w.declared {
 		return net.HardwareAddr(at.MAC)
 	}

@@ -1,6 +1,6 @@
 //go:build linux
 
-package keep_test
+package watch_test
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/watch"
 )
 
 // TestKeepsPrograms has a program that keeps a lease go on whatever ends it: the
@@ -37,7 +38,7 @@ func TestKeepsPrograms(t *testing.T) {
 	cancel()
 	must(t, keepOn(ctx)) // Ctrl-C
 
-	w := watch(t, &keep.Watcher{Plugger: p, Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Plugger: p, Sources: []ns.Source{r}})
 	second := another(t, first)
 	testwait.Eventually(t, "it is kept", func() bool { return w.metrics()["attachments"] == "1" })
 	must(t, unix.Kill(second, unix.SIGKILL))
@@ -80,7 +81,7 @@ func TestProgramWasKilled(t *testing.T) {
 		Spec: pipework.Spec{Link: link.Bridge{Name: dhcptest.Bridge}}, Program: &keep.Program{Name: "udhcpc"},
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}))
-	watch(t, &keep.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
+	runWatcher(t, &watch.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
 	testwait.Eventually(t, "it has an address", func() bool { return strings.Contains(plugged(t, web)["eth1"], "[10.77.0.") })
 }
 

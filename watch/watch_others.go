@@ -1,13 +1,17 @@
 //go:build !linux
 
-package keep
+package watch
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 
 	"github.com/go-pipework/pipework/ns"
 )
+
+var errUnimplemented = fmt.Errorf("watch: %w", errors.ErrUnsupported)
 
 type deaths struct{}
 

@@ -1,20 +1,16 @@
 //go:build linux
 
-package keep_test
+package watch_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/dhcptest"
@@ -23,6 +19,7 @@ import (
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/watch"
 )
 
 // TestRenamed has a container keep what was typed under another name, until one
@@ -31,7 +28,7 @@ func TestRenamed(t *testing.T) {
 	s, r := store(t), newRuntime(t)
 	r.run("web", nil)
 	typed(t, r.plugger(s), "br1 docker:web 10.0.0.1/24")
-	w := watch(t, &keep.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
 	r.rename("web", "old")
 	r.restart("web")
 	first := has(t, r.Container(id("web")), "eth1")
@@ -67,7 +64,7 @@ func TestProcessByPath(t *testing.T) {
 		}))
 	}
 	to := func(word string) pipework.Target { return ns.Path(strings.TrimPrefix(word, "netns:")) }
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(to)}, Poll: 20 * time.Millisecond})
+	w := runWatcher(t, &watch.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(to)}, Poll: 20 * time.Millisecond})
 	testwait.Eventually(t, "they were looked at", func() bool { return w.metrics()["failures_total"] == "3" })
 	has(t, ns.PID(p.PID))
 }
@@ -82,7 +79,7 @@ func TestContainerOfAnotherUser(t *testing.T) {
 		Guest: ns.ParseRef("podman:alice/web"), Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.1/24"), Source: keep.FromCommand, Phase: keep.Attached,
 	}))
 	p := keep.Plugger{Store: s, Target: func(ns.Ref) pipework.Target { return g }}
-	watch(t, &keep.Watcher{Plugger: p, Sources: []ns.Source{r}, Poll: 20 * time.Millisecond})
+	runWatcher(t, &watch.Watcher{Plugger: p, Sources: []ns.Source{r}, Poll: 20 * time.Millisecond})
 	has(t, g, "eth1")
 }
 
@@ -94,7 +91,7 @@ func TestForgetsWhileAnEngineIsAway(t *testing.T) {
 	label := map[string]string{"pipework.eth1": "br1 10.0.0.2/24"}
 	docker.run("web", label)
 	podman.run("db", label)
-	watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{docker, podman}})
+	runWatcher(t, &watch.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{docker, podman}})
 	recorded := func(guest string) bool {
 		_, err := s.Get(ns.ParseRef(guest), "eth1")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -127,7 +124,7 @@ func TestFinishesKilledCall(t *testing.T) {
 	spec := pipework.Spec{Link: link.Bridge{Name: "br1"}, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/24")}}
 	_, err := pipework.Attach(t.Context(), r.Container(id("web")), spec)
 	must(t, err)
-	w := watch(t, &keep.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
 	testwait.Eventually(t, "the older record holds", func() bool {
 		rec, err := s.Get(ns.ParseRef("docker:web"), "eth1")
 		return err == nil && rec.Phase == keep.Attached && rec.Attachment != nil
@@ -159,7 +156,7 @@ func TestKilledMeanwhile(t *testing.T) {
 	opened := func(word string) pipework.Target {
 		return opening{words(word), func() error { return s.Put(killed) }}
 	}
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(opened)}})
+	w := runWatcher(t, &watch.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(opened)}})
 	testwait.Eventually(t, "it is plugged in", func() bool { return w.metrics()["attachments"] == "1" })
 	has(t, name, "eth1")
 }
@@ -185,7 +182,7 @@ func TestDetachedUntilTheNextStart(t *testing.T) {
 	dhcptest.Kea(t, 4)
 	s, r := store(t), newRuntime(t)
 	p := r.plugger(s)
-	w := watch(t, &keep.Watcher{Plugger: p, Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Plugger: p, Sources: []ns.Source{r}})
 	r.run("web", map[string]string{"pipework.eth1": dhcptest.Bridge + " dhcp", "pipework.eth2": "br1 10.0.0.2/24", "pipework.eth3": "br1 10.0.1.2/24"})
 	web := r.Container(id("web"))
 	has(t, web, "eth1", "eth2", "eth3")
@@ -213,7 +210,7 @@ func TestPhysByMAC(t *testing.T) {
 	s, r := store(t), newRuntime(t)
 	r.run("web", nil)
 	typed(t, r.plugger(s), "--direct-phys mac:"+mac+" docker:web 10.0.0.9/24")
-	w := watch(t, &keep.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
 	testwait.Eventually(t, "it is found as declared", func() bool { return w.metrics()["attachments"] == "1" })
 	if w.metrics()["failures_total"] != "0" {
 		t.Error(w.metrics())
@@ -222,29 +219,10 @@ func TestPhysByMAC(t *testing.T) {
 	detached(t, r.plugger(s), "docker:web", "")
 }
 
-// makeNIC makes an interface, for the length of the test, that is the host's own.
-func makeNIC(t *testing.T, name, mac string) {
-	t.Helper()
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	must(t, err)
-	defer h.Close()
-	a := netlink.NewLinkAttrs()
-	a.Name = name
-	a.HardwareAddr, err = net.ParseMAC(mac)
-	must(t, err)
-	nic := &netlink.Veth{LinkAttrs: a, PeerName: name + "-wire"}
-	must(t, h.LinkAdd(nic))
-	t.Cleanup(func() { nstest.DelLink(t, name+"-wire") })
-	must(t, h.LinkSetUp(nic))
-	wire, err := h.LinkByName(nic.PeerName)
-	must(t, err)
-	must(t, h.LinkSetUp(wire))
-}
-
 // TestDoesNotRetryWhatIsWrong has a label that reads well and cannot be plugged in.
 func TestDoesNotRetryWhatIsWrong(t *testing.T) {
 	r := newRuntime(t)
-	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}})
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.1/24 @5000"})
 	testwait.Eventually(t, "it was tried", func() bool { return w.metrics()["failures_total"] == "1" })
 	time.Sleep(300 * time.Millisecond)
@@ -268,7 +246,7 @@ func TestManyRecords(t *testing.T) {
 		r.run(fmt.Sprint("web", i), map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
 	}
 	for range 2 {
-		w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{r}})
+		w := runWatcher(t, &watch.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{r}})
 		testwait.Eventually(t, "all are plugged in", func() bool { return w.metrics()["attachments"] == "60" })
 		w.end()
 	}

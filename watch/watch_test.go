@@ -1,6 +1,6 @@
 //go:build linux
 
-package keep_test
+package watch_test
 
 import (
 	"context"
@@ -26,18 +26,19 @@ import (
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/watch"
 )
 
 // addr is what plugged says of an interface on br1 that the Watcher chose a MAC
 // for.
 func onBridge(guest, iface, addrs string) string {
-	return "bridge:br1 " + keep.StableMAC("this machine", guest, iface).String() + " [" + addrs + "]"
+	return "bridge:br1 " + watch.StableMAC("this machine", guest, iface).String() + " [" + addrs + "]"
 }
 
 func TestPlugsInWhatLabelsDeclare(t *testing.T) {
 	r := newRuntime(t)
 	r.run("early", map[string]string{"pipework.eth1": "br1 10.0.0.1/24"}) // before we look
-	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}})
 	has(t, r.Container(id("early")), "eth1")
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24", "pipework.lan": "br1 10.0.1.2/24 02:00:00:00:00:07", "pipework.bad": "br1"})
 	want := map[string]string{"eth1": onBridge("web", "eth1", "10.0.0.2/24"), "lan": "bridge:br1 02:00:00:00:00:07 [10.0.1.2/24]"}
@@ -62,7 +63,7 @@ func TestPlugsInWhatLabelsDeclare(t *testing.T) {
 func TestSynchronisesWhenTheStreamBreaks(t *testing.T) {
 	r := newRuntime(t)
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
-	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}})
 	has(t, r.Container(id("web")), "eth1")
 	r.kill("web")
 	r.begin("web") // and nobody tells
@@ -79,7 +80,7 @@ func TestSynchronisesWhenTheStreamBreaks(t *testing.T) {
 func TestWaitsForTheBridge(t *testing.T) {
 	r := newRuntime(t)
 	r.run("web", map[string]string{"pipework.eth1": "late 10.0.0.2/24"})
-	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}})
 	time.Sleep(500 * time.Millisecond)
 	failures := w.metrics()["failures_total"]
 	if !slices.Contains([]string{"2", "3", "4", "5"}, failures) || w.metrics()["guests_failing"] != "1" {
@@ -111,7 +112,7 @@ func makeBridge(t *testing.T, name string) {
 func TestHonoursOnlyWhatIsPermitted(t *testing.T) {
 	r := newRuntime(t)
 	makeBridge(t, "secret")
-	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}, Declarations: config.Declarations{Allow: config.Allow{"br*"}}})
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Declarations: config.Declarations{Allow: config.Allow{"br*"}}})
 	labels := map[string]string{"pipework.eth1": "br1 10.0.0.2/24", "pipework.eth2": "secret 10.0.1.2/24", "pipework.eth3": "br1 10.0.2.2/24"}
 	r.mu.Lock()
 	r.containers[id("web")] = &container{Container: ns.Container{
@@ -128,11 +129,6 @@ func TestHonoursOnlyWhatIsPermitted(t *testing.T) {
 	if w.metrics()["guests_failing"] != "0" || w.metrics()["failures_total"] != "1" {
 		t.Errorf("what is forbidden is tried again: %v", w.metrics())
 	}
-}
-
-// words finds guests by the words of records.
-func words(word string) pipework.Target {
-	return ns.Named(strings.TrimPrefix(word, "netns:"))
 }
 
 // TestRecordsHoldUntilDetach has a namespace that has no process whose end could be
@@ -158,7 +154,7 @@ func TestRecordsHoldUntilDetach(t *testing.T) {
 	if err := s.Put(rec); err != nil {
 		t.Fatal(err)
 	}
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(words)}, Poll: 20 * time.Millisecond})
+	w := runWatcher(t, &watch.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(words)}, Poll: 20 * time.Millisecond})
 	testwait.Eventually(t, "the record is found to hold", func() bool { return w.metrics()["attachments"] == "1" })
 	first := has(t, ns.Named("blue"), "eth1")
 
@@ -198,11 +194,11 @@ func TestRecordsHoldUntilDetach(t *testing.T) {
 func TestRecordOfAContainer(t *testing.T) {
 	s, r := store(t), newRuntime(t)
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{r}})
 	has(t, r.Container(id("web")), "eth1")
 	testwait.Eventually(t, "what labels declare is recorded", func() bool {
 		rec, err := s.Get(ns.ParseRef("docker:web"), "eth1")
-		return err == nil && rec.Source == keep.FromLabel && rec.Attachment.MAC.String() == keep.StableMAC("this machine", "web", "eth1").String()
+		return err == nil && rec.Source == keep.FromLabel && rec.Attachment.MAC.String() == watch.StableMAC("this machine", "web", "eth1").String()
 	})
 	err := s.Put(keep.Record{
 		Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth2", Spec: onBridgeSpec("br1", "10.0.1.2/24"),
@@ -242,7 +238,7 @@ func TestDetachedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	opened := func(word string) pipework.Target { return late{words(word), s, word} }
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(opened)}})
+	w := runWatcher(t, &watch.Watcher{Plugger: keep.Plugger{Store: s, Target: byText(opened)}})
 	testwait.Eventually(t, "it is plugged in and taken away", func() bool {
 		return w.metrics()["plugged_total"] == "1" && strings.Contains(w.said.String(), "it was detached meanwhile")
 	})
@@ -277,7 +273,7 @@ func TestProcessIsNotMistaken(t *testing.T) {
 	if err := s.Put(rec); err != nil {
 		t.Fatal(err)
 	}
-	w := watch(t, &keep.Watcher{Plugger: keep.Plugger{Store: s, Target: func(ns.Ref) pipework.Target { return ns.PID(p.PID) }}})
+	w := runWatcher(t, &watch.Watcher{Plugger: keep.Plugger{Store: s, Target: func(ns.Ref) pipework.Target { return ns.PID(p.PID) }}})
 	testwait.Eventually(t, "it was looked at", func() bool { return w.metrics()["failures_total"] == "1" })
 	has(t, ns.PID(p.PID))
 }
@@ -287,7 +283,7 @@ func TestKeepsLeases(t *testing.T) {
 	dhcptest.Network(t)
 	dhcptest.Kea(t, 4)
 	r := newRuntime(t)
-	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}})
 	r.run("web", map[string]string{"pipework.eth1": dhcptest.Bridge + " dhcp"})
 	first := has(t, r.Container(id("web")), "eth1")
 	renewed := func() bool { return w.metrics()[`leases_total{event="renewed"}`] != "" }
@@ -301,7 +297,7 @@ func TestKeepsLeases(t *testing.T) {
 // TestCollects has what dead guests left behind go away.
 func TestCollects(t *testing.T) {
 	r := newRuntime(t)
-	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}})
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}})
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
 	has(t, r.Container(id("web")), "eth1")
 	r.kill("web") // and nobody tells
@@ -323,8 +319,8 @@ func TestTellsSystemd(t *testing.T) {
 	t.Setenv("WATCHDOG_PID", "")
 	r := newRuntime(t)
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
-	notify, watchdog := keep.Systemd()
-	w := watch(t, &keep.Watcher{Sources: []ns.Source{r}, Notify: notify, Watchdog: watchdog})
+	notify, watchdog := watch.Systemd()
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Notify: notify, Watchdog: watchdog})
 	hear := func(want string) {
 		t.Helper()
 		buf := make([]byte, 1000)
@@ -348,11 +344,11 @@ func TestTellsSystemd(t *testing.T) {
 	hear("STOPPING=1")
 
 	t.Setenv("WATCHDOG_PID", "1")
-	if _, watchdog := keep.Systemd(); watchdog != 0 {
+	if _, watchdog := watch.Systemd(); watchdog != 0 {
 		t.Error("another process's watchdog")
 	}
 	_ = os.Unsetenv("NOTIFY_SOCKET")
-	if notify, _ := keep.Systemd(); notify != nil {
+	if notify, _ := watch.Systemd(); notify != nil {
 		t.Error("there is nobody to tell")
 	}
 }

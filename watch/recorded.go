@@ -1,4 +1,4 @@
-package keep
+package watch
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -21,7 +22,7 @@ func (r *run) wakeRecords() {
 		r.warn("state", "error", err)
 		return
 	}
-	now, guests := map[string]string{}, map[string]*Record{}
+	now, guests := map[string]string{}, map[string]*keep.Record{}
 	for i, rec := range records {
 		k := rec.Guest.String() + "\x00" + rec.Interface
 		now[k], guests[k] = rec.Declared().Text(), &records[i]
@@ -78,7 +79,7 @@ func (r *run) finish(ctx context.Context, g *guest, w *wish) error {
 		return nil
 	}
 	now, err := r.Store.Get(w.record.Guest, w.record.Interface)
-	if err != nil || now.Phase == Attached {
+	if err != nil || now.Phase == keep.Attached {
 		return nil
 	}
 	tool := r.tool
@@ -109,18 +110,18 @@ func (r *run) record(p *plug) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if now != nil && now.Phase == Intent && now.Before != nil {
+	if now != nil && now.Phase == keep.Intent && now.Before != nil {
 		now = now.Before // of a call that was killed meanwhile: it holds on
 	}
 	switch {
-	case !w.declared && (now == nil || now.Phase != Attached):
+	case !w.declared && (now == nil || now.Phase != keep.Attached):
 		if err := r.Attacher.Detach(r.ctx, r.target(p.guest), p.spec); err != nil {
 			return err
 		}
 		return errDetached
-	case w.declared && now != nil && now.Source == FromCommand:
+	case w.declared && now != nil && now.Source == keep.FromCommand:
 		return nil // typed just now, and looked at next
-	case p.made.Existed && now.tells(p):
+	case p.made.Existed && tells(now, p):
 		return nil
 	case !w.declared:
 		rec = *now
@@ -129,8 +130,8 @@ func (r *run) record(p *plug) error {
 }
 
 // tells says whether the record has what was found plugged in.
-func (r *Record) tells(p *plug) bool {
-	return r != nil && r.Phase == Attached && r.Attachment != nil && r.Guest.ID == cmp.Or(p.made.Guest.ID, r.Guest.ID) &&
+func tells(r *keep.Record, p *plug) bool {
+	return r != nil && r.Phase == keep.Attached && r.Attachment != nil && r.Guest.ID == cmp.Or(p.made.Guest.ID, r.Guest.ID) &&
 		(!p.wish.declared || r.Declared().Text() == p.declared.Text())
 }
 
@@ -141,7 +142,7 @@ func (r *run) detached(p *plug) bool {
 		return false
 	}
 	now, err := r.Store.Get(p.wish.record.Guest, p.wish.record.Interface)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && now.Phase == Detaching
+	return errors.Is(err, fs.ErrNotExist) || err == nil && now.Phase == keep.Detaching
 }
 
 // prune removes the records of what containers declared that are no more.
@@ -151,7 +152,7 @@ func (r *run) prune() {
 	}
 	all, _, err := r.Store.All()
 	for _, rec := range all {
-		if rec.Source == FromCommand || r.mayExist(&rec) {
+		if rec.Source == keep.FromCommand || r.mayExist(&rec) {
 			continue
 		}
 		err = errors.Join(err, r.Store.Delete(rec.Guest, rec.Interface))
@@ -163,7 +164,7 @@ func (r *run) prune() {
 
 // mayExist says whether the record's container may be there, running or not. Of
 // one whose engine does not answer, or is not asked any more, nobody knows.
-func (r *run) mayExist(rec *Record) bool {
+func (r *run) mayExist(rec *keep.Record) bool {
 	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
 	defer cancel()
 	sources := r.sources(rec.Guest)

@@ -1,4 +1,4 @@
-package keep
+package watch
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/go-pipework/pipework/dhcp/program"
 	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/internal/stage"
+	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -50,7 +51,7 @@ func (r *run) plug(g *guest, held *ns.Guest, w *wish) (*plug, error) {
 
 // plugSpec is the Spec that plugs in what is declared. An interface that is there, and was
 // added to, keeps what it has.
-func (r *run) plugSpec(g *guest, w *wish, d Declared) pipework.Spec {
+func (r *run) plugSpec(g *guest, w *wish, d keep.Declared) pipework.Spec {
 	s := d.Spec
 	s.Name, s.Add = w.record.Interface, true
 	if s.MAC == nil {
@@ -70,7 +71,7 @@ func (r *run) lasting(g *guest, held *ns.Guest) pipework.Target {
 
 // attach has the program that is declared configure the interface, where none
 // has done so yet, or none does any more. One that stays is running then.
-func (r *run) attach(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *Program) (*pipework.Attachment, *program.Running, error) {
+func (r *run) attach(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *keep.Program) (*pipework.Attachment, *program.Running, error) {
 	wanting, there, err := r.wantsProgram(ctx, t, spec, asked)
 	if err != nil {
 		return nil, nil, err
@@ -86,7 +87,7 @@ func (r *run) attach(ctx context.Context, t pipework.Target, spec pipework.Spec,
 // wantsProgram says whether a program is to be started, and whether the interface
 // is there: without an address that a program gave it, or without the program that
 // is to stay.
-func (r *run) wantsProgram(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *Program) (wanting, there bool, err error) {
+func (r *run) wantsProgram(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *keep.Program) (wanting, there bool, err error) {
 	if asked == nil {
 		return false, false, nil
 	}

@@ -15,10 +15,10 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/go-pipework/pipework/keep"
-	"github.com/go-pipework/pipework/keep/health"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
+	"github.com/go-pipework/pipework/watch"
+	"github.com/go-pipework/pipework/watch/health"
 )
 
 // get asks at a socket.
@@ -45,7 +45,7 @@ func get(t *testing.T, sock, path string) (status int, body string) {
 func TestServe(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	sock := filepath.Join(t.TempDir(), "s")
-	w := &keep.Watcher{Sources: []ns.Source{docker.Engine{Host: "unix:///nowhere"}}}
+	w := &watch.Watcher{Sources: []ns.Source{docker.Engine{Host: "unix:///nowhere"}}}
 	ctx, cancel := context.WithCancel(t.Context())
 	end, err := health.Serve(ctx, sock, w)
 	if err != nil {
@@ -86,13 +86,13 @@ func TestServeWhereSomethingIs(t *testing.T) {
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := health.Serve(t.Context(), file, &keep.Watcher{}); !errors.Is(err, fs.ErrExist) {
+	if _, err := health.Serve(t.Context(), file, &watch.Watcher{}); !errors.Is(err, fs.ErrExist) {
 		t.Error(err)
 	}
 	if text, _ := os.ReadFile(file); string(text) != "precious" {
 		t.Error("it was overwritten")
 	}
-	if _, err := health.Serve(t.Context(), filepath.Join(dir, "no", "folder"), &keep.Watcher{}); err == nil {
+	if _, err := health.Serve(t.Context(), filepath.Join(dir, "no", "folder"), &watch.Watcher{}); err == nil {
 		t.Error("served in a folder that is not there")
 	}
 	stale := filepath.Join(dir, "stale")
@@ -102,7 +102,7 @@ func TestServeWhereSomethingIs(t *testing.T) {
 	}
 	l.SetUnlinkOnClose(false)
 	_ = l.Close()
-	end, err := health.Serve(t.Context(), stale, &keep.Watcher{})
+	end, err := health.Serve(t.Context(), stale, &watch.Watcher{})
 	if err != nil {
 		t.Fatal("what a killed one left:", err)
 	}
@@ -132,7 +132,7 @@ func TestServeWhereOthersListen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if end, err := health.Serve(t.Context(), path, &keep.Watcher{}); err == nil {
+		if end, err := health.Serve(t.Context(), path, &watch.Watcher{}); err == nil {
 			end()
 			t.Errorf("%s: served", kind)
 		} else if !errors.Is(err, fs.ErrExist) {
@@ -147,7 +147,7 @@ func TestServeWhereOthersListen(t *testing.T) {
 // TestServeEndsWithItsOwn has something else stand at the path when serving ends.
 func TestServeEndsWithItsOwn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	end, err := health.Serve(t.Context(), path, &keep.Watcher{})
+	end, err := health.Serve(t.Context(), path, &watch.Watcher{})
 	if err != nil {
 		t.Fatal(err)
 	}

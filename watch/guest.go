@@ -1,4 +1,4 @@
-package keep
+package watch
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -41,7 +42,7 @@ type guest struct {
 type plug struct {
 	guest    ref
 	wish     *wish
-	declared Declared
+	declared keep.Declared
 	spec     pipework.Spec
 	made     *pipework.Attachment
 	unkeep   func()          // ends the keeping of its lease; nil: there is none

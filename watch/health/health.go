@@ -1,6 +1,6 @@
-// Package health tells of a [keep.Watcher] over HTTP at a Unix socket: its counters
+// Package health tells of a [watch.Watcher] over HTTP at a Unix socket: its counters
 // in Prometheus' text format at /metrics, and whether it works at /healthz. It is
-// apart from package keep so that HTTP is paid for only where it is used.
+// apart from package watch so that HTTP is paid for only where it is used.
 package health
 
 import (
@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework/internal/errs"
-	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/watch"
 )
 
 // Serve makes the socket, which root and its group may connect to, and answers
@@ -23,7 +23,7 @@ import (
 // listens at any more is replaced; anything else that is there is an error that
 // satisfies fs.ErrExist. GET /metrics answers 200, GET /healthz 200, or 503 with
 // the reason. Serve returns once it listens; end waits until it has ended.
-func Serve(ctx context.Context, path string, w *keep.Watcher) (end func(), err error) {
+func Serve(ctx context.Context, path string, w *watch.Watcher) (end func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("metrics at %s: %w", path, err)
@@ -100,7 +100,7 @@ func clear(path string) error {
 	return os.Remove(path)
 }
 
-func handler(w *keep.Watcher) http.Handler {
+func handler(w *watch.Watcher) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(out http.ResponseWriter, _ *http.Request) {
 		out.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

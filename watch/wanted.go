@@ -1,4 +1,4 @@
-package keep
+package watch
 
 import (
 	"context"
@@ -9,21 +9,23 @@ import (
 	"strings"
 
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
 
 // A wish is one interface that a guest is to have.
 type wish struct {
-	from      string  // for people: "command line", "label pipework.eth1"
-	text      string  // to tell whether it has changed
-	find      finder  // what is declared, as the host has it now
-	declared  bool    // by the container itself, whom not everything is permitted
-	record    *Record // of the command line, or the one to be written
-	onlyThere bool    // it may be mended, but not plugged in again
+	from      string       // for people: "command line", "label pipework.eth1"
+	text      string       // to tell whether it has changed
+	find      finder       // what is declared, as the host has it now
+	word      string       // the interface of the host as a line says it
+	declared  bool         // by the container itself, whom not everything is permitted
+	record    *keep.Record // of the command line, or the one to be written
+	onlyThere bool         // it may be mended, but not plugged in again
 }
 
 // A finder finds what is declared by means of a Plugger whose Target is the guest.
-type finder func(context.Context, *Plugger) (Declared, error)
+type finder func(context.Context, *keep.Plugger) (keep.Declared, error)
 
 func inOrder(wanted map[string]*wish) []string { return slices.Sorted(maps.Keys(wanted)) }
 
@@ -73,16 +75,16 @@ func (r *run) addDeclaration(g *guest, wanted map[string]*wish, c *ns.Container,
 		r.refuse(g, d.From, d.Err)
 		return
 	}
-	source := FromLabel
+	source := keep.FromLabel
 	if strings.HasPrefix(d.From, "variable ") {
-		source = FromEnv
+		source = keep.FromEnv
 	}
 	wanted[d.Line.Name] = &wish{
-		from: d.From, text: d.Line.String(), declared: true,
-		find: func(ctx context.Context, p *Plugger) (Declared, error) {
+		from: d.From, text: d.Line.String(), word: d.Line.Interface, declared: true,
+		find: func(ctx context.Context, p *keep.Plugger) (keep.Declared, error) {
 			return p.Declared(ctx, d.Line, config.Flags{})
 		},
-		record: &Record{Guest: ns.Ref{Kind: g.source.Kind(), Name: c.Name, ID: c.ID}, Interface: d.Line.Name, Source: source, Phase: Attached},
+		record: &keep.Record{Guest: ns.Ref{Kind: g.source.Kind(), Name: c.Name, ID: c.ID}, Interface: d.Line.Name, Source: source, Phase: keep.Attached},
 	}
 }
 
@@ -98,10 +100,10 @@ func (r *run) refuse(g *guest, from string, err error) {
 
 // addRecord takes what the command line recorded, which comes before what a
 // container declares.
-func (r *run) addRecord(g *guest, wanted map[string]*wish, rec *Record) {
+func (r *run) addRecord(g *guest, wanted map[string]*wish, rec *keep.Record) {
 	wanted[rec.Interface] = &wish{
 		from: "command line", text: rec.Declared().Text(), record: rec,
-		find:      func(ctx context.Context, p *Plugger) (Declared, error) { return p.Resolve(ctx, rec) },
+		find:      func(ctx context.Context, p *keep.Plugger) (keep.Declared, error) { return p.Resolve(ctx, rec) },
 		onlyThere: g.source == nil && rec.Guest.Ephemeral(),
 	}
 }
@@ -110,7 +112,7 @@ func (r *run) addRecord(g *guest, wanted map[string]*wish, rec *Record) {
 // made anew, by its ID also when it was renamed, unless another one has the name
 // now. Names count on the first source of a kind only, which is the one that a
 // command line means: another may have the same.
-func (r *run) means(ctx context.Context, rec *Record, s ns.Source, c *ns.Container) (bool, error) {
+func (r *run) means(ctx context.Context, rec *keep.Record, s ns.Source, c *ns.Container) (bool, error) {
 	sources, word := r.sources(rec.Guest), rec.Guest.Base()
 	if !slices.Contains(sources, s) {
 		return false, nil

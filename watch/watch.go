@@ -1,4 +1,6 @@
-package keep
+// Package watch keeps guests plugged in as was declared. A [Watcher] plugs in again what
+// the records of package keep, or the containers themselves, declare, whenever they start.
+package watch
 
 import (
 	"context"
@@ -14,6 +16,7 @@ import (
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/pause"
+	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ovs"
 )
@@ -32,7 +35,7 @@ type Watcher struct {
 	// Plugger plugs in. Its Store has the records, nil: there are none; its Target
 	// finds the guests of records that no Source tells of, such as netns:blue, nil
 	// leaves them alone.
-	Plugger
+	keep.Plugger
 	// Sources tell of containers that start and end. Names in records mean
 	// containers of the first one of their kind.
 	Sources []ns.Source
@@ -65,7 +68,7 @@ type run struct {
 	deaths *deaths
 	swept  chan struct{} // asks for a collection
 	held   held          // the records
-	tool   Plugger       // the Watcher's, with a connection to Open vSwitch
+	tool   keep.Plugger  // the Watcher's, with a connection to Open vSwitch
 
 	mu      sync.Mutex
 	guests  map[ref]*guest

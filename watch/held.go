@@ -1,13 +1,17 @@
-package keep
+package watch
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/go-pipework/pipework/keep"
+)
 
 // A held is what was read of the records when something changed in the Store last:
 // every guest that is looked at asks for them.
 type held struct {
 	mu      sync.Mutex
 	current bool
-	records []Record
+	records []keep.Record
 }
 
 // stale has the records be read again before they are used.
@@ -20,7 +24,7 @@ func (h *held) stale() {
 // records are those of the command line that hold. One that a killed call was
 // about to replace holds on. They must not be changed. What was written by others
 // a moment ago may not be among them yet: wakeRecords will be called.
-func (r *run) records() ([]Record, error) {
+func (r *run) records() ([]keep.Record, error) {
 	if r.Store == nil {
 		return nil, nil
 	}
@@ -39,10 +43,10 @@ func (r *run) records() ([]Record, error) {
 	}
 	r.held.records = nil
 	for _, rec := range all {
-		if rec.Phase == Intent && rec.Before != nil {
+		if rec.Phase == keep.Intent && rec.Before != nil {
 			rec = *rec.Before
 		}
-		if rec.Source == FromCommand && rec.Phase == Attached {
+		if rec.Source == keep.FromCommand && rec.Phase == keep.Attached {
 			r.held.records = append(r.held.records, rec)
 		}
 	}
