@@ -26,9 +26,9 @@ type Declared struct {
 	// Stay asks Attach for a function that keeps the lease of Spec.DHCP. It is of one
 	// call, and is not recorded.
 	Stay bool
-	// Again is the pause before Attach asks anew when no DHCP server answered; 0: it
+	// Retry is the pause before Attach asks again when no DHCP server answered; 0: it
 	// gives up. It is of one call, and is not recorded.
-	Again time.Duration
+	Retry time.Duration
 
 	word string // the host interface as a command line says it; "" for a Spec
 }

@@ -37,7 +37,7 @@ func (r *Record) sameKind(d Declared) error {
 
 // confirm refuses what a record declares, with an error that satisfies fs.ErrExist, while
 // the name of the host's interface means another kind of link than the record has: a
-// link of that name is not made then. Where nobody knows, the record counts.
+// link of that name is not made then. Where that is not known, the record counts.
 func (p *Plugger) confirm(ctx context.Context, r *Record, d Declared) error {
 	name, is := hostInterface(d.Spec.Link)
 	if _, moved := d.Spec.Link.(link.Phys); !is || moved || r.Attachment == nil {

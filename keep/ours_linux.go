@@ -105,7 +105,7 @@ func some(names []string) string {
 }
 
 // mark makes the marker, before anything else is made. Where it cannot, the names
-// in the directory have to tell that it is ours, as before: a full disk keeps nobody
+// in the directory have to tell that it is ours, as before: a full disk does not keep it
 // from detaching.
 func (s *Store) mark() {
 	if s.marked.Load() {

@@ -3,7 +3,6 @@ package keep
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 
@@ -45,78 +44,9 @@ func stored(at *pipework.Attachment) *pipework.Attachment {
 	return &made
 }
 
-// restore makes the record what it was before r.
-func (p *Plugger) restore(r *Record) error {
-	if r.Before != nil {
-		return p.Store.Put(*r.Before)
-	}
-	return p.Store.Delete(r.Guest, r.Interface)
-}
-
-// Recover puts right what a killed call left of the guest's interface, and returns the
-// record that is left; nil: there is none. A call that is at work is waited for.
-func (p *Plugger) Recover(ctx context.Context, guest ns.Ref, iface string) (*Record, error) {
-	unlock, err := p.Store.Lock(ctx, guest, iface)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	return p.recovered(ctx, guest, iface)
-}
-
-// recovered is Recover for whoever has locked the record.
-func (p *Plugger) recovered(ctx context.Context, guest ns.Ref, iface string) (*Record, error) {
-	r, err := p.Store.Get(guest, iface)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil || r.Phase == Attached {
-		return r, err
-	}
-	return p.recoverCall(ctx, r)
-}
-
-// recoverCall puts right what a killed call left: what was about to be made is taken
-// back, what was about to be taken away is gone then. It returns the record that
-// is left; nil: none.
-func (p *Plugger) recoverCall(ctx context.Context, r *Record) (*Record, error) {
-	if err := p.unplug(ctx, r); err != nil {
-		return nil, err
-	}
-	if r.Phase == Intent {
-		return r.Before, p.restore(r)
-	}
-	return nil, p.Store.Delete(r.Guest, r.Interface)
-}
-
-// unplug takes away what the record is of, as far as it is there. What somebody
-// else has plugged in by now stays.
-func (p *Plugger) unplug(ctx context.Context, r *Record) error {
-	s, err := p.specOf(ctx, r)
-	if err != nil {
-		return err
-	}
-	return p.unplugFrom(ctx, p.target(ctx, r), s)
-}
-
-// unplugFrom is unplug, where the guest and the Spec are known.
-func (p *Plugger) unplugFrom(ctx context.Context, t pipework.Target, s pipework.Spec) error {
-	err := p.pullOut(ctx, t, s)
-	if stage.Is(err, "link") && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && p.foreign(ctx, t, s.Name) {
-		return nil
-	}
-	return err
-}
-
-// foreign says whether the interface is there and not pipework's.
-func (p *Plugger) foreign(ctx context.Context, t pipework.Target, name string) bool {
-	_, err := p.Check(ctx, t, pipework.Spec{Name: name})
-	return stage.Is(err, "link") && errors.Is(err, fs.ErrPermission)
-}
-
 // specOf is the Spec of a record, for what is or was plugged in: with the backend that
-// the Attachment names. The error is of a record of version 1 without one, while nobody
-// can tell what its line means.
+// the Attachment names. The error is of a record of version 1 without one, while it
+// cannot be told what its line means.
 func (p *Plugger) specOf(ctx context.Context, r *Record) (pipework.Spec, error) {
 	d := r.Declared()
 	var b link.Backend
@@ -135,20 +65,4 @@ func (p *Plugger) specOf(ctx context.Context, r *Record) (pipework.Spec, error) 
 	}
 	d.Spec.Name = r.Interface
 	return d.bound(p.OVS).Spec, nil
-}
-
-// there says whether the guest has an interface of this name, whosever it is, that
-// is to stay.
-func (p *Plugger) there(ctx context.Context, t pipework.Target, name string) (bool, error) {
-	at, err := p.Check(ctx, t, pipework.Spec{Name: name})
-	halfMade := err == nil && at.Link == link.Unmarked
-	return !halfMade && !stage.NoInterface(err) && !stage.NoGuest(err), context.Cause(ctx)
-}
-
-// together is err, and what went wrong after it.
-func together(err, then error) error {
-	if err != nil && then != nil {
-		return fmt.Errorf("%w; and then %w", err, then)
-	}
-	return errors.Join(err, then)
 }

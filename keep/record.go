@@ -94,7 +94,7 @@ const (
 	Detaching Phase = "detaching" // about to be taken away
 )
 
-// The bounds of a record. A file that exceeds sizeMax is nobody's record.
+// The bounds of a record. A file that exceeds sizeMax is no record.
 const (
 	sizeMax  = 64 << 10
 	wordMax  = 4096

@@ -101,3 +101,11 @@ func orNil(err error) error {
 	}
 	return err
 }
+
+// restore makes the record what it was before r.
+func (s *Store) restore(r *Record) error {
+	if r.Before != nil {
+		return s.Put(*r.Before)
+	}
+	return s.Delete(r.Guest, r.Interface)
+}

@@ -256,7 +256,7 @@ func (s *Store) moveAside(name string) (to string, err error) {
 	return filepath.Join(damagedDir, to), err
 }
 
-// sweep removes what a killed process was writing: nobody writes meanwhile.
+// sweep removes what a killed process was writing. The lock keeps writers out meanwhile.
 func (s *Store) sweep() error {
 	unlock, err := s.lockDir(unix.F_WRLCK)
 	if err != nil {

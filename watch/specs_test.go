@@ -106,7 +106,7 @@ func comesBack(t *testing.T, spec pipework.Spec) {
 	r.start("web")
 	runWatcher(t, &watch.Watcher{Plugger: p, Sources: []ns.Source{r}})
 	back(t)
-	found, err := p.Findings(t.Context())
+	found, err := p.Status(t.Context())
 	if err != nil || len(found) != 1 || found[0].State != keep.AsDeclared || found[0].Spec.MTU != 1400 {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -226,7 +226,7 @@ func TestFollowsTheMAC(t *testing.T) {
 		t.Error(now)
 	}
 	testwait.Eventually(t, "it is as declared", func() bool {
-		found, err := p.Findings(t.Context())
+		found, err := p.Status(t.Context())
 		return err == nil && len(found) == 1 && found[0].State == keep.AsDeclared
 	})
 }
@@ -250,7 +250,7 @@ func TestAddedToASpec(t *testing.T) {
 	if diff := cmp.Diff(first, stateOf(t, web)); diff != "" {
 		t.Errorf("(-before +after):\n%s", diff)
 	}
-	found, err := p.Findings(t.Context())
+	found, err := p.Status(t.Context())
 	if err != nil || len(found) != 1 || found[0].State != keep.AsDeclared || len(found[0].Spec.Addrs) != 2 {
 		t.Errorf("%+v, %v", found, err)
 	}

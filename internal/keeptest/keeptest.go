@@ -61,7 +61,7 @@ func OnBridge(bridge, addr string) pipework.Spec {
 // Detached does what pipework detach does.
 func Detached(t *testing.T, p keep.Plugger, guest, name string) {
 	t.Helper()
-	r, err := p.Detach(t.Context(), ns.ParseRef(guest), name, config.Flags{})
+	r, err := p.Detach(t.Context(), ns.ParseRef(guest), name, keep.DetachOptions{})
 	Must(t, err)
 	if r == nil {
 		t.Fatal("there was nothing to detach")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework"
@@ -15,8 +14,8 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// A Finding compares one record with what is.
-type Finding struct {
+// A Status compares one record with what is.
+type Status struct {
 	Guest     ns.Ref `json:"guest"`
 	Interface string `json:"interface"`
 	// Spec and Program are what is declared.
@@ -44,10 +43,10 @@ const (
 
 // OK says that nothing has to be done: all is as declared, or there is no guest
 // that it could be done to.
-func (f *Finding) OK() bool { return f.State == AsDeclared || f.State == Absent }
+func (f *Status) OK() bool { return f.State == AsDeclared || f.State == Absent }
 
-// String is the Finding on one line, for people.
-func (f *Finding) String() string {
+// String is the Status on one line, for people.
+func (f *Status) String() string {
 	text := fmt.Sprintf("%s: %s %s", f.Guest, f.Interface, f.State)
 	if len(f.Details) > 0 {
 		text += ": " + strings.Join(f.Details, "; ")
@@ -55,11 +54,11 @@ func (f *Finding) String() string {
 	return text
 }
 
-// Findings compares every record with what is, or those of these guests. It
+// Status compares every record with what is, or those of these guests. It
 // changes nothing. Damaged records are set aside, and told in the error, beside
 // what was found. A guest without a record is an error that satisfies
 // fs.ErrNotExist.
-func (p *Plugger) Findings(ctx context.Context, guests ...ns.Ref) ([]Finding, error) {
+func (p *Plugger) Status(ctx context.Context, guests ...ns.Ref) ([]Status, error) {
 	var all []Record
 	var damaged []error
 	if p.Store != nil {
@@ -70,7 +69,7 @@ func (p *Plugger) Findings(ctx context.Context, guests ...ns.Ref) ([]Finding, er
 	}
 	asked := map[key]bool{}
 	for _, g := range guests {
-		of := p.declaredFor(ctx, all, g)
+		of := p.guests().declaredFor(ctx, all, g)
 		if len(of) == 0 {
 			return nil, errors.Join(append(damaged, errs.New(fs.ErrNotExist, "nothing is declared for %s: see pipework check", g))...)
 		}
@@ -78,7 +77,7 @@ func (p *Plugger) Findings(ctx context.Context, guests ...ns.Ref) ([]Finding, er
 			asked[r.key()] = true
 		}
 	}
-	found := []Finding{}
+	found := []Status{}
 	for _, r := range all {
 		if len(guests) > 0 && !asked[r.key()] {
 			continue
@@ -92,21 +91,8 @@ func (p *Plugger) Findings(ctx context.Context, guests ...ns.Ref) ([]Finding, er
 	return found, errors.Join(damaged...)
 }
 
-// declaredFor are the records of the guest; where it has none, those under other Refs
-// of the same guest.
-func (p *Plugger) declaredFor(ctx context.Context, all []Record, ref ns.Ref) []Record {
-	full, known := p.Store.fullRef(ref)
-	of := slices.DeleteFunc(slices.Clone(all), func(r Record) bool {
-		return !r.Guest.Same(ref) && !(known && r.Guest.Same(full))
-	})
-	if len(of) > 0 {
-		return of
-	}
-	return p.of(ctx, p.being(ctx, ref), all, func(*Record) bool { return true })
-}
-
-// Report is the Findings for people, one on a line.
-func Report(found []Finding) string {
+// Report is the Statuses for people, one on a line.
+func Report(found []Status) string {
 	if len(found) == 0 {
 		return "nothing is declared\n"
 	}
@@ -117,8 +103,8 @@ func Report(found []Finding) string {
 	return b.String()
 }
 
-// Verdict is nil where every Finding is OK, and else says how many are not.
-func Verdict(found []Finding) error {
+// Verdict is nil where every Status is OK, and else says how many are not.
+func Verdict(found []Status) error {
 	wrong := 0
 	for _, f := range found {
 		if !f.OK() {
@@ -132,12 +118,12 @@ func Verdict(found []Finding) error {
 }
 
 // compare compares one record with what is.
-func (p *Plugger) compare(ctx context.Context, r *Record) Finding {
-	f := Finding{Guest: r.Guest, Interface: r.Interface, Spec: r.Spec, Program: r.Program, Source: r.Source}
+func (p *Plugger) compare(ctx context.Context, r *Record) Status {
+	f := Status{Guest: r.Guest, Interface: r.Interface, Spec: r.Spec, Program: r.Program, Source: r.Source}
 	var err error
 	f.Attachment, err = p.inspect(ctx, p.Target(r.Guest), r)
 	if stage.NoGuest(err) {
-		if now, ok := p.renamed(ctx, r); ok {
+		if now, ok := p.guests().renamed(ctx, r); ok {
 			f.Attachment, err = p.inspect(ctx, p.Target(now), r)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -21,7 +20,7 @@ func findings(t *testing.T, p *keep.Plugger, guests ...string) (got []string) {
 	for _, g := range guests {
 		refs = append(refs, ns.ParseRef(g))
 	}
-	found, err := p.Findings(t.Context(), refs...)
+	found, err := p.Status(t.Context(), refs...)
 	if err != nil {
 		t.Error(err)
 	}
@@ -31,8 +30,8 @@ func findings(t *testing.T, p *keep.Plugger, guests ...string) (got []string) {
 	return got
 }
 
-// TestFindingsByAnotherWord asks for guests that are recorded under another word.
-func TestFindingsByAnotherWord(t *testing.T) {
+// TestStatusByAnotherWord asks for guests that are recorded under another word.
+func TestStatusByAnotherWord(t *testing.T) {
 	guests, p := newTown(t)
 	guests.settle(t, id("web"), "docker:web", "docker:"+id("web")[:12], "docker:"+id("web"), "cgroup:web")
 	guests.settle(t, "default/app", "containerd:default/app", "containerd:app")
@@ -66,7 +65,7 @@ func TestFindingsByAnotherWord(t *testing.T) {
 	unplugs(t, p, "containerd:app", "", "", "docker:web eth1", "docker:web eth2")
 	guests.settle(t, "", "netns:web")
 	for _, word := range []string{"netns:web", "netns:nobody"} {
-		if found, err := p.Findings(t.Context(), ns.ParseRef(word)); !errors.Is(err, fs.ErrNotExist) || found != nil {
+		if found, err := p.Status(t.Context(), ns.ParseRef(word)); !errors.Is(err, fs.ErrNotExist) || found != nil {
 			t.Errorf("check %s: %+v, %v", word, found, err)
 		}
 	}
@@ -85,18 +84,18 @@ func TestTwoOfContainerd(t *testing.T) {
 	if full := p.Store.Guest("app"); full != (ns.Ref{}) {
 		t.Errorf("app is %q", full)
 	}
-	if r, err := p.Detach(t.Context(), ns.ParseRef("containerd:app"), "", config.Flags{}); !errors.Is(err, fs.ErrNotExist) {
+	if r, err := p.Detach(t.Context(), ns.ParseRef("containerd:app"), "", keep.DetachOptions{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
 
-// TestFindingsWithoutRecords has nobody keep any.
-func TestFindingsWithoutRecords(t *testing.T) {
+// TestStatusWithoutRecords has nobody keep any.
+func TestStatusWithoutRecords(t *testing.T) {
 	p := keep.Plugger{Target: byText(words)}
-	if found, err := p.Findings(t.Context()); err != nil || len(found) != 0 {
+	if found, err := p.Status(t.Context()); err != nil || len(found) != 0 {
 		t.Errorf("%+v, %v", found, err)
 	}
-	if _, err := p.Findings(t.Context(), ns.ParseRef("netns:web")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := p.Status(t.Context(), ns.ParseRef("netns:web")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 }

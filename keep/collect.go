@@ -19,7 +19,7 @@ import (
 // vSwitch, where that runs. What cannot be put right is in the error, and does not
 // keep the rest. Damaged records are set aside, and told there.
 func (p *Plugger) Collect(ctx context.Context) (done []string, err error) {
-	c := collection{Plugger: p, do: func(f func() error) error { return f() }, links: p.Attacher.Collect, ports: p.OVS.Collect}
+	c := collection{plugger: p, do: func(f func() error) error { return f() }, links: p.Attacher.Collect, ports: p.OVS.Collect}
 	err = c.run(ctx)
 	return c.lines, err
 }
@@ -27,18 +27,18 @@ func (p *Plugger) Collect(ctx context.Context) (done []string, err error) {
 // Orphans returns the lines of [Plugger.Collect] for what it would do now, and
 // does nothing of it.
 func (p *Plugger) Orphans(ctx context.Context) (would []string, err error) {
-	c := collection{Plugger: p, do: func(func() error) error { return nil }, links: p.Attacher.Orphans, ports: p.OVS.Orphans}
+	c := collection{plugger: p, do: func(func() error) error { return nil }, links: p.Attacher.Orphans, ports: p.OVS.Orphans}
 	err = c.run(ctx)
 	return c.lines, err
 }
 
 // A collection is one call of Collect, or of Orphans.
 type collection struct {
-	*Plugger
-	do    func(func() error) error // does it, or not
-	links func(context.Context) ([]string, error)
-	ports func(context.Context, link.Host, time.Duration) ([]string, error)
-	lines []string
+	plugger *Plugger
+	do      func(func() error) error // does it, or not
+	links   func(context.Context) ([]string, error)
+	ports   func(context.Context, link.Host, time.Duration) ([]string, error)
+	lines   []string
 }
 
 func (c *collection) run(ctx context.Context) error {
@@ -52,17 +52,17 @@ func (c *collection) run(ctx context.Context) error {
 
 // records finishes what killed calls left, and forgets what cannot come back.
 func (c *collection) records(ctx context.Context) error {
-	if c.Store == nil {
+	if c.plugger.Store == nil {
 		return nil
 	}
-	all, damaged, err := c.Store.All()
+	all, damaged, err := c.plugger.Store.All()
 	failed := append(damaged, err)
 	for _, r := range all {
 		if r.Phase != Attached || r.Guest.Ephemeral() {
 			failed = append(failed, c.record(ctx, &r))
 		}
 	}
-	return errors.Join(append(failed, c.do(c.Store.sweep))...)
+	return errors.Join(append(failed, c.do(c.plugger.Store.sweep))...)
 }
 
 // busyTime is how long a record's lock is waited for. Who holds it longer is at
@@ -73,12 +73,12 @@ const busyTime = 100 * time.Millisecond
 func (c *collection) record(ctx context.Context, r *Record) error {
 	waiting, cancel := context.WithTimeout(ctx, busyTime)
 	defer cancel()
-	unlock, err := c.Store.Lock(waiting, r.Guest, r.Interface)
+	unlock, err := c.plugger.Store.Lock(waiting, r.Guest, r.Interface)
 	if err != nil {
 		return context.Cause(ctx)
 	}
 	defer unlock()
-	r, err = c.Store.Get(r.Guest, r.Interface)
+	r, err = c.plugger.Store.Get(r.Guest, r.Interface)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -87,18 +87,18 @@ func (c *collection) record(ctx context.Context, r *Record) error {
 		return err
 	case r.Phase != Attached:
 		return c.take(r, "left unfinished by a call that was killed", func() error {
-			_, err := c.recoverCall(ctx, r)
+			_, err := recovery{c.plugger}.finish(ctx, r)
 			return err
 		})
 	}
-	g, err := c.Target(r.Guest).Open(ctx)
+	g, err := c.plugger.Target(r.Guest).Open(ctx)
 	if err == nil {
 		return g.Close()
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return nil // nobody knows
+		return nil // it is not known whether it has ended
 	}
-	return c.take(r, "whose process has ended", func() error { return c.Store.Delete(r.Guest, r.Interface) })
+	return c.take(r, "whose process has ended", func() error { return c.plugger.Store.Delete(r.Guest, r.Interface) })
 }
 
 // take notes a record and does what is to be done about it.
@@ -115,7 +115,7 @@ const apart = time.Second
 
 // openVSwitch collects ports, where Open vSwitch runs.
 func (c *collection) openVSwitch(ctx context.Context) (names []string, err error) {
-	err = onhost.Do(ctx, c.Host, func(h link.Host) error {
+	err = onhost.Do(ctx, c.plugger.Host, func(h link.Host) error {
 		names, err = c.ports(ctx, h, apart)
 		return err
 	})

@@ -23,9 +23,9 @@ func TestServersAreNotPressed(t *testing.T) {
 		{refused, time.Second, 2 * time.Second},
 		{fmt.Errorf("web: %w", refused), time.Second, 2 * time.Second},
 	} {
-		r, g := &run{Watcher: &Watcher{}, ctx: t.Context()}, &guest{said: map[string]string{}}
-		v := r.failed(g, "br1 web dhcp", test.err)
-		if wait := backOff(firstRetry, g.tries); v != failing || wait < test.least || wait > test.most {
+		r, g := &reconciler{metrics: &metrics{}}, newGuest(ref{id: "web"})
+		res := r.failed(t.Context(), g, "br1 web dhcp", test.err)
+		if wait := backoff(firstRetry, res.failures); res.outcome != failing || wait < test.least || wait > test.most {
 			t.Errorf("%v: again after %v", test.err, wait)
 		}
 	}

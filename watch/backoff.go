@@ -8,18 +8,24 @@ import (
 	"github.com/go-pipework/pipework"
 )
 
-// backOff is the wait after the nth failure, counted from 0: first, doubled each
+// The waits between two attempts for a guest.
+const (
+	firstRetry = 50 * time.Millisecond // doubled each time
+	lastRetry  = 30 * time.Second      // and not more
+)
+
+// backoff is the wait after the nth failure, counted from 0: first, doubled each
 // time, and not more than lastRetry, a fifth more or less so that many do not
 // come back together.
-func backOff(first time.Duration, n int) time.Duration {
+func backoff(first time.Duration, n int) time.Duration {
 	wait := min(first<<min(n, 20), lastRetry)
 	return wait*4/5 + rand.N(wait*2/5)
 }
 
-// leastTries is how many failures this one counts for at least. A DHCP server that
+// leastFailures is how many failures this one counts for at least. A DHCP server that
 // refused, or did not answer, is asked again after 1.6 seconds at first: it may
 // refuse many guests at once.
-func leastTries(err error) int {
+func leastFailures(err error) int {
 	if e, ok := errors.AsType[*pipework.Error](err); ok && e.Stage == "dhcp" {
 		return 5
 	}
