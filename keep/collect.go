@@ -87,7 +87,7 @@ func (c *collection) record(ctx context.Context, r *Record) error {
 		return err
 	case r.Phase != Attached:
 		return c.take(r, "left unfinished by a call that was killed", func() error {
-			_, err := recovery{c.plugger}.finish(ctx, r)
+			_, err := recovery{c.plugger}.complete(ctx, r)
 			return err
 		})
 	}

@@ -35,13 +35,13 @@ func (c recovery) record(ctx context.Context, guest ns.Ref, iface string) (*Reco
 	if err != nil || r.Phase == Attached {
 		return r, err
 	}
-	return c.finish(ctx, r)
+	return c.complete(ctx, r)
 }
 
-// finish puts right what a killed call left: what was about to be made is taken
+// complete puts right what a killed call left: what was about to be made is taken
 // back, what was about to be taken away is gone then. It returns the record that
 // is left; nil: none.
-func (c recovery) finish(ctx context.Context, r *Record) (*Record, error) {
+func (c recovery) complete(ctx context.Context, r *Record) (*Record, error) {
 	if err := c.unplug(ctx, r); err != nil {
 		return nil, err
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// findings are what is found of these guests: the record's guest, and the state.
-func findings(t *testing.T, p *keep.Plugger, guests ...string) (got []string) {
+// statuses are what is found of these guests: the record's guest, and the state.
+func statuses(t *testing.T, p *keep.Plugger, guests ...string) (got []string) {
 	t.Helper()
 	var refs []ns.Ref
 	for _, g := range guests {
@@ -41,7 +41,7 @@ func TestStatusByAnotherWord(t *testing.T) {
 	web, app := []string{"docker:web eth1 ok", "docker:web eth2 ok"}, []string{"containerd:default/app eth1 ok"}
 	check := func(guest string, want ...string) {
 		t.Helper()
-		if diff := cmp.Diff(want, findings(t, p, guest)); diff != "" {
+		if diff := cmp.Diff(want, statuses(t, p, guest)); diff != "" {
 			t.Errorf("check %s (-want +got):\n%s", guest, diff)
 		}
 	}
@@ -50,7 +50,7 @@ func TestStatusByAnotherWord(t *testing.T) {
 	}
 	check("containerd:app", app...)
 	both := append(app, web...)
-	if diff := cmp.Diff(both, findings(t, p, "cgroup:web", "containerd:app")); diff != "" {
+	if diff := cmp.Diff(both, statuses(t, p, "cgroup:web", "containerd:app")); diff != "" {
 		t.Errorf("check of both (-want +got):\n%s", diff)
 	}
 	guests.rename("docker:web", "docker:old")

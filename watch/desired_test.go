@@ -129,7 +129,7 @@ func TestFinishesKilledCall(t *testing.T) {
 		rec, err := s.Get(ns.ParseRef("docker:web"), "eth1")
 		return err == nil && rec.Phase == keep.Attached && rec.Attachment != nil
 	})
-	time.Sleep(settled)
+	time.Sleep(cleanedUp)
 	if now := has(t, r.Container(id("web")), "eth1"); !strings.HasSuffix(now["eth1"], " [10.0.0.1/24]") {
 		t.Error(now)
 	}
@@ -138,8 +138,8 @@ func TestFinishesKilledCall(t *testing.T) {
 	}
 }
 
-// settled is when a collection has been, if it is to be.
-const settled = 2500 * time.Millisecond
+// cleanedUp is when a cleanup has been, if it is to be.
+const cleanedUp = 2500 * time.Millisecond
 
 // TestKilledMeanwhile has a call be killed between the reading of a record and the
 // plugging in.

@@ -54,9 +54,9 @@ type result struct {
 type outcome int
 
 const (
-	settled outcome = iota // all is as declared, or never will be
-	failing                // something may succeed later
-	gone                   // there is no such guest, or nothing is desired for it
+	converged outcome = iota // all is as declared, or never will be
+	failing                  // something may succeed later
+	gone                     // there is no such guest, or nothing is desired for it
 )
 
 // and is the worse of both.
@@ -157,7 +157,7 @@ func (q *queue) done(ctx context.Context, it *item, r result) bool {
 		it.failures = max(it.failures, r.failures)
 		q.requeue(ctx, it, backoff(firstRetry, it.failures))
 		it.failures++
-	case settled:
+	case converged:
 		it.failures = 0
 		if it.guest.unobserved() {
 			q.requeue(ctx, it, q.poll)
