@@ -40,6 +40,9 @@ type attachment struct {
 	restarted bool // the guest may have started since
 	lost      bool // it, or its lease, is no more
 	orphaned  bool // and its record is gone, too
+
+	drift  string // how it differs from what is declared; "": it does not, as far as is known
+	mended string // the drift that it was attached anew for
 }
 
 func newGuest(k ref) *guest {
@@ -57,7 +60,7 @@ func (g *guest) observed() observed {
 	for name, a := range g.attached {
 		o.attached[name] = status{
 			text: a.desired.text, byContainer: a.desired.byContainer, program: a.programRuns(),
-			restarted: a.restarted, lost: a.lost, orphaned: a.orphaned,
+			restarted: a.restarted, lost: a.lost, orphaned: a.orphaned, drift: a.drift, mended: a.mended,
 		}
 	}
 	return o
@@ -74,6 +77,11 @@ func (a *attachment) programRuns() bool {
 	default:
 		return true
 	}
+}
+
+// onlyDrifted says whether the attachment is there, as desired but for its drift.
+func (a *attachment) onlyDrifted(want *desired) bool {
+	return a.drift != "" && !a.lost && !a.restarted && a.desired.text == want.text
 }
 
 // restarted notes that the guest may have started.

@@ -3,6 +3,8 @@ package watch
 import (
 	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,7 +43,8 @@ type item struct {
 
 // A news is what was heard of a guest.
 type news struct {
-	started bool     // it may have started: everything is compared, not only what changed
+	started bool     // it may have started: everything is attached anew, not only what changed
+	compare bool     // its interfaces are to be compared with what is declared
 	lost    []string // interfaces, or their leases, that are no more
 }
 
@@ -85,6 +88,16 @@ func (q *queue) started(ctx context.Context, k ref) {
 // lost has a guest reconciled whose interface, or its lease, is no more.
 func (q *queue) lost(ctx context.Context, k ref, name string) {
 	q.enqueue(ctx, k, func(it *item) { it.news.lost = append(it.news.lost, name) })
+}
+
+// compare has a guest's interfaces compared with what is declared, if it is known.
+func (q *queue) compare(ctx context.Context, k ref) {
+	q.mu.Lock()
+	known := q.items[k] != nil
+	q.mu.Unlock()
+	if known {
+		q.enqueue(ctx, k, func(it *item) { it.news.compare = true })
+	}
 }
 
 // enqueue makes the guest known, if it is not, and notes news of it.
@@ -211,6 +224,13 @@ func (q *queue) called(k ref, name string) {
 	if it := q.items[k]; it != nil {
 		it.name = name
 	}
+}
+
+// known are all guests.
+func (q *queue) known() []ref {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Collect(maps.Keys(q.items))
 }
 
 // named are the known guests of sources with this name, or whose IDs begin with it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -56,7 +57,7 @@ func (r *reconciler) reconcile(ctx context.Context, g *guest, n news) result {
 		return r.failed(ctx, g, "", err)
 	}
 	defer func() { _ = opened.Close() }()
-	r.observe(ctx, g, opened)
+	r.observe(ctx, g, opened, n.compare)
 	return r.apply(ctx, g, opened, plan(g.observed(), want), want)
 }
 
@@ -113,29 +114,49 @@ func notRunning(g *guest) result {
 	return result{outcome: gone}
 }
 
-// observe finds what a guest without a process has not any more, because its namespace is
-// another one by now: of that nothing tells.
-func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest) {
-	if g.process.known() {
+// observe finds what the guest has not any more: one without a process because its
+// namespace is another one by now, of which nothing tells. Where it is to compare, also how
+// what is there differs from what is declared.
+func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, compare bool) {
+	if g.process.known() && !compare {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, jobTime)
+	working, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
 	for name, a := range g.attached {
-		if _, err := r.attacher.plugger.Check(ctx, opened.Again(), pipework.Spec{Name: name, Link: a.spec.Link}); stage.NoInterface(err) {
-			a.lost = true
+		s := pipework.Spec{Name: name, Link: a.spec.Link}
+		if compare {
+			s = a.spec
+		}
+		at, err := r.attacher.plugger.Check(working, opened.Again(), s)
+		switch {
+		case stage.NoInterface(err):
+			a.lost, a.orphaned = true, r.attacher.orphaned(a)
+		case compare && err == nil:
+			r.drifted(ctx, g, a, strings.Join(at.Drifts, "; "))
 		}
 	}
+}
+
+// drifted notes how an interface differs from what is declared, and tells of what has come
+// back after it was mended.
+func (r *reconciler) drifted(ctx context.Context, g *guest, a *attachment, drift string) {
+	if drift != a.drift && drift != "" && drift == a.mended {
+		r.log.warn(ctx, "not as declared again, and left so", "guest", g.name, "interface", a.spec.Name, "drift", drift)
+	}
+	a.drift = drift
 }
 
 // apply does what is planned, and then writes down what was attached.
 func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, actions []action, want map[string]*desired) result {
 	var todo []action
+	before := map[string]*attachment{}
 	for _, a := range actions {
 		switch a.verb {
 		case attach:
 			todo = append(todo, a)
 		case mend:
+			before[a.name] = g.attached[a.name]
 			g.release(a.name)
 			todo = append(todo, a)
 		case retain:
@@ -148,6 +169,13 @@ func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, acti
 		}
 	}
 	made, res := r.attachAll(ctx, g, opened, todo, want)
+	for name, was := range before {
+		if now := g.attached[name]; now != nil {
+			now.mended = was.drift
+		} else if was.onlyDrifted(want[name]) {
+			r.retain(ctx, g, was)
+		}
+	}
 	for _, a := range made {
 		if err := r.attacher.record(ctx, a); err != nil {
 			g.release(a.spec.Name)
@@ -158,6 +186,14 @@ func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, acti
 		}
 	}
 	return res
+}
+
+// retain keeps what could not be mended: its lease is kept on.
+func (r *reconciler) retain(ctx context.Context, g *guest, was *attachment) {
+	was.mended, was.unkeep = was.drift, nil
+	if r.attacher.leases.keep(ctx, r.attacher.target(g.ref), was) == nil {
+		g.attached[was.spec.Name] = was
+	}
 }
 
 // attachAll attaches what is to be attached or mended. What is not, because the guest has

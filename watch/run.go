@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -53,6 +54,7 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		func() error { return r.followExits(ctx) },
 		func() error { return r.cleanup.run(ctx) },
 		func() error { return r.watchdog(ctx) },
+		func() error { return r.resync(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
 		func() error { return r.changes.follow(ctx, r.records.reconcile) },
 	}
 	for _, s := range r.watcher.Sources {
@@ -108,6 +110,26 @@ func (r *run) followExits(ctx context.Context) error {
 			r.queue.add(ctx, k)
 		}
 		r.cleanup.request()
+	}
+}
+
+// resync has every guest's interfaces compared with what is declared, one guest after the
+// other, each once in an interval.
+func (r *run) resync(ctx context.Context, interval time.Duration) error {
+	if interval < 0 {
+		return nil
+	}
+	for {
+		known := r.queue.known()
+		if len(known) == 0 && pause.For(ctx, interval) != nil {
+			return nil
+		}
+		for _, k := range known {
+			if pause.For(ctx, interval/time.Duration(len(known))) != nil {
+				return nil
+			}
+			r.queue.compare(ctx, k)
+		}
 	}
 }
 

@@ -48,6 +48,11 @@ type Watcher struct {
 	// Poll is how often a guest is looked at that neither a source nor the end of a
 	// process tells of, such as netns:blue; 0 stands for 30 s.
 	Poll time.Duration
+	// Resync is how often each guest's interfaces are compared with what is declared, for
+	// what nobody tells of: a link that was set down, or taken from its bridge; 0 stands
+	// for a minute, less than 0 for never. What differs is mended once. What differs in
+	// the same way again stays so until the guest's next start, and is told.
+	Resync time.Duration
 	// Log hears what is done, and what fails; nil is silence.
 	Log *slog.Logger
 	// Notify tells a service manager of states, see [Systemd]; nil tells nobody.
