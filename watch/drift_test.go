@@ -3,6 +3,7 @@
 package watch_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
@@ -66,7 +68,7 @@ func TestMendsDrift(t *testing.T) {
 	}
 }
 
-// TestMendsTheHostsEnd takes the host's end from its bridge.
+// TestMendsTheHostsEnd takes the host's end from its bridge, and then the bridge from the host.
 func TestMendsTheHostsEnd(t *testing.T) {
 	r := newRuntime(t)
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
@@ -79,7 +81,10 @@ func TestMendsTheHostsEnd(t *testing.T) {
 	must(t, err)
 	defer h.Close()
 	must(t, h.LinkSetNoMaster(linkOf(t, h, at.HostName)))
-	testwait.Eventually(t, "it is on its bridge again", func() bool { return linkOf(t, h, at.HostName).Attrs().MasterIndex != 0 })
+	onBridge := func() bool { return linkOf(t, h, at.HostName).Attrs().MasterIndex != 0 }
+	testwait.Eventually(t, "it is on its bridge again", onBridge)
+	must(t, h.LinkDel(linkOf(t, h, "br1")))
+	testwait.Eventually(t, "there is a bridge again", onBridge)
 }
 
 // TestDetachedWhileCompared detaches what a label declares, which nothing but the
@@ -101,5 +106,35 @@ func TestDetachedWhileCompared(t *testing.T) {
 			rec, err := s.Get(ns.ParseRef("docker:web"), "eth1")
 			return err == nil && rec.Phase == keep.Attached
 		})
+	}
+}
+
+// TestKeepsTheLeaseOfDrift has an interface drift that cannot be mended, since its DHCP
+// server does not answer: its lease is kept on, until the server answers and it is mended.
+func TestKeepsTheLeaseOfDrift(t *testing.T) {
+	dhcptest.Need(t, "kea-dhcp4")
+	dhcptest.Network(t)
+	server := dhcptest.Kea(t, 600)
+	r := newRuntime(t)
+	r.create("web", map[string]string{"pipework.eth1": dhcptest.Bridge + " 'dhcp:-t 1 -T 1'"})
+	r.begin("web")
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+	server.Stop()
+	within(t, r.Container(id("web")), func(h *netlink.Handle, l netlink.Link) error {
+		all, err := h.AddrList(l, netlink.FAMILY_V4)
+		if err != nil || len(all) != 1 {
+			return fmt.Errorf("%v, %w", all, err)
+		}
+		return h.AddrDel(l, &all[0])
+	})
+	testwait.Eventually(t, "it is tried", func() bool { return w.metrics()["guests_failing"] == "1" })
+	if m := w.metrics(); m["attachments"] != "1" {
+		t.Errorf("%v", m)
+	}
+	dhcptest.Kea(t, 600)
+	testwait.Eventually(t, "it is mended", func() bool { return w.metrics()["mended_total"] == "1" && w.metrics()["guests_failing"] == "0" })
+	if now := has(t, r.Container(id("web")), "eth1"); !strings.Contains(now["eth1"], "[10.77.0.") {
+		t.Error(now)
 	}
 }

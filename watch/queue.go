@@ -90,13 +90,18 @@ func (q *queue) lost(ctx context.Context, k ref, name string) {
 	q.enqueue(ctx, k, func(it *item) { it.news.lost = append(it.news.lost, name) })
 }
 
-// compare has a guest's interfaces compared with what is declared, if it is known.
+// compare has a guest's interfaces compared with what is declared, if it is known: now, or
+// when it is reconciled next, where it is to be.
 func (q *queue) compare(ctx context.Context, k ref) {
 	q.mu.Lock()
-	known := q.items[k] != nil
+	it := q.items[k]
+	if it != nil {
+		it.news.compare = true
+	}
+	later := it == nil || it.busy || it.timer != nil
 	q.mu.Unlock()
-	if known {
-		q.enqueue(ctx, k, func(it *item) { it.news.compare = true })
+	if !later {
+		q.add(ctx, k)
 	}
 }
 
