@@ -57,7 +57,7 @@ func (r *reconciler) reconcile(ctx context.Context, g *guest, n news) result {
 		return r.failed(ctx, g, "", err)
 	}
 	defer func() { _ = opened.Close() }()
-	r.observe(ctx, g, opened, n.compare)
+	r.observe(ctx, g, opened, n)
 	return r.apply(ctx, g, opened, plan(g.observed(), want), want)
 }
 
@@ -117,22 +117,22 @@ func notRunning(g *guest) result {
 // observe finds what the guest has not any more: one without a process because its
 // namespace is another one by now, of which nothing tells. Where it is to compare, also how
 // what is there differs from what is declared.
-func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, compare bool) {
-	if g.process.known() && !compare {
+func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n news) {
+	if g.process.known() && !n.compare {
 		return
 	}
 	working, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
 	for name, a := range g.attached {
 		s := pipework.Spec{Name: name, Link: a.spec.Link}
-		if compare {
+		if n.compare {
 			s = a.spec
 		}
 		at, err := r.attacher.plugger.Check(working, opened.Again(), s)
 		switch {
 		case stage.NoInterface(err):
 			a.lost, a.orphaned = true, r.attacher.orphaned(a)
-		case compare && err == nil:
+		case n.compare && err == nil:
 			r.drifted(ctx, g, a, strings.Join(at.Drifts, "; "))
 		}
 	}
