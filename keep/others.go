@@ -10,7 +10,7 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
-type dirHandle struct{}
+type dirHandle struct{ dir string }
 
 var errUnimplemented = fmt.Errorf("state: %w", errors.ErrUnsupported)
 
@@ -22,4 +22,4 @@ func (s *Store) delete(key) error                          { return errUnimpleme
 func (s *Store) all() ([]Record, []error, error)           { return nil, nil, errUnimplemented }
 func (s *Store) lock(context.Context, key) (func(), error) { return nil, errUnimplemented }
 func (s *Store) close() error                              { return nil }
-func (s *Store) sweep() error                              { return errUnimplemented }
+func (d *dirHandle) sweep() error                          { return errUnimplemented }

@@ -19,7 +19,6 @@ const DefaultDir = "/var/lib/pipework"
 // damaged. Records of links that the Store was not opened for stay where they are, and
 // All tells of them. Files of other names are left alone.
 type Store struct {
-	dir   string
 	kinds []link.Kind
 	dirHandle
 }
