@@ -38,8 +38,8 @@ host:
 # What the machine's own kernel may lack runs in another one: VLANs, dummies, ipvlan,
 # netem and Open vSwitch in User-Mode Linux; InfiniBand, radios and NICs in a virtual
 # machine. What needs nothing of that kind is left to the machine's own kernel.
-UML      := uml-root uml-kinds uml-cmd uml-ovs uml-keep
-QEMU     := qemu-root qemu-keep qemu-cmd
+UML      := uml-root uml-kinds uml-cmd uml-ovs uml-watch
+QEMU     := qemu-root qemu-watch qemu-cmd
 IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) $(1) -timeout 24m'
 RANIN     = @mkdir -p bin && echo $(1) >>$(RAN)
 
@@ -53,15 +53,15 @@ uml-cmd: $(LANERUN)
 	$(call IN,uml) -run '^Test(Scripts|Classic|OVS|ClassicOVS)$$' ./cmd/pipework
 uml-ovs: $(LANERUN)
 	$(call IN,uml) -run 'TestContract/kernel|FourContainers|TwoHosts|TrunkPort|FakeBridgeCarries/kernel' ./ovs
-uml-keep: $(LANERUN)
-	$(call IN,uml) -run 'SpecsComeBack' ./keep
+uml-watch: $(LANERUN)
+	$(call IN,uml) -run 'SpecsComeBack' ./watch
 
 qemu: $(QEMU)
 qemu-root: $(LANERUN)
 	$(call IN,qemu) -run 'IPoIB|Detect|PhysGuestDies' .
 	$(call RANIN,qemu)
-qemu-keep: $(LANERUN)
-	$(call IN,qemu) -run 'NICComesBack' ./keep
+qemu-watch: $(LANERUN)
+	$(call IN,qemu) -run 'NICComesBack' ./watch
 qemu-cmd: $(LANERUN)
 	$(call IN,qemu) -run '^Test(Scripts|Classic)$$/infiniband' ./cmd/pipework
 

@@ -42,7 +42,7 @@ func TestAskingAgainHoldsNothing(t *testing.T) {
 	}
 	soon, end := context.WithTimeout(t.Context(), 5*time.Second)
 	defer end()
-	if r, err := p.Detach(soon, ns.ParseRef("netns:web"), "", config.Flags{}); r != nil || err != nil {
+	if r, err := p.Detach(soon, ns.ParseRef("netns:web"), "", keep.DetachOptions{}); r != nil || err != nil {
 		t.Errorf("detach: %+v, %v", r, err)
 	}
 	unlock, err := p.Store.Lock(soon, ns.ParseRef("netns:web"), "eth1")

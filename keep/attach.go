@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"time"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/dhcp/program"
 	"github.com/go-pipework/pipework/internal/pause"
+	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -25,15 +23,15 @@ import (
 //
 // Where d asks the lease to be kept (Stay, or Program.Stay), keep does so until its
 // context ends or the guest does, neither of which is an error; else it is nil. Where
-// nobody grants one, and d asks again, nothing is plugged in meanwhile, nor recorded: the
-// interface is anybody's.
+// no server grants one, and d has a Retry, nothing is plugged in between two attempts, nor
+// recorded: others may use the interface's name.
 func (p *Plugger) Attach(ctx context.Context, guest ns.Ref, d Declared) (at *pipework.Attachment, keep func(context.Context) error, err error) {
 	d.Spec.Name, d.Spec.Link = cmp.Or(d.Spec.Name, pipework.DefaultName), link.ByValue(d.Spec.Link)
 	d = d.bound(p.OVS)
 	at, keep, err = p.attach(ctx, guest, d)
-	for d.Again > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		p.say("%v: again in %v", err, d.Again)
-		if pause.For(ctx, d.Again) != nil {
+	for d.Retry > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		p.say("%v: again in %v", err, d.Retry)
+		if pause.For(ctx, d.Retry) != nil {
 			return nil, nil, err
 		}
 		at, keep, err = p.attach(ctx, guest, d)
@@ -41,7 +39,7 @@ func (p *Plugger) Attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	return at, keep, err
 }
 
-// attach asks once, with the record's lock.
+// attach attaches once, with the record's lock.
 func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pipework.Attachment, keep func(context.Context) error, err error) {
 	t, name := p.Target(guest), d.Spec.Name
 	if p.Store == nil {
@@ -54,13 +52,13 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	defer unlock()
 	r := Record{Guest: guest, Interface: name, Source: FromCommand, Phase: Intent}
 	r.declare(d)
-	if r.Before, err = p.settled(ctx, guest, name); err != nil {
+	if r.Before, err = (recovery{p}).record(ctx, guest, name); err != nil {
 		return nil, nil, err
 	}
 	if err := r.Before.sameKind(d); err != nil {
 		return nil, nil, &pipework.Error{Op: "attach", Stage: "link", Interface: name, Err: err}
 	}
-	there, err := p.there(ctx, t, name)
+	there, err := there(ctx, &p.Attacher, t, name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,11 +69,11 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	}
 	at, keep, err = p.plugIn(ctx, t, d)
 	if err != nil {
-		return nil, nil, together(err, p.restore(&r))
+		return nil, nil, together(err, p.Store.restore(&r))
 	}
 	err = p.attached(r, at)
 	if err != nil && !there {
-		err = together(err, together(p.unplug(context.WithoutCancel(ctx), &r), p.restore(&r)))
+		err = together(err, together(recovery{p}.unplug(context.WithoutCancel(ctx), &r), p.Store.restore(&r)))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -108,47 +106,7 @@ func (p *Plugger) plugAs(ctx context.Context, t pipework.Target, d Declared) (at
 	if err != nil || !d.Stay {
 		return at, nil, err
 	}
-	return at, func(ctx context.Context) error { return p.keepLease(ctx, t, d.Spec, at) }, nil
-}
-
-// pullOut ends the program that keeps the interface's lease, where one does, and
-// detaches.
-func (p *Plugger) pullOut(ctx context.Context, t pipework.Target, s pipework.Spec) error {
-	if err := program.End(ctx, t, s.Name); err != nil {
-		return err
-	}
-	return p.Attacher.Detach(ctx, t, s)
-}
-
-// lookAgain is how often keepLease looks whether the interface is still there.
-const lookAgain = 2 * time.Second
-
-// keepLease tells of each event, until ctx ends or the interface is gone. The lease
-// stays in force when it returns.
-func (p *Plugger) keepLease(ctx context.Context, t pipework.Target, s pipework.Spec, at *pipework.Attachment) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	kept := p.KeptAll(t, s, at)
-	for i := range kept {
-		kept[i].Event = func(e dhcp.Event) {
-			text := e.Reason
-			if text == "" && e.Lease != nil {
-				text = fmt.Sprintf("%s until %s", e.Lease.Addr, e.Lease.Expires.Format(time.DateTime))
-			}
-			p.say("%s: lease %s: %s", e.Interface, e.Kind, text)
-		}
-	}
-	go func() {
-		for pause.For(ctx, lookAgain) == nil {
-			if _, err := p.Check(ctx, t, pipework.Spec{Name: at.Name}); errors.Is(err, fs.ErrNotExist) {
-				cancel()
-			}
-		}
-	}()
-	if err := dhcp.KeepAll(ctx, kept...); ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return at, func(ctx context.Context) error { return keepLease(ctx, p, t, d.Spec, at) }, nil
 }
 
 // say prints a line.
@@ -156,4 +114,12 @@ func (p *Plugger) say(format string, args ...any) {
 	if p.Output != nil {
 		_, _ = io.WriteString(p.Output, "pipework: "+fmt.Sprintf(format, args...)+"\n")
 	}
+}
+
+// there says whether the guest has an interface of this name, whosever it is, that
+// is to stay.
+func there(ctx context.Context, a *pipework.Attacher, t pipework.Target, name string) (bool, error) {
+	at, err := a.Check(ctx, t, pipework.Spec{Name: name})
+	halfMade := err == nil && at.Link == link.Unmarked
+	return !halfMade && !stage.NoInterface(err) && !stage.NoGuest(err), context.Cause(ctx)
 }

@@ -26,9 +26,9 @@ type Declared struct {
 	// Stay asks Attach for a function that keeps the lease of Spec.DHCP. It is of one
 	// call, and is not recorded.
 	Stay bool
-	// Again is the pause before Attach asks anew when no DHCP server answered; 0: it
+	// Retry is the pause before Attach asks again when no DHCP server answered; 0: it
 	// gives up. It is of one call, and is not recorded.
-	Again time.Duration
+	Retry time.Duration
 
 	word string // the host interface as a command line says it; "" for a Spec
 }
@@ -40,8 +40,8 @@ type Program struct {
 	Stay    bool     `json:"stay,omitempty"` // it goes on, and renews the lease
 }
 
-// text tells one Declared from another, as far as it is recorded.
-func (d Declared) text() string {
+// Text tells one Declared from another, as far as it is recorded.
+func (d Declared) Text() string {
 	b, err := json.Marshal([]any{d.Spec, d.Program, d.HostMAC})
 	if err != nil {
 		return err.Error() // which no record has

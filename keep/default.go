@@ -25,13 +25,3 @@ func OpenDefault(dir string, kinds ...link.Kind) (s *Store, warnings []string, e
 	}
 	return s, nil, err
 }
-
-// Machine tells this machine from others, for [Watcher.Machine]: it is the content of
-// /etc/machine-id, or else the host name.
-func Machine() string {
-	if id, err := os.ReadFile("/etc/machine-id"); err == nil {
-		return string(id)
-	}
-	name, _ := os.Hostname()
-	return name
-}

@@ -8,36 +8,46 @@ import (
 	"strings"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
+
+// DetachOptions are what a record does not say. The zero value is what most need.
+type DetachOptions struct {
+	// Force takes away what is in the place of a NIC of the host's, where the NIC
+	// itself cannot be had back; see [pipework.Spec].
+	Force bool
+	// ResolvConf is a file that has what a lease wrote into it taken out, too; "": only
+	// the one that is recorded has.
+	ResolvConf string
+}
 
 // Detach unplugs the interface called name from the guest, and forgets it; ""
 // stands for eth1, or for the only one there is. It returns what was plugged in;
 // without Attachment there was nothing but the record, which is forgotten. Where
 // there was neither, the result is nil. After an error the record is what it was.
-// Of the flags, the resolv.conf counts.
-func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, flags config.Flags) (*Record, error) {
-	at, err := p.plugged(ctx, guest, name)
+func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
+	guests := p.guests()
+	at, err := plugged(ctx, &p.Attacher, p.Target(guest), name)
 	switch {
-	case noGuest(err):
-		if now, ok := p.renamedGuest(ctx, guest); ok {
-			return p.Detach(ctx, now, name, flags)
+	case stage.NoGuest(err):
+		if byID, ok := guests.renamedGuest(ctx, guest); ok {
+			return p.Detach(ctx, byID, name, opts)
 		}
 	case err != nil:
 		return nil, detaching(err)
 	}
 	absent := detaching(err)
-	b := p.being(ctx, guest)
-	known, err := p.known(ctx, b, name, at)
+	now := guests.observe(ctx, guest)
+	known, err := guests.recordsFor(ctx, now, name, at)
 	if err != nil {
 		return nil, err
 	}
 	if len(known) == 0 && at == nil {
 		if full, ok := p.Store.fullRef(guest); ok {
-			return p.Detach(ctx, full, name, flags)
+			return p.Detach(ctx, full, name, opts)
 		}
 		return nil, absent
 	}
@@ -47,11 +57,11 @@ func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, flags c
 		if err != nil {
 			return nil, err
 		}
-		s.Force = flags.Force
-		return &r, p.pullOut(ctx, p.Target(guest), withoutDNS(s, flags.ResolvConf))
+		s.Force = opts.Force
+		return &r, pullOut(ctx, &p.Attacher, p.Target(guest), withoutDNS(s, opts.ResolvConf))
 	}
 	for i := range known {
-		if err := p.detach(ctx, b, &known[i], at, flags); err != nil {
+		if err := p.detach(ctx, now, &known[i], at, opts); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +93,7 @@ func (r *Record) Detached() string {
 }
 
 // detach takes away what is plugged into the guest, and the record.
-func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.Attachment, flags config.Flags) error {
+func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipework.Attachment, opts DetachOptions) error {
 	unlock, err := p.Store.Lock(ctx, r.Guest, r.Interface)
 	if err != nil {
 		return err
@@ -94,22 +104,22 @@ func (p *Plugger) detach(ctx context.Context, b being, r *Record, at *pipework.A
 	}
 	going := *r
 	going.Phase, going.Before = Detaching, nil
-	if b.ref.ID != "" && r.Guest.Kind == b.ref.Kind {
-		going.Guest.ID = b.ref.ID
+	if now.ref.ID != "" && r.Guest.Kind == now.ref.Kind {
+		going.Guest.ID = now.ref.ID
 	}
 	if at != nil && (r.Attachment == nil || r.Attachment.Link == at.Link || !isNIC(at)) {
-		going.Attachment = lasting(at)
+		going.Attachment = stored(at)
 	}
-	going.Spec = withoutDNS(r.Spec, flags.ResolvConf)
-	full := p.Store.Put(going) // a full disk keeps nobody from detaching
-	t := p.Target(b.ref)
-	if !b.runs() && !p.being(ctx, r.Guest).runs() {
+	going.Spec = withoutDNS(r.Spec, opts.ResolvConf)
+	full := p.Store.Put(going) // a full disk does not keep this from detaching
+	t := p.Target(now.ref)
+	if !now.runs() && !p.guests().observe(ctx, r.Guest).runs() {
 		t = p.Target(r.Guest) // as what is left on the host calls it
 	}
 	s, err := p.specOf(ctx, &going)
 	if err == nil {
-		s.Force = flags.Force
-		err = p.unplugFrom(ctx, t, s)
+		s.Force = opts.Force
+		err = recovery{p}.unplugFrom(ctx, t, s)
 	}
 	if err != nil {
 		if full == nil {
@@ -139,8 +149,8 @@ func withoutDNS(s pipework.Spec, resolvConf string) pipework.Spec {
 }
 
 // plugged finds what is plugged into the guest under this name; nil: nothing.
-func (p *Plugger) plugged(ctx context.Context, guest ns.Ref, name string) (*pipework.Attachment, error) {
-	all, err := p.List(ctx, p.Target(guest))
+func plugged(ctx context.Context, a *pipework.Attacher, t pipework.Target, name string) (*pipework.Attachment, error) {
+	all, err := a.List(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -149,13 +159,13 @@ func (p *Plugger) plugged(ctx context.Context, guest ns.Ref, name string) (*pipe
 			return at, nil
 		}
 	}
-	at, err := p.Check(ctx, p.Target(guest), pipework.Spec{Name: name}) // renamed, or not ours
+	at, err := a.Check(ctx, t, pipework.Spec{Name: name}) // renamed, or not ours
 	switch {
 	case err == nil:
 		return at, nil
 	case name == "" && len(all) == 1:
 		return all[0], nil
-	case noInterface(err):
+	case stage.NoInterface(err):
 		return nil, nil
 	}
 	return nil, err

@@ -110,7 +110,7 @@ func newTown(t *testing.T) (town, *keep.Plugger) {
 	t.Cleanup(func() {
 		for word := range guests {
 			for {
-				r, err := p.Detach(context.Background(), ns.ParseRef(word), "", config.Flags{})
+				r, err := p.Detach(context.Background(), ns.ParseRef(word), "", keep.DetachOptions{})
 				if err != nil && !errors.Is(err, fs.ErrNotExist) {
 					t.Error(err)
 				}
@@ -159,7 +159,7 @@ func recorded(t *testing.T, p *keep.Plugger) (all []string) {
 // unplugs expects the detach to unplug an interface, and these records to be left.
 func unplugs(t *testing.T, p *keep.Plugger, guest, name, unplugged string, left ...string) {
 	t.Helper()
-	r, err := p.Detach(t.Context(), ns.ParseRef(guest), name, config.Flags{})
+	r, err := p.Detach(t.Context(), ns.ParseRef(guest), name, keep.DetachOptions{})
 	got := ""
 	if r != nil && r.Attachment != nil {
 		got = r.Attachment.Name
@@ -303,14 +303,14 @@ func TestDetachTheRenamedGuest(t *testing.T) {
 			t.Errorf("the new one has %v", got)
 		}
 		stop(guests, "docker:old", "docker:"+id("web"))
-		if r, err := p.Detach(t.Context(), ns.ParseRef("docker:old"), "", config.Flags{}); !errors.Is(err, fs.ErrNotExist) {
+		if r, err := p.Detach(t.Context(), ns.ParseRef("docker:old"), "", keep.DetachOptions{}); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("stopped: %+v, %v", r, err)
 		}
 		unplugs(t, p, "docker:web", "", "eth1")
 	})
 	t.Run("nobody", func(t *testing.T) {
 		_, p := newTown(t)
-		_, err := p.Detach(t.Context(), ns.ParseRef("docker:nobody"), "", config.Flags{})
+		_, err := p.Detach(t.Context(), ns.ParseRef("docker:nobody"), "", keep.DetachOptions{})
 		if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "detach") {
 			t.Errorf("got %v", err)
 		}

@@ -37,7 +37,7 @@ func (r *Record) sameKind(d Declared) error {
 
 // confirm refuses what a record declares, with an error that satisfies fs.ErrExist, while
 // the name of the host's interface means another kind of link than the record has: a
-// link of that name is not made then. Where nobody knows, the record counts.
+// link of that name is not made then. Where that is not known, the record counts.
 func (p *Plugger) confirm(ctx context.Context, r *Record, d Declared) error {
 	name, is := hostInterface(d.Spec.Link)
 	if _, moved := d.Spec.Link.(link.Phys); !is || moved || r.Attachment == nil {
@@ -89,14 +89,19 @@ func linkKind(text string) string {
 	return kind
 }
 
-// past is the record of the interface; nil: there is none.
-func (p *Plugger) past(guest ns.Ref, iface string) (*Record, error) {
+// CheckKind refuses, with an error that satisfies fs.ErrExist, what is declared for the
+// guest's interface by the words of a command line, where they mean another kind of link
+// than its record has.
+func (p *Plugger) CheckKind(guest ns.Ref, iface string, d Declared) error {
 	if p.Store == nil {
-		return nil, nil
+		return nil
 	}
 	r, err := p.Store.Get(guest, iface)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
-	return r, err
+	if err != nil {
+		return err
+	}
+	return r.sameKind(d)
 }

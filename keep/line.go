@@ -43,7 +43,7 @@ func declaredBy(line config.Line, flags config.Flags, b link.Backend) (Declared,
 	if asked.Program != "" {
 		d.Program = &Program{Name: asked.Program, Options: asked.Options, Stay: asked.Foreground}
 	} else {
-		d.Stay, d.Again = asked.Foreground, asked.Again
+		d.Stay, d.Retry = asked.Foreground, asked.Again
 	}
 	if err == nil {
 		err = wrong
@@ -65,7 +65,7 @@ func (p *Plugger) linkOf(ctx context.Context, line config.Line) (link.Backend, e
 	if !errors.Is(err, fs.ErrNotExist) {
 		return b, err
 	}
-	at, missing := p.plugged(ctx, ns.ParseRef(line.Guest), line.Name)
+	at, missing := plugged(ctx, &p.Attacher, p.Target(ns.ParseRef(line.Guest)), line.Name)
 	if missing != nil || at == nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (r *Record) readLine(words []string) error {
 	return nil
 }
 
-// backend is the one that a mark or an Attachment names; nil: nobody knows it.
+// backend is the one that a mark or an Attachment names; nil: it names none.
 func backend(name string, client *ovs.Client) link.Backend {
 	if bridge, ok := strings.CutPrefix(name, "ovs:"); ok {
 		return ovs.Bridge{Name: bridge, Client: client}

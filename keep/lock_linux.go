@@ -37,19 +37,19 @@ func (s *Store) lock(ctx context.Context, k key) (unlock func(), err error) {
 const lockTime = 10 * time.Second
 
 // lockDir takes the directory's lock of this kind.
-func (s *Store) lockDir(kind int16) (unlock func(), err error) {
+func (d *dirHandle) lockDir(kind int16) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lockTime)
 	defer cancel()
-	unlock, err = s.lockByte(ctx, dirByte, kind)
+	unlock, err = d.lockByte(ctx, dirByte, kind)
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", s.dir, err)
+		return nil, fmt.Errorf("lock %s: %w", d.dir, err)
 	}
 	return unlock, nil
 }
 
-func (s *Store) lockByte(ctx context.Context, at int64, kind int16) (unlock func(), err error) {
-	s.mark()
-	fd, err := unix.Openat(s.fd(), lockFile, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+func (d *dirHandle) lockByte(ctx context.Context, at int64, kind int16) (unlock func(), err error) {
+	d.mark()
+	fd, err := unix.Openat(d.fd(), lockFile, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, err
 	}

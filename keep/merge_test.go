@@ -32,7 +32,7 @@ func TestLinesOfOneInterface(t *testing.T) {
 				plugIn(t, p, line)
 			}
 			wantLine(t, p, row.want)
-			found, err := p.Findings(t.Context())
+			found, err := p.Status(t.Context())
 			if err != nil || len(found) != 1 || found[0].State != keep.AsDeclared {
 				t.Errorf("%+v, %v", found, err)
 			}
@@ -64,7 +64,7 @@ func TestLineOfAnotherLink(t *testing.T) {
 	guests.settle(t, "", "netns:web")
 	plugIn(t, p, "br1 netns:web 10.0.0.2/24")
 	other := &keep.Plugger{Target: byText(guests.Target)}
-	if _, err := other.Detach(t.Context(), ns.ParseRef("netns:web"), "", config.Flags{}); err != nil {
+	if _, err := other.Detach(t.Context(), ns.ParseRef("netns:web"), "", keep.DetachOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	plugIn(t, other, "br2 netns:web 10.2.0.2/24")

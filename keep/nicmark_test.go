@@ -14,27 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
-
-// inGuest calls do with the links of a guest, as its root has them.
-func inGuest(t *testing.T, g *ns.Guest, do func(h *netlink.Handle)) {
-	t.Helper()
-	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
-	must(t, err)
-	defer h.Close()
-	do(h)
-}
-
-func linkOf(t *testing.T, h *netlink.Handle, name string) netlink.Link {
-	t.Helper()
-	l, err := h.LinkByName(name)
-	must(t, err)
-	return l
-}
 
 func namedGuest(word string) pipework.Target { return ns.Named(strings.TrimPrefix(word, "netns:")) }
 
@@ -86,14 +69,14 @@ func TestNICHeldBack(t *testing.T) {
 	world := nstest.Observe(t, g.Handle)
 	typed(t, p, "--direct-phys nicx "+word+" 10.0.0.9/24")
 	forgetNIC(t, "nicx")
-	_, err := p.Detach(t.Context(), ns.ParseRef(word), "", config.Flags{})
+	_, err := p.Detach(t.Context(), ns.ParseRef(word), "", keep.DetachOptions{})
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "--force") {
 		t.Errorf("detach: %v", err)
 	}
 	if _, err := s.Get(ns.ParseRef(word), "eth1"); err != nil {
 		t.Error(err)
 	}
-	_, err = p.Detach(t.Context(), ns.ParseRef(word), "", config.Flags{Force: true})
+	_, err = p.Detach(t.Context(), ns.ParseRef(word), "", keep.DetachOptions{Force: true})
 	must(t, err)
 	if _, err := s.Get(ns.ParseRef(word), "eth1"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("its record: %v", err)

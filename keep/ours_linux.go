@@ -57,11 +57,11 @@ func isHex(word string, length int) bool {
 }
 
 // ours says why a directory is not pipework's.
-func (s *Store) ours() error {
-	if has, err := s.hasMarker(); has || err != nil {
+func (d *dirHandle) ours() error {
+	if has, err := d.hasMarker(); has || err != nil {
 		return err
 	}
-	names, err := s.names()
+	names, err := d.names()
 	if err != nil {
 		return err
 	}
@@ -69,26 +69,26 @@ func (s *Store) ours() error {
 	if len(foreign) == 0 {
 		return nil
 	}
-	if has, err := s.hasMarker(); has || err != nil { // by another process, meanwhile
+	if has, err := d.hasMarker(); has || err != nil { // by another process, meanwhile
 		return err
 	}
 	slices.Sort(foreign)
 	return errs.New(fs.ErrExist, "state directory %s holds what is not pipework's (%s): choose an empty directory, or, to keep records beside that, touch %s",
-		s.dir, some(foreign), s.path(marker))
+		d.dir, some(foreign), d.path(marker))
 }
 
 // hasMarker says whether the marker is there.
-func (s *Store) hasMarker() (bool, error) {
+func (d *dirHandle) hasMarker() (bool, error) {
 	var st unix.Stat_t
-	err := unix.Fstatat(s.fd(), marker, &st, unix.AT_SYMLINK_NOFOLLOW)
+	err := unix.Fstatat(d.fd(), marker, &st, unix.AT_SYMLINK_NOFOLLOW)
 	switch {
 	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG:
-		s.marked.Store(true)
+		d.marked.Store(true)
 		return true, nil
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	}
-	return false, fmt.Errorf("state directory %s: %w", s.dir, err)
+	return false, fmt.Errorf("state directory %s: %w", d.dir, err)
 }
 
 // some are the first few names.
@@ -105,16 +105,16 @@ func some(names []string) string {
 }
 
 // mark makes the marker, before anything else is made. Where it cannot, the names
-// in the directory have to tell that it is ours, as before: a full disk keeps nobody
+// in the directory have to tell that it is ours, as before: a full disk does not keep it
 // from detaching.
-func (s *Store) mark() {
-	if s.marked.Load() {
+func (d *dirHandle) mark() {
+	if d.marked.Load() {
 		return
 	}
-	fd, err := unix.Openat(s.fd(), marker, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	fd, err := unix.Openat(d.fd(), marker, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
 	if err == nil {
 		_, _ = unix.Write(fd, []byte(markerText))
 		_ = unix.Close(fd)
 	}
-	s.marked.Store(err == nil || errors.Is(err, fs.ErrExist))
+	d.marked.Store(err == nil || errors.Is(err, fs.ErrExist))
 }

@@ -81,7 +81,7 @@ func TestMergeSpecs(t *testing.T) {
 	now := Declared{Spec: pipework.Spec{Link: link.Ipvlan{Parent: "eth0"}, Routes: []link.Route{route("10.1.0.0/16", 1), route("10.1.0.0/16", 2)}}}
 	want := old
 	want.Spec.Routes = []link.Route{route("10.1.0.0/16", 1), route("10.1.0.0/16", 2)}
-	if diff := cmp.Diff(want.text(), merge(old, now).text()); diff != "" {
+	if diff := cmp.Diff(want.Text(), merge(old, now).Text()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

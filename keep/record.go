@@ -51,9 +51,20 @@ type Record struct {
 	line *lineOf1 // where the Spec's Link has to be found by it; nil: it is known
 }
 
-// declared is what the record declares.
-func (r *Record) declared() Declared {
+// Declared is what the record declares. See [Plugger.Resolve] for what that is on the host
+// just now.
+func (r *Record) Declared() Declared {
 	return Declared{Spec: r.Spec, Program: r.Program, HostMAC: r.HostMAC}
+}
+
+// Reattached is the record once its interface was attached again as at, by d: what a
+// container declares, or what [Plugger.Resolve] made of the record.
+func (r Record) Reattached(d Declared, at *pipework.Attachment) Record {
+	if r.Source != FromCommand || r.line != nil { // else it goes on to say what it said
+		r.declare(d)
+	}
+	r.Attachment, r.Guest.ID = stored(at), cmp.Or(at.Guest.ID, r.Guest.ID)
+	return r
 }
 
 // declare has the record declare this.
@@ -83,7 +94,7 @@ const (
 	Detaching Phase = "detaching" // about to be taken away
 )
 
-// The bounds of a record. A file that exceeds sizeMax is nobody's record.
+// The bounds of a record. A file that exceeds sizeMax is no record.
 const (
 	sizeMax  = 64 << 10
 	wordMax  = 4096

@@ -77,7 +77,7 @@ func writtenAgain(t *testing.T, s *Store, r Record) {
 	if now.Version != 2 {
 		t.Errorf("%s: version %d", r.Guest, now.Version)
 	}
-	if diff := cmp.Diff(r.declared().text(), now.declared().text()); diff != "" {
+	if diff := cmp.Diff(r.Declared().Text(), now.Declared().Text()); diff != "" {
 		t.Errorf("%s (-read +written again):\n%s", r.Guest, diff)
 	}
 }

@@ -19,7 +19,6 @@ const DefaultDir = "/var/lib/pipework"
 // damaged. Records of links that the Store was not opened for stay where they are, and
 // All tells of them. Files of other names are left alone.
 type Store struct {
-	dir   string
 	kinds []link.Kind
 	dirHandle
 }
@@ -100,4 +99,12 @@ func orNil(err error) error {
 		return nil
 	}
 	return err
+}
+
+// restore makes the record what it was before r.
+func (s *Store) restore(r *Record) error {
+	if r.Before != nil {
+		return s.Put(*r.Before)
+	}
+	return s.Delete(r.Guest, r.Interface)
 }

@@ -22,6 +22,7 @@ import (
 // A dirHandle holds the directory open: every name is looked up in there, and
 // no link is followed.
 type dirHandle struct {
+	dir    string // its name, as it was opened
 	f      *os.File
 	marked atomic.Bool // the marker is there
 }
@@ -51,7 +52,7 @@ func openExisting(dir string, kinds []link.Kind) (*Store, error) {
 		_ = f.Close()
 		return nil, errs.New(fs.ErrPermission, "state directory %s: %w: chown and chmod 700 it, or choose another one", dir, err)
 	}
-	s := &Store{dir: dir, kinds: kinds, dirHandle: dirHandle{f: f}}
+	s := &Store{kinds: kinds, dirHandle: dirHandle{dir: dir, f: f}}
 	if err := s.ours(); err != nil {
 		_ = f.Close()
 		return nil, err
@@ -96,8 +97,8 @@ func (s *Store) put(r Record) error {
 }
 
 // write makes a file that was not there, durably.
-func (s *Store) write(name string, b []byte) error {
-	fd, err := unix.Openat(s.fd(), name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+func (d *dirHandle) write(name string, b []byte) error {
+	fd, err := unix.Openat(d.fd(), name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
@@ -109,16 +110,16 @@ func (s *Store) write(name string, b []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-func (s *Store) sync() error {
-	if err := s.f.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", s.dir, err)
+func (d *dirHandle) sync() error {
+	if err := d.f.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", d.dir, err)
 	}
 	return nil
 }
 
-func (s *Store) unlink(name string) error { return orNil(unix.Unlinkat(s.fd(), name, 0)) }
+func (d *dirHandle) unlink(name string) error { return orNil(unix.Unlinkat(d.fd(), name, 0)) }
 
-func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
+func (d *dirHandle) path(name string) string { return filepath.Join(d.dir, name) }
 
 func (s *Store) delete(k key) error {
 	unlock, err := s.lockDir(unix.F_RDLCK)
@@ -203,16 +204,16 @@ func (s *Store) all() (records []Record, damaged []error, err error) {
 }
 
 // names lists the directory, which another handle reads: its place is its own.
-func (s *Store) names() ([]string, error) {
-	fd, err := unix.Openat(s.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (d *dirHandle) names() ([]string, error) {
+	fd, err := unix.Openat(d.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.dir, err)
+		return nil, fmt.Errorf("read %s: %w", d.dir, err)
 	}
-	f := os.NewFile(uintptr(fd), s.dir)
+	f := os.NewFile(uintptr(fd), d.dir)
 	defer func() { _ = f.Close() }()
 	names, err := f.Readdirnames(-1)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.dir, err)
+		return nil, fmt.Errorf("read %s: %w", d.dir, err)
 	}
 	return names, nil
 }
@@ -238,35 +239,35 @@ func (s *Store) setAside(name string) error {
 }
 
 // moveAside moves an entry into the folder damaged, over nothing that is there.
-func (s *Store) moveAside(name string) (to string, err error) {
-	if err := unix.Mkdirat(s.fd(), damagedDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+func (d *dirHandle) moveAside(name string) (to string, err error) {
+	if err := unix.Mkdirat(d.fd(), damagedDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}
-	folder, err := unix.Openat(s.fd(), damagedDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	folder, err := unix.Openat(d.fd(), damagedDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = unix.Close(folder) }()
 	to = name
-	err = unix.Renameat2(s.fd(), name, folder, to, unix.RENAME_NOREPLACE)
+	err = unix.Renameat2(d.fd(), name, folder, to, unix.RENAME_NOREPLACE)
 	for n := 1; errors.Is(err, fs.ErrExist) && n < 1000; n++ {
 		to = fmt.Sprintf("%s.%d", name, n)
-		err = unix.Renameat2(s.fd(), name, folder, to, unix.RENAME_NOREPLACE)
+		err = unix.Renameat2(d.fd(), name, folder, to, unix.RENAME_NOREPLACE)
 	}
 	return filepath.Join(damagedDir, to), err
 }
 
-// sweep removes what a killed process was writing: nobody writes meanwhile.
-func (s *Store) sweep() error {
-	unlock, err := s.lockDir(unix.F_WRLCK)
+// sweep removes what a killed process was writing. The lock keeps writers out meanwhile.
+func (d *dirHandle) sweep() error {
+	unlock, err := d.lockDir(unix.F_WRLCK)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	names, err := s.names()
+	names, err := d.names()
 	for _, name := range names {
 		if isNew(name) {
-			err = errors.Join(err, s.unlink(name))
+			err = errors.Join(err, d.unlink(name))
 		}
 	}
 	return err

@@ -147,11 +147,11 @@ func (b Bridge) Unplug(ctx context.Context, p *link.Port) error {
 	return c.Err
 }
 
-// Bury removes the port of a guest that has died, p.Mark.Guest, as soon as the host
-// has no device of its name any more, and leaves the bridge; buried says whether
+// Reap removes the port of a guest that has died, p.Mark.Guest, as soon as the host
+// has no device of its name any more, and leaves the bridge; reaped says whether
 // nothing is left of it. Until then frames for the guest's MAC go to a port without
 // a device, for some time even if the guest is plugged in anew.
-func (b Bridge) Bury(ctx context.Context, p *link.Port) (buried bool, err error) {
+func (b Bridge) Reap(ctx context.Context, p *link.Port) (reaped bool, err error) {
 	s, end := b.Client.session()
 	defer end()
 	got, err := s.transact(ctx, "find port", []ovsdb.Op{

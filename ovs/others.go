@@ -43,5 +43,5 @@ func (*Client) Orphans(context.Context, link.Host, time.Duration) ([]string, err
 	return nil, errors.ErrUnsupported
 }
 
-// Bury needs Linux.
-func (Bridge) Bury(context.Context, *link.Port) (bool, error) { return false, errors.ErrUnsupported }
+// Reap needs Linux.
+func (Bridge) Reap(context.Context, *link.Port) (bool, error) { return false, errors.ErrUnsupported }

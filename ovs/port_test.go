@@ -409,9 +409,9 @@ func TestOrphansMany(t *testing.T) {
 	}
 }
 
-// TestBury takes the port of a dead guest, and neither that of a living one nor the
+// TestReap takes the port of a dead guest, and neither that of a living one nor the
 // bridge.
-func TestBury(t *testing.T) {
+func TestReap(t *testing.T) {
 	db, c := dummy(t)
 	b := ovs.Bridge{Name: "ovs0", Datapath: ovs.Netdev, Client: c}
 	s := spec(b, "10.0.0.1/24")
@@ -422,27 +422,27 @@ func TestBury(t *testing.T) {
 	gone := of(attach(t, ns.PID(dead.PID), s))
 	last := of(attach(t, ns.PID(alive.PID), s))
 	before := db.Dump(t)
-	bury := func(p *link.Port) bool {
+	reap := func(p *link.Port) bool {
 		t.Helper()
-		buried, err := b.Bury(t.Context(), p)
+		reaped, err := b.Reap(t.Context(), p)
 		if err != nil {
 			t.Error(err)
 		}
-		return buried
+		return reaped
 	}
-	if bury(gone) || bury(last) || db.Dump(t) != before {
-		t.Error("the living are buried")
+	if reap(gone) || reap(last) || db.Dump(t) != before {
+		t.Error("the living are reaped")
 	}
 	_ = dead.Kill()
 	ovstest.Wait(t, "the dead guest's port", func() error {
-		if !bury(gone) {
+		if !reap(gone) {
 			return errors.New("it is there")
 		}
 		return nil
 	})
 	_ = alive.Kill()
 	ovstest.Wait(t, "the last guest's port", func() error {
-		if !bury(last) {
+		if !reap(last) {
 			return errors.New("it is there")
 		}
 		return nil
@@ -450,8 +450,8 @@ func TestBury(t *testing.T) {
 	if names := strings.Fields(db.Vsctl(t, "list-ports", "ovs0")); len(names) > 0 {
 		t.Error("left:", names)
 	}
-	if !bury(last) {
-		t.Error("what is gone is not buried")
+	if !reap(last) {
+		t.Error("what is gone is not reaped")
 	}
 }
 

@@ -154,7 +154,7 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	if err != nil {
 		return &pipework.Error{Op: "detach", Stage: "guest", Interface: cmp.Or(name, pipework.DefaultName), Err: err}
 	}
-	r, err := c.Detach(ctx, guest, name, c.flags)
+	r, err := c.Detach(ctx, guest, name, keep.DetachOptions{Force: c.flags.Force, ResolvConf: c.flags.ResolvConf})
 	switch {
 	case err != nil:
 		return err
@@ -193,7 +193,7 @@ func (c *command) check(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	found, err := c.Findings(ctx, guests...)
+	found, err := c.Status(ctx, guests...)
 	if found == nil {
 		return err
 	}

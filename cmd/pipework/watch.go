@@ -6,8 +6,9 @@ import (
 
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/keep"
-	"github.com/go-pipework/pipework/keep/health"
 	"github.com/go-pipework/pipework/ns/docker"
+	"github.com/go-pipework/pipework/watch"
+	"github.com/go-pipework/pipework/watch/health"
 )
 
 // watch runs until it is interrupted.
@@ -19,14 +20,14 @@ func (c *command) watch(ctx context.Context, args []string) error {
 	if c.Store, err = keep.Open(keep.Dir(c.flags.State), kinds()...); err != nil {
 		return err
 	}
-	w := &keep.Watcher{
+	w := &watch.Watcher{
 		Plugger: c.Plugger, Sources: docker.Engines(asked.Engines...),
-		Declarations: asked.Declarations, Machine: keep.Machine(), Log: c.Log,
+		Declarations: asked.Declarations, Machine: watch.Machine(), Log: c.Log,
 	}
 	if w.Log == nil {
 		w.Log = slog.New(slog.NewTextHandler(c.warn, nil))
 	}
-	w.Notify, w.Watchdog = keep.Systemd()
+	w.Notify, w.Watchdog = watch.Systemd()
 	if asked.Metrics != "" {
 		end, err := health.Serve(ctx, asked.Metrics, w)
 		if err != nil {

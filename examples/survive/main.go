@@ -31,6 +31,7 @@ import (
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
+	"github.com/go-pipework/pipework/watch"
 )
 
 func main() {
@@ -81,7 +82,7 @@ func run(ctx context.Context, out io.Writer, name, bridge, address string) (err 
 	if err != nil {
 		return err
 	}
-	w := &keep.Watcher{Plugger: plugger, Sources: []ns.Source{docker.Engine{}}, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	w := &watch.Watcher{Plugger: plugger, Sources: []ns.Source{docker.Engine{}}, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	watching, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = w.Run(watching) })

@@ -1,0 +1,2 @@
+// Package keeptest has what the tests of packages keep and watch share.
+package keeptest

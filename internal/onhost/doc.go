@@ -1,0 +1,2 @@
+// Package onhost opens the host's network namespace for a short while.
+package onhost

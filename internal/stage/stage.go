@@ -1,0 +1,30 @@
+// Package stage classifies the errors of package pipework by the stage that they came
+// up in.
+package stage
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/config"
+)
+
+// Is says whether err came up in this stage of an attach, detach or check.
+func Is(err error, stage string) bool {
+	e, ok := errors.AsType[*pipework.Error](err)
+	return ok && e.Stage == stage
+}
+
+// NoInterface says that err is of a guest that has no such interface.
+func NoInterface(err error) bool { return Is(err, "interface") && errors.Is(err, fs.ErrNotExist) }
+
+// NoGuest says that err is of a guest that is not there, or does not run.
+func NoGuest(err error) bool { return Is(err, "guest") && errors.Is(err, fs.ErrNotExist) }
+
+// Retryable says whether the same attempt may succeed later: a bridge may yet be made, a
+// server answer, a name become free. What is wrong, forbidden or not to be had on this
+// kernel stays so.
+func Retryable(err error) bool {
+	return !errors.Is(err, config.ErrUsage) && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported)
+}

@@ -1,0 +1,126 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+	"time"
+
+	"github.com/go-pipework/pipework/internal/onhost"
+	"github.com/go-pipework/pipework/link"
+)
+
+// Collect puts right what killed calls and dead guests left, and returns a line
+// for each thing that it removed or brought back: attachments that a call was
+// killed over, see [Plugger.Attach]; records of processes that have ended, which
+// cannot come back; what [pipework.Collect] finds on the host; ports of Open
+// vSwitch, where that runs. What cannot be put right is in the error, and does not
+// keep the rest. Damaged records are set aside, and told there.
+func (p *Plugger) Collect(ctx context.Context) (done []string, err error) {
+	c := collection{plugger: p, do: func(f func() error) error { return f() }, links: p.Attacher.Collect, ports: p.OVS.Collect}
+	err = c.run(ctx)
+	return c.lines, err
+}
+
+// Orphans returns the lines of [Plugger.Collect] for what it would do now, and
+// does nothing of it.
+func (p *Plugger) Orphans(ctx context.Context) (would []string, err error) {
+	c := collection{plugger: p, do: func(func() error) error { return nil }, links: p.Attacher.Orphans, ports: p.OVS.Orphans}
+	err = c.run(ctx)
+	return c.lines, err
+}
+
+// A collection is one call of Collect, or of Orphans.
+type collection struct {
+	plugger *Plugger
+	do      func(func() error) error // does it, or not
+	links   func(context.Context) ([]string, error)
+	ports   func(context.Context, link.Host, time.Duration) ([]string, error)
+	lines   []string
+}
+
+func (c *collection) run(ctx context.Context) error {
+	failed := []error{c.records(ctx)}
+	names, err := c.links(ctx)
+	c.lines, failed = append(c.lines, names...), append(failed, err)
+	names, err = c.openVSwitch(ctx)
+	c.lines, failed = append(c.lines, names...), append(failed, err)
+	return errors.Join(failed...)
+}
+
+// records finishes what killed calls left, and forgets what cannot come back.
+func (c *collection) records(ctx context.Context) error {
+	if c.plugger.Store == nil {
+		return nil
+	}
+	all, damaged, err := c.plugger.Store.All()
+	failed := append(damaged, err)
+	for _, r := range all {
+		if r.Phase != Attached || r.Guest.Ephemeral() {
+			failed = append(failed, c.record(ctx, &r))
+		}
+	}
+	return errors.Join(append(failed, c.do(c.plugger.Store.sweep))...)
+}
+
+// busyTime is how long a record's lock is waited for. Who holds it longer is at
+// work, not dead.
+const busyTime = 100 * time.Millisecond
+
+// record deals with one that is unfinished, or whose guest may have ended for good.
+func (c *collection) record(ctx context.Context, r *Record) error {
+	waiting, cancel := context.WithTimeout(ctx, busyTime)
+	defer cancel()
+	unlock, err := c.plugger.Store.Lock(waiting, r.Guest, r.Interface)
+	if err != nil {
+		return context.Cause(ctx)
+	}
+	defer unlock()
+	r, err = c.plugger.Store.Get(r.Guest, r.Interface)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	switch {
+	case err != nil:
+		return err
+	case r.Phase != Attached:
+		return c.take(r, "left unfinished by a call that was killed", func() error {
+			_, err := recovery{c.plugger}.complete(ctx, r)
+			return err
+		})
+	}
+	g, err := c.plugger.Target(r.Guest).Open(ctx)
+	if err == nil {
+		return g.Close()
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil // it is not known whether it has ended
+	}
+	return c.take(r, "whose process has ended", func() error { return c.plugger.Store.Delete(r.Guest, r.Interface) })
+}
+
+// take notes a record and does what is to be done about it.
+func (c *collection) take(r *Record, why string, f func() error) error {
+	if err := c.do(f); err != nil {
+		return err
+	}
+	c.lines = append(c.lines, fmt.Sprintf("%s of %s, %s", r.Interface, r.Guest, why))
+	return nil
+}
+
+// apart is between two looks at the ports of Open vSwitch.
+const apart = time.Second
+
+// openVSwitch collects ports, where Open vSwitch runs.
+func (c *collection) openVSwitch(ctx context.Context) (names []string, err error) {
+	err = onhost.Do(ctx, c.plugger.Host, func(h link.Host) error {
+		names, err = c.ports(ctx, h, apart)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errors.ErrUnsupported) {
+		return names, nil
+	}
+	return names, err
+}

@@ -1,0 +1,203 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/stage"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A Status compares one record with what is.
+type Status struct {
+	Guest     ns.Ref `json:"guest"`
+	Interface string `json:"interface"`
+	// Spec and Program are what is declared.
+	Spec    pipework.Spec `json:"spec"`
+	Program *Program      `json:"program,omitempty"`
+	Source  Source        `json:"source"`
+	State   State         `json:"state"`
+	// Details are what drifted, or why there is no guest, one line each.
+	Details []string `json:"details,omitempty"`
+	// Attachment is what is plugged in; nil: nothing.
+	Attachment *pipework.Attachment `json:"attachment,omitempty"`
+}
+
+// A State is how what is compares with what was declared.
+type State string
+
+// The states.
+const (
+	AsDeclared State = "ok"
+	Drifted    State = "drifted"    // plugged in, but not as declared
+	Missing    State = "missing"    // the guest runs without it
+	Absent     State = "absent"     // there is no such guest, or it does not run
+	Unfinished State = "unfinished" // a call was killed, or is at work just now
+)
+
+// OK says that nothing has to be done: all is as declared, or there is no guest
+// that it could be done to.
+func (f *Status) OK() bool { return f.State == AsDeclared || f.State == Absent }
+
+// String is the Status on one line, for people.
+func (f *Status) String() string {
+	text := fmt.Sprintf("%s: %s %s", f.Guest, f.Interface, f.State)
+	if len(f.Details) > 0 {
+		text += ": " + strings.Join(f.Details, "; ")
+	}
+	return text
+}
+
+// Status compares every record with what is, or those of these guests. It
+// changes nothing. Damaged records are set aside, and told in the error, beside
+// what was found. A guest without a record is an error that satisfies
+// fs.ErrNotExist.
+func (p *Plugger) Status(ctx context.Context, guests ...ns.Ref) ([]Status, error) {
+	var all []Record
+	var damaged []error
+	if p.Store != nil {
+		var err error
+		if all, damaged, err = p.Store.All(); err != nil {
+			return nil, err
+		}
+	}
+	asked := map[key]bool{}
+	for _, g := range guests {
+		of := p.guests().declaredFor(ctx, all, g)
+		if len(of) == 0 {
+			return nil, errors.Join(append(damaged, errs.New(fs.ErrNotExist, "nothing is declared for %s: see pipework check", g))...)
+		}
+		for _, r := range of {
+			asked[r.key()] = true
+		}
+	}
+	found := []Status{}
+	for _, r := range all {
+		if len(guests) > 0 && !asked[r.key()] {
+			continue
+		}
+		f := p.compare(ctx, &r)
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		found = append(found, f)
+	}
+	return found, errors.Join(damaged...)
+}
+
+// Report is the Statuses for people, one on a line.
+func Report(found []Status) string {
+	if len(found) == 0 {
+		return "nothing is declared\n"
+	}
+	var b strings.Builder
+	for i := range found {
+		fmt.Fprintln(&b, &found[i])
+	}
+	return b.String()
+}
+
+// Verdict is nil where every Status is OK, and else says how many are not.
+func Verdict(found []Status) error {
+	wrong := 0
+	for _, f := range found {
+		if !f.OK() {
+			wrong++
+		}
+	}
+	if wrong == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d attachments are not as declared", wrong, len(found))
+}
+
+// compare compares one record with what is.
+func (p *Plugger) compare(ctx context.Context, r *Record) Status {
+	f := Status{Guest: r.Guest, Interface: r.Interface, Spec: r.Spec, Program: r.Program, Source: r.Source}
+	var err error
+	f.Attachment, err = p.inspect(ctx, p.Target(r.Guest), r)
+	if stage.NoGuest(err) {
+		if now, ok := p.guests().renamed(ctx, r); ok {
+			f.Attachment, err = p.inspect(ctx, p.Target(now), r)
+		}
+	}
+	if f.Attachment != nil {
+		f.Details = f.Attachment.Drifts
+	}
+	switch {
+	case stage.NoGuest(err):
+		f.State, f.Details = Absent, []string{reason(err)}
+	case r.Phase != Attached:
+		f.State, f.Details = Unfinished, append([]string{unfinished[r.Phase]}, f.Details...)
+	case stage.NoInterface(err):
+		f.State = Missing
+	case err != nil:
+		f.State, f.Details = Drifted, []string{reason(err)}
+	case len(f.Details) > 0:
+		f.State = Drifted
+	default:
+		f.State = AsDeclared
+	}
+	return f
+}
+
+var unfinished = map[Phase]string{
+	Intent:    "it was being plugged in by a call that is at work, or was killed: type it again, or pipework gc",
+	Detaching: "it was being detached by a call that is at work, or was killed: type that again, or pipework gc",
+}
+
+// inspect is [pipework.Check] of the guest by the record's Spec. Where its host
+// interface is gone, or is of another kind now, it is at least by the name.
+func (p *Plugger) inspect(ctx context.Context, t pipework.Target, r *Record) (*pipework.Attachment, error) {
+	d, err := p.Resolve(ctx, r)
+	var at *pipework.Attachment
+	if err == nil {
+		at, err = p.Check(ctx, t, d.Spec)
+	}
+	if err == nil || stage.NoGuest(err) || stage.NoInterface(err) {
+		return at, err
+	}
+	at, bare := p.Check(ctx, t, pipework.Spec{Name: r.Interface})
+	if stage.NoGuest(bare) || stage.NoInterface(bare) {
+		return nil, bare
+	}
+	return at, err
+}
+
+// Resolve is what the record declares, with the name that the host's interface has now.
+// An error that satisfies fs.ErrNotExist says that the host has no such interface.
+func (p *Plugger) Resolve(ctx context.Context, r *Record) (Declared, error) {
+	if r.line != nil {
+		d, err := p.Declared(ctx, r.line.Line, r.line.flags)
+		if err == nil {
+			err = r.sameKind(d)
+		}
+		return d, err
+	}
+	d := r.Declared().bound(p.OVS)
+	if d.HostMAC != nil {
+		found, err := p.Detect(ctx, "mac:"+d.HostMAC.String(), p.OVS.Lookup)
+		_, moved := d.Spec.Link.(link.Phys)
+		if err != nil && !(moved && errors.Is(err, fs.ErrNotExist)) { // a NIC may be in a guest
+			return d, err
+		}
+		if name, is := hostInterface(found); is {
+			d.Spec.Link, _ = onto(d.Spec.Link, name)
+		}
+	}
+	return d, p.confirm(ctx, r, d)
+}
+
+// reason is err without saying again what was done to which interface.
+func reason(err error) string {
+	if e, ok := errors.AsType[*pipework.Error](err); ok {
+		err = e.Err
+	}
+	return fmt.Sprint(err)
+}

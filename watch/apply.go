@@ -1,0 +1,84 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A task is one interface to attach, or to mend.
+type task struct {
+	desired *desired
+	was     *attachment // what was attached so far; nil: nothing
+}
+
+// apply does what is planned, and then writes down what was attached.
+func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, actions []action, want map[string]*desired) result {
+	var todo []task
+	for _, a := range actions {
+		switch a.verb {
+		case attach, mend:
+			todo = append(todo, task{want[a.name], g.attached[a.name]})
+			g.release(a.name)
+		case retain:
+			g.attached[a.name].restarted = false
+		case release:
+			g.release(a.name)
+		case hold:
+			g.release(a.name)
+			g.detached[a.name] = true
+		}
+	}
+	made, res := r.attachAll(ctx, g, opened, todo)
+	for _, a := range made {
+		if err := r.attacher.record(ctx, a); err != nil {
+			g.release(a.spec.Name)
+			if errors.Is(err, errDetached) {
+				g.detached[a.spec.Name] = true
+			}
+			res = res.and(r.failed(ctx, g, a.desired.from, err))
+		}
+	}
+	return res
+}
+
+// keepOn keeps what could not be mended, and its lease. It counts as mended where that may
+// never succeed.
+func (r *reconciler) keepOn(ctx context.Context, g *guest, was *attachment, failed result) {
+	if failed.outcome != failing {
+		was.mended = was.drift
+	}
+	was.unkeep = nil
+	if r.attacher.leases.keep(ctx, r.attacher.target(g.ref), was) == nil {
+		g.attached[was.spec.Name] = was
+	}
+}
+
+// attachAll attaches what is to be attached or mended. What is not, because the guest has
+// ended meanwhile, or the run does, is no failure.
+func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, todo []task) (made []*attachment, res result) {
+	for _, t := range todo {
+		begun := time.Now()
+		now, err := r.attacher.attach(ctx, g, opened, t.desired)
+		switch {
+		case err == nil:
+			if t.was != nil {
+				now.mended = t.was.drift
+			}
+			g.attached[now.spec.Name] = now
+			made = append(made, now)
+			r.metrics.observe(time.Since(begun))
+		case ctx.Err() != nil, opened.Alive() != nil:
+			return nil, result{}
+		default:
+			failed := r.failed(ctx, g, t.desired.from, err)
+			res = res.and(failed)
+			if t.was != nil && t.was.onlyDrifted(t.desired) {
+				r.keepOn(ctx, g, t.was, failed)
+			}
+		}
+	}
+	return made, res
+}

@@ -1,0 +1,133 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/dhcp/program"
+	"github.com/go-pipework/pipework/internal/stage"
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// An attacher attaches one interface of a guest as is desired, and records it.
+type attacher struct {
+	plugger *keep.Plugger
+	leases  *leases
+	cleanup *cleanup
+	allow   config.Allow // what containers may ask for
+	machine string
+	metrics *metrics
+	log     logger
+}
+
+// attach attaches one interface, or mends it, and sees to its lease.
+func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, want *desired) (*attachment, error) {
+	working, cancel := context.WithTimeout(ctx, jobTime)
+	defer cancel()
+	if err := g.awaitEnd(working, want.record.Interface); err != nil {
+		return nil, err
+	}
+	if err := a.recover(working, g, want); err != nil {
+		return nil, err
+	}
+	d, err := a.resolve(working, g, want)
+	if err != nil {
+		return nil, err
+	}
+	spec := a.spec(g, want, d)
+	if want.mendOnly {
+		if _, err := a.plugger.Check(working, opened.Again(), pipework.Spec{Name: spec.Name, Link: spec.Link}); err != nil {
+			return nil, fmt.Errorf("%w: it is not plugged in again, since another process may have the number by now", err)
+		}
+	}
+	made, running, err := a.configure(working, a.later(g, opened), spec, d.Program)
+	if err != nil {
+		return nil, err
+	}
+	a.tell(ctx, g, want, made)
+	now := &attachment{guest: g.ref, desired: want, declared: d, spec: spec, made: made}
+	if running != nil {
+		a.leases.keepProgram(ctx, now, running)
+		return now, nil
+	}
+	return now, a.leases.keep(ctx, a.target(g.ref), now)
+}
+
+// later is the guest as a Target that is opened after it was reconciled, too: one without a
+// process is found by its name then.
+func (a *attacher) later(g *guest, opened *ns.Guest) pipework.Target {
+	if g.process.known() {
+		return opened.Again()
+	}
+	return a.target(g.ref)
+}
+
+// target is the guest.
+func (a *attacher) target(k ref) pipework.Target {
+	if k.source != nil {
+		return k.source.Container(k.id)
+	}
+	return a.plugger.Target(ns.ParseRef(k.id))
+}
+
+// configure has the program that is declared configure the interface, where none
+// has done so yet, or none does any more. One that stays is running then.
+func (a *attacher) configure(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *keep.Program) (*pipework.Attachment, *program.Running, error) {
+	needed, there, err := a.needsProgram(ctx, t, spec, asked)
+	if err != nil {
+		return nil, nil, err
+	}
+	if needed {
+		client := program.Client{Name: asked.Name, Stay: asked.Stay, Resume: there, Options: asked.Options}
+		return client.Attach(ctx, &a.plugger.Attacher, t, spec)
+	}
+	at, err := a.plugger.Attacher.Attach(ctx, t, spec)
+	return at, nil, err
+}
+
+// needsProgram says whether a program is to be started, and whether the interface
+// is there: without an address that a program gave it, or without the program that
+// is to stay.
+func (a *attacher) needsProgram(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *keep.Program) (needed, there bool, err error) {
+	if asked == nil {
+		return false, false, nil
+	}
+	at, err := a.plugger.Check(ctx, t, pipework.Spec{Name: spec.Name, Link: spec.Link})
+	if err != nil {
+		return stage.NoInterface(err), false, nil // of the others Attach tells
+	}
+	given := func(p netip.Prefix) bool { return p.Addr().Is4() && !slices.Contains(spec.Addrs, p) }
+	if !slices.ContainsFunc(at.Addrs, given) {
+		return true, true, nil
+	}
+	if !asked.Stay {
+		return false, true, nil
+	}
+	runs, err := program.Runs(ctx, t, spec.Name)
+	return !runs, true, err
+}
+
+// tell says what was done, and what to do about it.
+func (a *attacher) tell(ctx context.Context, g *guest, want *desired, at *pipework.Attachment) {
+	done := "plugged in"
+	switch {
+	case !at.Existed:
+		a.metrics.add("plugged_total")
+	case len(at.Mended) > 0:
+		a.metrics.add("mended_total")
+		done = "mended"
+	default:
+		a.metrics.add("found_total")
+		done = "found as declared"
+	}
+	a.log.info(done, "guest", g.name, "interface", at.Name, "link", at.Link, "MAC", at.MAC, "addresses", at.Addrs, "declared", want.from)
+	delete(g.said, want.from)
+	for _, text := range at.Warnings {
+		a.log.warn(ctx, text, "guest", g.name, "interface", at.Name)
+	}
+}

@@ -1,0 +1,33 @@
+package watch
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/go-pipework/pipework"
+)
+
+// The waits between two attempts for a guest.
+const (
+	firstRetry = 50 * time.Millisecond // doubled each time
+	lastRetry  = 30 * time.Second      // and not more
+)
+
+// backoff is the wait after the nth failure, counted from 0: first, doubled each
+// time, and not more than lastRetry, a fifth more or less so that many do not
+// come back together.
+func backoff(first time.Duration, n int) time.Duration {
+	wait := min(first<<min(n, 20), lastRetry)
+	return wait*4/5 + rand.N(wait*2/5)
+}
+
+// leastFailures is how many failures this one counts for at least. A DHCP server that
+// refused, or did not answer, is asked again after 1.6 seconds at first: it may
+// refuse many guests at once.
+func leastFailures(err error) int {
+	if e, ok := errors.AsType[*pipework.Error](err); ok && e.Stage == "dhcp" {
+		return 5
+	}
+	return 0
+}

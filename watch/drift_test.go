@@ -1,0 +1,140 @@
+//go:build linux
+
+package watch_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/dhcptest"
+	"github.com/go-pipework/pipework/internal/testwait"
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/watch"
+)
+
+// within changes eth1 in a container, as somebody in there may.
+func within(t *testing.T, to pipework.Target, change func(*netlink.Handle, netlink.Link) error) {
+	t.Helper()
+	g, err := to.Open(t.Context())
+	must(t, err)
+	defer func() { _ = g.Close() }()
+	unlock, err := g.RLock(t.Context(), 10*time.Second)
+	must(t, err)
+	defer unlock()
+	inGuest(t, g, func(h *netlink.Handle) { must(t, change(h, linkOf(t, h, "eth1"))) })
+}
+
+// TestMendsDrift changes an interface in the container: that is mended once, and left so
+// when it comes back. What is removed is attached again.
+func TestMendsDrift(t *testing.T) {
+	s, r := store(t), newRuntime(t)
+	r.create("web", nil)
+	r.begin("web")
+	web, p := r.Container(id("web")), r.plugger(s)
+	typed(t, p, "br1 docker:web 10.0.0.2/24")
+	w := runWatcher(t, &watch.Watcher{Plugger: p, Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	testwait.Eventually(t, "it is found", func() bool { return w.metrics()["attachments"] == "1" })
+
+	within(t, web, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetDown(l) })
+	testwait.Eventually(t, "it is up again", func() bool {
+		up := false
+		within(t, web, func(_ *netlink.Handle, l netlink.Link) error {
+			up = l.Attrs().RawFlags&1 != 0
+			return nil
+		})
+		return up
+	})
+	testwait.Eventually(t, "it is counted", func() bool { return w.metrics()["mended_total"] == "1" })
+
+	within(t, web, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetDown(l) })
+	testwait.Eventually(t, "it is told", func() bool { return strings.Contains(w.said.String(), "not as declared again, and left so") })
+	time.Sleep(200 * time.Millisecond) // it was compared some times more
+	if n := strings.Count(w.said.String(), "left so"); n != 1 || w.metrics()["mended_total"] != "1" {
+		t.Errorf("told %d times; %v", n, w.metrics())
+	}
+
+	within(t, web, func(h *netlink.Handle, l netlink.Link) error { return h.LinkDel(l) })
+	has(t, web, "eth1")
+	testwait.Eventually(t, "it is attached again", func() bool { return w.metrics()["plugged_total"] == "1" })
+	found, err := p.Status(t.Context())
+	if err != nil || len(found) != 1 || found[0].State != keep.AsDeclared {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// TestMendsTheHostsEnd takes the host's end from its bridge, and then the bridge from the host.
+func TestMendsTheHostsEnd(t *testing.T) {
+	r := newRuntime(t)
+	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	has(t, r.Container(id("web")), "eth1")
+	testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+	at, err := pipework.Check(t.Context(), r.Container(id("web")), pipework.Spec{})
+	must(t, err)
+	h, err := netlink.NewHandle()
+	must(t, err)
+	defer h.Close()
+	must(t, h.LinkSetNoMaster(linkOf(t, h, at.HostName)))
+	onBridge := func() bool { return linkOf(t, h, at.HostName).Attrs().MasterIndex != 0 }
+	testwait.Eventually(t, "it is on its bridge again", onBridge)
+	must(t, h.LinkDel(linkOf(t, h, "br1")))
+	testwait.Eventually(t, "there is a bridge again", onBridge)
+}
+
+// TestDetachedWhileCompared detaches what a label declares, which nothing but the
+// comparison tells of: it waits for the next start.
+func TestDetachedWhileCompared(t *testing.T) {
+	s, r := store(t), newRuntime(t)
+	p := r.plugger(s)
+	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	w := runWatcher(t, &watch.Watcher{Plugger: p, Sources: []ns.Source{r}, Resync: 5 * time.Millisecond})
+	has(t, r.Container(id("web")), "eth1")
+	testwait.Eventually(t, "it is recorded", func() bool { return w.metrics()["attachments"] == "1" })
+	for range 3 {
+		detached(t, p, "docker:web", "")
+		time.Sleep(100 * time.Millisecond) // it was compared some times
+		has(t, r.Container(id("web")))
+		r.restart("web")
+		has(t, r.Container(id("web")), "eth1")
+		testwait.Eventually(t, "it is recorded again", func() bool {
+			rec, err := s.Get(ns.ParseRef("docker:web"), "eth1")
+			return err == nil && rec.Phase == keep.Attached
+		})
+	}
+}
+
+// TestKeepsTheLeaseOfDrift has an interface drift that cannot be mended, since its DHCP
+// server does not answer: its lease is kept on, until the server answers and it is mended.
+func TestKeepsTheLeaseOfDrift(t *testing.T) {
+	dhcptest.Need(t, "kea-dhcp4")
+	dhcptest.Network(t)
+	server := dhcptest.Kea(t, 600)
+	r := newRuntime(t)
+	r.create("web", map[string]string{"pipework.eth1": dhcptest.Bridge + " 'dhcp:-t 1 -T 1'"})
+	r.begin("web")
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+	server.Stop()
+	within(t, r.Container(id("web")), func(h *netlink.Handle, l netlink.Link) error {
+		all, err := h.AddrList(l, netlink.FAMILY_V4)
+		if err != nil || len(all) != 1 {
+			return fmt.Errorf("%v, %w", all, err)
+		}
+		return h.AddrDel(l, &all[0])
+	})
+	testwait.Eventually(t, "it is tried", func() bool { return w.metrics()["guests_failing"] == "1" })
+	if m := w.metrics(); m["attachments"] != "1" {
+		t.Errorf("%v", m)
+	}
+	dhcptest.Kea(t, 600)
+	testwait.Eventually(t, "it is mended", func() bool { return w.metrics()["mended_total"] == "1" && w.metrics()["guests_failing"] == "0" })
+	if now := has(t, r.Container(id("web")), "eth1"); !strings.Contains(now["eth1"], "[10.77.0.") {
+		t.Error(now)
+	}
+}

@@ -1,0 +1,134 @@
+package watch
+
+import (
+	"context"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A ref names a guest: a source and its ID there, or no source and the text of a
+// record's guest.
+type ref struct {
+	source ns.Source
+	id     string
+}
+
+// A guest is what is known of one that runs, as far as is known, and has something
+// declared.
+type guest struct {
+	ref
+	name     string   // for people
+	process  *process // that what is attached belongs to; nil: it was not opened yet
+	attached map[string]*attachment
+	detached map[string]bool            // interfaces that somebody detached: what the guest declares for them waits for its next start
+	ending   map[string]<-chan struct{} // of programs that were told to end, by the interface
+	said     map[string]string          // what was last said about each declaration
+}
+
+// An attachment is one interface that was as declared when it was attached.
+type attachment struct {
+	guest    ref
+	desired  *desired
+	declared keep.Declared
+	spec     pipework.Spec
+	made     *pipework.Attachment
+	unkeep   func()          // ends the keeping of its lease; nil: there is none
+	ended    <-chan struct{} // closed when a program that kept it has ended; nil: there was none
+
+	restarted bool // the guest may have started since
+	lost      bool // it, or its lease, is no more
+	orphaned  bool // and its record is gone, too
+
+	drift  string // how it differs from what is declared; "": it does not, as far as is known
+	mended string // the drift that it was attached anew for
+}
+
+func newGuest(k ref) *guest {
+	return &guest{ref: k, name: k.id, attached: map[string]*attachment{}, detached: map[string]bool{}, ending: map[string]<-chan struct{}{}, said: map[string]string{}}
+}
+
+// unobserved says whether nothing tells of the guest's end: no source, and no process.
+func (g *guest) unobserved() bool {
+	return g.source == nil && g.process != nil && !g.process.known()
+}
+
+// observed is what a plan is made of.
+func (g *guest) observed() observed {
+	o := observed{attached: map[string]status{}, detached: g.detached}
+	for name, a := range g.attached {
+		o.attached[name] = status{
+			text: a.desired.text, byContainer: a.desired.byContainer, program: a.programRuns(),
+			restarted: a.restarted, lost: a.lost, orphaned: a.orphaned, drift: a.drift, mended: a.mended,
+		}
+	}
+	return o
+}
+
+// programRuns says whether a program keeps the lease.
+func (a *attachment) programRuns() bool {
+	if a.ended == nil {
+		return false
+	}
+	select {
+	case <-a.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// onlyDrifted says whether the attachment is there, as desired but for its drift.
+func (a *attachment) onlyDrifted(want *desired) bool {
+	return a.drift != "" && !a.lost && !a.restarted && a.desired.text == want.text
+}
+
+// restarted notes that the guest may have started.
+func (g *guest) restarted() {
+	for _, a := range g.attached {
+		a.restarted = true
+	}
+	clear(g.detached)
+}
+
+// release forgets an interface, whose lease is not kept any more then.
+func (g *guest) release(name string) {
+	if a := g.attached[name]; a != nil && a.unkeep != nil {
+		a.unkeep()
+		if a.ended != nil {
+			g.ending[name] = a.ended
+		}
+	}
+	delete(g.attached, name)
+}
+
+func (g *guest) releaseAll() {
+	for name := range g.attached {
+		g.release(name)
+	}
+}
+
+// clear forgets what is known of the guest's interfaces and process.
+func (g *guest) clear() {
+	g.releaseAll()
+	clear(g.detached)
+	if g.process != nil {
+		g.process.close()
+		g.process = nil
+	}
+}
+
+// awaitEnd waits until the program has ended that kept an interface's lease until
+// now: another one may follow then.
+func (g *guest) awaitEnd(ctx context.Context, name string) error {
+	if ending := g.ending[name]; ending != nil {
+		select {
+		case <-ending:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		delete(g.ending, name)
+	}
+	return nil
+}

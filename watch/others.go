@@ -1,0 +1,31 @@
+//go:build !linux
+
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+)
+
+var errUnimplemented = fmt.Errorf("watch: %w", errors.ErrUnsupported)
+
+type exits struct{}
+
+type process struct{}
+
+func newExits() (*exits, error)                       { return nil, errUnimplemented }
+func (*exits) close()                                 {}
+func (*exits) wait() (ended []ref, ok bool)           { return nil, false }
+func (*exits) watch(*ns.Guest, ref) (*process, error) { return nil, errUnimplemented }
+func (*process) known() bool                          { return false }
+func (*process) ended() bool                          { return false }
+func (*process) close()                               {}
+
+type changes struct{}
+
+func newChanges(*keep.Store) (*changes, error)                       { return nil, errUnimplemented }
+func (*changes) follow(context.Context, func(context.Context)) error { return errUnimplemented }
