@@ -70,7 +70,7 @@ $(LANERUN):
 	CGO_ENABLED=0 $(GO) build -o $@ ./internal/lanes/lanerun
 
 quick: vet
-	$(GO) test -short -p 4 ./...
+	$(GO) test -short -count=1 -p 4 ./...
 
 # Every fuzz test runs for ten seconds.
 test-long: packages vet

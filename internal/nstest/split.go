@@ -22,11 +22,12 @@ import (
 // flag -run takes it, or "list".
 const splitEnv = "PIPEWORK_TESTS"
 
-// Limits of Split: the processes at a time, and how many each of those starts, so that
-// none ends long after the others.
+// Limits of Split: the processes at a time, with -short and beside other lanes, and how
+// many there are in all, so that none ends long after the others.
 const (
-	atOnce = 2
-	rounds = 6
+	atOnceShort = 4
+	atOnce      = 2
+	inAll       = 12
 )
 
 // Split runs all tests of a package in several processes, some at a time, and ends the
@@ -81,7 +82,7 @@ func splitTests(apart map[string][]string) (status int) {
 		fmt.Fprintln(os.Stderr, "list the tests:", err)
 		return 1
 	}
-	processes := min(atOnce*rounds, len(all))
+	processes := min(inAll, len(all))
 	queue := make(chan string, processes)
 	for i := range processes {
 		var some []string
@@ -93,7 +94,11 @@ func splitTests(apart map[string][]string) (status int) {
 	close(queue)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	for range atOnce {
+	most := atOnce
+	if testing.Short() {
+		most = atOnceShort
+	}
+	for range most {
 		wg.Go(func() {
 			runtime.LockOSThread() // Pdeathsig is sent when the thread ends
 			for pattern := range queue {
