@@ -97,7 +97,7 @@ func (j *job) remark(ctx context.Context, digest string) error {
 	mark := j.port.Mark
 	mark.Spec = digest
 	own := func() error { return j.site.Remark(ctx, mark) }
-	host := func() error { return j.remarkHost(ctx, mark) }
+	host := func() error { return j.remarkHost(ctx, digest) }
 	if digest == "" {
 		own, host = host, own
 	}
@@ -109,7 +109,8 @@ func (j *job) remark(ctx context.Context, digest string) error {
 	return nil
 }
 
-func (j *job) remarkHost(ctx context.Context, own link.Mark) error {
+// remarkHost takes nothing over from the interface's own mark, which the guest can write.
+func (j *job) remarkHost(ctx context.Context, digest string) error {
 	if j.port.HostName == "" {
 		return nil
 	}
@@ -119,7 +120,9 @@ func (j *job) remarkHost(ctx context.Context, own link.Mark) error {
 		return err
 	}
 	mark, ours := link.ParseMark(host.Alias)
-	mark.Spec, mark.Rules = own.Spec, own.Rules
+	if mark.Spec = digest; digest != "" {
+		mark.Rules = link.FormatRules(j.spec.Rules)
+	}
 	if !ours || mark.String() == host.Alias {
 		return nil
 	}

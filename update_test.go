@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/link"
@@ -261,5 +262,30 @@ func TestUpdateLease(t *testing.T) {
 	update(t, target, static)
 	before.Unchanged(t)
 	server.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, " 10.77.0.") })
+	detach(t, target, static)
+}
+
+// TestUpdateLeaseFaults makes it fail at every step to get a lease, and to give it back.
+func TestUpdateLeaseFaults(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	dhcptest.Dnsmasq(t, "--dhcp-option=121,0.0.0.0/0,10.77.0.1,10.200.0.0/16,10.77.0.254", "--dhcp-option=option:mtu,1400")
+	target, g := nstest.Guest(t)
+	nstest.Uplink(t, g)
+	static, leased := dhcpSpec(), dhcpSpec()
+	static.DHCP = nil
+	attach(t, target, static)
+	for _, way := range [][2]pipework.Spec{{static, leased}, {leased, static}} {
+		update(t, target, way[0])
+		before := nstest.Observe(t, g.Handle)
+		contract.EveryStep(t, func(ctx context.Context) error {
+			_, err := pipework.Update(ctx, target, way[1])
+			if err == nil {
+				update(t, target, way[0])
+			}
+			before.Unchanged(t)
+			return err
+		})
+	}
 	detach(t, target, static)
 }

@@ -89,6 +89,7 @@ func (s *Site) Remark(ctx context.Context, mark link.Mark) error {
 		return rtnl.SetAlias(ctx, s.Port.Conn, s.Link.Index, m.String())
 	}
 	record := func(ctx context.Context, m link.Mark) error {
+		m.Lease, m.Lease6 = "", "" // which the guest can write, and only the interface tells
 		return link.RemarkNIC(ctx, s.Port.Guest.Handle, s.Link.Index, m)
 	}
 	writes := []func(context.Context, link.Mark) error{record, alias}
