@@ -66,7 +66,7 @@ func (a *Attacher) some(ctx context.Context, items []*item, do func(context.Cont
 		}
 		return
 	}
-	defer closeHost(host, a.Host)
+	release := func() { closeHost(host, a.Host) }
 	host.Here = host.Here && len(items) == 1 // several are worked on by other threads
 	parallel(items, func(i *item) {
 		i.host = host
@@ -75,11 +75,16 @@ func (a *Attacher) some(ctx context.Context, items []*item, do func(context.Cont
 	for _, round := range rounds(items) {
 		do(ctx, round)
 	}
+	if i := items[0]; len(items) == 1 && i.opened {
+		i.close(release)
+		return
+	}
 	for _, i := range items {
 		if i.opened {
-			i.close()
+			i.close(func() {})
 		}
 	}
+	release()
 }
 
 // begin opens the guest. One that is gone is no error of a detach: what it left is

@@ -39,12 +39,13 @@ func (a *Attacher) one(ctx context.Context, op string, call Job, do func(*job) e
 	if err != nil {
 		return j.fail("guest", err)
 	}
-	defer closeHost(host, a.Host)
+	release := func() { closeHost(host, a.Host) }
 	j.host = host
 	if err := j.open(ctx, call.Target); err != nil {
+		release()
 		return err
 	}
-	defer j.close()
+	defer j.close(release)
 	return do(j)
 }
 
@@ -75,7 +76,7 @@ func (j *job) open(ctx context.Context, t Target) (err error) {
 		return j.fail("guest", err)
 	}
 	if err := j.prepare(ctx); err != nil {
-		j.close()
+		j.close(func() {})
 		return j.fail("guest", err)
 	}
 	return nil
@@ -152,24 +153,25 @@ func (j *job) openAnnouncer() {
 	}
 }
 
-// close closes what open opened. Closing a packet socket waits for an RCU grace
-// period, about 14 ms, so that where there is one nobody waits for any of it.
-func (j *job) close() {
+// close closes what open opened, and then does what is left. Closing a packet socket waits
+// for an RCU grace period, about 14 ms, so that where there is one nobody waits for any of
+// it.
+func (j *job) close(then func()) {
+	all := func() {
+		if j.port.Conn != nil {
+			_ = j.port.Conn.Close()
+		}
+		_ = j.guest.Close()
+		then()
+	}
 	if j.announcer == nil {
-		j.closeAll()
+		all()
 		return
 	}
 	go func() {
-		j.closeAll()
+		all()
 		j.announcer.Close()
 	}()
-}
-
-func (j *job) closeAll() {
-	if j.port.Conn != nil {
-		_ = j.port.Conn.Close()
-	}
-	_ = j.guest.Close()
 }
 
 // lockTime bounds the wait for others at work on the same guest, each of whom may
