@@ -33,8 +33,10 @@ func (f finder) lookUp(ctx context.Context) (*rtnl.Link, error) {
 	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
 		return nil, missing
 	}
-	if _, proven := link.HostMark(ctx, &f.port); proven {
-		return l, nil
+	if l != nil {
+		if _, proven := link.HostMark(ctx, &f.port); proven {
+			return l, nil
+		}
 	}
 	if pair, err := f.pair(ctx, l); pair != nil || err != nil {
 		return pair, err
