@@ -2,10 +2,10 @@
 // networks, and unplugs them again exactly.
 //
 // [Attach] gives the guest that a [Target] finds an interface as a [Spec]
-// describes it: a backend such as link.Bridge, addresses, gateways. [Detach]
-// takes it away and puts back what it displaced; [AttachAll] and [DetachAll] do so
-// for many. [List] and [Check] tell what is plugged in and what drifted. Package
-// functions use the zero [Attacher].
+// describes it: a backend such as link.Bridge, addresses, gateways. [Update]
+// changes it, and [Detach] takes it away and puts back what it displaced; [AttachAll]
+// and [DetachAll] do so for many. [List] and [Check] tell what is plugged in and what
+// drifted. Package functions use the zero [Attacher].
 //
 //	a, err := pipework.Attach(ctx, docker.Container("web"), pipework.Spec{
 //		Link:     link.Bridge{Name: "br1"},
@@ -186,8 +186,8 @@ type Attacher struct {
 // Attach plugs one interface into the guest. The same Attach again finds the
 // interface, mends what drifted, and returns the same Attachment; a different
 // Spec for an interface name that is in use is an error that satisfies
-// fs.ErrExist and changes nothing (but see [Update] and [Spec.Add]). Attach returns once the interface is up, its
-// addresses are announced and IPv6 duplicate address detection is over, which
+// fs.ErrExist and changes nothing (but see [Update] and [Spec.Add]). Attach returns
+// once the interface is up, its addresses are announced and IPv6 duplicate address detection is over, which
 // takes one to two seconds, and with DHCPv6 or SLAAC twice that, since the
 // link-local address comes first; IPv4 alone takes about a millisecond, and a DHCP
 // server as long as it takes (after eight seconds without an answer it is given
