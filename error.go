@@ -8,7 +8,7 @@ import (
 // An Error is what every call of this package returns when it fails. It prints
 // on one line.
 type Error struct {
-	Op        string // "attach", "detach", "list", "check", "lease"
+	Op        string // "attach", "update", "detach", "list", "check", "lease"
 	Stage     string // "spec", "guest", "link", "address", "dhcp", "route", "announce", "undo"
 	Guest     string // the guest's name; empty when it was not found
 	Interface string // its name inside the guest; empty for List

@@ -48,3 +48,28 @@ func ExampleSpec_routes() {
 	})
 	fmt.Println(at, err) // Detach takes it all away
 }
+
+// An interface that runs is given another gateway and a second address, and is slowed
+// down. Connections by its first address go on.
+func ExampleUpdate() {
+	ctx := context.Background()
+	web := ns.Named("web")
+	spec := pipework.Spec{
+		Link:     link.Bridge{Name: "br1"},
+		Addrs:    []netip.Prefix{netip.MustParsePrefix("192.168.1.1/24")},
+		Gateways: []netip.Addr{netip.MustParseAddr("192.168.1.254")},
+	}
+	if _, err := pipework.Attach(ctx, web, spec); err != nil {
+		fmt.Println(err)
+		return
+	}
+	spec.Addrs = append(spec.Addrs, netip.MustParsePrefix("192.168.1.2/24"))
+	spec.Gateways = []netip.Addr{netip.MustParseAddr("192.168.1.253")}
+	spec.Egress = &link.Shaping{Rate: 10e6}
+	at, err := pipework.Update(ctx, web, spec)
+	if errors.Is(err, fs.ErrNotExist) {
+		fmt.Println("web has no interface", pipework.DefaultName)
+	} else if err == nil {
+		fmt.Println(at.Added, at.Mended)
+	}
+}

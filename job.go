@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/parts"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -21,18 +21,52 @@ type job struct {
 	op    string
 	spec  Spec
 	host  link.Host
-	many  bool // one of many: host is everybody's
 	guest *ns.Guest
 	port  link.Port
+	site  parts.Site
 	undo  link.Undo
 
-	announcer *link.Announcer // only for attach, and for a lease that moved
-	lease     *dhcp.Lease     // what the interface has, once it is known
-	lease6    *dhcp.Lease     // likewise, of DHCPv6
-	lowered   int             // the MTU that the interface had before the lease lowered it; 0: it did not
+	announcer *link.Announcer // only where addresses may be new
 }
 
-// open opens the guest, the host, and a connection inside each.
+// one calls do with a job on one guest, which is open meanwhile.
+func (a *Attacher) one(ctx context.Context, op string, call Job, do func(*job) error) error {
+	j := &job{Attacher: a, op: op, spec: call.Spec.normal()}
+	if err := j.validate(); err != nil {
+		return err
+	}
+	host, err := openHost(ctx, a.Host)
+	if err != nil {
+		return j.fail("guest", err)
+	}
+	release := func() { closeHost(host, a.Host) }
+	j.host = host
+	if err := j.open(ctx, call.Target); err != nil {
+		release()
+		return err
+	}
+	defer j.close(release)
+	return do(j)
+}
+
+// validate says what is wrong with the Spec, before anything is touched.
+func (j *job) validate() error {
+	var wrong error
+	switch j.op {
+	case "attach", "update":
+		wrong = j.spec.validate()
+	default:
+		if err := link.ValidName(j.spec.Name); err != nil {
+			wrong = errs.New(fs.ErrInvalid, "%w", err)
+		}
+	}
+	if wrong != nil {
+		return j.fail("spec", wrong)
+	}
+	return nil
+}
+
+// open opens the guest, and a connection inside.
 func (j *job) open(ctx context.Context, t Target) (err error) {
 	j.log(ctx, "open")
 	if t == nil {
@@ -41,24 +75,11 @@ func (j *job) open(ctx context.Context, t Target) (err error) {
 	if j.guest, err = t.Open(ctx); err != nil {
 		return j.fail("guest", err)
 	}
-	if err := j.openHost(ctx); err != nil {
-		_ = j.guest.Close()
-		return j.fail("guest", err)
-	}
 	if err := j.prepare(ctx); err != nil {
-		j.close()
+		j.close(func() {})
 		return j.fail("guest", err)
 	}
 	return nil
-}
-
-func (j *job) openHost(ctx context.Context) error {
-	if j.many {
-		return nil
-	}
-	host, err := openHost(ctx, j.Host)
-	j.host = host
-	return err
 }
 
 // openHost holds the namespace h open, or the calling thread's where h is nil,
@@ -71,12 +92,6 @@ func openHost(ctx context.Context, h *ns.Handle) (host link.Host, err error) {
 	host.Here = true
 	host.Handle, host.Conn, err = ns.Here(ctx)
 	return host, err
-}
-
-func (j *job) closeHost() {
-	if !j.many {
-		closeHost(j.host, j.Host)
-	}
 }
 
 // closeHost closes what openHost opened for h.
@@ -103,6 +118,7 @@ func (j *job) prepare(ctx context.Context) error {
 		Mark:  link.Mark{Interface: j.spec.Name, Guest: j.guest.Identity, Rules: link.FormatRules(j.spec.Rules)},
 		Force: j.spec.Force,
 	}
+	j.site = parts.Site{Name: j.spec.Name, Port: &j.port, Undo: &j.undo, Log: j.log}
 	if j.port.MAC == nil {
 		j.port.MAC = j.spec.DefaultMAC
 	}
@@ -132,30 +148,30 @@ func (j *job) enter(ctx context.Context) (*ns.Conn, error) {
 }
 
 func (j *job) openAnnouncer() {
-	if j.op == "attach" {
+	if j.op == "attach" || j.op == "update" {
 		j.announcer = link.NewAnnouncer()
 	}
 }
 
-// close closes what open opened. Closing a packet socket waits for an RCU grace
-// period, about 14 ms, so that where there is one nobody waits for any of it.
-func (j *job) close() {
+// close closes what open opened, and then does what is left. Closing a packet socket waits
+// for an RCU grace period, about 14 ms, so that where there is one nobody waits for any of
+// it.
+func (j *job) close(then func()) {
+	all := func() {
+		if j.port.Conn != nil {
+			_ = j.port.Conn.Close()
+		}
+		_ = j.guest.Close()
+		then()
+	}
 	if j.announcer == nil {
-		j.closeAll()
+		all()
 		return
 	}
 	go func() {
-		j.closeAll()
+		all()
 		j.announcer.Close()
 	}()
-}
-
-func (j *job) closeAll() {
-	if j.port.Conn != nil {
-		_ = j.port.Conn.Close()
-	}
-	j.closeHost()
-	_ = j.guest.Close()
 }
 
 // lockTime bounds the wait for others at work on the same guest, each of whom may

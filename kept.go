@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/parts"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -47,21 +48,18 @@ func (a *Attacher) kept(t Target, s Spec, at *Attachment, f dhcp.Family) dhcp.Ke
 		kept.Config = *s.DHCP
 	}
 	kept.Config.Family = f
-	kept.Config.Hostname = hostname(kept.Config, at.Guest.Name)
+	kept.Config.Hostname = parts.Hostname(kept.Config, at.Guest.Name)
 	s.Name = at.Name
 	kept.Apply = func(ctx context.Context, g *ns.Guest, last, next *dhcp.Lease) error {
-		j := &job{Attacher: a, op: "lease", spec: s.normal()}
-		if err := j.open(ctx, t); err != nil {
-			return err
-		}
-		defer j.close()
-		if j.guest.Inode() != g.Inode() {
-			return j.fail("guest", errs.New(fs.ErrNotExist, "the guest has begun anew"))
-		}
-		if err := j.changeLease(ctx, f, last, next); err != nil {
-			return j.rollBack(ctx, err)
-		}
-		return nil
+		return a.one(ctx, "lease", Job{t, s}, func(j *job) error {
+			if j.guest.Inode() != g.Inode() {
+				return j.fail("guest", errs.New(fs.ErrNotExist, "the guest has begun anew"))
+			}
+			if err := j.changeLease(ctx, f, last, next); err != nil {
+				return j.rollBack(ctx, err)
+			}
+			return nil
+		})
 	}
 	return kept
 }
@@ -73,17 +71,12 @@ func (j *job) changeLease(ctx context.Context, f dhcp.Family, last, next *dhcp.L
 		return err
 	}
 	defer unlock()
-	l, err := j.find(ctx)
+	l, err := finder{j}.find(ctx)
 	if err != nil {
 		return err
 	}
-	j.port.Index, j.port.MAC = l.Index, l.MAC
-	if f == dhcp.IPv6 {
-		err = j.applyLease6(ctx, l, last, next)
-	} else {
-		_, err = j.applyLease(ctx, l, last, next)
-	}
-	if err != nil {
+	j.here(l, j.port.Mark)
+	if err := j.spec.leases().Change(ctx, &j.site, f, last, next); err != nil {
 		return j.fail("dhcp", err)
 	}
 	return j.announceLease(ctx, last, next)
@@ -99,7 +92,7 @@ func (j *job) announceLease(ctx context.Context, last, next *dhcp.Lease) error {
 	if next != nil {
 		for _, a := range next.Addrs {
 			if a.Addr != next.Addr.Addr() && !last.Has(a.Addr) {
-				fresh = append(fresh, host6(a.Addr))
+				fresh = append(fresh, netip.PrefixFrom(a.Addr, 128))
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/namespaces"
+	"github.com/go-pipework/pipework/internal/parts"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -45,11 +46,18 @@ func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, 
 
 // list tells what is plugged into one target, unless seen has its namespace.
 func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) ([]*Attachment, error) {
-	j := &job{Attacher: a, op: "list", spec: Spec{AllowHost: true}}
-	if err := j.open(ctx, t); err != nil {
-		return nil, err
-	}
-	defer j.close()
+	var all []*Attachment
+	err := a.one(ctx, "list", Job{t, Spec{AllowHost: true}}, func(j *job) (err error) {
+		all, err = lister{j}.list(ctx, seen)
+		return err
+	})
+	return all, err
+}
+
+// A lister tells what is plugged into a job's guest.
+type lister struct{ *job }
+
+func (j lister) list(ctx context.Context, seen map[ns.Inode]bool) ([]*Attachment, error) {
 	if seen[j.guest.Inode()] {
 		return nil, nil
 	}
@@ -96,27 +104,27 @@ func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) (
 	return all, nil
 }
 
-// describe reads one interface, and what its backend has to say of it.
-func (j *job) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachment, error) {
+// describe reads one interface, and what drifted of what its mark tells.
+func (j lister) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Attachment, error) {
+	j.spec.Link, _ = link.FromMark(mark) // nil: of another package, which the mark does not make
+	j.site = parts.Site{Name: mark.Interface, Port: &j.port, Undo: &j.undo, Log: j.log}
+	j.here(l, mark)
 	var drifts []string
-	if backend, err := link.FromMark(mark); err == nil {
-		found, err := backend.Check(ctx, &j.port)
-		for _, d := range found {
-			drifts = append(drifts, d.What)
-		}
+	for _, c := range j.concerns() {
+		d, err := c.Compare(ctx, &j.site)
 		if err != nil {
 			drifts = append(drifts, fmt.Sprint(err))
 		}
+		for _, d := range d.Missing {
+			drifts = append(drifts, d.What)
+		}
 	}
-	out, err := j.read(ctx, l)
+	out, err := j.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if mark.Guest.Name != "" {
 		out.Guest.Name, out.Guest.ID, out.Guest.NetworkOf = mark.Guest.Name, mark.Guest.ID, mark.Guest.NetworkOf
-	}
-	if mark.Interface != l.Name {
-		drifts = append(drifts, "is called "+l.Name+" instead of "+mark.Interface)
 	}
 	out.Drifts, out.Warnings = drifts, j.port.Warnings
 	return out, nil
@@ -124,7 +132,7 @@ func (j *job) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*Atta
 
 // claimed is the mark of a link as List takes it: of an interface of the host's own
 // the host's record, of a veth that claims to be one what its host end bears.
-func (j *job) claimed(ctx context.Context, l *rtnl.Link, nics map[int]link.Mark) (link.Mark, bool) {
+func (j lister) claimed(ctx context.Context, l *rtnl.Link, nics map[int]link.Mark) (link.Mark, bool) {
 	mark, ours := link.ParseMark(l.Alias)
 	if nic, is := nics[l.Index]; is {
 		return nic, true
@@ -140,7 +148,7 @@ func (j *job) claimed(ctx context.Context, l *rtnl.Link, nics map[int]link.Mark)
 
 // faked are the links that bear the mark of a pair that leads into the guest and are
 // not it: with no mark; and the ends of such pairs, with the mark on the host.
-func (j *job) faked(ctx context.Context, links []*rtnl.Link) (map[int]link.Mark, error) {
+func (j lister) faked(ctx context.Context, links []*rtnl.Link) (map[int]link.Mark, error) {
 	found := make(map[int]link.Mark)
 	for _, l := range links {
 		mark, ours := link.ParseMark(l.Alias)

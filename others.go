@@ -10,6 +10,8 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
+type extra struct{}
+
 func unsupported(op string) error {
 	return &Error{Op: op, Stage: "guest", Err: errors.ErrUnsupported}
 }
@@ -17,6 +19,11 @@ func unsupported(op string) error {
 // Attach needs Linux.
 func (a *Attacher) Attach(context.Context, Target, Spec) (*Attachment, error) {
 	return nil, unsupported("attach")
+}
+
+// Update needs Linux.
+func (a *Attacher) Update(context.Context, Target, Spec) (*Attachment, error) {
+	return nil, unsupported("update")
 }
 
 // Detach needs Linux.

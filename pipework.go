@@ -2,10 +2,10 @@
 // networks, and unplugs them again exactly.
 //
 // [Attach] gives the guest that a [Target] finds an interface as a [Spec]
-// describes it: a backend such as link.Bridge, addresses, gateways. [Detach]
-// takes it away and puts back what it displaced; [AttachAll] and [DetachAll] do so
-// for many. [List] and [Check] tell what is plugged in and what drifted. Package
-// functions use the zero [Attacher].
+// describes it: a backend such as link.Bridge, addresses, gateways. [Update]
+// changes it, and [Detach] takes it away and puts back what it displaced; [AttachAll]
+// and [DetachAll] do so for many. [List] and [Check] tell what is plugged in and what
+// drifted. Package functions use the zero [Attacher].
 //
 //	a, err := pipework.Attach(ctx, docker.Container("web"), pipework.Spec{
 //		Link:     link.Bridge{Name: "br1"},
@@ -137,10 +137,10 @@ type Attachment struct {
 	// Displaced are the default routes that Detach puts back.
 	Displaced []string `json:"displaced,omitempty"`
 	// Existed says that Attach found the interface already plugged in as asked;
-	// Mended lists what it put right.
+	// Mended lists what it put right, or what Update changed.
 	Existed bool     `json:"existed,omitempty"`
 	Mended  []string `json:"mended,omitempty"`
-	// Added are the addresses that [Spec.Add] gave an interface that existed.
+	// Added are the addresses that Update or [Spec.Add] gave an interface that existed.
 	Added []netip.Prefix `json:"added,omitempty"`
 	// Drifts lists what is not as it was asked for; only List and Check fill it.
 	Drifts []string `json:"drifts,omitempty"`
@@ -179,13 +179,15 @@ type Attacher struct {
 	// Log hears each stage at debug level, what is left alone as warnings, and failed
 	// clean-ups as errors; nil is silence.
 	Log *slog.Logger
+
+	extra // for tests
 }
 
 // Attach plugs one interface into the guest. The same Attach again finds the
 // interface, mends what drifted, and returns the same Attachment; a different
 // Spec for an interface name that is in use is an error that satisfies
-// fs.ErrExist and changes nothing (but see [Spec.Add]). Attach returns once the interface is up, its
-// addresses are announced and IPv6 duplicate address detection is over, which
+// fs.ErrExist and changes nothing (but see [Update] and [Spec.Add]). Attach returns
+// once the interface is up, its addresses are announced and IPv6 duplicate address detection is over, which
 // takes one to two seconds, and with DHCPv6 or SLAAC twice that, since the
 // link-local address comes first; IPv4 alone takes about a millisecond, and a DHCP
 // server as long as it takes (after eight seconds without an answer it is given
@@ -197,6 +199,25 @@ type Attacher struct {
 // (which names what is needed), errors.ErrUnsupported (this kernel lacks it).
 func Attach(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 	return new(Attacher).Attach(ctx, t, s)
+}
+
+// Update changes the interface s.Name, which Attach made, to what the Spec says, part by
+// part: addresses, gateways, routes, rules, rates, leases, the MAC, the MTU, and settings of
+// the link such as its VLAN. What is not in the Spec any more is removed, what is new is
+// added, and what stays is not touched. It leaves alone what pipework did not make, such as
+// a route that somebody added; but of addresses only those of the Spec and of its leases
+// stay. Where the Spec says no MAC or no MTU, those stay as they are, as does what the
+// kernel had from router advertisements.
+//
+// The new comes before the old goes: there is a default route, and an address, all the
+// time. Added are the addresses that are new, Mended all that was changed. After an error
+// everything is as it was.
+//
+// Errors are those of Attach; an interface that is not there satisfies fs.ErrNotExist, one
+// that is plugged into something else fs.ErrInvalid, and one that pipework did not make
+// fs.ErrPermission.
+func Update(ctx context.Context, t Target, s Spec) (*Attachment, error) {
+	return new(Attacher).Update(ctx, t, s)
 }
 
 // Detach unplugs the interface s.Name that Attach made, and puts back the

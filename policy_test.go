@@ -77,10 +77,10 @@ func TestPolicy(t *testing.T) {
 	s.Rules = append(s.Rules, link.Rule{Priority: 102, To: netip.MustParsePrefix("fd99::/64"), IIf: "lo", Mark: 1, Mask: 0xff})
 	at := attach(t, target, s)
 	for _, row := range []struct{ words, want string }{
-		{"ip -4 route show 10.99.0.0/24", "10.99.0.0/24 dev net1 scope link"},
-		{"ip -4 route show 10.200.0.0/16", "10.200.0.0/16 via 10.99.0.1 dev net1 metric 7"},
-		{"ip -4 route show table 100", "default via 10.1.0.254 dev net1"},
-		{"ip -6 route show table 100", "fd99::/64 via fd01::fe dev net1 src fd01::1 metric 50"},
+		{"ip -4 route show 10.99.0.0/24", "10.99.0.0/24 dev net1 proto 112 scope link"},
+		{"ip -4 route show 10.200.0.0/16", "10.200.0.0/16 via 10.99.0.1 dev net1 proto 112 metric 7"},
+		{"ip -4 route show table 100", "default via 10.1.0.254 dev net1 proto 112"},
+		{"ip -6 route show table 100", "fd99::/64 via fd01::fe dev net1 proto 112 src fd01::1 metric 50"},
 		{"ip -N -4 rule list", "100:\tfrom 10.1.0.0/24 lookup 100 proto 112"},
 		{"ip -N -4 rule list", "101:\tfrom all fwmark 0x7 oif net1 lookup 1000 proto 112"},
 		{"ip -N -6 rule list", "101:\tfrom all fwmark 0x7 oif net1 lookup 1000 proto 112"},
@@ -228,7 +228,7 @@ func TestAddRoutes(t *testing.T) {
 	more.Routes = []link.Route{{Dst: netip.MustParsePrefix("10.9.0.0/16"), Via: netip.MustParseAddr("10.2.0.254")}}
 	attach(t, target, more)
 	attach(t, target, more)
-	if got := ip(t, g, "ip", "route", "show", "10.9.0.0/16"); got != "10.9.0.0/16 via 10.2.0.254 dev eth1 \n" {
+	if got := ip(t, g, "ip", "route", "show", "10.9.0.0/16"); got != "10.9.0.0/16 via 10.2.0.254 dev eth1 proto 112 \n" {
 		t.Errorf("route %q", got)
 	}
 	more.Rules = []link.Rule{{Priority: 5, Table: 5}}

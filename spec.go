@@ -133,9 +133,3 @@ func (s Spec) validGateway(g netip.Addr, before []netip.Addr) error {
 	}
 	return nil
 }
-
-// covered says whether an address of the interface makes g reachable.
-func (s Spec) covered(g netip.Addr) bool {
-	return g.IsLinkLocalUnicast() && g.Is6() ||
-		slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Contains(g) })
-}

@@ -115,6 +115,9 @@ type Port struct {
 	MACAsked bool
 	MTU      int // bytes; 0: the backend's choice
 	Mark     Mark
+	// Exact has Check tell also of settings that the Backend leaves at their default and
+	// that are otherwise, such as a bridge port's VLANs where it asks for none.
+	Exact bool
 	// Force has Unplug of a [Phys] believe a mark that the host has no record of.
 	Force bool
 
@@ -134,7 +137,7 @@ func (p *Port) Warn(format string, args ...any) {
 // A Drift is one difference between what was made and what is.
 type Drift struct {
 	What string // one line: "host end veth1pl123 is down"
-	// Mend puts it right, and pushes the reverse on u.
+	// Mend puts it right, and pushes the reverse on u; nil: nothing does.
 	Mend func(ctx context.Context, u *Undo) error
 	// Chosen says that it is a matter of what a Spec chooses, and may be as it is
 	// because another Spec chose so.

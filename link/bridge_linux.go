@@ -135,7 +135,7 @@ func (b Bridge) Check(ctx context.Context, p *Port) ([]Drift, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := b.portDrifts(ctx, p)
+	port, err := b.portDrifts(ctx, p, br)
 	if err != nil {
 		return nil, err
 	}

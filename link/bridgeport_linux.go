@@ -58,7 +58,7 @@ func (b Bridge) setPort(ctx context.Context, p *Port, br *rtnl.Link) error {
 		return err
 	}
 	if b.filters() {
-		if err := b.setVLANs(ctx, p, port, rtnl.VLANs{br.DefaultPVID(): 0}); err != nil {
+		if err := setVLANs(ctx, p, port, rtnl.VLANs{br.DefaultPVID(): 0}, b.vlans()); err != nil {
 			return err
 		}
 	}
@@ -75,9 +75,9 @@ func (b Bridge) flags() rtnl.PortFlags {
 	return rtnl.PortFlags{Isolated: b.Isolated, Hairpin: b.Hairpin}
 }
 
-// setVLANs gives the port its VLANs, and takes the others of had.
-func (b Bridge) setVLANs(ctx context.Context, p *Port, port *rtnl.Link, had rtnl.VLANs) error {
-	want, extra := b.vlans(), maps.Clone(had)
+// setVLANs gives the port the VLANs want, and takes the others of had.
+func setVLANs(ctx context.Context, p *Port, port *rtnl.Link, had, want rtnl.VLANs) error {
+	extra := maps.Clone(had)
 	maps.DeleteFunc(extra, func(vid, _ uint16) bool { _, keep := want[vid]; return keep || vid == 0 })
 	if err := rtnl.DelVLANs(ctx, p.Host.Conn, port.Index, extra); err != nil {
 		return err
@@ -92,9 +92,10 @@ func portError(err error) error {
 	return err
 }
 
-// portDrifts compares the port's VLANs and flags with what they should be.
-func (b Bridge) portDrifts(ctx context.Context, p *Port) ([]Drift, error) {
-	if b.plain() {
+// portDrifts compares the port's VLANs and flags with what they should be. A port that is
+// as every new one may have been changed by others.
+func (b Bridge) portDrifts(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift, error) {
+	if b.plain() && !p.Exact {
 		return nil, nil
 	}
 	port, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
@@ -108,15 +109,20 @@ func (b Bridge) portDrifts(ctx context.Context, p *Port) ([]Drift, error) {
 			return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, b.flags())
 		}})
 	}
-	if !b.filters() {
+	on, _ := br.VLANFiltering()
+	if !b.filters() && !(p.Exact && on) {
 		return drifts, nil
 	}
+	want := b.vlans()
+	if pvid := br.DefaultPVID(); !b.filters() && pvid != 0 {
+		want[pvid] = rtnl.VLANPVID | rtnl.VLANUntagged
+	}
 	have, err := rtnl.PortVLANs(ctx, p.Host.Conn, port.Index)
-	if err != nil || maps.Equal(have, b.vlans()) {
+	if err != nil || maps.Equal(have, want) {
 		return drifts, err
 	}
 	return append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has other VLANs than asked for", port.Name), Mend: func(ctx context.Context, u *Undo) error {
-		u.Push("VLANs of "+port.Name, func(ctx context.Context) error { return rtnl.SetVLANs(ctx, p.Host.Conn, port.Index, have) })
-		return b.setVLANs(ctx, p, port, have)
+		u.Push("VLANs of "+port.Name, func(ctx context.Context) error { return setVLANs(ctx, p, port, want, have) })
+		return setVLANs(ctx, p, port, have, want)
 	}}), nil
 }

@@ -48,7 +48,7 @@ func addHostAddr(ctx context.Context, p *Port, host *rtnl.Link, a netip.Prefix) 
 // Check finds the host's end and its addresses; see [Backend].
 func (v Veth) Check(ctx context.Context, p *Port) ([]Drift, error) {
 	drifts, err := CheckVeth(ctx, p)
-	if err != nil || len(v.HostAddrs) == 0 {
+	if err != nil || len(v.HostAddrs) == 0 && !p.Exact {
 		return drifts, err
 	}
 	host, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
@@ -67,6 +67,14 @@ func (v Veth) Check(ctx context.Context, p *Port) ([]Drift, error) {
 			u.Push("address of "+host.Name, func(ctx context.Context) error { return rtnl.DelAddr(ctx, p.Host.Conn, host.Index, a) })
 			return addHostAddr(ctx, p, host, a)
 		}})
+	}
+	for _, h := range have {
+		if a := h.Prefix; p.Exact && !h.ByKernel() && !slices.Contains(v.HostAddrs, a) {
+			drifts = append(drifts, Drift{Chosen: true, What: fmt.Sprintf("host end %s has %s", host.Name, a), Mend: func(ctx context.Context, u *Undo) error {
+				u.Push("address of "+host.Name, func(ctx context.Context) error { return addHostAddr(ctx, p, host, a) })
+				return rtnl.DelAddr(ctx, p.Host.Conn, host.Index, a)
+			}})
+		}
 	}
 	return drifts, nil
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/ovstest"
+	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/internal/testwait"
 )
@@ -346,7 +347,7 @@ func show(ts *testscript.TestScript, _ bool, args []string) {
 	routes, err := nstest.Whole(func() ([]netlink.Route, error) { return h.RouteList(nil, netlink.FAMILY_ALL) })
 	ts.Check(err)
 	for _, r := range routes {
-		if r.Protocol == unix.RTPROT_BOOT {
+		if r.Protocol == rtnl.Protocol || r.Protocol == unix.RTPROT_DHCP || r.Protocol == unix.RTPROT_BOOT {
 			dst := strings.NewReplacer("0.0.0.0/0", "default", "::/0", "default").Replace(r.Dst.String())
 			_, _ = fmt.Fprintf(ts.Stdout(), "%s via %v dev %s metric %d\n", dst, r.Gw, names[r.LinkIndex], r.Priority)
 		}

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package contract is the one test that every link.Backend passes: attach,
-// reach a peer both ways, attach again, detach, detach again; and at every
+// reach a peer both ways, attach again, update, detach, detach again; and at every
 // single step a failure, after which everything is as it was.
 package contract
 
@@ -53,6 +53,7 @@ func Run(t *testing.T, c Case) {
 	for name, test := range map[string]func(*testing.T){
 		"reach": c.reach, "again": c.again, "attach faults": c.attachFaults, "detach faults": c.detachFaults,
 		"cancelled": c.cancelled, "race": c.race, "attach killed": c.attachKilled, "detach killed": c.detachKilled,
+		"update": c.update, "update faults": c.updateFaults, "update killed": c.updateKilled,
 	} {
 		t.Run(name, test)
 	}

@@ -21,6 +21,25 @@ type Qdisc struct {
 	Latency time.Duration
 	Jitter  time.Duration
 	Loss    uint32 // of 2³²-1
+	handle  uint32
+}
+
+// ownHandle is the number by which pipework knows a qdisc that it made: pt: or pn: in
+// ASCII. To change one in place takes its number.
+func ownHandle(kind string) uint32 {
+	if kind == "tbf" {
+		return 'p'<<24 | 't'<<16
+	}
+	return 'p'<<24 | 'n'<<16
+}
+
+// Ours says whether pipework made the qdisc.
+func (q Qdisc) Ours() bool { return q.handle == ownHandle(q.Kind) }
+
+// Same says whether they do the same, whoever made them.
+func (q Qdisc) Same(o Qdisc) bool {
+	q.handle, o.handle = 0, 0
+	return q == o
 }
 
 // Sizes and attributes of linux/pkt_sched.h and linux/rtnetlink.h.
@@ -44,6 +63,7 @@ const (
 // SetQdisc makes q the root of the link, in the place of what was there.
 func SetQdisc(ctx context.Context, c *ns.Conn, index int, q Qdisc) error {
 	m := qdiscMessage(index)
+	binary.NativeEndian.PutUint32(m[8:], ownHandle(q.Kind))
 	m.attrString(tcaKind, q.Kind)
 	at := m.nest(tcaOptions)
 	if q.Kind == "tbf" {
@@ -78,7 +98,7 @@ func RootQdisc(ctx context.Context, c *ns.Conn, index int) (Qdisc, error) {
 		return Qdisc{}, err
 	}
 	attrs := msgs[0][sizeofTcmsg:]
-	q := Qdisc{Kind: unix.ByteSliceToString(Attr(attrs, tcaKind))}
+	q := Qdisc{Kind: unix.ByteSliceToString(Attr(attrs, tcaKind)), handle: u32(msgs[0][8:])}
 	q.parse(Attr(attrs, tcaOptions))
 	return q, nil
 }

@@ -127,6 +127,15 @@ func (r Route) InTable(table uint32) Route {
 	return r
 }
 
+// Protocol is who made the route: RTPROT_*, or [Protocol].
+func (r Route) Protocol() int { return int(r.msg.Protocol) }
+
+// By is the route as made by this protocol.
+func (r Route) By(protocol int) Route {
+	r.msg.Protocol = uint8(protocol)
+	return r
+}
+
 // Put adds the route, replacing one with the same destination and metric.
 func (r Route) Put(ctx context.Context, c *ns.Conn) error {
 	return r.send(ctx, c, unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)

@@ -11,9 +11,9 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// RuleProtocol is who made a rule (FRA_PROTOCOL, Linux 4.17): pipework. The number
-// is nobody's in iproute2's rt_protos; it is a p in ASCII.
-const RuleProtocol = 'p'
+// Protocol is who made a route (rtm_protocol) or a rule (FRA_PROTOCOL, Linux 4.17):
+// pipework. The number is nobody's in iproute2's rt_protos; it is a p in ASCII.
+const Protocol = 'p'
 
 // A Rule is a routing policy rule that looks into a table, as far as pipework
 // makes them: linux/fib_rules.h. Rules with the same fields are the same.
@@ -55,7 +55,7 @@ func Rules(ctx context.Context, c *ns.Conn, family int) ([]Rule, error) {
 	}
 	var rules []Rule
 	for _, m := range msgs {
-		if r, ok := parseRule(m); ok && r.Protocol == RuleProtocol && r.Family == family {
+		if r, ok := parseRule(m); ok && r.Protocol == Protocol && r.Family == family {
 			rules = append(rules, r)
 		}
 	}

@@ -1,6 +1,4 @@
-//go:build linux
-
-package pipework
+package parts
 
 import (
 	"net"
@@ -58,17 +56,16 @@ func TestMarkedLease6(t *testing.T) {
 		if !ok || read.Guest.ID != m.Guest.ID {
 			t.Errorf("%s: the mark is %q", name, m)
 		}
-		j := &job{}
-		j.port.Mark = read
+		m = read
 		have := []rtnl.Addr{{Prefix: host6(netip.MustParseAddr("fd77::5")), Preferred: rtnl.Forever, Valid: rtnl.Forever}}
-		if diff := cmp.Diff(test.want, j.readLease6(have), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+		if diff := cmp.Diff(test.want, readLease6(m, have), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 			t.Errorf("%s, from %q (-want +got):\n%s", name, m.Lease6, diff)
 		}
 	}
 	for _, forged := range []string{"", "_", "10.0.0.1", "fd77::5%eth0", "fd77::5+x", "+", "fd77::5+"} {
-		j := &job{}
-		j.port.Mark.Lease6 = forged
-		if l := j.readLease6(nil); l != nil {
+		var m link.Mark
+		m.Lease6 = forged
+		if l := readLease6(m, nil); l != nil {
 			t.Errorf("%q: %+v", forged, l)
 		}
 	}

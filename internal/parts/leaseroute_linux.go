@@ -1,6 +1,4 @@
-//go:build linux
-
-package pipework
+package parts
 
 import (
 	"context"
@@ -15,21 +13,21 @@ import (
 
 // leaseRoutes puts the lease's routes in place, then takes those away that only
 // the last one had.
-func (j *job) leaseRoutes(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) (displaced []string, err error) {
-	wanted := kernelRoutes(next, l.Index)
+func (p Leases) leaseRoutes(ctx context.Context, s *Site, last, next *dhcp.Lease) (displaced []string, err error) {
+	wanted := kernelRoutes(next, s.Link.Index)
 	for _, r := range wanted {
-		if err := r.Put(ctx, j.port.Conn); err != nil {
+		if err := r.Put(ctx, s.Port.Conn); err != nil {
 			return nil, err
 		}
 	}
-	if displaced, err = j.leaseDefault(ctx, l, last, next); err != nil {
+	if displaced, err = p.leaseDefault(ctx, s, last, next); err != nil {
 		return nil, err
 	}
-	for _, r := range kernelRoutes(last, l.Index) {
+	for _, r := range kernelRoutes(last, s.Link.Index) {
 		if slices.ContainsFunc(wanted, r.SameKey) {
 			continue
 		}
-		if err := r.Delete(ctx, j.port.Conn); err != nil {
+		if err := r.Delete(ctx, s.Port.Conn); err != nil {
 			return nil, err
 		}
 	}
@@ -38,32 +36,28 @@ func (j *job) leaseRoutes(ctx context.Context, l *rtnl.Link, last, next *dhcp.Le
 
 // leaseDefault makes the lease's gateway the default route, or puts back what the
 // last one displaced.
-func (j *job) leaseDefault(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) ([]string, error) {
-	if j.ownGateway(netip.Addr.Is4) {
+func (p Leases) leaseDefault(ctx context.Context, s *Site, last, next *dhcp.Lease) ([]string, error) {
+	if p.ownGateway() {
 		return nil, nil
 	}
 	if next == nil || !next.Gateway().IsValid() {
 		if last == nil {
 			return nil, nil
 		}
-		return nil, j.dropDefault(ctx, l, last)
+		return nil, s.dropDefault(ctx, unix.AF_INET, unix.RTPROT_DHCP)
 	}
-	now, err := rtnl.Defaults(ctx, j.port.Conn, unix.AF_INET, unix.RT_TABLE_MAIN)
+	now, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET, unix.RT_TABLE_MAIN)
 	if err != nil {
 		return nil, err
 	}
 	gw := next.Gateway()
-	if slices.ContainsFunc(now, func(r rtnl.Route) bool { return r.Index == l.Index && r.Gateway == gw }) {
+	if slices.ContainsFunc(now, func(r rtnl.Route) bool {
+		return r.Index == s.Link.Index && r.Gateway == gw && r.Protocol() != rtnl.Protocol
+	}) {
 		return nil, nil
 	}
-	return j.replaceDefault(ctx, l.Index, gw)
-}
-
-func (j *job) dropDefault(ctx context.Context, l *rtnl.Link, last *dhcp.Lease) error {
-	if err := j.restoreDefaults(ctx, l.Index, unix.AF_INET); err != nil || !last.Gateway().IsValid() {
-		return err
-	}
-	return defaultVia(last.Gateway(), l.Index).Delete(ctx, j.port.Conn)
+	ours := rtnl.Via(defaultTo(gw), gw, s.Link.Index).By(unix.RTPROT_DHCP)
+	return s.replaceDefault(ctx, ours, append(slices.Clone(p.Gateways.Addrs), next.Addr))
 }
 
 // kernelRoutes are the lease's routes but the default one: those on the link
@@ -72,10 +66,13 @@ func kernelRoutes(l *dhcp.Lease, index int) (list []rtnl.Route) {
 	if l == nil {
 		return nil
 	}
+	via := func(dst netip.Prefix, router netip.Addr) rtnl.Route {
+		return rtnl.Via(dst, router, index).By(unix.RTPROT_DHCP)
+	}
 	covered := []netip.Prefix{l.Addr}
 	for _, r := range l.Routes {
 		if r.Via.IsUnspecified() {
-			list = append(list, rtnl.Via(r.Dst, netip.Addr{}, index))
+			list = append(list, via(r.Dst, netip.Addr{}))
 			covered = append(covered, r.Dst)
 		}
 	}
@@ -85,9 +82,9 @@ func kernelRoutes(l *dhcp.Lease, index int) (list []rtnl.Route) {
 		}
 		if !slices.ContainsFunc(covered, func(p netip.Prefix) bool { return p.Contains(r.Via) }) {
 			host := netip.PrefixFrom(r.Via, 32)
-			list, covered = append(list, rtnl.Via(host, netip.Addr{}, index)), append(covered, host)
+			list, covered = append(list, via(host, netip.Addr{})), append(covered, host)
 		}
-		list = append(list, rtnl.Via(r.Dst, r.Via, index))
+		list = append(list, via(r.Dst, r.Via))
 	}
 	return list
 }

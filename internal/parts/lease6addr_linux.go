@@ -1,6 +1,4 @@
-//go:build linux
-
-package pipework
+package parts
 
 import (
 	"context"
@@ -24,30 +22,30 @@ var errDuplicate = errors.New("another node on the link has it already")
 
 // putAddrs6 gives the interface the addresses of next. Where one of them that last
 // had not is somebody else's, next is given up.
-func (j *job) putAddrs6(ctx context.Context, l *rtnl.Link, last, next *dhcp.Lease) error {
+func (p Leases) putAddrs6(ctx context.Context, s *Site, last, next *dhcp.Lease) error {
 	var fresh []netip.Addr
 	now := time.Now()
 	for _, a := range next.Addrs {
-		put := rtnl.Addr{Index: l.Index, Prefix: host6(a.Addr), Preferred: seconds(now, a.Preferred), Valid: max(1, seconds(now, a.Valid))}
-		if err := rtnl.PutAddr(ctx, j.port.Conn, put); err != nil {
+		put := rtnl.Addr{Index: s.Link.Index, Prefix: host6(a.Addr), Preferred: seconds(now, a.Preferred), Valid: max(1, seconds(now, a.Valid))}
+		if err := rtnl.PutAddr(ctx, s.Port.Conn, put); err != nil {
 			return err
 		}
 		if !last.Has(a.Addr) {
 			fresh = append(fresh, a.Addr)
 		}
 	}
-	taken, err := j.duplicates(ctx, l, fresh)
+	taken, err := p.duplicates(ctx, s, fresh)
 	if err != nil || len(taken) == 0 {
 		return err
 	}
 	for _, a := range fresh {
-		if err := rtnl.DelAddr(ctx, j.port.Conn, l.Index, host6(a)); err != nil {
+		if err := rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, host6(a)); err != nil {
 			return err
 		}
 	}
-	j.log(ctx, "decline", "address", taken[0])
+	s.Log(ctx, "decline", "address", taken[0])
 	free := slices.DeleteFunc(slices.Clone(fresh), func(a netip.Addr) bool { return slices.Contains(taken, a) })
-	c := j.client(l, dhcp.IPv6)
+	c := p.client(s, dhcp.IPv6)
 	err = sent(c.Decline(ctx, only(next, taken)))
 	if err == nil && len(free) > 0 {
 		err = sent(c.Release(ctx, only(next, free)))
@@ -78,11 +76,11 @@ func seconds(now, end time.Time) uint32 {
 
 // duplicates waits until the kernel has checked the addresses, and returns those
 // that somebody else has: the kernel takes those with a lifetime away at once.
-func (j *job) duplicates(ctx context.Context, l *rtnl.Link, addrs []netip.Addr) (taken []netip.Addr, err error) {
+func (p Leases) duplicates(ctx context.Context, s *Site, addrs []netip.Addr) (taken []netip.Addr, err error) {
 	if len(addrs) == 0 {
 		return nil, nil
 	}
-	events, err := rtnl.Listen(ctx, j.guest.Handle)
+	events, err := rtnl.Listen(ctx, s.Port.Guest.Handle)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +89,7 @@ func (j *job) duplicates(ctx context.Context, l *rtnl.Link, addrs []netip.Addr) 
 	bounded, cancel := context.WithTimeoutCause(ctx, dadTime, slow)
 	defer cancel()
 	err = events.Until(bounded, func() (bool, error) {
-		have, err := rtnl.Addrs(bounded, j.port.Conn, l.Index)
+		have, err := rtnl.Addrs(bounded, s.Port.Conn, s.Link.Index)
 		if err != nil {
 			return false, err
 		}

@@ -1,6 +1,4 @@
-//go:build linux
-
-package pipework
+package parts
 
 import (
 	"encoding/hex"
@@ -54,8 +52,8 @@ const maxMark = 255
 
 // readLease6 is what the mark and the kernel tell of the interface's DHCPv6 lease;
 // nil when it has none.
-func (j *job) readLease6(have []rtnl.Addr) *dhcp.Lease {
-	fields := append(strings.Split(j.port.Mark.Lease6, "_"), "", "", "")
+func readLease6(m link.Mark, have []rtnl.Addr) *dhcp.Lease {
+	fields := append(strings.Split(m.Lease6, "_"), "", "", "")
 	l := &dhcp.Lease{}
 	for text := range strings.SplitSeq(fields[0], "+") {
 		a, err := netip.ParseAddr(text)

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"io/fs"
 	"reflect"
+	"slices"
 	"sync"
 
-	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -33,49 +33,63 @@ type item struct {
 func (i *item) ready() bool { return i.err == nil && i.unlock != nil }
 
 // all works through the jobs, some at once, in rounds in which no guest appears
-// twice.
-func (a *Attacher) all(ctx context.Context, op string, jobs []Job, do func(context.Context, []*item)) error {
+// twice. One job is a batch of one, which the calling thread works on. Each job's error
+// is in its place.
+func (a *Attacher) all(ctx context.Context, op string, jobs []Job, do func(context.Context, []*item)) JobErrors {
 	failed := make(JobErrors, len(jobs))
-	host, err := openHost(ctx, a.Host)
-	if err != nil {
-		for i := range failed {
-			failed[i] = &Error{Op: op, Stage: "guest", Err: err}
-		}
-		return failed.orNil()
-	}
-	defer closeHost(host, a.Host)
-	host.Here = false // the items are worked on by other threads
 	for begin := 0; begin < len(jobs); begin += atOnce {
 		some := jobs[begin:min(begin+atOnce, len(jobs))]
 		items := make([]*item, len(some))
 		for i, j := range some {
 			items[i] = &item{target: j.Target, index: begin + i}
-			items[i].job = job{Attacher: a, op: op, spec: j.Spec.normal(), host: host, many: true}
+			items[i].job = job{Attacher: a, op: op, spec: j.Spec.normal()}
+			items[i].err = items[i].validate()
 		}
-		parallel(items, func(i *item) { i.err = i.begin(ctx) })
-		for _, round := range rounds(items) {
-			do(ctx, round)
-		}
+		a.some(ctx, items, do)
 		for _, i := range items {
 			failed[i.index] = i.err
-			i.end()
 		}
 	}
-	return failed.orNil()
+	return failed
 }
 
-// begin validates the Spec and opens the guest. One that is gone is no error of a
-// detach: what it left is cleaned up.
+// some works through those of the items whose Specs are right.
+func (a *Attacher) some(ctx context.Context, items []*item, do func(context.Context, []*item)) {
+	items = slices.DeleteFunc(slices.Clone(items), func(i *item) bool { return i.err != nil })
+	if len(items) == 0 {
+		return
+	}
+	host, err := openHost(ctx, a.Host)
+	if err != nil {
+		for _, i := range items {
+			i.err = i.fail("guest", err)
+		}
+		return
+	}
+	release := func() { closeHost(host, a.Host) }
+	host.Here = host.Here && len(items) == 1 // several are worked on by other threads
+	parallel(items, func(i *item) {
+		i.host = host
+		i.err = i.begin(ctx)
+	})
+	for _, round := range rounds(items) {
+		do(ctx, round)
+	}
+	if i := items[0]; len(items) == 1 && i.opened {
+		i.close(release)
+		return
+	}
+	for _, i := range items {
+		if i.opened {
+			i.close(func() {})
+		}
+	}
+	release()
+}
+
+// begin opens the guest. One that is gone is no error of a detach: what it left is
+// cleaned up.
 func (i *item) begin(ctx context.Context) error {
-	var wrong error
-	if i.op == "attach" {
-		wrong = i.spec.validate()
-	} else if err := link.ValidName(i.spec.Name); err != nil {
-		wrong = errs.New(fs.ErrInvalid, "%w", err)
-	}
-	if wrong != nil {
-		return i.fail("spec", wrong)
-	}
 	err := i.open(ctx, i.target)
 	i.opened = err == nil
 	if i.op != "detach" || !errors.Is(err, fs.ErrNotExist) {
@@ -86,13 +100,6 @@ func (i *item) begin(ctx context.Context) error {
 		i.remember(i.target)
 	}
 	return nil
-}
-
-// end closes what begin opened.
-func (i *item) end() {
-	if i.opened {
-		i.close()
-	}
 }
 
 // tryLock locks the guest unless somebody else is at work on it.
@@ -161,8 +168,13 @@ func together(batch []*item, do func([]*link.Call)) {
 	do(calls)
 }
 
-// parallel calls f for every item, each in a goroutine of its own.
+// parallel calls f for every item, each in a goroutine of its own; a single one in the
+// caller's.
 func parallel(items []*item, f func(*item)) {
+	if len(items) == 1 {
+		f(items[0])
+		return
+	}
 	var wg sync.WaitGroup
 	for _, i := range items {
 		wg.Go(func() { f(i) })

@@ -1,0 +1,59 @@
+package parts
+
+import "context"
+
+// Advertisements lets the kernel follow router advertisements on the interface: IPv6 on,
+// accept_ra, and autoconf for SLAAC. These settings are the interface's alone, and go
+// away with it when it leaves the guest.
+type Advertisements struct {
+	// Wanted says that the Spec needs them. An interface that does not is left as the
+	// guest has it.
+	Wanted bool
+	SLAAC  bool // addresses, too
+	// OwnGateway says that the Spec has an IPv6 gateway, which comes before an
+	// advertised one.
+	OwnGateway bool
+}
+
+var (
+	_ Part      = Advertisements{}
+	_ Refresher = Advertisements{}
+)
+
+// Apply is made before the interface is up, and the first advertisement can come; see
+// [Part].
+func (a Advertisements) Apply(ctx context.Context, s *Site) error {
+	if !a.Wanted {
+		return nil
+	}
+	forwarding, err := s.sysctl(ctx, "ipv6", "forwarding")
+	if err != nil {
+		return err
+	}
+	accept := "1"
+	if forwarding != "0" {
+		accept = "2" // a router follows none, unless told so
+	}
+	settings := [][2]string{{"disable_ipv6", "0"}, {"accept_ra", accept}}
+	if a.SLAAC {
+		settings = append(settings, [2]string{"autoconf", "1"})
+	}
+	if a.OwnGateway {
+		settings = append(settings, [2]string{"accept_ra_defrtr", "0"})
+	}
+	for _, set := range settings {
+		if err := s.setSysctl(ctx, "ipv6", set[0], set[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Compare leaves the settings to Refresh.
+func (Advertisements) Compare(context.Context, *Site) (Diff, error) { return Diff{}, nil }
+
+// Refresh sets again what is not set any more.
+func (a Advertisements) Refresh(ctx context.Context, s *Site) error { return a.Apply(ctx, s) }
+
+// Remove has nothing to do: the settings go with the interface.
+func (Advertisements) Remove(context.Context, *Site) error { return nil }

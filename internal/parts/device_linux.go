@@ -1,0 +1,125 @@
+package parts
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// A Device is the interface itself, which the backend made or moved in: its mark, state,
+// MAC and MTU.
+type Device struct {
+	Link link.Backend     // nil: not known, then only what is in the guest is compared
+	MAC  net.HardwareAddr // nil: as it is
+	MTU  int              // bytes; 0: as it is
+}
+
+var _ Part = Device{}
+
+// Apply marks the interface and brings it up, in one message; see [Part]. One that was
+// not made, but moved in, stays in the group that it is in.
+func (d Device) Apply(ctx context.Context, s *Site) (err error) {
+	set := rtnl.Finish
+	if s.Port.Mark.IsNIC() {
+		set = rtnl.SetLink
+	}
+	if err := set(ctx, s.Port.Conn, s.Port.Name, s.Port.Mark.String()); err != nil {
+		return err
+	}
+	if s.Link, err = made(ctx, s.Port); err != nil {
+		return err
+	}
+	s.Port.Index, s.Port.MAC = s.Link.Index, s.Link.MAC
+	return nil
+}
+
+// made is the guest's interface. Where its MAC and MTU are known, only its index is
+// asked for.
+func made(ctx context.Context, p *link.Port) (*rtnl.Link, error) {
+	if !p.Made {
+		return rtnl.LinkByName(ctx, p.Conn, p.Name)
+	}
+	index, err := p.Conn.Index(ctx, p.Name)
+	if err != nil {
+		return nil, fmt.Errorf("look up interface %s: %w", p.Name, err)
+	}
+	return &rtnl.Link{Index: index, Name: p.Name, MAC: p.MAC, MTU: p.MTU}, nil
+}
+
+// Remove has nothing to do: the backend removes the interface.
+func (Device) Remove(context.Context, *Site) error { return nil }
+
+// Compare has the backend compare its end, too; see [Part].
+func (d Device) Compare(ctx context.Context, s *Site) (diff Diff, err error) {
+	if d.Link != nil {
+		s.Port.Exact = s.Exact
+		if diff.Missing, err = d.Link.Check(ctx, s.Port); err != nil {
+			return diff, err
+		}
+	}
+	diff.Missing = append(diff.Missing, d.drifts(s)...)
+	return diff, nil
+}
+
+func (d Device) drifts(s *Site) (drifts []link.Drift) {
+	c, l := s.Port.Conn, s.Link
+	if _, marked := link.ParseMark(l.Alias); !marked {
+		drifts = append(drifts, link.Drift{What: l.Name + " has lost its mark", Mend: func(ctx context.Context, _ *link.Undo) error {
+			if l.Unfinished() {
+				return rtnl.Finish(ctx, c, l.Name, s.Port.Mark.String())
+			}
+			return rtnl.SetAlias(ctx, c, l.Index, s.Port.Mark.String())
+		}})
+	}
+	if is, should := l.Name, s.Port.Mark.Interface; is != should { // renamed in the guest, and found by its mark
+		drifts = append(drifts, link.Drift{What: "is called " + is + " instead of " + should})
+	}
+	if !l.Up {
+		drifts = append(drifts, link.Drift{What: l.Name + " is down", Mend: func(ctx context.Context, u *link.Undo) error {
+			u.Push("up "+l.Name, func(ctx context.Context) error { return rtnl.SetDown(ctx, c, l.Index) })
+			return rtnl.SetLink(ctx, c, l.Name, "")
+		}})
+	}
+	if want := d.MAC; want != nil && want.String() != l.MAC.String() {
+		drifts = append(drifts, link.Drift{Chosen: true, What: fmt.Sprintf("MAC is %s instead of %s", l.MAC, want), Mend: func(ctx context.Context, u *link.Undo) error {
+			u.Push("MAC of "+l.Name, func(ctx context.Context) error { return rtnl.SetMAC(ctx, c, l.Index, l.MAC) })
+			return rtnl.SetMAC(ctx, c, l.Index, want)
+		}})
+	}
+	if want := d.MTU; want != 0 && want != l.MTU {
+		drifts = append(drifts, link.Drift{Chosen: true, What: fmt.Sprintf("MTU is %d instead of %d", l.MTU, want), Mend: func(ctx context.Context, u *link.Undo) error {
+			return setMTU(ctx, s.Port, u, l.Index, want)
+		}})
+	}
+	return drifts
+}
+
+// setMTU sets the MTU of both ends, the host's first: where only one was set, Compare
+// sees it by the guest's.
+func setMTU(ctx context.Context, p *link.Port, u *link.Undo, index, mtu int) error {
+	if p.HostName != "" {
+		host, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
+		if err != nil {
+			return err
+		}
+		if err := changeMTU(ctx, end{p.Host.Conn, host}, u, mtu); err != nil {
+			return err
+		}
+	}
+	l, err := rtnl.LinkByIndex(ctx, p.Conn, index)
+	if err != nil {
+		return err
+	}
+	return changeMTU(ctx, end{p.Conn, l}, u, mtu)
+}
+
+func changeMTU(ctx context.Context, e end, u *link.Undo, mtu int) error {
+	if e.link.MTU == mtu {
+		return nil
+	}
+	u.Push("MTU of "+e.link.Name, func(ctx context.Context) error { return rtnl.SetMTU(ctx, e.conn, e.link.Index, e.link.MTU) })
+	return rtnl.SetMTU(ctx, e.conn, e.link.Index, mtu)
+}

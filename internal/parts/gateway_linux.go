@@ -1,0 +1,400 @@
+package parts
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// Gateways are the default routes through the interface, at most one of each family.
+type Gateways struct {
+	Via []netip.Addr
+	// Addrs are the interface's addresses. A gateway in none of their subnets is
+	// reached by a host route.
+	Addrs []netip.Prefix
+}
+
+var _ Part = Gateways{}
+
+// Apply replaces the default routes of their families; see [Part].
+func (g Gateways) Apply(ctx context.Context, s *Site) error {
+	for _, gw := range g.Via {
+		s.Log(ctx, "route", "gateway", gw)
+		displaced, err := s.replaceDefault(ctx, s.ours(defaultTo(gw), gw), g.Addrs)
+		if err != nil {
+			return err
+		}
+		s.Displaced = append(s.Displaced, displaced...)
+	}
+	s.Gateways = append(s.Gateways, g.Via...)
+	return nil
+}
+
+// Remove puts back what was displaced; see [Part].
+func (Gateways) Remove(ctx context.Context, s *Site) error {
+	for _, family := range families {
+		s.Log(ctx, "restore routes", "family", family)
+		if err := s.restoreDefaults(ctx, family); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Compare looks whether each gateway's default route is there, and no displaced one;
+// see [Part].
+func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
+	for _, family := range families {
+		i := slices.IndexFunc(g.Via, func(gw netip.Addr) bool { return rtnl.Family(gw) == family })
+		if i < 0 && !s.Exact {
+			continue
+		}
+		now, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
+		if err != nil {
+			return d, err
+		}
+		saved, err := rtnl.Defaults(ctx, s.Port.Conn, family, savedTable(s.Link.Index))
+		if err != nil {
+			return d, err
+		}
+		if i < 0 {
+			d.Surplus = append(d.Surplus, s.surplusDefault(now, saved, family)...)
+			continue
+		}
+		drift, err := g.drift(ctx, s, g.Via[i], now, saved)
+		if err != nil {
+			return d, err
+		}
+		d.Missing = append(d.Missing, drift...)
+	}
+	return d, nil
+}
+
+// drift compares the default routes that there are now with the one via gw.
+func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved []rtnl.Route) ([]link.Drift, error) {
+	d := link.Drift{Mend: func(ctx context.Context, _ *link.Undo) error {
+		_, err := s.replaceDefault(ctx, s.ours(defaultTo(gw), gw), g.Addrs)
+		return err
+	}}
+	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) || r.Protocol() == unix.RTPROT_RA })
+	there := slices.ContainsFunc(now, func(r rtnl.Route) bool {
+		leased := s.Exact && r.Protocol() == unix.RTPROT_DHCP // and may go with the lease
+		return r.Index == s.Link.Index && r.Gateway == gw && !leased
+	})
+	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
+	switch {
+	case !there && len(through) > 0:
+		d.What, d.Chosen = "default route goes via "+through[0].Gateway.String()+" instead of "+gw.String(), true
+	case !there:
+		d.What = "default route via " + gw.String() + " is gone"
+	case back >= 0:
+		d.What = "default route " + now[back].String() + " is back"
+	case s.Exact && !covers(g.Addrs, gw):
+		hop := s.hop(gw)
+		have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table)
+		if err != nil || slices.ContainsFunc(have, hop.Same) {
+			return nil, err
+		}
+		d.What = "route to " + gw.String() + " is gone"
+	default:
+		return nil, nil
+	}
+	return []link.Drift{d}, nil
+}
+
+// surplusDefault tells of a default route that is not asked for any more, and of
+// displaced ones that a killed call did not put back. One by a lease is the lease's.
+func (s *Site) surplusDefault(now, saved []rtnl.Route, family int) []link.Drift {
+	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) })
+	own := slices.ContainsFunc(through, func(r rtnl.Route) bool { return r.Protocol() == rtnl.Protocol })
+	if !own && (len(through) > 0 || len(saved) == 0) {
+		return nil
+	}
+	return []link.Drift{{What: "it has a default route", Mend: func(ctx context.Context, _ *link.Undo) error {
+		return s.dropDefault(ctx, family, rtnl.Protocol)
+	}}}
+}
+
+// dropDefault puts back what the interface displaced, and removes its own default route
+// of this protocol.
+func (s *Site) dropDefault(ctx context.Context, family, protocol int) error {
+	if err := s.restoreDefaults(ctx, family); err != nil {
+		return err
+	}
+	now, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return err
+	}
+	return s.deleteAll(ctx, slices.DeleteFunc(now, func(r rtnl.Route) bool {
+		return !s.isDefault(r) || r.Protocol() != protocol
+	}))
+}
+
+// isDefault says whether the route is the default one through the interface, of no
+// metric, as a gateway makes it.
+func (s *Site) isDefault(r rtnl.Route) bool {
+	k := rtnl.Route{Family: r.Family, Dst: r.Dst}
+	return s.Link != nil && r.Index == s.Link.Index && r.Dst.Bits() == 0 && r.Table == unix.RT_TABLE_MAIN && r.SameKey(k)
+}
+
+// ours is a route through the interface that pipework made, which its protocol tells.
+func (s *Site) ours(dst netip.Prefix, via netip.Addr) rtnl.Route {
+	return rtnl.Via(dst, via, s.Link.Index).By(rtnl.Protocol)
+}
+
+// hop is the host route to a gateway.
+func (s *Site) hop(gw netip.Addr) rtnl.Route {
+	return s.ours(netip.PrefixFrom(gw, gw.BitLen()), netip.Addr{})
+}
+
+// defaultTo is the destination of the gateway's default route.
+func defaultTo(gw netip.Addr) netip.Prefix {
+	if gw.Is6() {
+		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+}
+
+// covers says whether one of the addresses makes gw reachable.
+func covers(addrs []netip.Prefix, gw netip.Addr) bool {
+	return gw.IsLinkLocalUnicast() && gw.Is6() ||
+		slices.ContainsFunc(addrs, func(p netip.Prefix) bool { return p.Contains(gw) })
+}
+
+// readDefaults fills in the gateways and what was displaced.
+func (s *Site) readDefaults(ctx context.Context) error {
+	for _, family := range families {
+		now, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
+		if err != nil {
+			return err
+		}
+		for _, r := range now {
+			if r.Index == s.Link.Index {
+				s.Gateways = append(s.Gateways, r.Gateway)
+			}
+		}
+		saved, err := rtnl.Defaults(ctx, s.Port.Conn, family, savedTable(s.Link.Index))
+		if err != nil {
+			return err
+		}
+		for _, r := range saved {
+			s.Displaced = append(s.Displaced, r.String())
+		}
+	}
+	return nil
+}
+
+// Default routes that an interface displaced are kept by the kernel itself, in
+// a routing table of the guest that no rule looks into: number 2³¹ plus the
+// interface's index. So they are whole, need no file, go away by themselves
+// with the device they use, and `ip route show table all` shows them.
+const savedBit = 1 << 31
+
+func savedTable(index int) uint32 { return savedBit | uint32(index) }
+
+// replaceDefault makes ours the default route of its family, and keeps every one that
+// was there through other interfaces. The addresses are the interface's.
+func (s *Site) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix) (displaced []string, err error) {
+	c, gw := s.Port.Conn, ours.Gateway
+	old, err := s.saveDefaults(ctx, ours.Family)
+	if err != nil {
+		return nil, err
+	}
+	if !covers(addrs, gw) {
+		// Beside one through another interface, not instead of it.
+		hop := rtnl.Via(netip.PrefixFrom(gw, gw.BitLen()), netip.Addr{}, ours.Index).By(ours.Protocol())
+		if err := hop.Add(ctx, c); err != nil {
+			return nil, err
+		}
+		s.Undo.Push("route to "+gw.String(), func(ctx context.Context) error { return hop.Delete(ctx, c) })
+	}
+	if err := ours.Put(ctx, c); err != nil {
+		return nil, err
+	}
+	s.Undo.Push("default route", func(ctx context.Context) error { return putBack(ctx, c, old, ours) })
+	for _, r := range old {
+		displaced = append(displaced, r.String())
+		if r.SameKey(ours) {
+			continue // replaced
+		}
+		if err := r.Delete(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return displaced, nil
+}
+
+// saveDefaults copies the default routes of others into the interface's table.
+func (s *Site) saveDefaults(ctx context.Context, family int) ([]rtnl.Route, error) {
+	index := s.Link.Index
+	old, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return nil, err
+	}
+	old = slices.DeleteFunc(old, func(r rtnl.Route) bool { return r.Index == index })
+	for _, r := range old {
+		saved := r.InTable(savedTable(index))
+		if err := saved.Add(ctx, s.Port.Conn); err != nil {
+			return nil, err
+		}
+		s.Undo.Push("copy of "+r.String(), func(ctx context.Context) error { return saved.Delete(ctx, s.Port.Conn) })
+	}
+	return old, nil
+}
+
+// putBack makes old the default routes again, instead of new. One that has the
+// same key takes the other's place in one step, so that there is always one.
+func putBack(ctx context.Context, c *ns.Conn, old []rtnl.Route, new ...rtnl.Route) error {
+	for _, n := range new {
+		i := slices.IndexFunc(old, n.SameKey)
+		if i < 0 {
+			continue
+		}
+		if err := old[i].Put(ctx, c); err != nil {
+			return err
+		}
+	}
+	for _, r := range old {
+		if err := r.Add(ctx, c); err != nil {
+			return err
+		}
+	}
+	for _, n := range new {
+		if slices.ContainsFunc(old, n.SameKey) {
+			continue
+		}
+		if err := n.Delete(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restoreDefaults puts the routes back that the interface displaced, and empties
+// its table. Where another interface took its place as the default in the
+// meantime, they are handed over to that one; where somebody else chose a
+// default, they are dropped.
+func (s *Site) restoreDefaults(ctx context.Context, family int) error {
+	c, index := s.Port.Conn, s.index()
+	saved, err := s.savedDefaults(ctx, index, family)
+	if err != nil || len(saved) == 0 {
+		return err
+	}
+	now, err := rtnl.Defaults(ctx, c, family, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(now, s.isDefault)
+	if i < 0 {
+		i = slices.IndexFunc(now, func(r rtnl.Route) bool { return r.Index == index && index != 0 })
+	}
+	switch {
+	case i >= 0:
+		old := inTable(saved, unix.RT_TABLE_MAIN)
+		if err = s.swapDefaults(ctx, old, now[i]); refusedRoute(err) {
+			err = s.addAll(ctx, old) // those that can be; ours goes with the interface
+		}
+	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(saved)): // else a killed call put some back
+		err = s.handOver(ctx, saved, index, family)
+	default:
+		err = s.addAll(ctx, slices.DeleteFunc(inTable(saved, unix.RT_TABLE_MAIN), oneOf(now)))
+	}
+	if err != nil {
+		return err
+	}
+	return s.deleteAll(ctx, saved)
+}
+
+// oneOf returns whether a route is one of these, in whatever table.
+func oneOf(routes []rtnl.Route) func(rtnl.Route) bool {
+	return func(r rtnl.Route) bool {
+		return slices.ContainsFunc(routes, func(o rtnl.Route) bool {
+			return r.SameKey(o) && r.Index == o.Index && r.Gateway == o.Gateway
+		})
+	}
+}
+
+// savedDefaults lists what the interface displaced, and what interfaces displaced
+// that are gone without having been detached. Index 0 stands for those alone.
+func (s *Site) savedDefaults(ctx context.Context, index, family int) ([]rtnl.Route, error) {
+	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
+	all = slices.DeleteFunc(all, func(r rtnl.Route) bool { return r.Table&savedBit == 0 })
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	links, err := rtnl.Links(ctx, s.Port.Conn)
+	return slices.DeleteFunc(all, func(r rtnl.Route) bool {
+		owner := int(r.Table &^ savedBit)
+		return owner != index && slices.ContainsFunc(links, func(l *rtnl.Link) bool { return l.Index == owner })
+	}), err
+}
+
+func inTable(routes []rtnl.Route, table uint32) []rtnl.Route {
+	moved := make([]rtnl.Route, 0, len(routes))
+	for _, r := range routes {
+		moved = append(moved, r.InTable(table))
+	}
+	return moved
+}
+
+func (s *Site) swapDefaults(ctx context.Context, old []rtnl.Route, ours rtnl.Route) error {
+	s.Undo.Push("restored default routes", func(ctx context.Context) error {
+		return putBack(ctx, s.Port.Conn, []rtnl.Route{ours}, old...)
+	})
+	return putBack(ctx, s.Port.Conn, old, ours)
+}
+
+func (s *Site) addAll(ctx context.Context, routes []rtnl.Route) error {
+	for _, r := range routes {
+		err := r.Add(ctx, s.Port.Conn)
+		if refusedRoute(err) {
+			s.Port.Warn("what the interface displaced does not come back: %v", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		s.Undo.Push("restored "+r.String(), func(ctx context.Context) error { return r.Delete(ctx, s.Port.Conn) })
+	}
+	return nil
+}
+
+// refusedRoute says that the kernel does not take a route as things are by now in the
+// guest, whose root may have seen to that: no reason for the interface to stay.
+func refusedRoute(err error) bool {
+	errno, is := errors.AsType[unix.Errno](err)
+	return is && !errno.Temporary() && errno != unix.EPERM && errno != unix.ENOMEM && errno != unix.ENOBUFS
+}
+
+func (s *Site) deleteAll(ctx context.Context, routes []rtnl.Route) error {
+	for _, r := range routes {
+		if err := r.Delete(ctx, s.Port.Conn); err != nil {
+			return err
+		}
+		s.Undo.Push("copy of "+r.String(), func(ctx context.Context) error { return r.Add(ctx, s.Port.Conn) })
+	}
+	return nil
+}
+
+// handOver gives the saved routes to the interface that displaced ours: the one
+// whose table holds a default route through ours.
+func (s *Site) handOver(ctx context.Context, saved []rtnl.Route, index, family int) error {
+	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(r rtnl.Route) bool {
+		return r.Table&savedBit != 0 && r.Table != savedTable(index) && r.Index == index
+	})
+	if i < 0 {
+		return nil
+	}
+	return s.addAll(ctx, inTable(saved, all[i].Table))
+}

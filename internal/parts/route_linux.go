@@ -1,0 +1,197 @@
+package parts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// Routes lead through the interface, beside those to the subnets of its addresses and to
+// gateways. They bear pipework's number as their protocol, by which it knows its own.
+type Routes struct {
+	List []link.Route
+	// Gateways may have host routes, which are theirs.
+	Gateways Gateways
+}
+
+var _ Part = Routes{}
+
+// kernel is a route through the interface.
+func (s *Site) kernel(r link.Route) rtnl.Route {
+	k := s.ours(r.Dst, r.Via).With(r.Metric, r.Src)
+	if r.Table != 0 {
+		k = k.InTable(r.Table)
+	}
+	return k
+}
+
+// Apply adds the routes to a new interface, with which they go; see [Part].
+func (p Routes) Apply(ctx context.Context, s *Site) error {
+	for _, r := range p.List {
+		s.Log(ctx, "route", "route", r)
+		if err := s.addRoute(ctx, r, rtnl.Route.AddNew); err != nil {
+			return err
+		}
+		if k := s.kernel(r); r.Dst.Bits() == 0 && k.Table == unix.RT_TABLE_MAIN {
+			s.Gateways = append(s.Gateways, r.Via)
+		}
+	}
+	return nil
+}
+
+// Remove has nothing to do: the routes go with the interface.
+func (Routes) Remove(context.Context, *Site) error { return nil }
+
+// addRoute adds a route, or puts it in the place of another.
+func (s *Site) addRoute(ctx context.Context, r link.Route, add func(rtnl.Route, context.Context, *ns.Conn) error) error {
+	if r.Src.Is6() {
+		if err := s.awaitSource(ctx, r); err != nil {
+			return err
+		}
+	}
+	err := add(s.kernel(r), ctx, s.Port.Conn)
+	switch {
+	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
+		return errs.New(fs.ErrInvalid, "route %s: %s is not on the link: give the interface an address of its subnet, or a route to it first (%w)", r, r.Via, err)
+	case errors.Is(err, unix.EINVAL) && r.Src.IsValid():
+		return errs.New(fs.ErrInvalid, "route %s: is %s an address of the interface? (%w)", r, r.Src, err)
+	}
+	return err
+}
+
+// sourceTime bounds the wait for a source address; see link.Announcer.
+const sourceTime = 4 * time.Second
+
+// awaitSource waits until duplicate address detection of an IPv6 source is over:
+// before that the kernel takes no route with it.
+func (s *Site) awaitSource(ctx context.Context, r link.Route) error {
+	for end := time.Now().Add(sourceTime); ; {
+		addrs, err := rtnl.Addrs(ctx, s.Port.Conn, s.Link.Index)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(addrs, func(a rtnl.Addr) bool { return a.Prefix.Addr() == r.Src })
+		if i < 0 || addrs[i].Usable() {
+			return nil
+		}
+		if addrs[i].Duplicate() || time.Now().After(end) {
+			return fmt.Errorf("route %s: duplicate address detection did not permit %s", r, r.Src)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Compare tells of routes that are gone, and of pipework's that are not asked for; see
+// [Part].
+func (p Routes) Compare(ctx context.Context, s *Site) (d Diff, err error) {
+	var own []rtnl.Route
+	if s.Exact {
+		if own, err = s.ownRoutes(ctx); err != nil {
+			return d, err
+		}
+	}
+	var asked []rtnl.Route
+	for _, r := range p.List {
+		k := s.kernel(r)
+		asked = append(asked, k)
+		have, err := rtnl.Routes(ctx, s.Port.Conn, k.Family, k.Table)
+		if err != nil {
+			return d, err
+		}
+		if !slices.ContainsFunc(have, k.Same) {
+			d.Missing = append(d.Missing, link.Drift{What: "route " + r.String() + " is gone", Mend: func(ctx context.Context, u *link.Undo) error {
+				u.Push("route "+r.String(), func(ctx context.Context) error { return k.Delete(ctx, s.Port.Conn) })
+				return s.addRoute(ctx, r, replacing(own, k))
+			}})
+		}
+	}
+	for _, gw := range p.Gateways.Via {
+		if !covers(p.Gateways.Addrs, gw) {
+			asked = append(asked, s.hop(gw))
+		}
+	}
+	for _, r := range own {
+		if !s.isDefault(r) && !slices.ContainsFunc(asked, r.Same) {
+			d.Surplus = append(d.Surplus, s.surplusRoute("it has the route "+r.String(), r))
+		}
+	}
+	return d, nil
+}
+
+// replacing is how to add k: in the place of one of pipework's own that has the same key,
+// if there is one.
+func replacing(own []rtnl.Route, k rtnl.Route) func(rtnl.Route, context.Context, *ns.Conn) error {
+	if slices.ContainsFunc(own, func(o rtnl.Route) bool { return o.SameKey(k) && o.Table == k.Table }) {
+		return rtnl.Route.Put
+	}
+	return rtnl.Route.AddNew
+}
+
+// surplusRoute is a route to be removed.
+func (s *Site) surplusRoute(what string, r rtnl.Route) link.Drift {
+	return link.Drift{What: what, Mend: func(ctx context.Context, u *link.Undo) error {
+		u.Push("route "+r.String(), func(ctx context.Context) error { return r.Add(ctx, s.Port.Conn) })
+		return r.Delete(ctx, s.Port.Conn)
+	}}
+}
+
+// ownRoutes are the routes through the interface that pipework made.
+func (s *Site) ownRoutes(ctx context.Context) ([]rtnl.Route, error) {
+	all, err := s.routes(ctx)
+	return slices.DeleteFunc(all, func(r rtnl.Route) bool { return r.Protocol() != rtnl.Protocol || r.Index != s.Link.Index }), err
+}
+
+// routes are those through the interface, and the default ones that it displaced.
+func (s *Site) routes(ctx context.Context) (list []rtnl.Route, err error) {
+	for _, family := range families {
+		all, err := rtnl.Routes(ctx, s.Port.Conn, family, 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range all {
+			if r.Index == s.Link.Index || r.Table == savedTable(s.Link.Index) {
+				list = append(list, r)
+			}
+		}
+	}
+	return list, nil
+}
+
+// Keep pushes on s.Undo that the routes through the interface are as they are now: the
+// kernel removes some beside an address that goes, and a lease brings some.
+func (s *Site) Keep(ctx context.Context) error {
+	before, err := s.routes(ctx)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(before, func(a, b rtnl.Route) int { return a.Gateway.Compare(b.Gateway) }) // those on the link first
+	s.Undo.Push("routes of "+s.Link.Name, func(ctx context.Context) error {
+		now, err := s.routes(ctx)
+		for _, r := range now {
+			if p := r.Protocol(); (p == rtnl.Protocol || p == unix.RTPROT_DHCP) && !slices.ContainsFunc(before, r.Same) {
+				err = errors.Join(err, r.Delete(ctx, s.Port.Conn))
+			}
+		}
+		for _, r := range before {
+			if r.Protocol() != unix.RTPROT_KERNEL && !slices.ContainsFunc(now, r.Same) {
+				err = errors.Join(err, r.Add(ctx, s.Port.Conn))
+			}
+		}
+		return err
+	})
+	return nil
+}

@@ -1,0 +1,131 @@
+package pipework
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// Update is [Update] by this Attacher.
+func (a *Attacher) Update(ctx context.Context, t Target, s Spec) (out *Attachment, err error) {
+	err = a.one(ctx, "update", Job{t, s}, func(j *job) error {
+		unlock, err := j.lock(ctx)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		if out, err = j.update(ctx); err != nil {
+			out, err = nil, j.rollBack(ctx, err)
+		}
+		return err
+	})
+	return out, err
+}
+
+func (j *job) update(ctx context.Context) (*Attachment, error) {
+	asked := j.port.Mark.Spec
+	l, err := finder{j}.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j.here(l, j.port.Mark)
+	had, err := j.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	changed, err := j.change(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	out, err := j.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.Existed, out.Mended, out.Added = true, changed, added(out.Addrs, had.Addrs)
+	fresh := out.Added
+	if j.port.MAC = j.site.Link.MAC; !bytes.Equal(out.MAC, had.MAC) {
+		fresh = out.Addrs
+	}
+	return out, j.end(ctx, out, fresh)
+}
+
+// change makes the interface what the Spec of this digest says, and tells what it changed.
+// What is missing comes before what is surplus goes. Meanwhile the mark has no digest: after
+// a kill nobody takes the interface for what it is not.
+func (j *job) change(ctx context.Context, digest string) (changed []string, err error) {
+	j.site.Exact = true
+	missing, surplus, err := j.compare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if j.port.Mark.Spec == digest && len(missing)+len(surplus) == 0 {
+		return nil, j.refresh(ctx)
+	}
+	if err := j.site.Keep(ctx); err != nil {
+		return nil, j.fail("route", err)
+	}
+	if err := j.remark(ctx, ""); err != nil {
+		return nil, err
+	}
+	if changed, err = j.mend(ctx, missing); err != nil {
+		return nil, err
+	}
+	if _, err := j.read(ctx); err != nil { // the MAC may be another
+		return nil, err
+	}
+	if err := j.refresh(ctx); err != nil {
+		return nil, err
+	}
+	if _, surplus, err = j.compare(ctx); err != nil {
+		return nil, err
+	}
+	slices.Reverse(surplus)
+	removed, err := j.mend(ctx, surplus)
+	if err != nil {
+		return nil, err
+	}
+	return append(changed, removed...), j.remark(ctx, digest)
+}
+
+// remark has the marks of the interface and of its end on the host tell another digest,
+// and which rules are there. The interface's, which is compared, has one only while the
+// other has it, too.
+func (j *job) remark(ctx context.Context, digest string) error {
+	mark := j.port.Mark
+	mark.Spec = digest
+	own := func() error { return j.site.Remark(ctx, mark) }
+	host := func() error { return j.remarkHost(ctx, digest) }
+	if digest == "" {
+		own, host = host, own
+	}
+	for _, f := range []func() error{host, own} {
+		if err := f(); err != nil {
+			return j.fail("link", err)
+		}
+	}
+	return nil
+}
+
+// remarkHost takes nothing over from the interface's own mark, which the guest can write.
+func (j *job) remarkHost(ctx context.Context, digest string) error {
+	if j.port.HostName == "" {
+		return nil
+	}
+	c := j.host.Conn
+	host, err := rtnl.LinkByName(ctx, c, j.port.HostName)
+	if err != nil {
+		return err
+	}
+	mark, ours := link.ParseMark(host.Alias)
+	if mark.Spec = digest; digest != "" {
+		mark.Rules = link.FormatRules(j.spec.Rules)
+	}
+	if !ours || mark.String() == host.Alias {
+		return nil
+	}
+	j.undo.Push("mark of "+host.Name, func(ctx context.Context) error { return rtnl.SetAlias(ctx, c, host.Index, host.Alias) })
+	return rtnl.SetAlias(ctx, c, host.Index, mark.String())
+}
