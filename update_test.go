@@ -215,7 +215,8 @@ func TestUpdateVLAN(t *testing.T) {
 	target, g := nstest.Guest(t)
 	s := func(b link.Bridge) pipework.Spec {
 		s := spec("eth1", "lan", "10.1.0.1/24")
-		b.Name, s.Link, s.MAC = "lan", b, net.HardwareAddr{2, 0, 0, 0, 0, 1}
+		b.Name = "lan"
+		s.Link, s.MAC = b, net.HardwareAddr{2, 0, 0, 0, 0, 1}
 		return s
 	}
 	plain := s(link.Bridge{})
