@@ -38,7 +38,7 @@ host:
 # What the machine's own kernel may lack runs in another one: VLANs, dummies, ipvlan,
 # netem and Open vSwitch in User-Mode Linux; InfiniBand, radios and NICs in a virtual
 # machine. What needs nothing of that kind is left to the machine's own kernel.
-UML      := uml-root uml-kinds uml-cmd uml-ovs uml-watch
+UML      := uml-vlans uml-ovs uml-kinds uml-root uml-cmd uml-watch
 QEMU     := qemu-root qemu-watch qemu-cmd
 IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) $(1) -timeout 24m'
 RANIN     = @mkdir -p bin && echo $(1) >>$(RAN)
@@ -47,8 +47,10 @@ uml: $(UML)
 uml-root: $(LANERUN)
 	$(call IN,uml) -run 'VLAN|Trunk|Isolated|PhysDummy|Netem|ModeIsMended|HostSettings|KindsUnsupported|^TestDetect$$' -skip 'WithPolicy|DHCP|KindsContract' .
 	$(call RANIN,uml)
+uml-vlans: $(LANERUN)
+	$(call IN,uml) -run 'Test(KindsContract|MarkOfANICReplayed)/VLAN' .
 uml-kinds: $(LANERUN)
-	$(call IN,uml) -run 'Test(KindsContract|MarkOfANICReplayed)/(VLAN|ipvlan|dummy|macvlan.on.a.VLAN)' .
+	$(call IN,uml) -run 'Test(KindsContract|MarkOfANICReplayed)/(ipvlan.l|dummy)' .
 uml-cmd: $(LANERUN)
 	$(call IN,uml) -run '^Test(Scripts|Classic|OVS|ClassicOVS)$$' ./cmd/pipework
 uml-ovs: $(LANERUN)
