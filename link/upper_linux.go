@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/namespaces"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/ns"
@@ -21,8 +22,11 @@ var upperKinds = []string{"ipvlan", "ipvtap", "macvlan", "macvtap", "vlan"}
 // them, so it looks into every namespace. Namespaces that only an open file holds are
 // not found, nor are those that may not be looked into.
 func eachUpper(ctx context.Context, h Host, lower *rtnl.Link, kinds []string, f func(*ns.Guest, *ns.Conn, *rtnl.Link) (bool, error)) error {
+	if err := fault.Step(ctx, "look into every namespace"); err != nil { // one, however many there are
+		return err
+	}
 	for _, t := range namespaces.Every() {
-		goOn, err := uppersIn(ctx, h, t, lower, kinds, f)
+		goOn, err := uppersIn(fault.With(ctx, nil), h, t, lower, kinds, f)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid), errors.Is(err, fs.ErrPermission): // it ended, or is not ours to see
 		case err != nil || !goOn:

@@ -57,7 +57,7 @@ func Run(t *testing.T, c Case) {
 	} {
 		t.Run(name, test)
 	}
-	if c.Many {
+	if c.Many && !testing.Short() {
 		t.Run("many", c.many)
 	}
 }
@@ -261,7 +261,11 @@ func EveryStep(t *testing.T, do func(context.Context) error) int {
 }
 
 func fails(t *testing.T, with func(context.Context, fault.Injector) context.Context, do func(context.Context) error) int {
-	for n := 1; ; n++ {
+	stride := 1
+	if testing.Short() {
+		stride = 5
+	}
+	for n := 1; ; n += stride {
 		var mu sync.Mutex
 		var count int
 		var failed string
