@@ -76,7 +76,7 @@ func (i *item) unplug(ctx context.Context) error {
 	case i.opened:
 		err = i.stillThere(ctx, err)
 	}
-	return i.fail("link", err)
+	return i.fail(StageLink, err)
 }
 
 // remember fills the port for a guest that is gone.

@@ -147,7 +147,7 @@ func TestNoDHCP6(t *testing.T) {
 	spec := spec6()
 	spec.DHCP.Timeout, spec.DHCP.Tries = 20*time.Millisecond, 2
 	_, err := pipework.Attach(t.Context(), target, spec)
-	if e, ok := errors.AsType[*pipework.Error](err); !ok || e.Stage != "dhcp" || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if e, ok := errors.AsType[*pipework.Error](err); !ok || e.Stage != pipework.StageDHCP || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("no server: %v", err)
 	}
 	world.Unchanged(t)

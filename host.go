@@ -21,13 +21,13 @@ func (a *Attacher) Orphans(ctx context.Context) ([]string, error) {
 func (a *Attacher) collect(ctx context.Context, by func(context.Context, link.Host) ([]string, error)) ([]string, error) {
 	host, err := openHost(ctx, a.Host)
 	if err != nil {
-		return nil, &Error{Op: "collect", Stage: "guest", Err: err}
+		return nil, &Error{Op: "collect", Stage: StageGuest, Err: err}
 	}
 	defer closeHost(host, a.Host)
 	names, err := by(ctx, host)
 	a.warnOfUnrecorded(ctx, host)
 	if err != nil {
-		return names, &Error{Op: "collect", Stage: "link", Err: err}
+		return names, &Error{Op: "collect", Stage: StageLink, Err: err}
 	}
 	return names, nil
 }
@@ -52,12 +52,12 @@ func (a *Attacher) warnOfUnrecorded(ctx context.Context, host link.Host) {
 func (a *Attacher) Detect(ctx context.Context, name string, ovs link.OVSLookup) (link.Backend, error) {
 	host, err := openHost(ctx, a.Host)
 	if err != nil {
-		return nil, &Error{Op: "detect", Stage: "guest", Err: err}
+		return nil, &Error{Op: "detect", Stage: StageGuest, Err: err}
 	}
 	defer closeHost(host, a.Host)
 	b, err := link.Detect(ctx, host, name, ovs)
 	if err != nil {
-		return nil, &Error{Op: "detect", Stage: "link", Err: err}
+		return nil, &Error{Op: "detect", Stage: StageLink, Err: err}
 	}
 	return b, nil
 }

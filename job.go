@@ -37,7 +37,7 @@ func (a *Attacher) one(ctx context.Context, op string, call Job, do func(*job) e
 	}
 	host, err := openHost(ctx, a.Host)
 	if err != nil {
-		return j.fail("guest", err)
+		return j.fail(StageGuest, err)
 	}
 	release := func() { closeHost(host, a.Host) }
 	j.host = host
@@ -61,7 +61,7 @@ func (j *job) validate() error {
 		}
 	}
 	if wrong != nil {
-		return j.fail("spec", wrong)
+		return j.fail(StageSpec, wrong)
 	}
 	return nil
 }
@@ -70,14 +70,14 @@ func (j *job) validate() error {
 func (j *job) open(ctx context.Context, t Target) (err error) {
 	j.log(ctx, "open")
 	if t == nil {
-		return j.fail("guest", errs.New(fs.ErrInvalid, "no target: say which guest, such as ns.PID(1234)"))
+		return j.fail(StageGuest, errs.New(fs.ErrInvalid, "no target: say which guest, such as ns.PID(1234)"))
 	}
 	if j.guest, err = t.Open(ctx); err != nil {
-		return j.fail("guest", err)
+		return j.fail(StageGuest, err)
 	}
 	if err := j.prepare(ctx); err != nil {
 		j.close(func() {})
-		return j.fail("guest", err)
+		return j.fail(StageGuest, err)
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func (j *job) lock(ctx context.Context) (unlock func(), err error) {
 	case j.op == "detach" && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 		return func() {}, nil
 	}
-	return nil, j.fail("guest", err)
+	return nil, j.fail(StageGuest, err)
 }
 
 // rollBack undoes what was done before err.
@@ -202,15 +202,15 @@ func (j *job) rollBack(ctx context.Context, err error) error {
 		if j.Log != nil {
 			j.Log.ErrorContext(ctx, "roll back", "error", undone)
 		}
-		return j.fail("undo", fmt.Errorf("%w; and then %w", err, undone))
+		return j.fail(StageUndo, fmt.Errorf("%w; and then %w", err, undone))
 	}
 	return err
 }
 
 // fail makes err an *Error, unless it is one.
-func (j *job) fail(stage string, err error) error {
+func (j *job) fail(stage Stage, err error) error {
 	var e *Error
-	if errors.As(err, &e) && stage != "undo" {
+	if errors.As(err, &e) && stage != StageUndo {
 		return err
 	}
 	e = &Error{Op: j.op, Stage: stage, Interface: j.spec.Name, Err: err}

@@ -53,7 +53,7 @@ func (a *Attacher) kept(t Target, s Spec, at *Attachment, f dhcp.Family) dhcp.Ke
 	kept.Apply = func(ctx context.Context, g *ns.Guest, last, next *dhcp.Lease) error {
 		return a.one(ctx, "lease", Job{t, s}, func(j *job) error {
 			if j.guest.Inode() != g.Inode() {
-				return j.fail("guest", errs.New(fs.ErrNotExist, "the guest has begun anew"))
+				return j.fail(StageGuest, errs.New(fs.ErrNotExist, "the guest has begun anew"))
 			}
 			if err := j.changeLease(ctx, f, last, next); err != nil {
 				return j.rollBack(ctx, err)
@@ -77,7 +77,7 @@ func (j *job) changeLease(ctx context.Context, f dhcp.Family, last, next *dhcp.L
 	}
 	j.here(l, j.port.Mark)
 	if err := j.spec.leases().Change(ctx, &j.site, f, last, next); err != nil {
-		return j.fail("dhcp", err)
+		return j.fail(StageDHCP, err)
 	}
 	return j.announceLease(ctx, last, next)
 }

@@ -13,7 +13,7 @@ import (
 type extra struct{}
 
 func unsupported(op string) error {
-	return &Error{Op: op, Stage: "guest", Err: errors.ErrUnsupported}
+	return &Error{Op: op, Stage: StageGuest, Err: errors.ErrUnsupported}
 }
 
 // Attach needs Linux.

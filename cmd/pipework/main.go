@@ -124,7 +124,7 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 	}
 	ref, err := c.resolve(ctx, guest)
 	if err != nil {
-		return &pipework.Error{Op: "attach", Stage: "guest", Interface: cmp.Or(d.Spec.Name, pipework.DefaultName), Err: err}
+		return &pipework.Error{Op: "attach", Stage: pipework.StageGuest, Interface: cmp.Or(d.Spec.Name, pipework.DefaultName), Err: err}
 	}
 	at, keep, err := c.Attach(ctx, ref, d)
 	if err != nil {
@@ -152,7 +152,7 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	}
 	guest, err := c.resolve(ctx, word)
 	if err != nil {
-		return &pipework.Error{Op: "detach", Stage: "guest", Interface: cmp.Or(name, pipework.DefaultName), Err: err}
+		return &pipework.Error{Op: "detach", Stage: pipework.StageGuest, Interface: cmp.Or(name, pipework.DefaultName), Err: err}
 	}
 	r, err := c.Detach(ctx, guest, name, keep.DetachOptions{Force: c.flags.Force, ResolvConf: c.flags.ResolvConf})
 	switch {
