@@ -4,29 +4,46 @@ package pipework
 
 import (
 	"context"
+	"errors"
 
 	"github.com/go-pipework/pipework/link"
 )
 
 // Collect is [Collect] by this Attacher.
 func (a *Attacher) Collect(ctx context.Context) ([]string, error) {
-	return a.collect(ctx, link.Collect)
+	return a.collect(ctx, link.Collector.Collect)
 }
 
 // Orphans is [Orphans] by this Attacher.
 func (a *Attacher) Orphans(ctx context.Context) ([]string, error) {
-	return a.collect(ctx, link.Orphans)
+	return a.collect(ctx, link.Collector.Orphans)
 }
 
-func (a *Attacher) collect(ctx context.Context, by func(context.Context, link.Host) ([]string, error)) ([]string, error) {
+// kernelLinks are collected in any case.
+type kernelLinks struct{}
+
+func (kernelLinks) Collect(ctx context.Context, h link.Host) ([]string, error) {
+	return link.Collect(ctx, h)
+}
+
+func (kernelLinks) Orphans(ctx context.Context, h link.Host) ([]string, error) {
+	return link.Orphans(ctx, h)
+}
+
+// collect has every Collector do its work; one that fails does not keep the others.
+func (a *Attacher) collect(ctx context.Context, do func(link.Collector, context.Context, link.Host) ([]string, error)) (names []string, err error) {
 	host, err := openHost(ctx, a.Host)
 	if err != nil {
 		return nil, &Error{Op: "collect", Stage: StageGuest, Err: err}
 	}
 	defer closeHost(host, a.Host)
-	names, err := by(ctx, host)
+	var failed []error
+	for _, c := range append([]link.Collector{kernelLinks{}}, a.Collectors...) {
+		some, err := do(c, ctx, host)
+		names, failed = append(names, some...), append(failed, err)
+	}
 	a.warnOfUnrecorded(ctx, host)
-	if err != nil {
+	if err := errors.Join(failed...); err != nil {
 		return names, &Error{Op: "collect", Stage: StageLink, Err: err}
 	}
 	return names, nil

@@ -179,6 +179,9 @@ type Attacher struct {
 	// Log hears each stage at debug level, what is left alone as warnings, and failed
 	// clean-ups as errors; nil is silence.
 	Log *slog.Logger
+	// Collectors are what Collect and Orphans ask beside package link, such as an
+	// *ovs.Client, for ports of Open vSwitch whose guest is gone.
+	Collectors []link.Collector
 
 	extra // for tests
 }
@@ -249,7 +252,7 @@ func Check(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 // returned, and what a killed call left half-made. NICs of the host that were in
 // a guest when it died become what they were. It returns the names, and may be
 // called at any time; what a living guest uses, or what does not bear pipework's
-// mark, it leaves alone.
+// mark, it leaves alone. Backends of other packages have a say by [Attacher].Collectors.
 func Collect(ctx context.Context) ([]string, error) {
 	return new(Attacher).Collect(ctx)
 }

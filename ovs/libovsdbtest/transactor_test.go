@@ -102,7 +102,7 @@ func TestCalls(t *testing.T) {
 	}
 	_ = p.Kill()
 	ovstest.Wait(t, "device of a dead guest", func() error { return nstest.NoLink(t, at.HostName) })
-	if got, err := c.Collect(t.Context(), host(t), time.Millisecond); len(got) != 1 || err != nil {
+	if got, err := c.Collect(t.Context(), host(t)); len(got) != 1 || err != nil {
 		t.Errorf("collected %q, %v", got, err)
 	}
 	isBridge(false)
