@@ -98,7 +98,7 @@ func TestDHCP6(t *testing.T) {
 		t.Errorf("check: %+v, %v", checked, err)
 	}
 	// Nothing but the name: the interface tells how to give the leases back.
-	if err := pipework.Detach(t.Context(), target, pipework.Spec{DHCP: &dhcp.Config{ResolvConf: conf}}); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, pipework.Spec{DHCP: &dhcp.Config{ResolvConf: conf}}); err != nil {
 		t.Error(err)
 	}
 	s.Eventually(t, "the release", func(leases string) bool {
@@ -130,7 +130,7 @@ func TestDHCP6Conflict(t *testing.T) {
 		t.Errorf("attachment %v", a)
 	}
 	s.Wait(t, "DHCPDECLINE(lan)")
-	if err := pipework.Detach(t.Context(), target, spec6()); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec6()); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -178,7 +178,7 @@ func TestDHCP6WithoutRouter(t *testing.T) {
 	if err != nil || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "no router has advertised a default route on eth1") {
 		t.Errorf("%v, %v", a, err)
 	}
-	if err := pipework.Detach(t.Context(), target, pipework.Spec{}); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, pipework.Spec{}); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -218,7 +218,7 @@ func TestSLAAC(t *testing.T) {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	dhcptest.SysctlIs(t, g, "eth1/accept_ra", "2")
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -231,7 +231,7 @@ func TestSLAAC(t *testing.T) {
 	if checked, err := pipework.Check(t.Context(), target, spec); err != nil || !slices.Equal(checked.Gateways, spec.Gateways) || len(checked.Drifts) > 0 {
 		t.Errorf("check: %+v, %v", checked, err)
 	}
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -284,7 +284,7 @@ func TestKeptLease6Moves(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -309,7 +309,7 @@ func TestDHCP6Expires(t *testing.T) {
 	if again, err := pipework.Attach(t.Context(), target, spec); err != nil || len(again.Mended) != 1 || again.Lease6 == nil {
 		t.Errorf("again: %+v, %v", again, err)
 	}
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 }

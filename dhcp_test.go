@@ -81,7 +81,7 @@ func TestDHCP(t *testing.T) {
 		t.Errorf("check: %+v, %v", checked, err)
 	}
 	// Nothing but the name: the interface tells how to give the lease back.
-	if err := pipework.Detach(t.Context(), target, pipework.Spec{DHCP: &dhcp.Config{ResolvConf: conf}}); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, pipework.Spec{DHCP: &dhcp.Config{ResolvConf: conf}}); err != nil {
 		t.Error(err)
 	}
 	s.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, "10.77.0.") })
@@ -152,7 +152,7 @@ func TestKeptLeaseMoves(t *testing.T) {
 		t.Errorf("after the end: %+v, %v", now, err)
 	}
 	remove()
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	cancel()
@@ -212,7 +212,7 @@ func TestKeptLeaseChanges(t *testing.T) {
 	holds("10.77.0.1", 1500, "10.77.0.3", "10.202.0.0/16", "10.201.0.0/16")
 	cancel()
 	<-ended
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	s.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, "10.77.0.") })
@@ -248,7 +248,7 @@ func TestRebindsToAnotherServer(t *testing.T) {
 	cancel()
 	<-ended
 	nstest.Ping(t, g.Handle, "10.77.0.2")
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	second.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, "10.77.0.") })

@@ -92,7 +92,7 @@ func TestKeepsACrowd(t *testing.T) {
 		if remove, ok := forget.Load(target); ok {
 			remove.(func())()
 		}
-		if err := pipework.Detach(t.Context(), target, spec); err != nil {
+		if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 			t.Error(err)
 		}
 	})

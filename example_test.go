@@ -27,7 +27,8 @@ func Example() {
 		fmt.Println(err)
 	default:
 		fmt.Println(at.Name, at.MAC, at.HostName)
-		fmt.Println(pipework.Detach(ctx, web, pipework.Spec{Name: at.Name}))
+		found, err := pipework.Detach(ctx, web, pipework.Spec{Name: at.Name})
+		fmt.Println(found, err) // not found: somebody else was quicker, which is no error
 	}
 }
 

@@ -27,7 +27,9 @@ func (a *Attacher) Update(context.Context, Target, Spec) (*Attachment, error) {
 }
 
 // Detach needs Linux.
-func (a *Attacher) Detach(context.Context, Target, Spec) error { return unsupported("detach") }
+func (a *Attacher) Detach(context.Context, Target, Spec) (bool, error) {
+	return false, unsupported("detach")
+}
 
 // AttachAll needs Linux.
 func (a *Attacher) AttachAll(_ context.Context, jobs []Job) ([]*Attachment, error) {
@@ -35,7 +37,9 @@ func (a *Attacher) AttachAll(_ context.Context, jobs []Job) ([]*Attachment, erro
 }
 
 // DetachAll needs Linux.
-func (a *Attacher) DetachAll(context.Context, []Job) error { return unsupported("detach") }
+func (a *Attacher) DetachAll(_ context.Context, jobs []Job) ([]bool, error) {
+	return make([]bool, len(jobs)), unsupported("detach")
+}
 
 // List needs Linux.
 func (a *Attacher) List(context.Context, ...Target) ([]*Attachment, error) {

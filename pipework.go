@@ -228,9 +228,11 @@ func Update(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 // to its server; who that is, is written on the interface. s.DHCP is only needed
 // for its ResolvConf, for a ClientID of more than 32 bytes, and for a DUID that the
 // mark on the interface has no room for. An interface, process or
-// container that is gone already is no error; an interface that pipework did not
-// make is left alone, with an error that satisfies fs.ErrPermission.
-func Detach(ctx context.Context, t Target, s Spec) error {
+// container that is gone already is no error: found says whether the guest had the
+// interface, and what was left of it on the host is removed in any case. An interface
+// that pipework did not make is left alone, with an error that satisfies
+// fs.ErrPermission.
+func Detach(ctx context.Context, t Target, s Spec) (found bool, err error) {
 	return new(Attacher).Detach(ctx, t, s)
 }
 

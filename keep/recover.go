@@ -76,7 +76,8 @@ func pullOut(ctx context.Context, a *pipework.Attacher, t pipework.Target, s pip
 	if err := program.End(ctx, t, s.Name); err != nil {
 		return err
 	}
-	return a.Detach(ctx, t, s)
+	_, err := a.Detach(ctx, t, s)
+	return err
 }
 
 // foreign says whether the interface is there and not pipework's.

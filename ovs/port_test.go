@@ -61,7 +61,7 @@ func attachIn(ctx context.Context, t testing.TB, target pipework.Target, s pipew
 
 func detach(t testing.TB, target pipework.Target, s pipework.Spec) {
 	t.Helper()
-	if err := pipework.Detach(t.Context(), target, s); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, s); err != nil {
 		t.Error(err)
 	}
 }
@@ -235,7 +235,7 @@ func TestCrowd(t *testing.T) {
 				if _, err := pipework.Attach(t.Context(), targets[n], s); err != nil {
 					t.Error(err)
 				}
-				if err := pipework.Detach(t.Context(), targets[n], s); err != nil {
+				if _, err := pipework.Detach(t.Context(), targets[n], s); err != nil {
 					t.Error(err)
 				}
 			}

@@ -51,7 +51,10 @@ func run(ctx context.Context, out io.Writer, bridge string, guest pipework.Targe
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pipework.Detach(context.WithoutCancel(ctx), guest, spec)) }()
+	defer func() {
+		_, ended := pipework.Detach(context.WithoutCancel(ctx), guest, spec)
+		err = errors.Join(err, ended)
+	}()
 	events := json.NewEncoder(out)
 	if err := events.Encode(a); err != nil {
 		return err

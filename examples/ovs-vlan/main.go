@@ -69,7 +69,7 @@ func run(ctx context.Context, out io.Writer, datapath string) error {
 			return err
 		}
 		// The last one to go takes ovs0 along.
-		defer func() { _ = pipework.Detach(context.WithoutCancel(ctx), g.target(), spec) }()
+		defer func() { _, _ = pipework.Detach(context.WithoutCancel(ctx), g.target(), spec) }()
 	}
 	draw(out, guests)
 	return matrix(ctx, out, guests)

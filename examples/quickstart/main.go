@@ -71,7 +71,7 @@ func run() error {
 
 	// Unplug them: the bridge goes with its last port.
 	for _, g := range guests {
-		if err := pipework.Detach(ctx, ns.PID(g.PID), pipework.Spec{}); err != nil {
+		if _, err := pipework.Detach(ctx, ns.PID(g.PID), pipework.Spec{}); err != nil {
 			return err
 		}
 	}

@@ -89,7 +89,8 @@ func run(ctx context.Context, out io.Writer, name, bridge, address string) (err 
 	defer func() {
 		stop()
 		wg.Wait()
-		err = errors.Join(err, pipework.Detach(context.WithoutCancel(ctx), docker.Container(name), pipework.Spec{Link: link.Bridge{Name: bridge}}))
+		_, ended := pipework.Detach(context.WithoutCancel(ctx), docker.Container(name), pipework.Spec{Link: link.Bridge{Name: bridge}})
+		err = errors.Join(err, ended)
 	}()
 	return demonstrate(ctx, out, name, p)
 }
@@ -169,6 +170,6 @@ func neighbour(ctx context.Context, bridge string, addr netip.Prefix) (*peer, er
 
 func (p *peer) end() error {
 	p.close()
-	err := pipework.Detach(context.Background(), ns.PID(p.process.PID), p.spec)
+	_, err := pipework.Detach(context.Background(), ns.PID(p.process.PID), p.spec)
 	return errors.Join(err, p.process.Kill())
 }
