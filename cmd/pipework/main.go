@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -136,7 +137,7 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 	if keep != nil || at.Existed || at.Lease == nil && at.Lease6 == nil {
 		keeper = ""
 	}
-	if err := c.show(at, "%s%s\n", at, keeper); err != nil || keep == nil {
+	if err := c.show(at, "%s%s\n", cli.Attachment(at), keeper); err != nil || keep == nil {
 		return err
 	}
 	return keep(ctx)
@@ -161,7 +162,7 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	case r == nil:
 		return c.show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
 	}
-	return c.show(r.Attachment, "%s\n", r.Detached())
+	return c.show(r.Attachment, "%s\n", cli.Detached(r))
 }
 
 func (c *command) list(ctx context.Context, guests []string) error {
@@ -176,7 +177,7 @@ func (c *command) list(ctx context.Context, guests []string) error {
 	case c.flags.JSON || len(all) == 0:
 		return errors.Join(err, c.show(append([]*pipework.Attachment{}, all...), "nothing is plugged in\n"))
 	}
-	return errors.Join(err, pipework.WriteTable(c.out, all))
+	return errors.Join(err, cli.WriteTable(c.out, all))
 }
 
 func (c *command) check(ctx context.Context, args []string) error {
@@ -197,7 +198,7 @@ func (c *command) check(ctx context.Context, args []string) error {
 	if found == nil {
 		return err
 	}
-	return errors.Join(err, keep.Verdict(found), c.show(found, "%s", keep.Report(found)))
+	return errors.Join(err, cli.Verdict(found), c.show(found, "%s", cli.Report(found)))
 }
 
 func (c *command) collect(ctx context.Context, args []string) error {
