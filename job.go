@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/announce"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/parts"
 	"github.com/go-pipework/pipework/link"
@@ -26,7 +27,7 @@ type job struct {
 	site  parts.Site
 	undo  link.Undo
 
-	announcer *link.Announcer // only where addresses may be new
+	announcer *announce.Sender // only where addresses may be new
 }
 
 // one calls do with a job on one guest, which is open meanwhile.
@@ -149,7 +150,7 @@ func (j *job) enter(ctx context.Context) (*ns.Conn, error) {
 
 func (j *job) openAnnouncer() {
 	if j.op == "attach" || j.op == "update" {
-		j.announcer = link.NewAnnouncer()
+		j.announcer = announce.Open()
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 	"net/netip"
 
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/announce"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/parts"
-	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -100,7 +100,7 @@ func (j *job) announceLease(ctx context.Context, last, next *dhcp.Lease) error {
 		return nil
 	}
 	err := j.guest.Do(ctx, func() error {
-		j.announcer = link.NewAnnouncer()
+		j.announcer = announce.Open()
 		return nil
 	})
 	if err == nil {
