@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	}
 	switch {
 	case flags.Help:
-		_, err = fmt.Fprint(out, config.Usage)
+		_, err = fmt.Fprint(out, cli.Usage)
 	case flags.Version:
 		_, err = fmt.Fprintf(out, "pipework %s\n", version())
 	case config.IsTool(args):
@@ -228,14 +228,14 @@ func kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 
 // open opens the records. Who may not keep any is warned.
 func (c *command) open() (warnings []string, err error) {
-	c.Store, warnings, err = keep.OpenDefault(c.flags.State, kinds()...)
+	c.Store, warnings, err = openRecords(c.flags.State)
 	return warnings, err
 }
 
 // openExisting opens the records for who only reads: where there is no directory,
 // there are none, and none is made.
 func (c *command) openExisting() (err error) {
-	c.Store, err = keep.OpenExisting(keep.Dir(c.flags.State), kinds()...)
+	c.Store, err = keep.OpenExisting(recordsDir(c.flags.State), kinds()...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -80,7 +80,7 @@ func TestCalls(t *testing.T) {
 	c := &ovs.Client{Transactor: connected(t, db.Endpoint)}
 	isBridge := func(want bool) {
 		t.Helper()
-		if got, err := c.IsBridge(t.Context(), "ovs0"); got != want || err != nil {
+		if _, got, err := c.Lookup(t.Context(), "ovs0"); got != want || err != nil {
 			t.Errorf("%v, %v; want %v", got, err, want)
 		}
 	}
@@ -131,7 +131,7 @@ func TestServerHangs(t *testing.T) {
 	defer db.Server.Continue(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := c.IsBridge(ctx, "ovs0"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, err := c.Lookup(ctx, "ovs0"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 }
