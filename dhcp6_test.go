@@ -90,7 +90,7 @@ func TestDHCP6(t *testing.T) {
 		"#pipework eth1 begins\nnameserver 10.77.0.1\n#pipework eth1 ends\n#pipework eth1# nameserver 1.1.1.1\n" {
 		t.Errorf("resolv.conf:\n%s", text)
 	}
-	if all := new(pipework.Attacher).KeptAll(target, spec, a); len(all) != 2 || all[0].Lease != a.Lease || all[1].Lease != a.Lease6 || all[1].Config.Family != dhcp.IPv6 {
+	if all := new(pipework.Attacher).Kept(target, spec, a); len(all) != 2 || all[0].Lease != a.Lease || all[1].Lease != a.Lease6 || all[1].Config.Family != dhcp.IPv6 {
 		t.Errorf("to be kept: %+v", all)
 	}
 	checked, err := pipework.Check(t.Context(), target, spec)
@@ -253,7 +253,7 @@ func TestKeptLease6Moves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := new(pipework.Attacher).KeptAll(target, spec, a)
+	all := new(pipework.Attacher).Kept(target, spec, a)
 	if len(all) != 1 {
 		t.Fatalf("%d leases to keep", len(all))
 	}
@@ -262,7 +262,7 @@ func TestKeptLease6Moves(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan struct{})
-	go func() { _ = dhcp.KeepAll(ctx, all...); close(ended) }()
+	go func() { _ = dhcp.Keep(ctx, all...); close(ended) }()
 	if ev := await(t, events, dhcp.Renewed); ev.Lease.Addr != a.Lease6.Addr {
 		t.Errorf("renewed to %v", ev.Lease.Addr)
 	}

@@ -121,7 +121,7 @@ func TestKeptLeaseMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	announced(a.Lease.Addr.Addr(), a.MAC.String())
-	kept := new(pipework.Attacher).Kept(target, spec, a)
+	kept := new(pipework.Attacher).Kept(target, spec, a)[0]
 	events := make(chan dhcp.Event, 100)
 	kept.Event = func(ev dhcp.Event) { events <- ev }
 	keeper := &dhcp.Keeper{}
@@ -181,12 +181,12 @@ func TestKeptLeaseChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept := new(pipework.Attacher).Kept(target, spec, a)
+	kept := new(pipework.Attacher).Kept(target, spec, a)[0]
 	events := make(chan dhcp.Event, 100)
 	kept.Event = func(ev dhcp.Event) { events <- ev }
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { _ = kept.Keep(ctx); close(ended) }()
+	go func() { _ = dhcp.Keep(ctx, kept); close(ended) }()
 	holds := func(gateway string, mtu int, dns, route, not string) {
 		t.Helper()
 		now, err := pipework.Check(t.Context(), target, spec)
@@ -234,12 +234,12 @@ func TestRebindsToAnotherServer(t *testing.T) {
 	}
 	second := dhcptest.Second(t, times...)
 	first.Stop()
-	kept := new(pipework.Attacher).Kept(target, spec, a)
+	kept := new(pipework.Attacher).Kept(target, spec, a)[0]
 	events := make(chan dhcp.Event, 100)
 	kept.Event = func(ev dhcp.Event) { events <- ev }
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { _ = kept.Keep(ctx); close(ended) }()
+	go func() { _ = dhcp.Keep(ctx, kept); close(ended) }()
 	moved := await(t, events, dhcp.Changed).Lease
 	if moved.Addr != a.Lease.Addr || moved.Server.String() != "10.77.0.2" || bytes.Equal(moved.ServerMAC, a.Lease.ServerMAC) || len(moved.ServerMAC) != 6 {
 		t.Errorf("lease %+v, was %+v", moved, a.Lease)

@@ -57,7 +57,7 @@ func TestKeepsACrowd(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		kept := new(pipework.Attacher).Kept(target, spec, a)
+		kept := new(pipework.Attacher).Kept(target, spec, a)[0]
 		kept.Event = func(ev dhcp.Event) {
 			switch ev.Kind {
 			case dhcp.Renewed:

@@ -14,22 +14,13 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// Kept is what a dhcp.Keeper needs to keep the lease of an interface that Attach
-// plugged in: it applies changes to address, routes, MTU and resolv.conf, and
-// announces new addresses. The Attachment is Attach's. Event may be set on the
-// result. Where the interface has a lease of each family it is IPv4's; see KeptAll.
+// Kept is what it takes to keep the leases of an interface that Attach plugged in, at
+// most one of each family: it applies changes to addresses, routes, MTU and resolv.conf,
+// and announces new addresses. The Attachment is Attach's. Event may be set on each.
+// dhcp.Keep keeps them until the guest is gone; a dhcp.Keeper keeps those of many guests.
 //
-//	keeper.Add(ctx, new(pipework.Attacher).Kept(target, spec, attachment))
-func (a *Attacher) Kept(t Target, s Spec, at *Attachment) dhcp.Kept {
-	if at.Lease == nil && s.asks(dhcp.IPv6) {
-		return a.kept(t, s, at, dhcp.IPv6)
-	}
-	return a.kept(t, s, at, dhcp.IPv4)
-}
-
-// KeptAll is [Attacher.Kept] for each lease of the interface, at most one of each
-// family. See dhcp.KeepAll.
-func (a *Attacher) KeptAll(t Target, s Spec, at *Attachment) (all []dhcp.Kept) {
+//	err := dhcp.Keep(ctx, new(pipework.Attacher).Kept(target, spec, attachment)...)
+func (a *Attacher) Kept(t Target, s Spec, at *Attachment) (all []dhcp.Kept) {
 	if at.Lease != nil {
 		all = append(all, a.kept(t, s, at, dhcp.IPv4))
 	}

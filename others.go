@@ -63,7 +63,4 @@ func (a *Attacher) Detect(context.Context, string, link.OVSLookup) (link.Backend
 }
 
 // Kept has nothing to keep.
-func (a *Attacher) Kept(Target, Spec, *Attachment) dhcp.Kept { return dhcp.Kept{} }
-
-// KeptAll has nothing to keep.
-func (a *Attacher) KeptAll(Target, Spec, *Attachment) []dhcp.Kept { return nil }
+func (a *Attacher) Kept(Target, Spec, *Attachment) []dhcp.Kept { return nil }

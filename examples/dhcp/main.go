@@ -60,8 +60,10 @@ func run(ctx context.Context, out io.Writer, bridge string, guest pipework.Targe
 		return err
 	}
 	kept := new(pipework.Attacher).Kept(guest, spec, a)
-	kept.Event = func(ev dhcp.Event) { _ = events.Encode(ev) }
-	err = kept.Keep(ctx)
+	for i := range kept {
+		kept[i].Event = func(ev dhcp.Event) { _ = events.Encode(ev) }
+	}
+	err = dhcp.Keep(ctx, kept...)
 	if errors.Is(err, context.Canceled) || errors.Is(err, fs.ErrNotExist) {
 		return nil // interrupted, or the guest has ended
 	}
