@@ -69,7 +69,7 @@ func (j *job) plugged(ctx context.Context, err error) (out *Attachment, _ error)
 	case errors.Is(err, fs.ErrExist):
 		out, err = j.again(ctx, err)
 	case err != nil:
-		err = j.fail("link", err)
+		err = j.fail(StageLink, err)
 	default:
 		out, err = j.apply(ctx)
 	}
@@ -84,12 +84,12 @@ func (j *job) end(ctx context.Context, out *Attachment, addrs []netip.Prefix) er
 	j.log(ctx, "announce")
 	if err := j.announcer.Announce(ctx, &j.port, addrs); err != nil {
 		if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) { // given up, or taken away by somebody
-			return j.fail("announce", err)
+			return j.fail(StageAnnounce, err)
 		}
 		j.port.Warn("%v", err)
 	}
 	if err := j.guest.Alive(); err != nil {
-		return j.fail("guest", err)
+		return j.fail(StageGuest, err)
 	}
 	out.Warnings = j.port.Warnings
 	return nil
@@ -108,7 +108,7 @@ func (j *job) attachment() *Attachment {
 // read is the Attachment as the kernel tells it now.
 func (j *job) read(ctx context.Context) (*Attachment, error) {
 	if err := j.site.Read(ctx); err != nil {
-		return nil, j.fail("link", err)
+		return nil, j.fail(StageLink, err)
 	}
 	return j.attachment(), nil
 }
@@ -118,11 +118,11 @@ func (j *job) read(ctx context.Context) (*Attachment, error) {
 func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 	// What Plug created on the way to finding that out is not needed.
 	if err := j.undo.Run(ctx); err != nil {
-		return nil, j.fail("undo", err)
+		return nil, j.fail(StageUndo, err)
 	}
 	l, err := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
 	if err != nil {
-		return nil, j.fail("link", err)
+		return nil, j.fail(StageLink, err)
 	}
 	mark, ours, err := finder{j}.owner(ctx, l)
 	asked := j.port.Mark
@@ -132,9 +132,9 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 	case mark.Link == link.Unmarked:
 		return j.anew(ctx)
 	case !ours:
-		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, which pipework did not make: choose another name", taken))
+		return nil, j.fail(StageLink, errs.New(fs.ErrExist, "%w, which pipework did not make: choose another name", taken))
 	case mark.Spec != asked.Spec && !outdated(mark.Spec) && !j.spec.Add:
-		return nil, j.fail("link", errs.New(fs.ErrExist, "%w, plugged into %s with other settings: detach it first", taken, mark.Link))
+		return nil, j.fail(StageLink, errs.New(fs.ErrExist, "%w, plugged into %s with other settings: detach it first", taken, mark.Link))
 	case mark.Spec != asked.Spec && mark.Link != asked.Link:
 		return nil, j.inUse("it is plugged into " + mark.Link)
 	}
@@ -160,10 +160,10 @@ func (j *job) here(l *rtnl.Link, mark link.Mark) {
 func (j *job) anew(ctx context.Context) (*Attachment, error) {
 	j.log(ctx, "remove half-made interface")
 	if err := rtnl.DelLink(ctx, j.port.Conn, j.spec.Name); err != nil {
-		return nil, j.fail("link", err)
+		return nil, j.fail(StageLink, err)
 	}
 	if err := j.spec.Link.Plug(ctx, &j.port, &j.undo); err != nil {
-		return nil, j.fail("link", err)
+		return nil, j.fail(StageLink, err)
 	}
 	return j.apply(ctx)
 }
@@ -196,5 +196,5 @@ func (j *job) mendAnd(ctx context.Context, differs []drift) (*Attachment, error)
 
 // inUse refuses to change the interface.
 func (j *job) inUse(why string) error {
-	return j.fail("link", errs.New(fs.ErrExist, "the guest has an interface %s already, and not as this asks (%s): detach it first", j.spec.Name, why))
+	return j.fail(StageLink, errs.New(fs.ErrExist, "the guest has an interface %s already, and not as this asks (%s): detach it first", j.spec.Name, why))
 }

@@ -51,7 +51,7 @@ func attach(t *testing.T, to pipework.Target, s pipework.Spec) *pipework.Attachm
 
 func detach(t *testing.T, from pipework.Target, s pipework.Spec) {
 	t.Helper()
-	if err := pipework.Detach(t.Context(), from, s); err != nil {
+	if _, err := pipework.Detach(t.Context(), from, s); err != nil {
 		t.Error(err)
 	}
 }
@@ -360,7 +360,7 @@ func TestSomebodyElsesInterface(t *testing.T) {
 	if _, err := pipework.Attach(t.Context(), target, spec("eth0", "br1", "10.1.0.2/24")); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("attach: %v", err)
 	}
-	if err := pipework.Detach(t.Context(), target, spec("eth0", "br1")); !errors.Is(err, fs.ErrPermission) {
+	if _, err := pipework.Detach(t.Context(), target, spec("eth0", "br1")); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("detach: %v", err)
 	}
 	if _, err := pipework.Check(t.Context(), target, spec("eth7", "br1")); !errors.Is(err, fs.ErrNotExist) {
@@ -417,7 +417,7 @@ func TestHostElsewhere(t *testing.T) {
 		t.Errorf("the host's end is not there: %v", err)
 	}
 	_ = h.Close()
-	if err := a.Detach(t.Context(), target, pipework.Spec{}); err != nil {
+	if _, err := a.Detach(t.Context(), target, pipework.Spec{}); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -463,7 +463,7 @@ func TestReadersMeetChanges(t *testing.T) {
 	target, _ := nstest.Guest(t)
 	s := pipework.Spec{Link: link.Bridge{Name: "br1"}, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24")}}
 	come := func() error { _, err := pipework.Attach(t.Context(), target, s); return err }
-	leave := func() error { return pipework.Detach(t.Context(), target, s) }
+	leave := func() error { _, err := pipework.Detach(t.Context(), target, s); return err }
 	for name, read := range map[string]func(context.Context) error{
 		"check":          func(ctx context.Context) error { _, err := pipework.Check(ctx, target, s); return err },
 		"check unlinked": func(ctx context.Context) error { _, err := pipework.Check(ctx, target, pipework.Spec{}); return err },

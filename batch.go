@@ -62,7 +62,7 @@ func (a *Attacher) some(ctx context.Context, items []*item, do func(context.Cont
 	host, err := openHost(ctx, a.Host)
 	if err != nil {
 		for _, i := range items {
-			i.err = i.fail("guest", err)
+			i.err = i.fail(StageGuest, err)
 		}
 		return
 	}
@@ -112,7 +112,7 @@ func (i *item) tryLock(ctx context.Context) {
 		unlock, err := i.guest.Lock(ctx, 0)
 		busy := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 		if i.unlock = unlock; err != nil && !busy {
-			i.err = i.fail("guest", err)
+			i.err = i.fail(StageGuest, err)
 		}
 	}
 }

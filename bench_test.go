@@ -276,7 +276,7 @@ func BenchmarkDetach(b *testing.B) {
 		p.floor.detach()
 		floors = append(floors, time.Since(start))
 		start = time.Now()
-		if err := pipework.Detach(b.Context(), p.target, s); err != nil {
+		if _, err := pipework.Detach(b.Context(), p.target, s); err != nil {
 			b.Fatal(err)
 		}
 		detaches = append(detaches, time.Since(start))

@@ -56,9 +56,9 @@ func TestFirewallRuleOfForeignBridge(t *testing.T) {
 	attach(a, "lan")
 	attach(b, "lan")
 	rules("lan")
-	must(t, pipework.Detach(t.Context(), a, spec("lan")))
+	detach(t, a, spec("lan"))
 	rules("lan")
-	must(t, pipework.Detach(t.Context(), b, spec("lan")))
+	detach(t, b, spec("lan"))
 	rules()
 
 	// The guest dies.
@@ -76,7 +76,7 @@ func TestFirewallRuleOfForeignBridge(t *testing.T) {
 	rules("lan", "wan")
 	collect("firewall rule for lan")
 	rules("wan")
-	must(t, pipework.Detach(t.Context(), a, spec("wan")))
+	detach(t, a, spec("wan"))
 	rules()
 
 	// The bridge is removed under its guest.
@@ -87,5 +87,5 @@ func TestFirewallRuleOfForeignBridge(t *testing.T) {
 	must(t, netlink.LinkDel(dmz))
 	collect("firewall rule for dmz")
 	rules()
-	must(t, pipework.Detach(t.Context(), a, spec("dmz")))
+	detach(t, a, spec("dmz"))
 }

@@ -29,7 +29,7 @@ func needFiltering(t testing.TB) {
 	_, err := pipework.Attach(t.Context(), target, s)
 	switch {
 	case err == nil:
-		if err := pipework.Detach(t.Context(), target, s); err != nil {
+		if _, err := pipework.Detach(t.Context(), target, s); err != nil {
 			t.Fatal(err)
 		}
 	case errors.Is(err, errors.ErrUnsupported) && os.Getenv("PIPEWORK_LANE") != "uml":
@@ -71,7 +71,7 @@ func plugAll(t *testing.T, backends ...link.Bridge) []*ns.Guest {
 		s := pipework.Spec{Link: b, Addrs: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 3, 0, byte(i + 1)}), 24)}}
 		attach(t, target, s)
 		t.Cleanup(func() {
-			if err := pipework.Detach(context.WithoutCancel(t.Context()), target, s); err != nil {
+			if _, err := pipework.Detach(context.WithoutCancel(t.Context()), target, s); err != nil {
 				t.Error(err)
 			}
 		})

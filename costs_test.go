@@ -49,7 +49,7 @@ func main() {
 	if _, err := pipework.Attach(context.Background(), ns.Named("web"), spec); err != nil {
 		panic(err)
 	}
-	if err := pipework.Detach(context.Background(), ns.Named("web"), spec); err != nil {
+	if _, err := pipework.Detach(context.Background(), ns.Named("web"), spec); err != nil {
 		panic(err)
 	}
 }

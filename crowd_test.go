@@ -43,7 +43,7 @@ func crowd(t testing.TB, n int) []*ns.Handle {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := pipework.DetachAll(context.WithoutCancel(t.Context()), jobs); err != nil {
+		if _, err := pipework.DetachAll(context.WithoutCancel(t.Context()), jobs); err != nil {
 			t.Error(err)
 		}
 	})

@@ -2,6 +2,7 @@ package pipework_test
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -31,6 +32,20 @@ func TestImportsStayLight(t *testing.T) {
 					t.Errorf("%s reaches %s", pkg, dep)
 				}
 			}
+		}
+	}
+}
+
+// TestExamplesCanBeCopied has no example that needs what only this module may import.
+func TestExamplesCanBeCopied(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{range .Imports}}{{.}} {{end}}", "./examples/...").Output()
+	imports := strings.Fields(string(out))
+	if err != nil || !slices.Contains(imports, "github.com/go-pipework/pipework") {
+		t.Fatalf("this test needs the go command: %v, %q", err, imports)
+	}
+	for _, pkg := range imports {
+		if strings.Contains(pkg+"/", "/internal/") {
+			t.Errorf("an example imports %s", pkg)
 		}
 	}
 }

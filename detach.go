@@ -15,18 +15,21 @@ import (
 )
 
 // Detach is [Detach] by this Attacher.
-func (a *Attacher) Detach(ctx context.Context, t Target, s Spec) error {
-	return a.detachAll(ctx, []Job{{t, s}})[0]
+func (a *Attacher) Detach(ctx context.Context, t Target, s Spec) (found bool, err error) {
+	out := make([]bool, 1)
+	failed := a.detachAll(ctx, []Job{{t, s}}, out)
+	return out[0], failed[0]
 }
 
 // DetachAll is [DetachAll] by this Attacher.
-func (a *Attacher) DetachAll(ctx context.Context, jobs []Job) error {
-	return a.detachAll(ctx, jobs).orNil()
+func (a *Attacher) DetachAll(ctx context.Context, jobs []Job) (found []bool, err error) {
+	found = make([]bool, len(jobs))
+	return found, a.detachAll(ctx, jobs, found).orNil()
 }
 
 // detachAll has each job do by itself what can be undone, and then unplugs what can go
 // together. No guest's lock is waited for while another's is held.
-func (a *Attacher) detachAll(ctx context.Context, jobs []Job) JobErrors {
+func (a *Attacher) detachAll(ctx context.Context, jobs []Job, found []bool) JobErrors {
 	return a.all(ctx, "detach", jobs, func(ctx context.Context, round []*item) {
 		parallel(round, func(i *item) {
 			if i.tryLock(ctx); i.ready() && i.opened {
@@ -38,13 +41,14 @@ func (a *Attacher) detachAll(ctx context.Context, jobs []Job) JobErrors {
 				together(batch, func(calls []*link.Call) { backend.UnplugAll(ctx, calls) })
 			}
 		}
-		parallel(round, func(i *item) { i.detach(ctx) })
+		parallel(round, func(i *item) { found[i.index] = i.detach(ctx) })
 	})
 }
 
 // detach does what is left of the item's work, after whoever has the guest's lock. What
-// cannot be undone, the removal of the interface, comes last.
-func (i *item) detach(ctx context.Context) {
+// cannot be undone, the removal of the interface, comes last. It says whether the guest
+// had the interface.
+func (i *item) detach(ctx context.Context) (found bool) {
 	if i.err == nil && i.unlock == nil {
 		if i.unlock, i.err = i.lock(ctx); i.err == nil {
 			i.err = i.unconfigure(ctx)
@@ -59,6 +63,7 @@ func (i *item) detach(ctx context.Context) {
 	if i.unlock != nil {
 		i.unlock()
 	}
+	return i.site.Link != nil
 }
 
 func (i *item) unplug(ctx context.Context) error {
@@ -76,7 +81,7 @@ func (i *item) unplug(ctx context.Context) error {
 	case i.opened:
 		err = i.stillThere(ctx, err)
 	}
-	return i.fail("link", err)
+	return i.fail(StageLink, err)
 }
 
 // remember fills the port for a guest that is gone.

@@ -90,7 +90,7 @@ func TestDHCP6(t *testing.T) {
 		"#pipework eth1 begins\nnameserver 10.77.0.1\n#pipework eth1 ends\n#pipework eth1# nameserver 1.1.1.1\n" {
 		t.Errorf("resolv.conf:\n%s", text)
 	}
-	if all := new(pipework.Attacher).KeptAll(target, spec, a); len(all) != 2 || all[0].Lease != a.Lease || all[1].Lease != a.Lease6 || all[1].Config.Family != dhcp.IPv6 {
+	if all := new(pipework.Attacher).Kept(target, spec, a); len(all) != 2 || all[0].Lease != a.Lease || all[1].Lease != a.Lease6 || all[1].Config.Family != dhcp.IPv6 {
 		t.Errorf("to be kept: %+v", all)
 	}
 	checked, err := pipework.Check(t.Context(), target, spec)
@@ -98,7 +98,7 @@ func TestDHCP6(t *testing.T) {
 		t.Errorf("check: %+v, %v", checked, err)
 	}
 	// Nothing but the name: the interface tells how to give the leases back.
-	if err := pipework.Detach(t.Context(), target, pipework.Spec{DHCP: &dhcp.Config{ResolvConf: conf}}); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, pipework.Spec{DHCP: &dhcp.Config{ResolvConf: conf}}); err != nil {
 		t.Error(err)
 	}
 	s.Eventually(t, "the release", func(leases string) bool {
@@ -130,7 +130,7 @@ func TestDHCP6Conflict(t *testing.T) {
 		t.Errorf("attachment %v", a)
 	}
 	s.Wait(t, "DHCPDECLINE(lan)")
-	if err := pipework.Detach(t.Context(), target, spec6()); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec6()); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -147,7 +147,7 @@ func TestNoDHCP6(t *testing.T) {
 	spec := spec6()
 	spec.DHCP.Timeout, spec.DHCP.Tries = 20*time.Millisecond, 2
 	_, err := pipework.Attach(t.Context(), target, spec)
-	if e, ok := errors.AsType[*pipework.Error](err); !ok || e.Stage != "dhcp" || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if e, ok := errors.AsType[*pipework.Error](err); !ok || e.Stage != pipework.StageDHCP || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("no server: %v", err)
 	}
 	world.Unchanged(t)
@@ -178,7 +178,7 @@ func TestDHCP6WithoutRouter(t *testing.T) {
 	if err != nil || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "no router has advertised a default route on eth1") {
 		t.Errorf("%v, %v", a, err)
 	}
-	if err := pipework.Detach(t.Context(), target, pipework.Spec{}); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, pipework.Spec{}); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -218,7 +218,7 @@ func TestSLAAC(t *testing.T) {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	dhcptest.SysctlIs(t, g, "eth1/accept_ra", "2")
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -231,7 +231,7 @@ func TestSLAAC(t *testing.T) {
 	if checked, err := pipework.Check(t.Context(), target, spec); err != nil || !slices.Equal(checked.Gateways, spec.Gateways) || len(checked.Drifts) > 0 {
 		t.Errorf("check: %+v, %v", checked, err)
 	}
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -253,7 +253,7 @@ func TestKeptLease6Moves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := new(pipework.Attacher).KeptAll(target, spec, a)
+	all := new(pipework.Attacher).Kept(target, spec, a)
 	if len(all) != 1 {
 		t.Fatalf("%d leases to keep", len(all))
 	}
@@ -262,7 +262,7 @@ func TestKeptLease6Moves(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan struct{})
-	go func() { _ = dhcp.KeepAll(ctx, all...); close(ended) }()
+	go func() { _ = dhcp.Keep(ctx, all...); close(ended) }()
 	if ev := await(t, events, dhcp.Renewed); ev.Lease.Addr != a.Lease6.Addr {
 		t.Errorf("renewed to %v", ev.Lease.Addr)
 	}
@@ -284,7 +284,7 @@ func TestKeptLease6Moves(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -309,7 +309,7 @@ func TestDHCP6Expires(t *testing.T) {
 	if again, err := pipework.Attach(t.Context(), target, spec); err != nil || len(again.Mended) != 1 || again.Lease6 == nil {
 		t.Errorf("again: %+v, %v", again, err)
 	}
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 }

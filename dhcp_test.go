@@ -81,7 +81,7 @@ func TestDHCP(t *testing.T) {
 		t.Errorf("check: %+v, %v", checked, err)
 	}
 	// Nothing but the name: the interface tells how to give the lease back.
-	if err := pipework.Detach(t.Context(), target, pipework.Spec{DHCP: &dhcp.Config{ResolvConf: conf}}); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, pipework.Spec{DHCP: &dhcp.Config{ResolvConf: conf}}); err != nil {
 		t.Error(err)
 	}
 	s.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, "10.77.0.") })
@@ -99,7 +99,7 @@ func TestNoDHCPServer(t *testing.T) {
 	spec := dhcpSpec()
 	spec.DHCP.Timeout, spec.DHCP.Tries = 20*time.Millisecond, 2
 	_, err := pipework.Attach(t.Context(), target, spec)
-	if e, ok := errors.AsType[*pipework.Error](err); !ok || e.Stage != "dhcp" || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if e, ok := errors.AsType[*pipework.Error](err); !ok || e.Stage != pipework.StageDHCP || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("attach: %v", err)
 	}
 	world.Unchanged(t)
@@ -121,7 +121,7 @@ func TestKeptLeaseMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	announced(a.Lease.Addr.Addr(), a.MAC.String())
-	kept := new(pipework.Attacher).Kept(target, spec, a)
+	kept := new(pipework.Attacher).Kept(target, spec, a)[0]
 	events := make(chan dhcp.Event, 100)
 	kept.Event = func(ev dhcp.Event) { events <- ev }
 	keeper := &dhcp.Keeper{}
@@ -152,7 +152,7 @@ func TestKeptLeaseMoves(t *testing.T) {
 		t.Errorf("after the end: %+v, %v", now, err)
 	}
 	remove()
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	cancel()
@@ -181,12 +181,12 @@ func TestKeptLeaseChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept := new(pipework.Attacher).Kept(target, spec, a)
+	kept := new(pipework.Attacher).Kept(target, spec, a)[0]
 	events := make(chan dhcp.Event, 100)
 	kept.Event = func(ev dhcp.Event) { events <- ev }
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { _ = kept.Keep(ctx); close(ended) }()
+	go func() { _ = dhcp.Keep(ctx, kept); close(ended) }()
 	holds := func(gateway string, mtu int, dns, route, not string) {
 		t.Helper()
 		now, err := pipework.Check(t.Context(), target, spec)
@@ -212,7 +212,7 @@ func TestKeptLeaseChanges(t *testing.T) {
 	holds("10.77.0.1", 1500, "10.77.0.3", "10.202.0.0/16", "10.201.0.0/16")
 	cancel()
 	<-ended
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	s.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, "10.77.0.") })
@@ -234,12 +234,12 @@ func TestRebindsToAnotherServer(t *testing.T) {
 	}
 	second := dhcptest.Second(t, times...)
 	first.Stop()
-	kept := new(pipework.Attacher).Kept(target, spec, a)
+	kept := new(pipework.Attacher).Kept(target, spec, a)[0]
 	events := make(chan dhcp.Event, 100)
 	kept.Event = func(ev dhcp.Event) { events <- ev }
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { _ = kept.Keep(ctx); close(ended) }()
+	go func() { _ = dhcp.Keep(ctx, kept); close(ended) }()
 	moved := await(t, events, dhcp.Changed).Lease
 	if moved.Addr != a.Lease.Addr || moved.Server.String() != "10.77.0.2" || bytes.Equal(moved.ServerMAC, a.Lease.ServerMAC) || len(moved.ServerMAC) != 6 {
 		t.Errorf("lease %+v, was %+v", moved, a.Lease)
@@ -248,7 +248,7 @@ func TestRebindsToAnotherServer(t *testing.T) {
 	cancel()
 	<-ended
 	nstest.Ping(t, g.Handle, "10.77.0.2")
-	if err := pipework.Detach(t.Context(), target, spec); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 		t.Error(err)
 	}
 	second.Eventually(t, "the release", func(leases string) bool { return !strings.Contains(leases, "10.77.0.") })

@@ -57,7 +57,7 @@ func TestKeepsACrowd(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		kept := new(pipework.Attacher).Kept(target, spec, a)
+		kept := new(pipework.Attacher).Kept(target, spec, a)[0]
 		kept.Event = func(ev dhcp.Event) {
 			switch ev.Kind {
 			case dhcp.Renewed:
@@ -92,7 +92,7 @@ func TestKeepsACrowd(t *testing.T) {
 		if remove, ok := forget.Load(target); ok {
 			remove.(func())()
 		}
-		if err := pipework.Detach(t.Context(), target, spec); err != nil {
+		if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
 			t.Error(err)
 		}
 	})

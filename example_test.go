@@ -27,7 +27,8 @@ func Example() {
 		fmt.Println(err)
 	default:
 		fmt.Println(at.Name, at.MAC, at.HostName)
-		fmt.Println(pipework.Detach(ctx, web, pipework.Spec{Name: at.Name}))
+		found, err := pipework.Detach(ctx, web, pipework.Spec{Name: at.Name})
+		fmt.Println(found, err) // not found: somebody else was quicker, which is no error
 	}
 }
 
@@ -46,7 +47,50 @@ func ExampleSpec_routes() {
 		Egress:  &link.Shaping{Rate: 1e6},
 		Ingress: &link.Shaping{Rate: 10e6},
 	})
-	fmt.Println(at, err) // Detach takes it all away
+	if err == nil {
+		fmt.Println(at.HostName) // Detach takes it all away
+	}
+}
+
+// The same Attach may be typed again: it mends what drifted.
+func ExampleAttach() {
+	at, err := pipework.Attach(context.Background(), ns.PID(1234), pipework.Spec{
+		Link:  link.Macvlan{Parent: "eth0"},
+		Addrs: []netip.Prefix{netip.MustParsePrefix("192.168.1.1/24")},
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		fmt.Println("no such process, or no eth0:", err)
+	case err != nil:
+		fmt.Println(err)
+	case at.Existed:
+		fmt.Println("there already; mended:", at.Mended)
+	default:
+		fmt.Println(at.Name, at.MAC)
+	}
+}
+
+// Ten guests at once: each succeeds or fails on its own.
+func ExampleAttachAll() {
+	var jobs []pipework.Job
+	for i := range 10 {
+		jobs = append(jobs, pipework.Job{
+			Target: ns.Named(fmt.Sprintf("web%d", i)),
+			Spec: pipework.Spec{
+				Link:  link.Bridge{Name: "br1"},
+				Addrs: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), 24)},
+			},
+		})
+	}
+	all, err := pipework.AttachAll(context.Background(), jobs)
+	failed, _ := errors.AsType[pipework.JobErrors](err)
+	for i, at := range all {
+		if at == nil {
+			fmt.Println(jobs[i].Target, failed[i])
+			continue
+		}
+		fmt.Println(at.Guest.Name, at.MAC)
+	}
 }
 
 // An interface that runs is given another gateway and a second address, and is slowed

@@ -99,7 +99,7 @@ func (f finder) pair(ctx context.Context, l *rtnl.Link) (*rtnl.Link, error) {
 func (f finder) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours bool, err error) {
 	nics, err := link.NICs(ctx, f.guest.Handle)
 	if err != nil {
-		return link.Mark{}, false, f.fail("link", err)
+		return link.Mark{}, false, f.fail(StageLink, err)
 	}
 	own, marked := link.ParseMark(l.Alias)
 	if nic, is := nics[l.Index]; is {
@@ -136,7 +136,7 @@ func (f finder) unproven(own link.Mark) (link.Mark, error) {
 		own.Link = s.Link.String()
 		return own, nil
 	}
-	return own, f.fail("interface", link.Unproven(&f.port, own))
+	return own, f.fail(StageInterface, link.Unproven(&f.port, own))
 }
 
 // movedOn says whether the interface is one of the host's own that the guest had and
@@ -161,29 +161,29 @@ func (f finder) find(ctx context.Context) (*rtnl.Link, error) {
 		f.movedOn()
 	}
 	if err != nil {
-		return nil, f.fail("interface", err)
+		return nil, f.fail(StageInterface, err)
 	}
 	f.port.Name = l.Name
 	mark, ours, err := f.owner(ctx, l)
 	if errors.Is(err, fs.ErrPermission) && f.movedOn() {
-		return nil, f.fail("interface", errs.New(fs.ErrNotExist, "%s is not in %s any more, and %s only bears its mark", f.spec.Link, f.guest.Name, l.Name))
+		return nil, f.fail(StageInterface, errs.New(fs.ErrNotExist, "%s is not in %s any more, and %s only bears its mark", f.spec.Link, f.guest.Name, l.Name))
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !ours {
-		return nil, f.fail("link", errs.New(fs.ErrPermission, "pipework did not make this interface: leaving it alone"))
+		return nil, f.fail(StageLink, errs.New(fs.ErrPermission, "pipework did not make this interface: leaving it alone"))
 	}
 	if mark.Link == link.Unmarked && f.spec.Link != nil {
 		mark.Link = f.spec.Link.String()
 	}
 	if f.spec.Link == nil {
 		if f.spec.Link, err = link.FromMark(mark); err != nil {
-			return nil, f.fail("link", err)
+			return nil, f.fail(StageLink, err)
 		}
 	}
 	if want := f.spec.Link.String(); want != mark.Link {
-		return nil, f.fail("link", errs.New(fs.ErrInvalid, "the interface is plugged into %s, not %s", mark.Link, want))
+		return nil, f.fail(StageLink, errs.New(fs.ErrInvalid, "the interface is plugged into %s, not %s", mark.Link, want))
 	}
 	f.port.Mark = mark
 	return l, nil

@@ -4,30 +4,47 @@ package pipework
 
 import (
 	"context"
+	"errors"
 
 	"github.com/go-pipework/pipework/link"
 )
 
 // Collect is [Collect] by this Attacher.
 func (a *Attacher) Collect(ctx context.Context) ([]string, error) {
-	return a.collect(ctx, link.Collect)
+	return a.collect(ctx, link.Collector.Collect)
 }
 
 // Orphans is [Orphans] by this Attacher.
 func (a *Attacher) Orphans(ctx context.Context) ([]string, error) {
-	return a.collect(ctx, link.Orphans)
+	return a.collect(ctx, link.Collector.Orphans)
 }
 
-func (a *Attacher) collect(ctx context.Context, by func(context.Context, link.Host) ([]string, error)) ([]string, error) {
+// kernelLinks are collected in any case.
+type kernelLinks struct{}
+
+func (kernelLinks) Collect(ctx context.Context, h link.Host) ([]string, error) {
+	return link.Collect(ctx, h)
+}
+
+func (kernelLinks) Orphans(ctx context.Context, h link.Host) ([]string, error) {
+	return link.Orphans(ctx, h)
+}
+
+// collect has every Collector do its work; one that fails does not keep the others.
+func (a *Attacher) collect(ctx context.Context, do func(link.Collector, context.Context, link.Host) ([]string, error)) (names []string, err error) {
 	host, err := openHost(ctx, a.Host)
 	if err != nil {
-		return nil, &Error{Op: "collect", Stage: "guest", Err: err}
+		return nil, &Error{Op: "collect", Stage: StageGuest, Err: err}
 	}
 	defer closeHost(host, a.Host)
-	names, err := by(ctx, host)
+	var failed []error
+	for _, c := range append([]link.Collector{kernelLinks{}}, a.Collectors...) {
+		some, err := do(c, ctx, host)
+		names, failed = append(names, some...), append(failed, err)
+	}
 	a.warnOfUnrecorded(ctx, host)
-	if err != nil {
-		return names, &Error{Op: "collect", Stage: "link", Err: err}
+	if err := errors.Join(failed...); err != nil {
+		return names, &Error{Op: "collect", Stage: StageLink, Err: err}
 	}
 	return names, nil
 }
@@ -52,12 +69,12 @@ func (a *Attacher) warnOfUnrecorded(ctx context.Context, host link.Host) {
 func (a *Attacher) Detect(ctx context.Context, name string, ovs link.OVSLookup) (link.Backend, error) {
 	host, err := openHost(ctx, a.Host)
 	if err != nil {
-		return nil, &Error{Op: "detect", Stage: "guest", Err: err}
+		return nil, &Error{Op: "detect", Stage: StageGuest, Err: err}
 	}
 	defer closeHost(host, a.Host)
 	b, err := link.Detect(ctx, host, name, ovs)
 	if err != nil {
-		return nil, &Error{Op: "detect", Stage: "link", Err: err}
+		return nil, &Error{Op: "detect", Stage: StageLink, Err: err}
 	}
 	return b, nil
 }

@@ -73,7 +73,7 @@ func TestForgedPair(t *testing.T) {
 	world := nstest.Observe(t, gv.Handle)
 	_, _ = pipework.Attach(t.Context(), evil, mine)
 	world.Unchanged(t)
-	_ = pipework.Detach(t.Context(), evil, mine)
+	_, _ = pipework.Detach(t.Context(), evil, mine)
 	if checked, err := pipework.Check(t.Context(), victim, s); err != nil || len(checked.Drifts) > 0 {
 		t.Errorf("the victim's interface after the other's detach: %+v, %v", checked, err)
 	}
@@ -87,7 +87,7 @@ func TestForgedNIC(t *testing.T) {
 	attach(t, evil, spec("eth1", "br2", "10.2.0.2/24"))
 	replaceLink(t, ge, 77, "pipework link=phys:wg0 interface=eth1 was=000000000000~wg0~020000000001~1500~up~~128.0.0.0-1")
 	world := nstest.Observe(t)
-	if err := pipework.Detach(t.Context(), evil, pipework.Spec{}); !errors.Is(err, fs.ErrPermission) {
+	if _, err := pipework.Detach(t.Context(), evil, pipework.Spec{}); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("detach: %v", err)
 	}
 	world.Unchanged(t)

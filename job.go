@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/announce"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/parts"
 	"github.com/go-pipework/pipework/link"
@@ -26,7 +27,7 @@ type job struct {
 	site  parts.Site
 	undo  link.Undo
 
-	announcer *link.Announcer // only where addresses may be new
+	announcer *announce.Sender // only where addresses may be new
 }
 
 // one calls do with a job on one guest, which is open meanwhile.
@@ -37,7 +38,7 @@ func (a *Attacher) one(ctx context.Context, op string, call Job, do func(*job) e
 	}
 	host, err := openHost(ctx, a.Host)
 	if err != nil {
-		return j.fail("guest", err)
+		return j.fail(StageGuest, err)
 	}
 	release := func() { closeHost(host, a.Host) }
 	j.host = host
@@ -61,7 +62,7 @@ func (j *job) validate() error {
 		}
 	}
 	if wrong != nil {
-		return j.fail("spec", wrong)
+		return j.fail(StageSpec, wrong)
 	}
 	return nil
 }
@@ -70,14 +71,14 @@ func (j *job) validate() error {
 func (j *job) open(ctx context.Context, t Target) (err error) {
 	j.log(ctx, "open")
 	if t == nil {
-		return j.fail("guest", errs.New(fs.ErrInvalid, "no target: say which guest, such as ns.PID(1234)"))
+		return j.fail(StageGuest, errs.New(fs.ErrInvalid, "no target: say which guest, such as ns.PID(1234)"))
 	}
 	if j.guest, err = t.Open(ctx); err != nil {
-		return j.fail("guest", err)
+		return j.fail(StageGuest, err)
 	}
 	if err := j.prepare(ctx); err != nil {
 		j.close(func() {})
-		return j.fail("guest", err)
+		return j.fail(StageGuest, err)
 	}
 	return nil
 }
@@ -149,7 +150,7 @@ func (j *job) enter(ctx context.Context) (*ns.Conn, error) {
 
 func (j *job) openAnnouncer() {
 	if j.op == "attach" || j.op == "update" {
-		j.announcer = link.NewAnnouncer()
+		j.announcer = announce.Open()
 	}
 }
 
@@ -192,7 +193,7 @@ func (j *job) lock(ctx context.Context) (unlock func(), err error) {
 	case j.op == "detach" && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 		return func() {}, nil
 	}
-	return nil, j.fail("guest", err)
+	return nil, j.fail(StageGuest, err)
 }
 
 // rollBack undoes what was done before err.
@@ -202,15 +203,15 @@ func (j *job) rollBack(ctx context.Context, err error) error {
 		if j.Log != nil {
 			j.Log.ErrorContext(ctx, "roll back", "error", undone)
 		}
-		return j.fail("undo", fmt.Errorf("%w; and then %w", err, undone))
+		return j.fail(StageUndo, fmt.Errorf("%w; and then %w", err, undone))
 	}
 	return err
 }
 
 // fail makes err an *Error, unless it is one.
-func (j *job) fail(stage string, err error) error {
+func (j *job) fail(stage Stage, err error) error {
 	var e *Error
-	if errors.As(err, &e) && stage != "undo" {
+	if errors.As(err, &e) && stage != StageUndo {
 		return err
 	}
 	e = &Error{Op: j.op, Stage: stage, Interface: j.spec.Name, Err: err}

@@ -27,8 +27,9 @@ func AttachAll(ctx context.Context, jobs []Job) ([]*Attachment, error) {
 // DetachAll unplugs many interfaces, with the same result as a [Detach] of each
 // job in turn, but much sooner: the kernel removes the pairs of many guests at
 // once, where each would have waited for a grace period. Each job succeeds or fails
-// on its own; the error is of type [JobErrors] where one failed.
-func DetachAll(ctx context.Context, jobs []Job) error {
+// on its own; the error is of type [JobErrors] where one failed. Item i of the result
+// says whether the guest of jobs[i] had the interface.
+func DetachAll(ctx context.Context, jobs []Job) (found []bool, err error) {
 	return new(Attacher).DetachAll(ctx, jobs)
 }
 

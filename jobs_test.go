@@ -86,12 +86,13 @@ func TestAttachAllEachAlone(t *testing.T) {
 		t.Error("a guest that only failed jobs name:", err)
 	}
 	nstest.Ping(t, opened[0], "10.7.0.3")
-	if err := pipework.DetachAll(t.Context(), jobs[:1]); err != nil {
-		t.Error(err)
+	if found, err := pipework.DetachAll(t.Context(), jobs[:1]); err != nil || !found[0] {
+		t.Error(found, err)
 	}
-	err = pipework.DetachAll(t.Context(), append(jobs[2:6:6], jobs[7])) // one guest is gone, one interface is gone, one is named twice
-	if err != nil {
-		t.Error(err)
+	// One guest is gone, one interface is gone, one is named twice.
+	found, err := pipework.DetachAll(t.Context(), append(jobs[2:6:6], jobs[7]))
+	if err != nil || !slices.Equal(found, []bool{false, true, false, false, true}) {
+		t.Error(found, err)
 	}
 	before.Unchanged(t)
 	if out, err := pipework.AttachAll(t.Context(), nil); len(out) != 0 || err != nil {
@@ -145,7 +146,7 @@ func TestAttachAllMeetsItself(t *testing.T) {
 		wg.Wait()
 		for _, jobs := range [][]pipework.Job{back, forth, back} {
 			wg.Go(func() {
-				if err := pipework.DetachAll(t.Context(), jobs); err != nil {
+				if _, err := pipework.DetachAll(t.Context(), jobs); err != nil {
 					t.Error(err)
 				}
 			})
@@ -191,7 +192,7 @@ func TestAttachAllWaitsForNone(t *testing.T) {
 		_, two := pipework.Check(t.Context(), targets[2], jobs[2].Spec)
 		return errors.Join(one, two)
 	})
-	busy(func() error { return pipework.DetachAll(t.Context(), jobs) }, func() error {
+	busy(func() error { _, err := pipework.DetachAll(t.Context(), jobs); return err }, func() error {
 		for _, i := range []int{0, 2} {
 			if _, err := pipework.Check(t.Context(), targets[i], jobs[i].Spec); !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("still there: %w", err)
@@ -223,11 +224,11 @@ func TestDetachAllIsExact(t *testing.T) {
 	if _, err := pipework.AttachAll(t.Context(), goes); err != nil {
 		t.Fatal(err)
 	}
-	if err := pipework.DetachAll(t.Context(), goes); err != nil {
+	if _, err := pipework.DetachAll(t.Context(), goes); err != nil {
 		t.Fatal(err)
 	}
 	world.Unchanged(t)
-	if err := pipework.DetachAll(t.Context(), stay); err != nil {
+	if _, err := pipework.DetachAll(t.Context(), stay); err != nil {
 		t.Error(err)
 	}
 }
@@ -292,11 +293,12 @@ func BenchmarkMany(b *testing.B) {
 			}
 			return err
 		})
-		measure("detachall", func() error { return pipework.DetachAll(b.Context(), jobs) })
+		measure("detachall", func() error { _, err := pipework.DetachAll(b.Context(), jobs); return err })
 		measure("attachall", func() error { _, err := pipework.AttachAll(b.Context(), jobs); return err })
 		measure("detach", func() (err error) {
 			for _, j := range jobs {
-				err = errors.Join(err, pipework.Detach(b.Context(), j.Target, j.Spec))
+				_, ended := pipework.Detach(b.Context(), j.Target, j.Spec)
+				err = errors.Join(err, ended)
 			}
 			return err
 		})
@@ -321,7 +323,8 @@ func TestAttachAllElsewhere(t *testing.T) {
 		if err == nil && out[0].HostName == "" {
 			t.Error("no host end")
 		}
-		return errors.Join(err, pipework.DetachAll(t.Context(), jobs))
+		_, ended := pipework.DetachAll(t.Context(), jobs)
+		return errors.Join(err, ended)
 	})
 	must(t, err)
 	var wg sync.WaitGroup
@@ -368,7 +371,8 @@ func TestPointersToBackends(t *testing.T) {
 	}
 	_, err = pipework.Check(t.Context(), targets[0], s)
 	must(t, err)
-	must(t, pipework.DetachAll(t.Context(), jobs))
+	_, err = pipework.DetachAll(t.Context(), jobs)
+	must(t, err)
 	world.Unchanged(t)
 	attach(t, targets[0], s)
 	detach(t, targets[0], s)
@@ -376,7 +380,7 @@ func TestPointersToBackends(t *testing.T) {
 		if _, err := pipework.Attach(t.Context(), targets[0], pipework.Spec{Link: nothing}); !errors.Is(err, fs.ErrInvalid) {
 			t.Error(err)
 		}
-		must(t, pipework.Detach(t.Context(), targets[0], pipework.Spec{Link: nothing}))
+		detach(t, targets[0], pipework.Spec{Link: nothing})
 	}
 	text, err := json.Marshal(s)
 	if must(t, err); string(text) != `{"link":{"bridge":{"name":"br1"}}}` {

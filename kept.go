@@ -8,28 +8,19 @@ import (
 	"net/netip"
 
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/announce"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/parts"
-	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
-// Kept is what a dhcp.Keeper needs to keep the lease of an interface that Attach
-// plugged in: it applies changes to address, routes, MTU and resolv.conf, and
-// announces new addresses. The Attachment is Attach's. Event may be set on the
-// result. Where the interface has a lease of each family it is IPv4's; see KeptAll.
+// Kept is what it takes to keep the leases of an interface that Attach plugged in, at
+// most one of each family: it applies changes to addresses, routes, MTU and resolv.conf,
+// and announces new addresses. The Attachment is Attach's. Event may be set on each.
+// dhcp.Keep keeps them until the guest is gone; a dhcp.Keeper keeps those of many guests.
 //
-//	keeper.Add(ctx, new(pipework.Attacher).Kept(target, spec, attachment))
-func (a *Attacher) Kept(t Target, s Spec, at *Attachment) dhcp.Kept {
-	if at.Lease == nil && s.asks(dhcp.IPv6) {
-		return a.kept(t, s, at, dhcp.IPv6)
-	}
-	return a.kept(t, s, at, dhcp.IPv4)
-}
-
-// KeptAll is [Attacher.Kept] for each lease of the interface, at most one of each
-// family. See dhcp.KeepAll.
-func (a *Attacher) KeptAll(t Target, s Spec, at *Attachment) (all []dhcp.Kept) {
+//	err := dhcp.Keep(ctx, new(pipework.Attacher).Kept(target, spec, attachment)...)
+func (a *Attacher) Kept(t Target, s Spec, at *Attachment) (all []dhcp.Kept) {
 	if at.Lease != nil {
 		all = append(all, a.kept(t, s, at, dhcp.IPv4))
 	}
@@ -53,7 +44,7 @@ func (a *Attacher) kept(t Target, s Spec, at *Attachment, f dhcp.Family) dhcp.Ke
 	kept.Apply = func(ctx context.Context, g *ns.Guest, last, next *dhcp.Lease) error {
 		return a.one(ctx, "lease", Job{t, s}, func(j *job) error {
 			if j.guest.Inode() != g.Inode() {
-				return j.fail("guest", errs.New(fs.ErrNotExist, "the guest has begun anew"))
+				return j.fail(StageGuest, errs.New(fs.ErrNotExist, "the guest has begun anew"))
 			}
 			if err := j.changeLease(ctx, f, last, next); err != nil {
 				return j.rollBack(ctx, err)
@@ -77,7 +68,7 @@ func (j *job) changeLease(ctx context.Context, f dhcp.Family, last, next *dhcp.L
 	}
 	j.here(l, j.port.Mark)
 	if err := j.spec.leases().Change(ctx, &j.site, f, last, next); err != nil {
-		return j.fail("dhcp", err)
+		return j.fail(StageDHCP, err)
 	}
 	return j.announceLease(ctx, last, next)
 }
@@ -100,7 +91,7 @@ func (j *job) announceLease(ctx context.Context, last, next *dhcp.Lease) error {
 		return nil
 	}
 	err := j.guest.Do(ctx, func() error {
-		j.announcer = link.NewAnnouncer()
+		j.announcer = announce.Open()
 		return nil
 	})
 	if err == nil {

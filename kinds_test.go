@@ -45,7 +45,7 @@ func plug(t *testing.T, target pipework.Target, b link.Backend, addrs ...string)
 
 func unplug(t *testing.T, target pipework.Target, b link.Backend) {
 	t.Helper()
-	if err := pipework.Detach(t.Context(), target, pipework.Spec{Link: b}); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, pipework.Spec{Link: b}); err != nil {
 		t.Error(err)
 	}
 }

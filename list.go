@@ -39,7 +39,7 @@ func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, 
 		}
 	}
 	if denied != nil && os.Geteuid() != 0 {
-		return all, &Error{Op: "list", Stage: "guest", Err: errs.New(fs.ErrPermission, "some namespaces could not be looked into: %w", errors.Unwrap(denied))}
+		return all, &Error{Op: "list", Stage: StageGuest, Err: errs.New(fs.ErrPermission, "some namespaces could not be looked into: %w", errors.Unwrap(denied))}
 	}
 	return all, nil
 }
@@ -64,15 +64,15 @@ func (j lister) list(ctx context.Context, seen map[ns.Inode]bool) ([]*Attachment
 	seen[j.guest.Inode()] = true
 	links, err := rtnl.Links(ctx, j.port.Conn)
 	if err != nil {
-		return nil, j.fail("link", err)
+		return nil, j.fail(StageLink, err)
 	}
 	nics, err := link.NICs(ctx, j.guest.Handle)
 	if err != nil {
-		return nil, j.fail("link", err)
+		return nil, j.fail(StageLink, err)
 	}
 	pairs, err := j.faked(ctx, links)
 	if err != nil {
-		return nil, j.fail("link", err)
+		return nil, j.fail(StageLink, err)
 	}
 	onHost := j.guest.Inode() == j.host.Inode()
 	var all []*Attachment

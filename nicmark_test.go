@@ -357,7 +357,7 @@ func TestMarkOfAnothersNIC(t *testing.T) {
 	forging(t, ge, alias, func(f forger) { f.veth("eth1", 0) })
 	world := nstest.Observe(t, gv.Handle)
 	for _, s := range []pipework.Spec{nic0, {}} {
-		if err := pipework.Detach(t.Context(), evil, s); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "--force") {
+		if _, err := pipework.Detach(t.Context(), evil, s); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "--force") {
 			t.Errorf("detach: %v", err)
 		}
 	}
@@ -394,7 +394,7 @@ func TestNICWithoutARecord(t *testing.T) {
 	attach(t, target, nic0)
 	forget(t)
 	for _, s := range []pipework.Spec{nic0, {}} {
-		if err := pipework.Detach(t.Context(), target, s); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "--force") {
+		if _, err := pipework.Detach(t.Context(), target, s); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "--force") {
 			t.Errorf("detach: %v", err)
 		}
 	}
@@ -403,7 +403,7 @@ func TestNICWithoutARecord(t *testing.T) {
 	}
 	forging(t, g, aliasOf(t, g, "eth1"), func(f forger) { f.veth("px", 0) })
 	forced := pipework.Spec{Force: true}
-	if err := pipework.Detach(t.Context(), target, forced); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "bear the mark of nic0") {
+	if _, err := pipework.Detach(t.Context(), target, forced); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "bear the mark of nic0") {
 		t.Errorf("detach --force of one of two: %v", err)
 	}
 	forging(t, g, "", func(f forger) { f.must(f.LinkDel(f.link("px"))) })
@@ -503,7 +503,7 @@ func TestNICComesHomeUnderTheLock(t *testing.T) {
 			forge(f)
 		})
 		seen = 0
-		if err := pipework.Detach(ctx, target, nic0); err != nil || seen == 0 {
+		if _, err := pipework.Detach(ctx, target, nic0); err != nil || seen == 0 {
 			t.Errorf("%s: %d steps, %v", what, seen, err)
 		}
 		leadsToTheWire(t)
@@ -544,7 +544,7 @@ func TestUnknownIsNotKept(t *testing.T) {
 		}
 		return nil
 	})
-	if err := pipework.Detach(ctx, target, nic0); !errors.Is(err, broken) || locks < 2 {
+	if _, err := pipework.Detach(ctx, target, nic0); !errors.Is(err, broken) || locks < 2 {
 		t.Errorf("detach: %v", err)
 	}
 	if arrived() {

@@ -13,7 +13,7 @@ import (
 type extra struct{}
 
 func unsupported(op string) error {
-	return &Error{Op: op, Stage: "guest", Err: errors.ErrUnsupported}
+	return &Error{Op: op, Stage: StageGuest, Err: errors.ErrUnsupported}
 }
 
 // Attach needs Linux.
@@ -27,7 +27,9 @@ func (a *Attacher) Update(context.Context, Target, Spec) (*Attachment, error) {
 }
 
 // Detach needs Linux.
-func (a *Attacher) Detach(context.Context, Target, Spec) error { return unsupported("detach") }
+func (a *Attacher) Detach(context.Context, Target, Spec) (bool, error) {
+	return false, unsupported("detach")
+}
 
 // AttachAll needs Linux.
 func (a *Attacher) AttachAll(_ context.Context, jobs []Job) ([]*Attachment, error) {
@@ -35,7 +37,9 @@ func (a *Attacher) AttachAll(_ context.Context, jobs []Job) ([]*Attachment, erro
 }
 
 // DetachAll needs Linux.
-func (a *Attacher) DetachAll(context.Context, []Job) error { return unsupported("detach") }
+func (a *Attacher) DetachAll(_ context.Context, jobs []Job) ([]bool, error) {
+	return make([]bool, len(jobs)), unsupported("detach")
+}
 
 // List needs Linux.
 func (a *Attacher) List(context.Context, ...Target) ([]*Attachment, error) {
@@ -59,7 +63,4 @@ func (a *Attacher) Detect(context.Context, string, link.OVSLookup) (link.Backend
 }
 
 // Kept has nothing to keep.
-func (a *Attacher) Kept(Target, Spec, *Attachment) dhcp.Kept { return dhcp.Kept{} }
-
-// KeptAll has nothing to keep.
-func (a *Attacher) KeptAll(Target, Spec, *Attachment) []dhcp.Kept { return nil }
+func (a *Attacher) Kept(Target, Spec, *Attachment) []dhcp.Kept { return nil }

@@ -11,7 +11,7 @@ import (
 
 // A concern is one part of a Spec, and the Stage of its errors.
 type concern struct {
-	stage string
+	stage Stage
 	parts.Part
 }
 
@@ -20,15 +20,15 @@ type concern struct {
 // a new concern is a type of package parts and a line here.
 func (s Spec) concerns() []concern {
 	return []concern{
-		{"address", s.advertisements()},
-		{"link", parts.Device{Link: s.Link, MAC: s.MAC, MTU: s.MTU}},
-		{"address", parts.Addresses(s.Addrs)},
-		{"route", s.gateways()},
-		{"route", parts.Rules(s.Rules)},
-		{"dhcp", s.leases()},
-		{"address", parts.Routers(s.advertisements())},
-		{"route", parts.Routes{List: s.Routes, Gateways: s.gateways()}},
-		{"link", parts.Shaping{Egress: s.Egress, Ingress: s.Ingress, Link: s.Link}},
+		{StageAddress, s.advertisements()},
+		{StageLink, parts.Device{Link: s.Link, MAC: s.MAC, MTU: s.MTU}},
+		{StageAddress, parts.Addresses(s.Addrs)},
+		{StageRoute, s.gateways()},
+		{StageRoute, parts.Rules(s.Rules)},
+		{StageDHCP, s.leases()},
+		{StageAddress, parts.Routers(s.advertisements())},
+		{StageRoute, parts.Routes{List: s.Routes, Gateways: s.gateways()}},
+		{StageLink, parts.Shaping{Egress: s.Egress, Ingress: s.Ingress, Link: s.Link}},
 	}
 }
 
@@ -49,7 +49,7 @@ type extra struct{ more []parts.Part }
 func (j *job) concerns() []concern {
 	list := j.spec.concerns()
 	for _, p := range j.more {
-		list = append(list, concern{"address", p})
+		list = append(list, concern{StageAddress, p})
 	}
 	return list
 }

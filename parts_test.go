@@ -93,7 +93,7 @@ func TestAnotherPart(t *testing.T) {
 		t.Errorf("update that fails: %v, burning %v", err, p.burning)
 	}
 	p.broken, p.burning, p.calls = nil, true, nil
-	if err := a.Detach(t.Context(), target, s); err != nil || p.burning {
+	if _, err := a.Detach(t.Context(), target, s); err != nil || p.burning {
 		t.Errorf("detach: %v, burning %v", err, p.burning)
 	}
 	if diff := cmp.Diff([]string{"remove eth1"}, p.calls); diff != "" {

@@ -105,7 +105,7 @@ func TestPhysNameTaken(t *testing.T) {
 	if err := h.LinkAdd(thief); err != nil {
 		t.Fatal(err)
 	}
-	err := pipework.Detach(t.Context(), target, s)
+	_, err := pipework.Detach(t.Context(), target, s)
 	if !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "has taken the name nic0") {
 		t.Errorf("detach: %v", err)
 	}
@@ -164,7 +164,7 @@ func TestPhysStuckIsKept(t *testing.T) {
 			}
 			thief := &netlink.Bridge{LinkAttrs: attrs("nic1")}
 			must(t, h.LinkAdd(thief))
-			if err := pipework.Detach(t.Context(), target, s); !errors.Is(err, fs.ErrExist) {
+			if _, err := pipework.Detach(t.Context(), target, s); !errors.Is(err, fs.ErrExist) {
 				t.Error(err)
 			}
 			if _, err := pipework.Collect(t.Context()); !errors.Is(err, fs.ErrExist) {
@@ -220,7 +220,7 @@ func TestPhysGuestDies(t *testing.T) {
 		for how, back := range map[string]func(p ns.PID, s pipework.Spec) error{
 			"collect":       collected,
 			"unmarked":      collected,
-			"detach":        func(p ns.PID, s pipework.Spec) error { return pipework.Detach(t.Context(), p, s) },
+			"detach":        func(p ns.PID, s pipework.Spec) error { _, err := pipework.Detach(t.Context(), p, s); return err },
 			"while it runs": nil,
 		} {
 			t.Run(nic+" "+how, func(t *testing.T) {

@@ -179,6 +179,9 @@ type Attacher struct {
 	// Log hears each stage at debug level, what is left alone as warnings, and failed
 	// clean-ups as errors; nil is silence.
 	Log *slog.Logger
+	// Collectors are what Collect and Orphans ask beside package link, such as an
+	// *ovs.Client, for ports of Open vSwitch whose guest is gone.
+	Collectors []link.Collector
 
 	extra // for tests
 }
@@ -225,9 +228,11 @@ func Update(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 // to its server; who that is, is written on the interface. s.DHCP is only needed
 // for its ResolvConf, for a ClientID of more than 32 bytes, and for a DUID that the
 // mark on the interface has no room for. An interface, process or
-// container that is gone already is no error; an interface that pipework did not
-// make is left alone, with an error that satisfies fs.ErrPermission.
-func Detach(ctx context.Context, t Target, s Spec) error {
+// container that is gone already is no error: found says whether the guest had the
+// interface, and what was left of it on the host is removed in any case. An interface
+// that pipework did not make is left alone, with an error that satisfies
+// fs.ErrPermission.
+func Detach(ctx context.Context, t Target, s Spec) (found bool, err error) {
 	return new(Attacher).Detach(ctx, t, s)
 }
 
@@ -249,7 +254,7 @@ func Check(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 // returned, and what a killed call left half-made. NICs of the host that were in
 // a guest when it died become what they were. It returns the names, and may be
 // called at any time; what a living guest uses, or what does not bear pipework's
-// mark, it leaves alone.
+// mark, it leaves alone. Backends of other packages have a say by [Attacher].Collectors.
 func Collect(ctx context.Context) ([]string, error) {
 	return new(Attacher).Collect(ctx)
 }

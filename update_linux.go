@@ -65,7 +65,7 @@ func (j *job) change(ctx context.Context, digest string) (changed []string, err 
 		return nil, j.refresh(ctx)
 	}
 	if err := j.site.Keep(ctx); err != nil {
-		return nil, j.fail("route", err)
+		return nil, j.fail(StageRoute, err)
 	}
 	if err := j.remark(ctx, ""); err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (j *job) remark(ctx context.Context, digest string) error {
 	}
 	for _, f := range []func() error{host, own} {
 		if err := f(); err != nil {
-			return j.fail("link", err)
+			return j.fail(StageLink, err)
 		}
 	}
 	return nil

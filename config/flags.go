@@ -9,7 +9,7 @@ import (
 type Flags struct {
 	JSON    bool   // --json: print JSON
 	Verbose bool   // -v: say what is done
-	Help    bool   // --help, -h: print Usage
+	Help    bool   // --help, -h: print the usage
 	Version bool   // --version: print the version
 	Forward string // "on" (--forward), "off" (--no-forward), "" where neither was said
 	// ResolvConf is the path after --resolv-conf=, where the name servers of a DHCP

@@ -373,13 +373,10 @@ func (q *queue) Pop() any {
 	return e
 }
 
-// Keep keeps one lease until ctx ends, whose cause it returns, or until the guest
-// is gone, which is an error that satisfies fs.ErrNotExist.
-func (kept Kept) Keep(ctx context.Context) error { return KeepAll(ctx, kept) }
-
-// KeepAll keeps leases of one guest as [Kept.Keep] does: until ctx ends, or one of
-// their interfaces is gone.
-func KeepAll(ctx context.Context, all ...Kept) error {
+// Keep keeps leases of one guest until ctx ends, whose cause it returns, or until the
+// guest or one of their interfaces is gone, which is an error that satisfies
+// fs.ErrNotExist.
+func Keep(ctx context.Context, all ...Kept) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	k := &Keeper{Parallel: max(1, len(all))}

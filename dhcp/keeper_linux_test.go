@@ -32,7 +32,7 @@ func TestKeepsUntilTheGuestDies(t *testing.T) {
 	events := make(chan Event, 100)
 	kept := Kept{Target: ns.PID(p.PID), Interface: "eth1", Lease: l, Event: func(ev Event) { events <- ev }}
 	ended := make(chan error, 1)
-	go func() { ended <- kept.Keep(t.Context()) }()
+	go func() { ended <- Keep(t.Context(), kept) }()
 	for end := l.Expires.Add(time.Second); time.Now().Before(end); {
 		ev := <-events
 		if ev.Kind != Renewed || ev.Lease.Addr != l.Addr || !ev.Lease.Expires.After(time.Now()) {
@@ -64,7 +64,7 @@ func TestKeepEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Kept{Target: ns.PID(p.PID), Interface: "eth1", Lease: &Lease{}}.Keep(ctx)
+		ended <- Keep(ctx, Kept{Target: ns.PID(p.PID), Interface: "eth1", Lease: &Lease{}})
 	}()
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {

@@ -56,7 +56,7 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 		return nil, nil, err
 	}
 	if err := r.Before.sameKind(d); err != nil {
-		return nil, nil, &pipework.Error{Op: "attach", Stage: "link", Interface: name, Err: err}
+		return nil, nil, &pipework.Error{Op: "attach", Stage: pipework.StageLink, Interface: name, Err: err}
 	}
 	there, err := there(ctx, &p.Attacher, t, name)
 	if err != nil {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
+	"slices"
 	"time"
 
-	"github.com/go-pipework/pipework/internal/onhost"
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -19,7 +19,8 @@ import (
 // vSwitch, where that runs. What cannot be put right is in the error, and does not
 // keep the rest. Damaged records are set aside, and told there.
 func (p *Plugger) Collect(ctx context.Context) (done []string, err error) {
-	c := collection{plugger: p, do: func(f func() error) error { return f() }, links: p.Attacher.Collect, ports: p.OVS.Collect}
+	a := p.collector()
+	c := collection{plugger: p, do: func(f func() error) error { return f() }, host: a.Collect}
 	err = c.run(ctx)
 	return c.lines, err
 }
@@ -27,27 +28,34 @@ func (p *Plugger) Collect(ctx context.Context) (done []string, err error) {
 // Orphans returns the lines of [Plugger.Collect] for what it would do now, and
 // does nothing of it.
 func (p *Plugger) Orphans(ctx context.Context) (would []string, err error) {
-	c := collection{plugger: p, do: func(func() error) error { return nil }, links: p.Attacher.Orphans, ports: p.OVS.Orphans}
+	a := p.collector()
+	c := collection{plugger: p, do: func(func() error) error { return nil }, host: a.Orphans}
 	err = c.run(ctx)
 	return c.lines, err
+}
+
+// collector is the Attacher, with Open vSwitch among its Collectors.
+func (p *Plugger) collector() *pipework.Attacher {
+	a := p.Attacher
+	if !slices.Contains(a.Collectors, link.Collector(p.OVS)) {
+		a.Collectors = append(slices.Clip(a.Collectors), p.OVS)
+	}
+	return &a
 }
 
 // A collection is one call of Collect, or of Orphans.
 type collection struct {
 	plugger *Plugger
-	do      func(func() error) error // does it, or not
-	links   func(context.Context) ([]string, error)
-	ports   func(context.Context, link.Host, time.Duration) ([]string, error)
+	do      func(func() error) error                // does it, or not
+	host    func(context.Context) ([]string, error) // what is on the host
 	lines   []string
 }
 
 func (c *collection) run(ctx context.Context) error {
 	failed := []error{c.records(ctx)}
-	names, err := c.links(ctx)
-	c.lines, failed = append(c.lines, names...), append(failed, err)
-	names, err = c.openVSwitch(ctx)
-	c.lines, failed = append(c.lines, names...), append(failed, err)
-	return errors.Join(failed...)
+	names, err := c.host(ctx)
+	c.lines = append(c.lines, names...)
+	return errors.Join(append(failed, err)...)
 }
 
 // records finishes what killed calls left, and forgets what cannot come back.
@@ -108,19 +116,4 @@ func (c *collection) take(r *Record, why string, f func() error) error {
 	}
 	c.lines = append(c.lines, fmt.Sprintf("%s of %s, %s", r.Interface, r.Guest, why))
 	return nil
-}
-
-// apart is between two looks at the ports of Open vSwitch.
-const apart = time.Second
-
-// openVSwitch collects ports, where Open vSwitch runs.
-func (c *collection) openVSwitch(ctx context.Context) (names []string, err error) {
-	err = onhost.Do(ctx, c.plugger.Host, func(h link.Host) error {
-		names, err = c.ports(ctx, h, apart)
-		return err
-	})
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errors.ErrUnsupported) {
-		return names, nil
-	}
-	return names, err
 }

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
@@ -77,19 +75,6 @@ func detaching(err error) error {
 		return &as
 	}
 	return err
-}
-
-// Detached tells people what [Plugger.Detach] did.
-func (r *Record) Detached() string {
-	at := r.Attachment
-	if at == nil {
-		return fmt.Sprintf("%s: %s was not plugged in any more, and is forgotten", r.Guest, r.Interface)
-	}
-	text := fmt.Sprintf("%s: %s detached from %s", at.Guest.Name, at.Name, at.Link)
-	if len(at.Displaced) > 0 {
-		text += ", back: " + strings.Join(at.Displaced, ", ")
-	}
-	return text
 }
 
 // detach takes away what is plugged into the guest, and the record.

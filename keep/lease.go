@@ -20,7 +20,7 @@ const checkInterval = 2 * time.Second
 func keepLease(ctx context.Context, p *Plugger, t pipework.Target, s pipework.Spec, at *pipework.Attachment) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	kept := p.KeptAll(t, s, at)
+	kept := p.Kept(t, s, at)
 	for i := range kept {
 		kept[i].Event = func(e dhcp.Event) {
 			text := e.Reason
@@ -37,7 +37,7 @@ func keepLease(ctx context.Context, p *Plugger, t pipework.Target, s pipework.Sp
 			}
 		}
 	}()
-	if err := dhcp.KeepAll(ctx, kept...); ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := dhcp.Keep(ctx, kept...); ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

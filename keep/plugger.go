@@ -21,7 +21,8 @@ type Plugger struct {
 	Store *Store
 	// Target finds a guest: find.Target.
 	Target func(ns.Ref) pipework.Target
-	// OVS is the Open vSwitch to plug into; nil is the standard one.
+	// OVS is the Open vSwitch to plug into, and one of the Collectors; nil is the
+	// standard one.
 	OVS *ovs.Client
 	// Output hears, in lines for people, what goes on while a lease is waited for and
 	// kept; nil hears nothing.

@@ -20,9 +20,9 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// Version is that of the records that this package writes. It reads version 1, too,
+// version is that of the records that this package writes. It reads version 1, too,
 // which held the words of a command line in place of a Spec.
-const Version = 2
+const version = 2
 
 // A Record is one attachment: who asked for it, how, and how far it is. The guest
 // and the interface together are its key.
@@ -107,8 +107,8 @@ func (r *Record) valid() error {
 	if r.Guest.String() == "" {
 		wrong = append(wrong, errors.New("it names no guest"))
 	}
-	if r.Version != Version && r.Version != 1 {
-		return fmt.Errorf("version %d is neither %d nor 1", r.Version, Version)
+	if r.Version != version && r.Version != 1 {
+		return fmt.Errorf("version %d is neither %d nor 1", r.Version, version)
 	}
 	if !slices.Contains([]Source{FromCommand, FromLabel, FromEnv}, r.Source) {
 		wrong = append(wrong, fmt.Errorf("source %q is unknown", r.Source))
@@ -217,10 +217,10 @@ func (r *Record) read(b []byte, kinds []link.Kind, outer bool) error {
 
 // current is the record as this version writes it.
 func (r Record) current() Record {
-	r.Version, r.Spec.Name = Version, cmp.Or(r.Spec.Name, r.Interface)
+	r.Version, r.Spec.Name = version, cmp.Or(r.Spec.Name, r.Interface)
 	if r.Before != nil {
 		before := *r.Before
-		before.Version, before.Spec.Name = Version, cmp.Or(before.Spec.Name, before.Interface)
+		before.Version, before.Spec.Name = version, cmp.Or(before.Spec.Name, before.Interface)
 		r.Before = &before
 	}
 	return r

@@ -64,7 +64,7 @@ func (c recovery) unplug(ctx context.Context, r *Record) error {
 // unplugFrom is unplug, where the guest and the Spec are known.
 func (c recovery) unplugFrom(ctx context.Context, t pipework.Target, s pipework.Spec) error {
 	err := pullOut(ctx, &c.plugger.Attacher, t, s)
-	if stage.Is(err, "link") && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && foreign(ctx, &c.plugger.Attacher, t, s.Name) {
+	if stage.Is(err, pipework.StageLink) && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && foreign(ctx, &c.plugger.Attacher, t, s.Name) {
 		return nil
 	}
 	return err
@@ -76,13 +76,14 @@ func pullOut(ctx context.Context, a *pipework.Attacher, t pipework.Target, s pip
 	if err := program.End(ctx, t, s.Name); err != nil {
 		return err
 	}
-	return a.Detach(ctx, t, s)
+	_, err := a.Detach(ctx, t, s)
+	return err
 }
 
 // foreign says whether the interface is there and not pipework's.
 func foreign(ctx context.Context, a *pipework.Attacher, t pipework.Target, name string) bool {
 	_, err := a.Check(ctx, t, pipework.Spec{Name: name})
-	return stage.Is(err, "link") && errors.Is(err, fs.ErrPermission)
+	return stage.Is(err, pipework.StageLink) && errors.Is(err, fs.ErrPermission)
 }
 
 // together is err, and what went wrong after it.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/errs"
@@ -45,15 +44,6 @@ const (
 // that it could be done to.
 func (f *Status) OK() bool { return f.State == AsDeclared || f.State == Absent }
 
-// String is the Status on one line, for people.
-func (f *Status) String() string {
-	text := fmt.Sprintf("%s: %s %s", f.Guest, f.Interface, f.State)
-	if len(f.Details) > 0 {
-		text += ": " + strings.Join(f.Details, "; ")
-	}
-	return text
-}
-
 // Status compares every record with what is, or those of these guests. It
 // changes nothing. Damaged records are set aside, and told in the error, beside
 // what was found. A guest without a record is an error that satisfies
@@ -89,32 +79,6 @@ func (p *Plugger) Status(ctx context.Context, guests ...ns.Ref) ([]Status, error
 		found = append(found, f)
 	}
 	return found, errors.Join(damaged...)
-}
-
-// Report is the Statuses for people, one on a line.
-func Report(found []Status) string {
-	if len(found) == 0 {
-		return "nothing is declared\n"
-	}
-	var b strings.Builder
-	for i := range found {
-		fmt.Fprintln(&b, &found[i])
-	}
-	return b.String()
-}
-
-// Verdict is nil where every Status is OK, and else says how many are not.
-func Verdict(found []Status) error {
-	wrong := 0
-	for _, f := range found {
-		if !f.OK() {
-			wrong++
-		}
-	}
-	if wrong == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d of %d attachments are not as declared", wrong, len(found))
 }
 
 // compare compares one record with what is.

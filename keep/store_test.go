@@ -96,7 +96,7 @@ func TestStore(t *testing.T) {
 	if diff := cmp.Diff(&one, got, byValue); diff != "" {
 		t.Error(diff)
 	}
-	if age := time.Since(got.Changed); age < -time.Second || age > time.Minute || got.Version != Version {
+	if age := time.Since(got.Changed); age < -time.Second || age > time.Minute || got.Version != version {
 		t.Errorf("changed %v ago, version %d", age, got.Version)
 	}
 	for range 2 {

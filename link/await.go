@@ -1,5 +1,7 @@
 package link
 
+import "fmt"
+
 // A State is how ready an interface is.
 type State int
 
@@ -11,3 +13,14 @@ const (
 	// duplicates.
 	Addressed
 )
+
+// String is "running" or "addressed".
+func (s State) String() string {
+	switch s {
+	case Running:
+		return "running"
+	case Addressed:
+		return "addressed"
+	}
+	return fmt.Sprintf("State(%d)", int(s))
+}

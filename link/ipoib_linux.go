@@ -3,7 +3,6 @@ package link
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
@@ -59,7 +57,7 @@ func (i IPoIB) find(ctx context.Context, h Host) (*rtnl.Link, error) {
 	return l, err
 }
 
-// arphrdInfiniband and addrLen are ARPHRD_INFINIBAND of linux/if_arp.h and
+// arphrdInfiniband and infinibandLen are ARPHRD_INFINIBAND of linux/if_arp.h and
 // INFINIBAND_ALEN of linux/if_infiniband.h.
 const (
 	arphrdInfiniband = 32
@@ -147,14 +145,4 @@ func keyFiles(name string) []string {
 		files, _ = filepath.Glob("/sys/class/infiniband/*/ports/*/pkeys/*")
 	}
 	return files
-}
-
-// ipoibFrame is what a raw packet socket of an IPoIB interface takes: the
-// receiver's address, which does not go onto the wire, and the header of RFC
-// 4391 section 6, which does.
-func ipoibFrame(to []byte, payload []byte) []byte {
-	frame := append([]byte{}, to...)
-	frame = binary.BigEndian.AppendUint16(frame, unix.ETH_P_ARP)
-	frame = append(frame, 0, 0)
-	return append(frame, payload...)
 }

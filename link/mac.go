@@ -1,7 +1,6 @@
 package link
 
 import (
-	"crypto/md5"
 	"encoding/binary"
 	"math/rand/v2"
 	"net"
@@ -13,11 +12,4 @@ func RandomMAC() net.HardwareAddr {
 	binary.NativeEndian.PutUint32(mac[1:], rand.Uint32())
 	mac[0], mac[5] = 2, byte(rand.Uint32())
 	return mac
-}
-
-// UniqueMAC is the address that the classic command line writes U:seed: 02 and
-// the first five bytes of the MD5 of seed plus a newline.
-func UniqueMAC(seed string) net.HardwareAddr {
-	sum := md5.Sum([]byte(seed + "\n"))
-	return append(net.HardwareAddr{2}, sum[:5]...)
 }

@@ -75,9 +75,3 @@ func TestValidName(t *testing.T) {
 		}
 	}
 }
-
-func TestUniqueMAC(t *testing.T) {
-	if got := UniqueMAC("myhost.foo.com").String(); got != "02:72:6c:cd:9b:8d" { // the classic README's
-		t.Error(got)
-	}
-}

@@ -44,7 +44,7 @@ func TestHostFollowsNoRouter(t *testing.T) {
 		if checked, err := pipework.Check(t.Context(), target, s); err != nil || len(checked.Drifts) != 1 {
 			t.Errorf("check: %+v, %v", checked, err)
 		}
-		if err := pipework.Detach(t.Context(), target, s); err != nil {
+		if _, err := pipework.Detach(t.Context(), target, s); err != nil {
 			t.Error(err)
 		}
 	})

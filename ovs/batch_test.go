@@ -85,7 +85,7 @@ func TestAttachAllTransactions(t *testing.T) {
 	if n := count("add port"); n != 3 {
 		t.Errorf("%d transactions to add the ports", n)
 	}
-	if err := pipework.DetachAll(ctx, all); err != nil {
+	if _, err := pipework.DetachAll(ctx, all); err != nil {
 		t.Error(err)
 	}
 	if n := count("remove port"); n != 2 {
@@ -138,7 +138,7 @@ func TestAttachAllNeighbours(t *testing.T) {
 			t.Errorf("%s has the ports %q", bridge, got)
 		}
 	}
-	if err := pipework.DetachAll(t.Context(), append(all[:10:10], all[11])); err != nil {
+	if _, err := pipework.DetachAll(t.Context(), append(all[:10:10], all[11])); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -180,7 +180,7 @@ func TestAttachAllRefusedByDaemon(t *testing.T) {
 	if got := strings.Fields(db.Vsctl(t, "--no-wait", "list-ports", "lan")); len(got) != 6 {
 		t.Errorf("ports %q", got)
 	}
-	if err := pipework.DetachAll(t.Context(), all); err != nil {
+	if _, err := pipework.DetachAll(t.Context(), all); err != nil {
 		t.Error(err)
 	}
 	world.Unchanged(t)
@@ -259,7 +259,7 @@ func TestDetachAllDead(t *testing.T) {
 		_ = p.Kill()
 	}
 	ctx, count := counted(t.Context())
-	if err := pipework.DetachAll(ctx, all); err != nil {
+	if _, err := pipework.DetachAll(ctx, all); err != nil {
 		t.Error(err)
 	}
 	if n := count("remove port"); n != 1 {

@@ -247,11 +247,12 @@ func many(b *testing.B, datapath ovstest.Datapath) {
 			}
 			return err
 		})
-		measure("detachall", func() error { return pipework.DetachAll(b.Context(), all) })
+		measure("detachall", func() error { _, err := pipework.DetachAll(b.Context(), all); return err })
 		measure("attachall", func() error { _, err := pipework.AttachAll(b.Context(), all); return err })
 		measure("detach", func() (err error) {
 			for _, j := range all {
-				err = errors.Join(err, pipework.Detach(b.Context(), j.Target, j.Spec))
+				_, ended := pipework.Detach(b.Context(), j.Target, j.Spec)
+				err = errors.Join(err, ended)
 			}
 			return err
 		})

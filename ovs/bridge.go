@@ -66,6 +66,8 @@ var (
 	_ link.BatchPlugger   = Bridge{}
 	_ link.BatchUnplugger = Bridge{}
 	_ link.Validator      = Bridge{}
+	_ link.Reaper         = Bridge{}
+	_ link.Collector      = (*Client)(nil)
 )
 
 // WithVLAN is the bridge with the guest's port as an access port of this VLAN.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"time"
 
 	"github.com/go-pipework/pipework/internal/ovsdb"
 )
@@ -33,6 +34,8 @@ type Client struct {
 	// connection of the Client's own; Endpoint and TLS say nothing then, and Close
 	// leaves it open.
 	Transactor Transactor
+
+	apart time.Duration // between the two looks of Collect; 0: a second
 
 	mu  sync.Mutex
 	own *ovsdb.Client

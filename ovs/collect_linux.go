@@ -1,12 +1,14 @@
 package ovs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/go-pipework/pipework/internal/ovsdb"
@@ -17,39 +19,48 @@ import (
 
 // Collect removes the ports that bear pipework's mark and whose guest is gone,
 // and the bridges that pipework made and that nothing uses any more. It looks
-// twice, this time apart, and removes what was an orphan both times. A guest is
+// twice, a second apart, and removes what was an orphan both times. A guest is
 // gone when the host has no device of the port's name any more and the process
 // or the name that the guest was found by does not lead to its namespace. Ports
 // of others, and ports whose guest lives although their device is missing, stay.
-// It returns the names of the ports that it removed.
+// It returns the names of the ports that it removed; none where no server listens.
 //
 // h is the namespace that the bridges are in. PIDs are those of the PID namespace
 // that the ports were made in: call Collect in the same. A nil Client is the
 // standard socket.
-func (c *Client) Collect(ctx context.Context, h link.Host, apart time.Duration) ([]string, error) {
+func (c *Client) Collect(ctx context.Context, h link.Host) ([]string, error) {
 	s, end := c.session()
 	defer end()
-	ports, err := s.lookTwice(ctx, h, apart)
+	ports, err := s.lookTwice(ctx, h)
 	if err != nil || len(ports) == 0 {
-		return nil, err
+		return nil, unlessAbsent(err)
 	}
-	return s.collect(ctx, h, ports)
+	names, err := s.collect(ctx, h, ports)
+	return names, unlessAbsent(err)
+}
+
+// unlessAbsent is err, or nil where it says that no server listens.
+func unlessAbsent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil
+	}
+	return err
 }
 
 // Orphans returns the names of the ports that [Client.Collect] would remove, and
 // removes nothing.
-func (c *Client) Orphans(ctx context.Context, h link.Host, apart time.Duration) (names []string, err error) {
+func (c *Client) Orphans(ctx context.Context, h link.Host) (names []string, err error) {
 	s, end := c.session()
 	defer end()
-	ports, err := s.lookTwice(ctx, h, apart)
+	ports, err := s.lookTwice(ctx, h)
 	for _, port := range ports {
 		names = append(names, port.Text("name"))
 	}
-	return names, err
+	return names, unlessAbsent(err)
 }
 
-// lookTwice finds what is an orphan now and after this time.
-func (c *Client) lookTwice(ctx context.Context, h link.Host, apart time.Duration) (ovsdb.Result, error) {
+// lookTwice finds what is an orphan now and some time later.
+func (c *Client) lookTwice(ctx context.Context, h link.Host) (ovsdb.Result, error) {
 	first, err := c.orphans(ctx, h)
 	if err != nil || len(first) == 0 {
 		return nil, err
@@ -57,7 +68,7 @@ func (c *Client) lookTwice(ctx context.Context, h link.Host, apart time.Duration
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case <-time.After(apart):
+	case <-time.After(cmp.Or(c.apart, time.Second)):
 	}
 	second, err := c.orphans(ctx, h)
 	return both(first, second), err

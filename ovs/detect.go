@@ -18,24 +18,6 @@ const askTime = 3 * time.Second
 
 var errNoAnswer = errs.New(context.DeadlineExceeded, "nothing within %v", askTime)
 
-// IsBridge says whether Open vSwitch has a bridge of this name, fake bridges
-// included, as ovs-vsctl's br-exists does. Where Open vSwitch is not on this machine
-// there is none, and no error; see [Client.Lookup].
-func IsBridge(ctx context.Context, endpoint, name string) (bool, error) {
-	c := &Client{Endpoint: endpoint}
-	defer func() { _ = c.Close() }()
-	return c.IsBridge(ctx, name)
-}
-
-// IsBridge is [IsBridge] by this Client.
-func (c *Client) IsBridge(ctx context.Context, name string) (bool, error) {
-	_, exists, err := c.Lookup(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return exists, err
-}
-
 // Lookup is a [link.OVSLookup] by this Client: the Bridge of this name, and
 // whether there is one. It waits three seconds at most.
 //

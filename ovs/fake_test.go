@@ -164,7 +164,8 @@ func TestFakeBridgeDetach(t *testing.T) {
 	at := attach(t, ns.PID(dead.PID), s)
 	_ = dead.Kill()
 	ovstest.Wait(t, "device of a dead guest", func() error { return nstest.NoLink(t, at.HostName) })
-	got, err := c.Collect(t.Context(), link.Host{Handle: current, Conn: conn}, time.Millisecond)
+	c.LookAgainAfter(time.Millisecond)
+	got, err := c.Collect(t.Context(), link.Host{Handle: current, Conn: conn})
 	if err != nil || cmp.Diff([]string{at.HostName}, got) != "" {
 		t.Errorf("collected %q, %v", got, err)
 	}

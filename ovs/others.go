@@ -5,7 +5,6 @@ package ovs
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/go-pipework/pipework/link"
 )
@@ -34,12 +33,12 @@ func unsupported(calls []*link.Call) {
 }
 
 // Collect needs Linux.
-func (*Client) Collect(context.Context, link.Host, time.Duration) ([]string, error) {
+func (*Client) Collect(context.Context, link.Host) ([]string, error) {
 	return nil, errors.ErrUnsupported
 }
 
 // Orphans needs Linux.
-func (*Client) Orphans(context.Context, link.Host, time.Duration) ([]string, error) {
+func (*Client) Orphans(context.Context, link.Host) ([]string, error) {
 	return nil, errors.ErrUnsupported
 }
 

@@ -61,7 +61,7 @@ func attachIn(ctx context.Context, t testing.TB, target pipework.Target, s pipew
 
 func detach(t testing.TB, target pipework.Target, s pipework.Spec) {
 	t.Helper()
-	if err := pipework.Detach(t.Context(), target, s); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, s); err != nil {
 		t.Error(err)
 	}
 }
@@ -235,7 +235,7 @@ func TestCrowd(t *testing.T) {
 				if _, err := pipework.Attach(t.Context(), targets[n], s); err != nil {
 					t.Error(err)
 				}
-				if err := pipework.Detach(t.Context(), targets[n], s); err != nil {
+				if _, err := pipework.Detach(t.Context(), targets[n], s); err != nil {
 					t.Error(err)
 				}
 			}
@@ -365,13 +365,14 @@ func TestCollect(t *testing.T) {
 	db.Vsctl(t, "--no-wait", "add-port", "ovs0", "foreign", "--", "add-port", "ovs0", "lookalike",
 		"--", "set", "port", "lookalike", "external_ids:pipework.interface=eth1")
 	h := host(t)
+	c.LookAgainAfter(20 * time.Millisecond)
 	collect := func(want ...string) {
 		t.Helper()
-		would, err := c.Orphans(t.Context(), h, 20*time.Millisecond)
+		would, err := c.Orphans(t.Context(), h)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := c.Collect(t.Context(), h, 20*time.Millisecond)
+		got, err := c.Collect(t.Context(), h)
 		if diff := cmp.Diff(would, got); diff != "" {
 			t.Errorf("Orphans and Collect differ:\n%s", diff)
 		}
@@ -388,7 +389,7 @@ func TestCollect(t *testing.T) {
 	detach(t, ns.PID(deviceless.PID), s)
 	_ = alive.Kill()
 	ovstest.Wait(t, "the last guest's port", func() error {
-		_, err := c.Collect(t.Context(), h, time.Millisecond)
+		_, err := c.Collect(t.Context(), h)
 		if ok, _ := c.IsBridge(t.Context(), "ovs0"); ok && err == nil {
 			err = errors.New("the bridge is there")
 		}
@@ -403,7 +404,9 @@ func TestOrphansMany(t *testing.T) {
 	db := ovstest.Start(t)
 	addBridgeRow(t, db, "ovs0")
 	fill(newRaw(t, db), many, "port")
-	got, err := shared(t, db).Orphans(t.Context(), host(t), 0)
+	c := shared(t, db)
+	c.LookAgainAfter(time.Nanosecond)
+	got, err := c.Orphans(t.Context(), host(t))
 	if len(got) != many || err != nil {
 		t.Errorf("found %d, %v", len(got), err)
 	}
@@ -464,9 +467,10 @@ func TestCollectInterrupted(t *testing.T) {
 	_ = guest.Kill()
 	ovstest.Wait(t, "device of a dead guest", func() error { return nstest.NoLink(t, at.HostName) })
 	h := host(t)
+	c.LookAgainAfter(time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if got, err := c.Collect(ctx, h, time.Hour); !errors.Is(err, context.DeadlineExceeded) || len(got) > 0 {
+	if got, err := c.Collect(ctx, h); !errors.Is(err, context.DeadlineExceeded) || len(got) > 0 {
 		t.Errorf("%q, %v", got, err)
 	}
 	if got := strings.TrimSpace(db.Vsctl(t, "list-ports", "ovs0")); got != at.HostName {

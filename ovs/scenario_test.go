@@ -50,7 +50,7 @@ func (c *container) plug(t *testing.T, a *pipework.Attacher, client *ovs.Client,
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := a.Detach(t.Context(), target, s); err != nil && t.Context().Err() == nil {
+		if _, err := a.Detach(t.Context(), target, s); err != nil && t.Context().Err() == nil {
 			t.Error(err)
 		}
 	})

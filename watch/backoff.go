@@ -26,7 +26,7 @@ func backoff(first time.Duration, n int) time.Duration {
 // refused, or did not answer, is asked again after 1.6 seconds at first: it may
 // refuse many guests at once.
 func leastFailures(err error) int {
-	if e, ok := errors.AsType[*pipework.Error](err); ok && e.Stage == "dhcp" {
+	if e, ok := errors.AsType[*pipework.Error](err); ok && e.Stage == pipework.StageDHCP {
 		return 5
 	}
 	return 0

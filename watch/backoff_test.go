@@ -13,13 +13,13 @@ import (
 // TestServersAreNotPressed tries again within a tenth of a second, but not at a DHCP
 // server.
 func TestServersAreNotPressed(t *testing.T) {
-	refused := &pipework.Error{Op: "attach", Stage: "dhcp", Err: dhcp.ErrNAK}
+	refused := &pipework.Error{Op: "attach", Stage: pipework.StageDHCP, Err: dhcp.ErrNAK}
 	for _, test := range []struct {
 		err         error
 		least, most time.Duration
 	}{
 		{errors.New("no such bridge"), 0, 100 * time.Millisecond},
-		{&pipework.Error{Op: "attach", Stage: "link", Err: errors.New("no such bridge")}, 0, 100 * time.Millisecond},
+		{&pipework.Error{Op: "attach", Stage: pipework.StageLink, Err: errors.New("no such bridge")}, 0, 100 * time.Millisecond},
 		{refused, time.Second, 2 * time.Second},
 		{fmt.Errorf("web: %w", refused), time.Second, 2 * time.Second},
 	} {

@@ -12,7 +12,6 @@ import (
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
-	"github.com/go-pipework/pipework/ovs"
 )
 
 // cleanupDelay is between a death and the cleanup of what it left.
@@ -89,6 +88,7 @@ func (c *cleanup) collect(ctx context.Context) {
 // collectNICs brings back a NIC whose guest has just died.
 func (c *cleanup) collectNICs(ctx context.Context) {
 	a := c.plugger.Attacher
+	a.Collectors = nil   // which take their time
 	a.Log = c.log.Logger // which tells of what is left alone
 	names, err := a.Collect(ctx)
 	c.tell(ctx, names, err)
@@ -104,11 +104,11 @@ func (c *cleanup) tell(ctx context.Context, lines []string, err error) {
 	}
 }
 
-// reapPorts has the ports of a guest that has died leave Open vSwitch before the
+// reapPorts has the ports of a guest that has died leave their switch before the
 // guest comes back: they would draw its frames for a second.
 func (c *cleanup) reapPorts(ctx context.Context, g *guest) {
 	for _, a := range g.attached {
-		if b, is := a.spec.Link.(ovs.Bridge); is {
+		if b, is := a.spec.Link.(link.Reaper); is {
 			c.ports.Go(func() { c.reapPort(ctx, b, a) })
 		}
 	}
@@ -116,10 +116,10 @@ func (c *cleanup) reapPorts(ctx context.Context, g *guest) {
 
 // reapPort waits until the kernel is done with the guest, a second at most. What
 // takes longer is left to a cleanup.
-func (c *cleanup) reapPort(ctx context.Context, b ovs.Bridge, a *attachment) {
+func (c *cleanup) reapPort(ctx context.Context, b link.Reaper, a *attachment) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	port := &link.Port{Name: a.spec.Name, Mark: link.Mark{Link: b.String(), Interface: a.spec.Name, Guest: a.made.Guest}}
+	port := &link.Port{Name: a.spec.Name, Mark: link.Mark{Link: a.spec.Link.String(), Interface: a.spec.Name, Guest: a.made.Guest}}
 	err := onhost.Do(ctx, c.plugger.Host, func(h link.Host) error {
 		port.Host = h
 		for {

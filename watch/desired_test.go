@@ -115,7 +115,7 @@ func TestFinishesKilledCall(t *testing.T) {
 	s, r := store(t), newRuntime(t)
 	r.run("web", nil)
 	before := keep.Record{
-		Version: keep.Version, Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.1/24"),
+		Version: 2, Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.1/24"),
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}
 	killed := before
@@ -147,7 +147,7 @@ func TestKilledMeanwhile(t *testing.T) {
 	s := store(t)
 	name, _ := nstest.Guest(t)
 	rec := keep.Record{
-		Version: keep.Version, Guest: ns.Ref{Kind: ns.Netns, Name: string(name)}, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.9/24"),
+		Version: 2, Guest: ns.Ref{Kind: ns.Netns, Name: string(name)}, Interface: "eth1", Spec: onBridgeSpec("br1", "10.0.0.9/24"),
 		Source: keep.FromCommand, Phase: keep.Attached,
 	}
 	must(t, s.Put(rec))

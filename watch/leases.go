@@ -40,7 +40,7 @@ func (l *leases) keep(ctx context.Context, t pipework.Target, a *attachment) err
 			end()
 		}
 	}
-	for _, kept := range l.plugger.KeptAll(t, a.spec, a.made) {
+	for _, kept := range l.plugger.Kept(t, a.spec, a.made) {
 		kept.Event = func(e dhcp.Event) { l.event(ctx, a, e) }
 		end, err := l.keeper.Add(adding, kept)
 		if err != nil {

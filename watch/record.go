@@ -57,7 +57,7 @@ func (a *attacher) record(ctx context.Context, made *attachment) error {
 	updated, ok := update(now, made)
 	switch {
 	case !ok:
-		if err := a.plugger.Attacher.Detach(ctx, a.target(made.guest), made.spec); err != nil {
+		if _, err := a.plugger.Attacher.Detach(ctx, a.target(made.guest), made.spec); err != nil {
 			return err
 		}
 		return errDetached

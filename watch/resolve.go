@@ -68,15 +68,15 @@ func mac(machine, guest string, want *desired, d keep.Declared) net.HardwareAddr
 	if d.Spec.DefaultMAC != nil {
 		return d.Spec.DefaultMAC
 	}
-	return StableMAC(machine, guest, want.record.Interface)
+	return stableMAC(machine, guest, want.record.Interface)
 }
 
-// StableMAC is the address that a Watcher gives an interface that no MAC is
+// stableMAC is the address that a Watcher gives an interface that no MAC is
 // declared for: 02, which is locally administered, and five bytes of a hash of the
 // machine, the guest's name and the interface's. A machine is told from another by
 // /etc/machine-id: containers of the same name on two machines of one network
 // must not have the same.
-func StableMAC(machine, guest, iface string) net.HardwareAddr {
+func stableMAC(machine, guest, iface string) net.HardwareAddr {
 	sum := sha256.Sum256(fmt.Appendf(nil, "pipework\x00%s\x00%s\x00%s", strings.TrimSpace(machine), guest, iface))
 	return append(net.HardwareAddr{0x02}, sum[:5]...)
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -68,7 +69,7 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	}
 	switch {
 	case flags.Help:
-		_, err = fmt.Fprint(out, config.Usage)
+		_, err = fmt.Fprint(out, cli.Usage)
 	case flags.Version:
 		_, err = fmt.Fprintf(out, "pipework %s\n", version())
 	case config.IsTool(args):
@@ -124,7 +125,7 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 	}
 	ref, err := c.resolve(ctx, guest)
 	if err != nil {
-		return &pipework.Error{Op: "attach", Stage: "guest", Interface: cmp.Or(d.Spec.Name, pipework.DefaultName), Err: err}
+		return &pipework.Error{Op: "attach", Stage: pipework.StageGuest, Interface: cmp.Or(d.Spec.Name, pipework.DefaultName), Err: err}
 	}
 	at, keep, err := c.Attach(ctx, ref, d)
 	if err != nil {
@@ -136,7 +137,7 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 	if keep != nil || at.Existed || at.Lease == nil && at.Lease6 == nil {
 		keeper = ""
 	}
-	if err := c.show(at, "%s%s\n", at, keeper); err != nil || keep == nil {
+	if err := c.show(at, "%s%s\n", cli.Attachment(at), keeper); err != nil || keep == nil {
 		return err
 	}
 	return keep(ctx)
@@ -152,7 +153,7 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	}
 	guest, err := c.resolve(ctx, word)
 	if err != nil {
-		return &pipework.Error{Op: "detach", Stage: "guest", Interface: cmp.Or(name, pipework.DefaultName), Err: err}
+		return &pipework.Error{Op: "detach", Stage: pipework.StageGuest, Interface: cmp.Or(name, pipework.DefaultName), Err: err}
 	}
 	r, err := c.Detach(ctx, guest, name, keep.DetachOptions{Force: c.flags.Force, ResolvConf: c.flags.ResolvConf})
 	switch {
@@ -161,7 +162,7 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	case r == nil:
 		return c.show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
 	}
-	return c.show(r.Attachment, "%s\n", r.Detached())
+	return c.show(r.Attachment, "%s\n", cli.Detached(r))
 }
 
 func (c *command) list(ctx context.Context, guests []string) error {
@@ -176,7 +177,7 @@ func (c *command) list(ctx context.Context, guests []string) error {
 	case c.flags.JSON || len(all) == 0:
 		return errors.Join(err, c.show(append([]*pipework.Attachment{}, all...), "nothing is plugged in\n"))
 	}
-	return errors.Join(err, pipework.WriteTable(c.out, all))
+	return errors.Join(err, cli.WriteTable(c.out, all))
 }
 
 func (c *command) check(ctx context.Context, args []string) error {
@@ -197,7 +198,7 @@ func (c *command) check(ctx context.Context, args []string) error {
 	if found == nil {
 		return err
 	}
-	return errors.Join(err, keep.Verdict(found), c.show(found, "%s", keep.Report(found)))
+	return errors.Join(err, cli.Verdict(found), c.show(found, "%s", cli.Report(found)))
 }
 
 func (c *command) collect(ctx context.Context, args []string) error {
@@ -227,14 +228,14 @@ func kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 
 // open opens the records. Who may not keep any is warned.
 func (c *command) open() (warnings []string, err error) {
-	c.Store, warnings, err = keep.OpenDefault(c.flags.State, kinds()...)
+	c.Store, warnings, err = openRecords(c.flags.State)
 	return warnings, err
 }
 
 // openExisting opens the records for who only reads: where there is no directory,
 // there are none, and none is made.
 func (c *command) openExisting() (err error) {
-	c.Store, err = keep.OpenExisting(keep.Dir(c.flags.State), kinds()...)
+	c.Store, err = keep.OpenExisting(recordsDir(c.flags.State), kinds()...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -17,7 +17,7 @@ func (c *command) watch(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.Store, err = keep.Open(keep.Dir(c.flags.State), kinds()...); err != nil {
+	if c.Store, err = keep.Open(recordsDir(c.flags.State), kinds()...); err != nil {
 		return err
 	}
 	w := &watch.Watcher{

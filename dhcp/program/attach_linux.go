@@ -59,7 +59,8 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 	}
 	r.close()
 	if err != nil && !at.Existed {
-		err = join(err, a.Detach(context.WithoutCancel(ctx), t, s))
+		_, undone := a.Detach(context.WithoutCancel(ctx), t, s)
+		err = join(err, undone)
 	}
 	return now, nil, err
 }

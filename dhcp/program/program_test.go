@@ -83,6 +83,12 @@ func listing(t *testing.T) (names []string) {
 	return append(names, "host name "+host)
 }
 
+func detach(t *testing.T, from pipework.Target, s pipework.Spec) {
+	t.Helper()
+	_, err := pipework.Detach(t.Context(), from, s)
+	check(t, err)
+}
+
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -126,7 +132,7 @@ func TestOnce(t *testing.T) {
 			}
 			nstest.Ping(t, g.Handle, dhcptest.Router)
 			alone(t, p.PID)
-			check(t, pipework.Detach(t.Context(), target, spec()))
+			detach(t, target, spec())
 			world.Unchanged(t)
 		})
 	}
@@ -171,7 +177,7 @@ func TestStays(t *testing.T) {
 			check(t, program.End(t.Context(), ns.PID(p.PID), "eth1"))
 		},
 		"interface goes": func(t *testing.T, _ func(), p *sandbox.Process) {
-			check(t, pipework.Detach(t.Context(), ns.PID(p.PID), spec()))
+			detach(t, ns.PID(p.PID), spec())
 		},
 	}
 	for _, name := range clients(t) {
@@ -202,7 +208,7 @@ func TestStays(t *testing.T) {
 				}
 				if way != "guest dies" {
 					alone(t, p.PID)
-					check(t, pipework.Detach(t.Context(), ns.PID(p.PID), spec()))
+					detach(t, ns.PID(p.PID), spec())
 				}
 			})
 		}
@@ -257,7 +263,7 @@ func TestNamesakes(t *testing.T) {
 		check(t, program.End(t.Context(), guests[i], "eth1"))
 		check(t, running[i].Wait(t.Context()))
 		alone(t, int(guests[i].PID))
-		check(t, pipework.Detach(t.Context(), guests[i], spec()))
+		detach(t, guests[i], spec())
 		if got := files(); len(got) != i || i == 1 && got[0] != classic {
 			t.Errorf("pid files after the end of %d: %v", i, got)
 		}

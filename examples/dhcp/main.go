@@ -51,14 +51,19 @@ func run(ctx context.Context, out io.Writer, bridge string, guest pipework.Targe
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pipework.Detach(context.WithoutCancel(ctx), guest, spec)) }()
+	defer func() {
+		_, ended := pipework.Detach(context.WithoutCancel(ctx), guest, spec)
+		err = errors.Join(err, ended)
+	}()
 	events := json.NewEncoder(out)
 	if err := events.Encode(a); err != nil {
 		return err
 	}
 	kept := new(pipework.Attacher).Kept(guest, spec, a)
-	kept.Event = func(ev dhcp.Event) { _ = events.Encode(ev) }
-	err = kept.Keep(ctx)
+	for i := range kept {
+		kept[i].Event = func(ev dhcp.Event) { _ = events.Encode(ev) }
+	}
+	err = dhcp.Keep(ctx, kept...)
 	if errors.Is(err, context.Canceled) || errors.Is(err, fs.ErrNotExist) {
 		return nil // interrupted, or the guest has ended
 	}

@@ -10,21 +10,24 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ovs"
 )
 
 func main() {
-	sandbox.GuestMain() // when this process is one of the guests
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := run(ctx, os.Stdout, strings.Join(os.Args[1:], " ")); err != nil {
@@ -38,10 +41,32 @@ type guest struct {
 	name string
 	vlan int
 	addr netip.Prefix
-	*sandbox.Process
+	*os.Process
 }
 
-func (g guest) target() pipework.Target { return ns.PID(g.PID) }
+func (g guest) target() pipework.Target { return ns.PID(g.Pid) }
+
+// start starts the guest's process.
+func (g *guest) start(ctx context.Context) error {
+	cmd := exec.Command("sleep", "60")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	g.Process = cmd.Process
+	at, err := g.target().Open(ctx)
+	if err != nil {
+		return errors.Join(err, g.Kill())
+	}
+	defer func() { _ = at.Close() }()
+	return at.Do(ctx, func() error { // it is to reach itself, too
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(lo)
+	})
+}
 
 func run(ctx context.Context, out io.Writer, datapath string) error {
 	guests := []guest{
@@ -56,8 +81,7 @@ func run(ctx context.Context, out io.Writer, datapath string) error {
 
 	for i := range guests {
 		g := &guests[i]
-		var err error
-		if g.Process, err = sandbox.Start(); err != nil {
+		if err := g.start(ctx); err != nil {
 			return err
 		}
 		defer func() { _ = g.Kill() }()
@@ -69,7 +93,7 @@ func run(ctx context.Context, out io.Writer, datapath string) error {
 			return err
 		}
 		// The last one to go takes ovs0 along.
-		defer func() { _ = pipework.Detach(context.WithoutCancel(ctx), g.target(), spec) }()
+		defer func() { _, _ = pipework.Detach(context.WithoutCancel(ctx), g.target(), spec) }()
 	}
 	draw(out, guests)
 	return matrix(ctx, out, guests)
@@ -115,7 +139,7 @@ func matrix(ctx context.Context, out io.Writer, guests []guest) error {
 func reaches(ctx context.Context, from *ns.Handle, to netip.Addr) string {
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
-	if _, err := sandbox.Ping(ctx, from, to); err != nil {
+	if _, err := ping(ctx, from, to); err != nil {
 		return "-"
 	}
 	return "yes"

@@ -14,32 +14,33 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
 func main() {
-	sandbox.GuestMain() // when this process is one of the guests
-	err := sandbox.Enter()
-	if err == nil {
-		err = run()
+	do := again
+	if os.Getenv(inside) != "" {
+		do = run
 	}
-	if err != nil {
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		os.Exit(1)
 	}
 }
 
 func run() error {
+	if err := hideRun(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 
 	// Two guests: processes in network namespaces of their own, as containers
 	// are.
-	var guests [2]*sandbox.Process
+	var guests [2]*os.Process
 	for i := range guests {
-		p, err := sandbox.Start()
+		p, err := startGuest()
 		if err != nil {
 			return err
 		}
@@ -55,7 +56,7 @@ func run() error {
 			Link:  link.Bridge{Name: "br1"},
 			Addrs: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, 1, byte(i + 1)}), 24)},
 		}
-		at, err := pipework.Attach(ctx, ns.PID(g.PID), spec)
+		at, err := pipework.Attach(ctx, ns.PID(g.Pid), spec)
 		if err != nil {
 			return err
 		}
@@ -63,7 +64,7 @@ func run() error {
 	}
 	took := time.Since(start)
 
-	rtt, err := ping(ctx, guests[0].PID, made[1].Addrs[0].Addr())
+	rtt, err := pingFrom(ctx, guests[0].Pid, made[1].Addrs[0].Addr())
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func run() error {
 
 	// Unplug them: the bridge goes with its last port.
 	for _, g := range guests {
-		if err := pipework.Detach(ctx, ns.PID(g.PID), pipework.Spec{}); err != nil {
+		if _, err := pipework.Detach(ctx, ns.PID(g.Pid), pipework.Spec{}); err != nil {
 			return err
 		}
 	}
@@ -83,13 +84,13 @@ func run() error {
 	return nil
 }
 
-func ping(ctx context.Context, from int, to netip.Addr) (time.Duration, error) {
+func pingFrom(ctx context.Context, from int, to netip.Addr) (time.Duration, error) {
 	g, err := ns.PID(from).Open(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = g.Close() }()
-	return sandbox.Ping(ctx, g.Handle, to)
+	return ping(ctx, g.Handle, to)
 }
 
 func draw(at [2]*pipework.Attachment, took, rtt time.Duration) {

@@ -26,7 +26,6 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/internal/sandbox"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -35,7 +34,6 @@ import (
 )
 
 func main() {
-	sandbox.GuestMain() // when this process is the guest that pings
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) != 4 {
@@ -89,7 +87,8 @@ func run(ctx context.Context, out io.Writer, name, bridge, address string) (err 
 	defer func() {
 		stop()
 		wg.Wait()
-		err = errors.Join(err, pipework.Detach(context.WithoutCancel(ctx), docker.Container(name), pipework.Spec{Link: link.Bridge{Name: bridge}}))
+		_, ended := pipework.Detach(context.WithoutCancel(ctx), docker.Container(name), pipework.Spec{Link: link.Bridge{Name: bridge}})
+		err = errors.Join(err, ended)
 	}()
 	return demonstrate(ctx, out, name, p)
 }
@@ -137,7 +136,7 @@ func dockerCommand(ctx context.Context, args ...string) (string, error) {
 // A peer is a throwaway guest on the bridge that pings.
 type peer struct {
 	*pinger
-	process *sandbox.Process
+	process *os.Process
 	spec    pipework.Spec
 }
 
@@ -149,11 +148,13 @@ func neighbour(ctx context.Context, bridge string, addr netip.Prefix) (*peer, er
 		beside = addr.Addr().Prev()
 	}
 	p := &peer{spec: pipework.Spec{Link: link.Bridge{Name: bridge}, Addrs: []netip.Prefix{netip.PrefixFrom(beside, addr.Bits())}}}
-	var err error
-	if p.process, err = sandbox.Start(); err != nil {
+	sleep := exec.Command("sleep", "600") // in a network namespace of its own, as a container is
+	sleep.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := sleep.Start(); err != nil {
 		return nil, err
 	}
-	guest, err := ns.PID(p.process.PID).Open(ctx)
+	p.process = sleep.Process
+	guest, err := ns.PID(p.process.Pid).Open(ctx)
 	if err == nil {
 		defer func() { _ = guest.Close() }()
 		_, err = pipework.Attach(ctx, guest.Again(), p.spec)
@@ -162,13 +163,19 @@ func neighbour(ctx context.Context, bridge string, addr netip.Prefix) (*peer, er
 		p.pinger, err = newPinger(ctx, guest.Handle, addr.Addr())
 	}
 	if err != nil {
-		return nil, errors.Join(err, p.process.Kill())
+		return nil, errors.Join(err, p.kill())
 	}
 	return p, nil
 }
 
 func (p *peer) end() error {
 	p.close()
-	err := pipework.Detach(context.Background(), ns.PID(p.process.PID), p.spec)
-	return errors.Join(err, p.process.Kill())
+	_, err := pipework.Detach(context.Background(), ns.PID(p.process.Pid), p.spec)
+	return errors.Join(err, p.kill())
+}
+
+func (p *peer) kill() error {
+	err := p.process.Kill()
+	_, ended := p.process.Wait()
+	return errors.Join(err, ended)
 }

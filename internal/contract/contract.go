@@ -191,7 +191,7 @@ func (c Case) detachFaults(t *testing.T) {
 	steps := EveryStep(t, func(ctx context.Context) error {
 		attach(t, f.target, f.spec())
 		attached := nstest.Observe(t, f.guest.Handle)
-		err := pipework.Detach(ctx, f.target, f.spec())
+		_, err := pipework.Detach(ctx, f.target, f.spec())
 		if _, gone := pipework.Check(t.Context(), f.target, f.spec()); err != nil && !errors.Is(gone, fs.ErrNotExist) {
 			attached.Unchanged(t)
 		}
@@ -233,7 +233,7 @@ func (c Case) detachKilled(t *testing.T) {
 	f := c.fixture(t)
 	fails(t, fault.Kill, func(ctx context.Context) error {
 		attach(t, f.target, f.spec())
-		err := pipework.Detach(ctx, f.target, f.spec())
+		_, err := pipework.Detach(ctx, f.target, f.spec())
 		f.clear(t, f.spec())
 		return err
 	})
@@ -365,8 +365,9 @@ func (c Case) many(t *testing.T) {
 	steps := EveryStep(t, func(ctx context.Context) error {
 		out, failed := pipework.AttachAll(ctx, jobs)
 		eachIs(t, jobs, out, failed)
-		failed = errors.Join(failed, pipework.DetachAll(ctx, jobs))
-		if err := pipework.DetachAll(t.Context(), jobs); err != nil {
+		_, ended := pipework.DetachAll(ctx, jobs)
+		failed = errors.Join(failed, ended)
+		if _, err := pipework.DetachAll(t.Context(), jobs); err != nil {
 			t.Error(err)
 		}
 		world.Unchanged(t)
@@ -408,7 +409,7 @@ func attach(t *testing.T, target pipework.Target, s pipework.Spec) *pipework.Att
 
 func detach(t *testing.T, target pipework.Target, s pipework.Spec) {
 	t.Helper()
-	if err := pipework.Detach(t.Context(), target, s); err != nil {
+	if _, err := pipework.Detach(t.Context(), target, s); err != nil {
 		t.Error(err)
 	}
 }

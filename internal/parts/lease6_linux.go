@@ -9,8 +9,8 @@ import (
 	"slices"
 
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/announce"
 	"github.com/go-pipework/pipework/internal/rtnl"
-	"github.com/go-pipework/pipework/link"
 )
 
 // leaseRounds is how often another lease is asked for when an address of the last
@@ -19,7 +19,7 @@ const leaseRounds = 3
 
 // take6 gets a DHCPv6 lease for a new interface.
 func (p Leases) take6(ctx context.Context, s *Site) error {
-	if err := link.WaitForwarding(ctx, s.Port); err != nil {
+	if err := announce.WaitForwarding(ctx, s.Port); err != nil {
 		return err
 	}
 	s.Log(ctx, "dhcp6")
@@ -68,7 +68,7 @@ func sent(err error) error {
 
 // refresh6 takes up the DHCPv6 lease of an interface that is there, as refresh4 does.
 func (p Leases) refresh6(ctx context.Context, s *Site) error {
-	if err := link.WaitForwarding(ctx, s.Port); err != nil {
+	if err := announce.WaitForwarding(ctx, s.Port); err != nil {
 		return err
 	}
 	addrs, err := rtnl.Addrs(ctx, s.Port.Conn, s.Link.Index)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/announce"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 )
@@ -183,7 +184,7 @@ func (p Leases) dropLeased(ctx context.Context, s *Site, leased netip.Prefix, ad
 
 // take4 gets a lease for a new interface, and configures it.
 func (p Leases) take4(ctx context.Context, s *Site) error {
-	if err := link.WaitForwarding(ctx, s.Port); err != nil {
+	if err := announce.WaitForwarding(ctx, s.Port); err != nil {
 		return err
 	}
 	s.Log(ctx, "dhcp")
@@ -240,7 +241,7 @@ func (p Leases) releaseUnused(ctx context.Context, s *Site, lease *dhcp.Lease) e
 // right what belongs to it. A server that does not answer leaves it as it is,
 // unless the address is gone.
 func (p Leases) refresh4(ctx context.Context, s *Site) error {
-	if err := link.WaitForwarding(ctx, s.Port); err != nil {
+	if err := announce.WaitForwarding(ctx, s.Port); err != nil {
 		return err
 	}
 	addrs, err := rtnl.Addrs(ctx, s.Port.Conn, s.Link.Index)

@@ -69,7 +69,7 @@ func (s *Site) addRoute(ctx context.Context, r link.Route, add func(rtnl.Route, 
 	return err
 }
 
-// sourceTime bounds the wait for a source address; see link.Announcer.
+// sourceTime bounds the wait for a source address; see announce.Sender.
 const sourceTime = 4 * time.Second
 
 // awaitSource waits until duplicate address detection of an IPv6 source is over:

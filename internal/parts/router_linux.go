@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/announce"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
@@ -41,7 +42,7 @@ func (r Routers) Apply(ctx context.Context, s *Site) error {
 	if !r.Wanted {
 		return nil
 	}
-	if err := link.WaitForwarding(ctx, s.Port); err != nil {
+	if err := announce.WaitForwarding(ctx, s.Port); err != nil {
 		return err
 	}
 	if r.SLAAC {
@@ -112,7 +113,7 @@ func (s *Site) awaitDefault(ctx context.Context) (gateways []netip.Addr, err err
 			return gateways, err
 		}
 		if wait == askTime {
-			if err := link.SolicitRouters(ctx, s.Port); err != nil {
+			if err := announce.SolicitRouters(ctx, s.Port); err != nil {
 				s.Log(ctx, "solicit routers", "error", err)
 			}
 		}

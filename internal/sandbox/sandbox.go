@@ -2,7 +2,7 @@
 
 // Package sandbox runs a program in user, network and mount namespaces of its
 // own, where it is root and can touch nothing of the machine's, and makes
-// throwaway guests there. Tests and the quickstart stand on it.
+// throwaway guests there. Tests stand on it.
 package sandbox
 
 import (

@@ -11,16 +11,18 @@ import (
 )
 
 // Is says whether err came up in this stage of an attach, detach or check.
-func Is(err error, stage string) bool {
+func Is(err error, stage pipework.Stage) bool {
 	e, ok := errors.AsType[*pipework.Error](err)
 	return ok && e.Stage == stage
 }
 
 // NoInterface says that err is of a guest that has no such interface.
-func NoInterface(err error) bool { return Is(err, "interface") && errors.Is(err, fs.ErrNotExist) }
+func NoInterface(err error) bool {
+	return Is(err, pipework.StageInterface) && errors.Is(err, fs.ErrNotExist)
+}
 
 // NoGuest says that err is of a guest that is not there, or does not run.
-func NoGuest(err error) bool { return Is(err, "guest") && errors.Is(err, fs.ErrNotExist) }
+func NoGuest(err error) bool { return Is(err, pipework.StageGuest) && errors.Is(err, fs.ErrNotExist) }
 
 // Retryable says whether the same attempt may succeed later: a bridge may yet be made, a
 // server answer, a name become free. What is wrong, forbidden or not to be had on this

@@ -80,7 +80,7 @@ func TestCalls(t *testing.T) {
 	c := &ovs.Client{Transactor: connected(t, db.Endpoint)}
 	isBridge := func(want bool) {
 		t.Helper()
-		if got, err := c.IsBridge(t.Context(), "ovs0"); got != want || err != nil {
+		if _, got, err := c.Lookup(t.Context(), "ovs0"); got != want || err != nil {
 			t.Errorf("%v, %v; want %v", got, err, want)
 		}
 	}
@@ -102,7 +102,7 @@ func TestCalls(t *testing.T) {
 	}
 	_ = p.Kill()
 	ovstest.Wait(t, "device of a dead guest", func() error { return nstest.NoLink(t, at.HostName) })
-	if got, err := c.Collect(t.Context(), host(t), time.Millisecond); len(got) != 1 || err != nil {
+	if got, err := c.Collect(t.Context(), host(t)); len(got) != 1 || err != nil {
 		t.Errorf("collected %q, %v", got, err)
 	}
 	isBridge(false)
@@ -131,7 +131,7 @@ func TestServerHangs(t *testing.T) {
 	defer db.Server.Continue(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := c.IsBridge(ctx, "ovs0"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, err := c.Lookup(ctx, "ovs0"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 }

@@ -1,7 +1,8 @@
-package link
+package announce
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
 )
 
 const (
@@ -30,25 +32,32 @@ const (
 	dadTime = 4 * time.Second
 )
 
-// An Announcer tells neighbours where addresses are now, so that they need not
+// arphrdInfiniband and infinibandLen are ARPHRD_INFINIBAND of linux/if_arp.h and
+// INFINIBAND_ALEN of linux/if_infiniband.h.
+const (
+	arphrdInfiniband = 32
+	infinibandLen    = 20
+)
+
+// A Sender tells neighbours where addresses are now, so that they need not
 // wait for old entries to time out. It sends in the guest it was opened in.
-type Announcer struct {
+type Sender struct {
 	packet int
 	err    error
 }
 
-// NewAnnouncer opens an Announcer on a thread inside the guest: call it from
+// Open opens a Sender on a thread inside the guest: call it from
 // ns.Handle.Do. Needs CAP_NET_RAW there; a lack of it is told by Announce.
-func NewAnnouncer() *Announcer {
+func Open() *Sender {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) // protocol 0 receives nothing
 	if errors.Is(err, unix.EPERM) {
 		err = errs.New(fs.ErrPermission, "needs CAP_NET_RAW in the guest's network namespace")
 	}
-	return &Announcer{packet: fd, err: err}
+	return &Sender{packet: fd, err: err}
 }
 
 // Close closes the socket, which waits for an RCU grace period, about 14 ms.
-func (a *Announcer) Close() {
+func (a *Sender) Close() {
 	if a.err == nil {
 		_ = unix.Close(a.packet)
 	}
@@ -60,7 +69,7 @@ func (a *Announcer) Close() {
 // 7.2.6). It waits until the guest's interface has carrier and the host's end
 // forwards, for two seconds at most, and says so on p.Warnings when it did not
 // come to that. A duplicate IPv6 address is an error that satisfies fs.ErrExist.
-func (a *Announcer) Announce(ctx context.Context, p *Port, addrs []netip.Prefix) error {
+func (a *Sender) Announce(ctx context.Context, p *link.Port, addrs []netip.Prefix) error {
 	if len(addrs) == 0 {
 		return nil
 	}
@@ -84,7 +93,7 @@ func (a *Announcer) Announce(ctx context.Context, p *Port, addrs []netip.Prefix)
 
 // WaitForwarding waits until frames that the guest sends reach others, for two
 // seconds at most, and says so on p.Warnings when it did not come to that.
-func WaitForwarding(ctx context.Context, p *Port) error {
+func WaitForwarding(ctx context.Context, p *link.Port) error {
 	_, err := waitForwarding(ctx, p)
 	return err
 }
@@ -92,7 +101,7 @@ func WaitForwarding(ctx context.Context, p *Port) error {
 // waitForwarding waits until frames that the guest sends reach others. If that
 // took a while, it asks for the guest's MAC again. It returns the link that it
 // looked at: the host's end, or the guest's interface where there is none.
-func waitForwarding(ctx context.Context, p *Port) (*rtnl.Link, error) {
+func waitForwarding(ctx context.Context, p *link.Port) (*rtnl.Link, error) {
 	end := time.Now().Add(forwardTime)
 	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
 		l, why, err := blocked(ctx, p)
@@ -116,7 +125,7 @@ func waitForwarding(ctx context.Context, p *Port) (*rtnl.Link, error) {
 
 // blocked says in one phrase why frames do not pass yet; "" when they do. A
 // host's end tells it all: it has carrier only when both ends are up.
-func blocked(ctx context.Context, p *Port) (l *rtnl.Link, why string, err error) {
+func blocked(ctx context.Context, p *link.Port) (l *rtnl.Link, why string, err error) {
 	c, name := p.Host.Conn, p.HostName
 	if name == "" {
 		c, name = p.Conn, p.Name
@@ -139,7 +148,7 @@ func blocked(ctx context.Context, p *Port) (l *rtnl.Link, why string, err error)
 const brStateForwarding = 3
 
 // announceARP sends both forms for every address.
-func (a *Announcer) announceARP(ctx context.Context, p *Port, l *rtnl.Link, addrs []netip.Addr) error {
+func (a *Sender) announceARP(ctx context.Context, p *link.Port, l *rtnl.Link, addrs []netip.Addr) error {
 	if a.err != nil {
 		return fmt.Errorf("announce %s: %w", p.Name, a.err)
 	}
@@ -187,7 +196,7 @@ func gratuitousARP(op arp.Operation, mac net.HardwareAddr, l *rtnl.Link, a netip
 }
 
 // announceND waits for duplicate address detection, then advertises.
-func announceND(ctx context.Context, p *Port, addrs []netip.Addr) error {
+func announceND(ctx context.Context, p *link.Port, addrs []netip.Addr) error {
 	if len(addrs) == 0 {
 		return nil
 	}
@@ -202,7 +211,7 @@ func announceND(ctx context.Context, p *Port, addrs []netip.Addr) error {
 	return nil
 }
 
-func waitDAD(ctx context.Context, p *Port, addrs []netip.Addr) error {
+func waitDAD(ctx context.Context, p *link.Port, addrs []netip.Addr) error {
 	for end := time.Now().Add(dadTime); ; {
 		have, err := rtnl.Addrs(ctx, p.Conn, p.Index)
 		if err != nil {
@@ -223,7 +232,7 @@ func waitDAD(ctx context.Context, p *Port, addrs []netip.Addr) error {
 
 // dadState names an address that is still tentative, or fails for one that
 // somebody else has.
-func dadState(p *Port, have []rtnl.Addr, want []netip.Addr) (tentative string, err error) {
+func dadState(p *link.Port, have []rtnl.Addr, want []netip.Addr) (tentative string, err error) {
 	for _, a := range want {
 		if !slices.ContainsFunc(have, func(h rtnl.Addr) bool { return h.Prefix.Addr() == a }) {
 			return "", errs.New(fs.ErrNotExist, "%s is gone from %s", a, p.Name)
@@ -245,7 +254,7 @@ func dadState(p *Port, have []rtnl.Addr, want []netip.Addr) (tentative string, e
 
 // advertise sends one unsolicited neighbour advertisement to all nodes. The
 // kernel fills the checksum of a raw ICMPv6 socket (RFC 3542 section 3.1).
-func advertise(ctx context.Context, p *Port, a netip.Addr) error {
+func advertise(ctx context.Context, p *link.Port, a netip.Addr) error {
 	msg, err := ndp.MarshalMessage(&ndp.NeighborAdvertisement{
 		Override: true, TargetAddress: a,
 		Options: []ndp.Option{targetOption(p.MAC)},
@@ -282,4 +291,14 @@ func targetOption(mac net.HardwareAddr) ndp.Option {
 		return &ndp.RawOption{Type: uint8(ndp.Target), Length: 3, Value: append([]byte{0, 0}, mac...)}
 	}
 	return &ndp.LinkLayerAddress{Direction: ndp.Target, Addr: mac}
+}
+
+// ipoibFrame is what a raw packet socket of an IPoIB interface takes: the
+// receiver's address, which does not go onto the wire, and the header of RFC
+// 4391 section 6, which does.
+func ipoibFrame(to []byte, payload []byte) []byte {
+	frame := append([]byte{}, to...)
+	frame = binary.BigEndian.AppendUint16(frame, unix.ETH_P_ARP)
+	frame = append(frame, 0, 0)
+	return append(frame, payload...)
 }

@@ -1,4 +1,4 @@
-package link
+package announce
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/link"
 )
 
 // SolicitRouters asks the routers on the link to advertise themselves (RFC 4861
 // section 6.3.7), as the kernel does by itself when the interface comes up: but it
 // repeats that only after four seconds. Needs CAP_NET_RAW in the guest.
-func SolicitRouters(ctx context.Context, p *Port) error {
+func SolicitRouters(ctx context.Context, p *link.Port) error {
 	ask := &ndp.RouterSolicitation{}
 	if len(p.MAC) == 6 { // of others the answer goes to all
 		ask.Options = []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: p.MAC}}

@@ -1,4 +1,4 @@
-package pipework
+package cli
 
 import (
 	"fmt"
@@ -7,11 +7,12 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
 )
 
-// String is the Attachment on one line, for people.
-func (a *Attachment) String() string {
+// Attachment is a on one line.
+func Attachment(a *pipework.Attachment) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s on %s", a.Guest.Name, a.Name, a.Link)
 	if a.HostName != "" {
@@ -37,8 +38,8 @@ func (a *Attachment) String() string {
 	return b.String()
 }
 
-// WriteTable writes the attachments as a table for people.
-func WriteTable(w io.Writer, all []*Attachment) error {
+// WriteTable writes the attachments as a table.
+func WriteTable(w io.Writer, all []*pipework.Attachment) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "GUEST\tINTERFACE\tLINK\tHOST END\tMAC\tADDRESSES\tDRIFT")
 	for _, a := range all {

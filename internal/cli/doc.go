@@ -1,0 +1,2 @@
+// Package cli prints for people what the packages of pipework return as values.
+package cli

@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/go-pipework/pipework/keep"
+)
+
+// Report is the Statuses, one on a line.
+func Report(found []keep.Status) string {
+	if len(found) == 0 {
+		return "nothing is declared\n"
+	}
+	var b strings.Builder
+	for _, f := range found {
+		fmt.Fprintf(&b, "%s: %s %s", f.Guest, f.Interface, f.State)
+		if len(f.Details) > 0 {
+			b.WriteString(": " + strings.Join(f.Details, "; "))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Verdict is nil where every Status is OK, and else says how many are not.
+func Verdict(found []keep.Status) error {
+	wrong := 0
+	for _, f := range found {
+		if !f.OK() {
+			wrong++
+		}
+	}
+	if wrong == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d attachments are not as declared", wrong, len(found))
+}
