@@ -19,7 +19,7 @@ func (a *Attacher) Orphans(ctx context.Context) ([]string, error) {
 }
 
 func (a *Attacher) collect(ctx context.Context, by func(context.Context, link.Host) ([]string, error)) ([]string, error) {
-	host, err := openHost(ctx, a.Host)
+	host, err := a.openHost(ctx)
 	if err != nil {
 		return nil, &Error{Op: "collect", Stage: "guest", Err: err}
 	}
@@ -50,7 +50,7 @@ func (a *Attacher) warnOfUnrecorded(ctx context.Context, host link.Host) {
 // Detect finds the backend for a name as the classic command line has it: see
 // link.Detect. ovs may be nil.
 func (a *Attacher) Detect(ctx context.Context, name string, ovs link.OVSLookup) (link.Backend, error) {
-	host, err := openHost(ctx, a.Host)
+	host, err := a.openHost(ctx)
 	if err != nil {
 		return nil, &Error{Op: "detect", Stage: "guest", Err: err}
 	}
