@@ -3,10 +3,12 @@
 package pipework_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -300,6 +302,27 @@ func TestPairHidden(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A guest that moves its end on keeps the pair, since nothing but a mark in the other guest
+// tells whose that was: it is said.
+func TestPairMovedOn(t *testing.T) {
+	web, db, g, peer, _ := paired(t)
+	_, third := nstest.Guest(t)
+	forging(t, g, "", func(f forger) {
+		f.other = third
+		f.moveOn()
+	})
+	world := nstest.Observe(t, g.Handle, peer.Handle, third.Handle)
+	var said bytes.Buffer
+	a := pipework.Attacher{Log: slog.New(slog.NewTextHandler(&said, nil))}
+	if err := a.Detach(t.Context(), web, pipework.Spec{Link: to(db)}); err != nil {
+		t.Error(err)
+	}
+	if want := "eth5 in netns:" + string(db) + " says that it is the other end of eth1, which netns:" + string(web) + " has moved on"; !strings.Contains(said.String(), want) {
+		t.Errorf("said %s, want %s", &said, want)
+	}
+	world.Unchanged(t)
 }
 
 // What is written at the other end takes nothing away: the other guest's own calls leave

@@ -241,12 +241,18 @@ func (o *peer) unplug(ctx context.Context, p *Port) (gone bool, err error) {
 		return false, err
 	}
 	id, err := rtnl.NSID(ctx, o.conn, p.Guest.Handle)
-	if err != nil || id < 0 {
+	if err != nil {
 		return false, err
 	}
 	for _, l := range links {
 		m, marked := PeerOf(l.Alias)
-		if !marked || m.Interface != p.Mark.Interface || !l.Foreign || l.NSID != id {
+		if !marked || m.Interface != p.Mark.Interface || !l.Foreign {
+			continue
+		}
+		if id < 0 || l.NSID != id {
+			if m.Guest.Name == p.Guest.Name && m.Guest.PID == p.Guest.PID {
+				p.Warn("%s in %s says that it is the other end of %s, which %s has moved on: where that is so, remove it there", l.Name, o.Name, m.Interface, p.Guest.Name)
+			}
 			continue
 		}
 		if err := rtnl.DelLinkByIndex(ctx, o.conn, l.Index); err != nil {
