@@ -304,6 +304,42 @@ func TestPairHidden(t *testing.T) {
 	}
 }
 
+// A guest that exchanges the names and marks of two pairs deceives nobody.
+func TestPairsOfGuestsExchanged(t *testing.T) {
+	web, db, g, peer, world := paired(t)
+	only, mark := nstest.Observe(t, g.Handle, peer.Handle), aliasOf(t, g, "eth1")
+	second := pipework.Spec{Name: "eth2", Link: link.Veth{Peer: to(db).Peer, PeerName: "eth6"}}
+	attach(t, web, second)
+	both := nstest.Observe(t, g.Handle, peer.Handle)
+	exchange := func() {
+		forging(t, g, aliasOf(t, g, "eth1"), func(f forger) {
+			f.must(f.LinkSetAlias(f.link("eth1"), aliasOf(t, g, "eth2")), f.LinkSetAlias(f.link("eth2"), f.alias))
+			f.rename("eth1", "swap")
+			f.rename("eth2", "eth1")
+			f.rename("swap", "eth2")
+		})
+	}
+	exchange()
+	at, err := pipework.Check(t.Context(), web, pipework.Spec{Link: to(db)})
+	if err != nil || !slices.Contains(at.Drifts, "the other end of eth1 is eth6 in netns:"+string(db)+", which is that of eth2") {
+		t.Errorf("check: %+v, %v", at, err)
+	}
+	exchange()
+	attach(t, web, second)
+	plug(t, web, to(db), "10.1.0.1/24", "fd01::1/64")
+	both.Unchanged(t)
+	exchange()
+	detach(t, web, second)
+	forging(t, g, "", func(f forger) {
+		f.must(f.LinkSetAlias(f.link("eth2"), mark))
+		f.rename("eth2", "eth1")
+	})
+	plug(t, web, to(db), "10.1.0.1/24", "fd01::1/64")
+	only.Unchanged(t)
+	unplug(t, web, to(db))
+	world.Unchanged(t)
+}
+
 // A guest that moves its end on keeps the pair, since nothing but a mark in the other guest
 // tells whose that was: it is said.
 func TestPairMovedOn(t *testing.T) {

@@ -164,6 +164,10 @@ func (v Veth) checkPeer(ctx context.Context, p *Port) (drifts []Drift, err error
 	if err != nil {
 		return nil, err
 	}
+	m, marked := PeerOf(found.Alias)
+	if marked && m.Interface != p.Mark.Interface {
+		return []Drift{{What: fmt.Sprintf("the other end of %s is %s in %s, which is that of %s", p.Name, found.Name, v.Peer, m.Interface)}}, nil
+	}
 	end := otherEnd{link: found, what: found.Name + " in " + v.Peer.String(), do: func(ctx context.Context, f func(*ns.Conn) error) error {
 		return v.onPeer(ctx, p, func(o *peer, now *rtnl.Link) error {
 			if now.Index != found.Index {
@@ -188,7 +192,7 @@ func (v Veth) stateDrifts(p *Port, e otherEnd) (drifts []Drift) {
 			func(ctx context.Context, c *ns.Conn) error { return rtnl.SetLink(ctx, c, l.Name, "") },
 			func(ctx context.Context, c *ns.Conn) error { return rtnl.SetDown(ctx, c, l.Index) }))
 	}
-	if m, marked := PeerOf(l.Alias); !marked || m.Interface != p.Mark.Interface {
+	if _, marked := PeerOf(l.Alias); !marked {
 		mark := p.Mark.peerAlias()
 		drifts = append(drifts, e.drift(e.what+" has lost its mark",
 			func(ctx context.Context, c *ns.Conn) error { return rtnl.SetAlias(ctx, c, l.Index, mark) },
@@ -210,8 +214,8 @@ func (e otherEnd) drift(what string, set, back func(context.Context, *ns.Conn) e
 	}}
 }
 
-// peerTime bounds the search for the other guest when the pair is removed, which works
-// without it, too.
+// peerTime bounds what is done in the other guest when the pair is removed, which works
+// without that, too.
 const peerTime = 5 * time.Second
 
 // unplugPeer removes the pair by its end in the other guest, or else by the guest's own.
@@ -221,12 +225,12 @@ func (v Veth) unplugPeer(ctx context.Context, p *Port) error {
 	if p.Conn == nil {
 		return nil
 	}
-	finding, cancel := context.WithTimeout(ctx, peerTime)
+	looking, cancel := context.WithTimeout(ctx, peerTime)
 	defer cancel()
-	if o, err := v.openPeer(finding, p); err == nil {
+	if o, err := v.openPeer(looking, p); err == nil {
 		defer o.close()
-		if gone, err := o.unplug(ctx, p); gone || err != nil {
-			return err
+		if gone, err := o.unplug(looking, p); gone && err == nil {
+			return nil
 		}
 	}
 	return unplugLink(ctx, p)
