@@ -59,7 +59,7 @@ func (a *Attacher) some(ctx context.Context, items []*item, do func(context.Cont
 	if len(items) == 0 {
 		return
 	}
-	host, err := openHost(ctx, a.Host)
+	host, err := a.openHost(ctx)
 	if err != nil {
 		for _, i := range items {
 			i.err = i.fail(StageGuest, err)

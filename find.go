@@ -171,6 +171,9 @@ func (f finder) find(ctx context.Context) (*rtnl.Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	if peer, is := link.PeerOf(l.Alias); is && !ours {
+		return nil, f.fail(StageLink, errs.New(fs.ErrPermission, "the interface is the other end of %s of %s: leaving it alone; detach that", peer.Interface, peer.Guest.Name))
+	}
 	if !ours {
 		return nil, f.fail(StageLink, errs.New(fs.ErrPermission, "pipework did not make this interface: leaving it alone"))
 	}

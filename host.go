@@ -32,7 +32,7 @@ func (kernelLinks) Orphans(ctx context.Context, h link.Host) ([]string, error) {
 
 // collect has every Collector do its work; one that fails does not keep the others.
 func (a *Attacher) collect(ctx context.Context, do func(link.Collector, context.Context, link.Host) ([]string, error)) (names []string, err error) {
-	host, err := openHost(ctx, a.Host)
+	host, err := a.openHost(ctx)
 	if err != nil {
 		return nil, &Error{Op: "collect", Stage: StageGuest, Err: err}
 	}
@@ -67,7 +67,7 @@ func (a *Attacher) warnOfUnrecorded(ctx context.Context, host link.Host) {
 // Detect finds the backend for a name as the classic command line has it: see
 // link.Detect. ovs may be nil.
 func (a *Attacher) Detect(ctx context.Context, name string, ovs link.OVSLookup) (link.Backend, error) {
-	host, err := openHost(ctx, a.Host)
+	host, err := a.openHost(ctx)
 	if err != nil {
 		return nil, &Error{Op: "detect", Stage: StageGuest, Err: err}
 	}

@@ -36,7 +36,7 @@ func (a *Attacher) one(ctx context.Context, op string, call Job, do func(*job) e
 	if err := j.validate(); err != nil {
 		return err
 	}
-	host, err := openHost(ctx, a.Host)
+	host, err := a.openHost(ctx)
 	if err != nil {
 		return j.fail(StageGuest, err)
 	}
@@ -83,11 +83,12 @@ func (j *job) open(ctx context.Context, t Target) (err error) {
 	return nil
 }
 
-// openHost holds the namespace h open, or the calling thread's where h is nil,
+// openHost holds the namespace a.Host open, or the calling thread's where that is nil,
 // and opens a connection inside. The caller closes it with closeHost.
-func openHost(ctx context.Context, h *ns.Handle) (host link.Host, err error) {
-	if host.Handle = h; h != nil {
-		host.Conn, err = h.Conn(ctx)
+func (a *Attacher) openHost(ctx context.Context) (host link.Host, err error) {
+	host.Find = a.Find
+	if host.Handle = a.Host; a.Host != nil {
+		host.Conn, err = a.Host.Conn(ctx)
 		return host, err
 	}
 	host.Here = true
@@ -95,7 +96,7 @@ func openHost(ctx context.Context, h *ns.Handle) (host link.Host, err error) {
 	return host, err
 }
 
-// closeHost closes what openHost opened for h.
+// closeHost closes what openHost opened where Attacher.Host is h.
 func closeHost(host link.Host, h *ns.Handle) {
 	_ = host.Conn.Close()
 	if h == nil {

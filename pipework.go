@@ -176,6 +176,10 @@ type Attacher struct {
 	// Host is the namespace that bridges and NICs are in; nil stands for the
 	// calling thread's. The Attacher does not close it.
 	Host *ns.Handle
+	// Find finds another guest that a Link names, such as the Peer of a link.Veth:
+	// find.Target. nil finds those of the kinds netns, pid and path; others are
+	// errors.ErrUnsupported.
+	Find func(ns.Ref) Target
 	// Log hears each stage at debug level, what is left alone as warnings, and failed
 	// clean-ups as errors; nil is silence.
 	Log *slog.Logger

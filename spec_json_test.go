@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // full is a Spec in which every field has a value.
@@ -50,9 +51,12 @@ func TestSpecJSON(t *testing.T) {
 		link.Macvlan{Parent: "eth0", Mode: link.MacvlanVEPA, VLAN: 7}, link.Ipvlan{Parent: "eth0", Mode: link.IpvlanL3S, VLAN: 7},
 		link.IPoIB{Parent: "ib0", PKey: 0x8001}, link.Dummy{}, link.Phys{Device: "eth3", AllowDefaultRoute: true},
 		link.VLAN{Parent: "eth0", VLAN: 100},
-		link.Veth{HostName: "web0", HostAddrs: prefixes("10.0.0.1/24", "fd00::1/64")},
+		link.Veth{
+			HostName: "web0", HostAddrs: prefixes("10.0.0.1/24", "fd00::1/64"),
+			Peer: ns.Ref{Kind: ns.Docker, Name: "db"}, PeerName: "eth5", PeerAddrs: prefixes("10.9.0.2/30"),
+		},
 	} {
-		assertFull(t, reflect.ValueOf(b), b.String(), nil)
+		assertFull(t, reflect.ValueOf(b), b.String(), map[string]bool{b.String() + ".Peer.ID": true})
 		specs = append(specs, Spec{Link: b})
 	}
 	for _, s := range specs {
@@ -136,6 +140,8 @@ func TestCanonical(t *testing.T) {
 		{Link: link.Macvlan{Parent: "eth0", VLAN: 100}, Name: "eth1", MTU: 1400},
 		{Link: link.Phys{Device: "eth3", AllowDefaultRoute: true}},
 		full(),
+		{Link: link.Veth{HostName: "web0", HostAddrs: prefixes("10.0.0.1/24")}},
+		{Link: link.Veth{Peer: ns.Ref{Kind: ns.Docker, Name: "db", ID: "3f2a"}, PeerName: "eth5", PeerAddrs: prefixes("10.9.0.2/30")}},
 	} {
 		text, err := s.canonical()
 		if err != nil {

@@ -173,6 +173,7 @@ func TestHostileDeclarations(t *testing.T) {
 		{label: "br1 'udhcpc:-s /a/program'", want: "a container may not choose a program that runs on the host (udhcpc): write dhcp"},
 		{label: "veth:web0 8.8.8.9/24@8.8.8.8", want: "a container may not give the host an interface with addresses (veth:web0)"},
 		{env: "veth:web0 @CONTAINER_NAME@ 10.0.0.2/24", want: "a container may not give the host an interface"},
+		{label: "veth:db/eth5 10.9.0.1/30", want: "a container may not give another guest an interface (veth:db/eth5)"},
 		{label: "br1 dhclient-f", want: "a container may not choose a program"},
 		{label: "br1 dhcp:-s@/a/program", want: "-s"},
 		{env: "br1 @CONTAINER_NAME@ dhcpcd", want: "a container may not choose a program"},

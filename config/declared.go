@@ -182,7 +182,9 @@ func (r *reader) judge(i int, d Declarations) {
 			one.Err = fmt.Errorf("a container may not choose a program that runs on the host (%s): write dhcp", asked.Program)
 		}
 	}
-	if one.Err == nil && strings.HasPrefix(one.Line.Interface, "veth:") {
+	if end, is := strings.CutPrefix(one.Line.Interface, "veth:"); is && one.Err == nil && strings.Contains(end, "/") {
+		one.Err = fmt.Errorf("a container may not give another guest an interface (%s): type that line on the host", one.Line.Interface)
+	} else if is && one.Err == nil {
 		one.Err = fmt.Errorf("a container may not give the host an interface with addresses (%s): type that line on the host", one.Line.Interface)
 	}
 	for _, other := range r.found[:i] {

@@ -18,7 +18,7 @@ import (
 //
 //	[--direct-phys] <hostif> [-i containerif] [-l localif] [-a family] <guest> <addr>/<prefix>[@gateway] [macaddr|U:string][@vlan]
 type Line struct {
-	Interface  string           // host interface (br1, ovs0, eth0, ib0, dummy0) "mac:<address>", or a name after "bridge:", "macvlan:", "vlan:", "veth:" or "ovs:"; as typed
+	Interface  string           // host interface (br1, ovs0, eth0, ib0, dummy0) "mac:<address>", or a name after "bridge:", "macvlan:", "vlan:", "veth:" or "ovs:", of "veth:" also guest/name; as typed
 	Name       string           // -i: the interface inside the guest; "" is the default of its kind
 	HostName   string           // -l: the host end of the pair; "" is the default
 	Family     Family           // -a: the only address family allowed; 0 allows both

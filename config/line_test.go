@@ -74,6 +74,8 @@ func goodRows() []goodRow {
 		{"host interface by MAC", "mac:02:00:00:00:00:0A web 10.0.0.2/24", br1(func(l *Line) { l.Interface = "mac:02:00:00:00:00:0A" })},
 		{"VLAN interface", "vlan:eth0 web 10.0.0.2/24 @100", br1(func(l *Line) { l.Interface, l.VLAN = "vlan:eth0", "100" })},
 		{"pair", "veth:web0 web 10.0.0.2/24@10.0.0.1", br1(func(l *Line) { l.Interface, l.Gateways = "veth:web0", addrs("10.0.0.1") })},
+		{"pair of guests", "veth:docker:db/eth5 web 10.0.0.2/24@10.0.0.1", br1(func(l *Line) { l.Interface, l.Gateways = "veth:docker:db/eth5", addrs("10.0.0.1") })},
+		{"pair of guests, by path", "veth:/run/netns/db/eth5 web 10.0.0.2/24", br1(func(l *Line) { l.Interface = "veth:/run/netns/db/eth5" })},
 		{"15 bytes", "abcdefghijklmno web 10.0.0.2/24", br1(func(l *Line) { l.Interface = "abcdefghijklmno" })},
 		{"guest by path", "br1 /run/netns/x 10.0.0.2/24", br1(func(l *Line) { l.Guest = "/run/netns/x" })},
 		{"guest by namespace", "br1 netns:blue 10.0.0.2/24", br1(func(l *Line) { l.Guest = "netns:blue" })},

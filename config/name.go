@@ -35,6 +35,10 @@ func (p *parser) spelledOut(word string) {
 		if p.line.DirectPhys {
 			p.addf("--direct-phys moves %s itself: write it without %s", word, kind)
 		}
+		if i := strings.LastIndexByte(name, '/'); kind == "veth:" && i >= 0 {
+			p.guest(name[:i])
+			word = name[i+1:]
+		}
 	}
 	p.add(checkName("host interface", word))
 }

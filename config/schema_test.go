@@ -24,6 +24,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ovs"
 )
 
@@ -144,6 +145,7 @@ var texts = map[reflect.Type]string{
 	reflect.TypeFor[netip.Addr]():       "^" + address + "$",
 	reflect.TypeFor[netip.Prefix]():     "^" + address + "/[0-9]+$",
 	reflect.TypeFor[time.Duration]():    duration,
+	reflect.TypeFor[ns.Ref]():           `^.+$`,
 	reflect.TypeFor[[]byte]():           `^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2})*$`,
 }
 

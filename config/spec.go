@@ -50,20 +50,24 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 			p.addf("%s is a VLAN interface: say which VLAN, such as @100", l.Interface)
 		}
 	case link.Veth:
-		kind.HostAddrs = l.hostAddrs(&p)
+		if kind.PeerName != "" {
+			kind.PeerAddrs = l.endAddrs(&p, kind.Peer.String()+"'s end")
+		} else {
+			kind.HostAddrs = l.endAddrs(&p, "the host's end")
+		}
 		b = kind
 	}
 	s.Link = b
 	return s, p.err()
 }
 
-// hostAddrs are the addresses of the host's end of a pair: the gateways, which nobody
-// else there could be.
-func (l Line) hostAddrs(p *problems) (list []netip.Prefix) {
+// endAddrs are the addresses of the other end of a pair: the gateways, which nobody else
+// there could be.
+func (l Line) endAddrs(p *problems, end string) (list []netip.Prefix) {
 	for _, g := range l.Gateways {
 		i := slices.IndexFunc(l.Addrs, func(a netip.Prefix) bool { return a.Contains(g) })
 		if i < 0 {
-			p.addf("the gateway %s of %s would be the host's end of the pair: choose one in the subnet of the guest's address", g, l.Interface)
+			p.addf("the gateway %s of %s would be %s of the pair: choose one in the subnet of the guest's address", g, l.Interface, end)
 			continue
 		}
 		list = append(list, netip.PrefixFrom(g, l.Addrs[i].Bits()))
@@ -86,7 +90,7 @@ func (l Line) tagged(p *problems, b link.Backend) link.Backend {
 // named names the host's end of the pair.
 func (l Line) named(p *problems, b link.Backend) link.Backend {
 	with, has := b.(link.WithHostName)
-	if !has {
+	if v, is := b.(link.Veth); !has || is && v.PeerName != "" {
 		p.addf("-l %s: %s has no end on the host that could have a name", l.HostName, b)
 		return b
 	}

@@ -58,7 +58,7 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	if err := r.Before.sameKind(d); err != nil {
 		return nil, nil, &pipework.Error{Op: "attach", Stage: pipework.StageLink, Interface: name, Err: err}
 	}
-	there, err := there(ctx, &p.Attacher, t, name)
+	there, err := there(ctx, p.attacher(), t, name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -96,13 +96,13 @@ func (p *Plugger) plugAs(ctx context.Context, t pipework.Target, d Declared) (at
 		if asked.Stay || p.Log != nil {
 			client.Output = p.Output
 		}
-		at, running, err := client.Attach(ctx, &p.Attacher, t, d.Spec)
+		at, running, err := client.Attach(ctx, p.attacher(), t, d.Spec)
 		if err == nil && running != nil {
 			keep = running.Wait
 		}
 		return at, keep, err
 	}
-	at, err = p.Attacher.Attach(ctx, t, d.Spec)
+	at, err = p.attacher().Attach(ctx, t, d.Spec)
 	if err != nil || !d.Stay {
 		return at, nil, err
 	}

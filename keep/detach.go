@@ -28,7 +28,7 @@ type DetachOptions struct {
 // there was neither, the result is nil. After an error the record is what it was.
 func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
 	guests := p.guests()
-	at, err := plugged(ctx, &p.Attacher, p.Target(guest), name)
+	at, err := plugged(ctx, p.attacher(), p.Target(guest), name)
 	switch {
 	case stage.NoGuest(err):
 		if byID, ok := guests.renamedGuest(ctx, guest); ok {
@@ -56,7 +56,7 @@ func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts De
 			return nil, err
 		}
 		s.Force = opts.Force
-		return &r, pullOut(ctx, &p.Attacher, p.Target(guest), withoutDNS(s, opts.ResolvConf))
+		return &r, pullOut(ctx, p.attacher(), p.Target(guest), withoutDNS(s, opts.ResolvConf))
 	}
 	for i := range known {
 		if err := p.detach(ctx, now, &known[i], at, opts); err != nil {

@@ -28,7 +28,7 @@ type guests struct {
 	attacher *pipework.Attacher
 }
 
-func (p *Plugger) guests() guests { return guests{p.Store, p.Target, &p.Attacher} }
+func (p *Plugger) guests() guests { return guests{p.Store, p.Target, p.attacher()} }
 
 // observe looks up which guest the Ref means.
 func (g guests) observe(ctx context.Context, ref ns.Ref) observed {

@@ -70,7 +70,8 @@ func hostInterface(b link.Backend) (name string, is bool) {
 	if !is {
 		return "", false
 	}
-	return on.HostInterface(), true
+	name = on.HostInterface()
+	return name, name != ""
 }
 
 // hostInterface is the interface of the host, or the line's word for it.

@@ -19,7 +19,8 @@ type Plugger struct {
 	pipework.Attacher
 	// Store has the records; nil keeps none.
 	Store *Store
-	// Target finds a guest: find.Target.
+	// Target finds a guest: find.Target. Where the Attacher has no Find it also finds the
+	// other guests that links name.
 	Target func(ns.Ref) pipework.Target
 	// OVS is the Open vSwitch to plug into, and one of the Collectors; nil is the
 	// standard one.
@@ -27,6 +28,15 @@ type Plugger struct {
 	// Output hears, in lines for people, what goes on while a lease is waited for and
 	// kept; nil hears nothing.
 	Output io.Writer
+}
+
+// attacher is the Attacher, which finds other guests as the Plugger does.
+func (p *Plugger) attacher() *pipework.Attacher {
+	a := p.Attacher
+	if a.Find == nil {
+		a.Find = p.Target
+	}
+	return &a
 }
 
 // attached records the result of an Attach.
@@ -61,7 +71,7 @@ func (p *Plugger) specOf(ctx context.Context, r *Record) (pipework.Spec, error) 
 		}
 		b = found.Spec.Link
 	}
-	if b != nil {
+	if v, is := d.Spec.Link.(link.Veth); b != nil && !(is && v.String() == b.String()) { // a name does not say all of a pair
 		d.Spec.Link = b
 	}
 	d.Spec.Name = r.Interface

@@ -122,7 +122,7 @@ func (p *Plugger) inspect(ctx context.Context, t pipework.Target, r *Record) (*p
 	d, err := p.Resolve(ctx, r)
 	var at *pipework.Attachment
 	if err == nil {
-		at, err = p.Check(ctx, t, d.Spec)
+		at, err = p.attacher().Check(ctx, t, d.Spec)
 	}
 	if err == nil || stage.NoGuest(err) || stage.NoInterface(err) {
 		return at, err

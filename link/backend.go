@@ -100,6 +100,9 @@ type Host struct {
 	// Here says that the thread that uses the Host is in it, so that nothing needs to
 	// enter it: not for a Host that other goroutines work with, too.
 	Here bool
+	// Find finds another guest, that a Backend connects this one with; nil finds those of
+	// the kinds netns, pid and path.
+	Find func(ns.Ref) ns.Target
 }
 
 // A Port is one interface to be made, checked or removed: what a Backend is

@@ -22,7 +22,8 @@ import (
 // ovs, and a [Dummy] when it begins with dummy. "mac:<address>" is the interface that
 // has the address: the real one where VLANs, bridges or others share it.
 // "bridge:<name>", "macvlan:<name>", "vlan:<name>" and "ovs:<name>" say outright what it
-// is; "veth:<name>" is a [Veth] whose host's end is to be called so.
+// is; "veth:<name>" is a [Veth] whose host's end is to be called so,
+// and "veth:<guest>/<name>" one whose other end is to be called so in another guest.
 //
 // ovs is nil where Open vSwitch is not to be asked; otherwise it is asked only where
 // the kernel cannot tell. Where it does not answer, nothing is guessed: that is an
@@ -59,6 +60,9 @@ func spelledOut(ctx context.Context, h Host, kind, name string, ovs OVSLookup) (
 	case "ovs":
 		return switchOnly(ctx, name, ovs)
 	case "veth":
+		if v, is := parsePeer(name); is {
+			return v, nil
+		}
 		return Veth{HostName: name}, nil
 	case "bridge", "macvlan", "vlan":
 	default:

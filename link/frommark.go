@@ -25,6 +25,9 @@ func FromMark(m Mark) (Backend, error) {
 	case "vlan":
 		return VLAN{Parent: on.name, VLAN: on.vlan}, nil
 	case "veth":
+		if _, is := parsePeer(name); is {
+			return pairByMark(m.Link), nil
+		}
 		return Veth{HostName: name}, nil
 	case "dummy":
 		return Dummy{}, nil

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-pipework/pipework/ns"
 )
 
 // FromMark gives back what String said.
@@ -20,6 +22,7 @@ func TestFromMark(t *testing.T) {
 		"dummy":                 Dummy{},
 		"veth":                  Veth{},
 		"veth:web-0":            Veth{HostName: "web-0"},
+		"veth:docker:db/eth5":   pairByMark("veth:docker:db/eth5"),
 		"vlan:eth0.5@100":       VLAN{Parent: "eth0.5", VLAN: 100},
 		"ipoib:ib0":             IPoIB{Parent: "ib0"},
 		"ipoib:ib0@8001":        IPoIB{Parent: "ib0", PKey: 0x8001},
@@ -42,10 +45,44 @@ func TestFromMark(t *testing.T) {
 	}
 }
 
+// A pair to another guest as a mark tells of it is text as the pair itself is.
+func TestPairByMarkIsTheVeth(t *testing.T) {
+	v := Veth{Peer: ns.ParseRef("/run/netns/db"), PeerName: "eth5"}
+	b, err := FromMark(Mark{Link: v.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := MarshalBackend(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := UnmarshalBackend(text, Kinds())
+	if diff := cmp.Diff(Backend(v), back); diff != "" || err != nil {
+		t.Errorf("%s: %v (-want +got):\n%s", text, err, diff)
+	}
+}
+
+// The end in the other guest says whose it is, and is no mark.
+func TestPeerAlias(t *testing.T) {
+	m := Mark{Link: "veth:docker:db/eth5", Interface: "eth1", Spec: "2.0", Guest: ns.Identity{Name: strings.Repeat("größe", 40), ID: "3f2a9c1d7b44", PID: 7}}
+	alias := m.peerAlias()
+	if _, ours := ParseMark(alias); ours || len(alias) > aliasMax {
+		t.Errorf("%q, of %d bytes, is taken for a mark", alias, len(alias))
+	}
+	got, ok := PeerOf(alias)
+	if !ok || got.Link != m.Link || got.Interface != m.Interface || got.Guest.ID != m.Guest.ID || got.Spec != "" {
+		t.Errorf("%q reads as %+v", alias, got)
+	}
+	if _, ok := PeerOf(m.String()); ok {
+		t.Error("a mark is taken for one of a peer's end")
+	}
+}
+
 // What is wrong with a VLAN or a pair by itself is said before anything is touched.
 func TestValidateVLANAndVeth(t *testing.T) {
 	for _, good := range []Validator{
 		VLAN{Parent: "eth0", VLAN: 1}, VLAN{Parent: "eth0.5", VLAN: 4094},
+		Veth{Peer: ns.ParseRef("containerd:k8s.io/" + strings.Repeat("d", 64)), PeerName: "eth5", PeerAddrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}},
 		Veth{}, Veth{HostName: "web0", HostAddrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/64")}},
 	} {
 		if err := good.Validate(); err != nil {
@@ -61,6 +98,14 @@ func TestValidateVLANAndVeth(t *testing.T) {
 		{VLAN{VLAN: 5}, "a parent interface on the host is needed"},
 		{VLAN{Parent: "eth0@5", VLAN: 5}, "apart from the interface's name"},
 		{Veth{HostName: "a/b"}, "a/b"},
+		{Veth{Peer: ns.ParseRef("db")}, "the interface in db: an interface needs a name"},
+		{Veth{PeerName: "eth5"}, "no name: name it by peer"},
+		{Veth{Peer: ns.ParseRef("db"), PeerName: "a/b"}, "a/b"},
+		{Veth{Peer: ns.ParseRef("d\nb"), PeerName: "eth5"}, "control characters"},
+		{Veth{Peer: ns.ParseRef("docker:" + strings.Repeat("d", 100)), PeerName: "eth5"}, "name it by its ID"},
+		{Veth{Peer: ns.ParseRef("db"), PeerName: "eth5", HostName: "web0"}, "it has no end on the host"},
+		{Veth{Peer: ns.ParseRef("db"), PeerName: "eth5", PeerAddrs: []netip.Prefix{{}}}, "no address for the peer's end"},
+		{Veth{PeerAddrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}}, "name it by peer and peer_name"},
 		{Veth{HostAddrs: []netip.Prefix{{}}}, "no address for the host's end"},
 		{Veth{HostAddrs: []netip.Prefix{netip.MustParsePrefix("ff02::1/64")}}, "no address for the host's end"},
 	} {

@@ -64,6 +64,12 @@ func (Veth) Unplug(context.Context, *Port) error { return errors.ErrUnsupported 
 // UnplugAll needs Linux.
 func (Veth) UnplugAll(ctx context.Context, calls []*Call) { Bridge{}.UnplugAll(ctx, calls) }
 
+// Check needs Linux.
+func (pairByMark) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.ErrUnsupported }
+
+// Unplug needs Linux.
+func (pairByMark) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
+
 // Plug needs Linux.
 func (Dummy) Plug(context.Context, *Port, *Undo) error { return errors.ErrUnsupported }
 

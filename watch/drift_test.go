@@ -68,6 +68,33 @@ func TestMendsDrift(t *testing.T) {
 	}
 }
 
+// TestPairComesBack ends the other guest of a pair, which takes the pair along, and starts
+// it again.
+func TestPairComesBack(t *testing.T) {
+	s, r := store(t), newRuntime(t)
+	r.create("db", nil)
+	r.begin("db")
+	r.create("web", nil)
+	r.begin("web")
+	web, p := r.Container(id("web")), r.plugger(s)
+	typed(t, p, "veth:docker:db/eth5 docker:web 10.9.0.1/30@10.9.0.2")
+	w := runWatcher(t, &watch.Watcher{Plugger: p, Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	testwait.Eventually(t, "it is found", func() bool { return w.metrics()["attachments"] == "1" })
+
+	r.kill("db")
+	r.events <- ns.Event{Action: ns.Died, ID: id("db")}
+	testwait.Eventually(t, "it is missed", func() bool {
+		found, err := p.Status(t.Context())
+		return err == nil && len(found) == 1 && found[0].State == keep.Missing
+	})
+	r.start("db")
+	has(t, web, "eth1")
+	testwait.Eventually(t, "it is as declared", func() bool {
+		found, err := p.Status(t.Context())
+		return err == nil && len(found) == 1 && found[0].State == keep.AsDeclared
+	})
+}
+
 // TestMendsTheHostsEnd takes the host's end from its bridge, and then the bridge from the host.
 func TestMendsTheHostsEnd(t *testing.T) {
 	r := newRuntime(t)

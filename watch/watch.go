@@ -82,6 +82,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	if plugger.Target == nil {
 		plugger.Target = func(ref ns.Ref) pipework.Target { return noTarget{ref} }
 	}
+	if plugger.Find == nil {
+		plugger.Find = plugger.Target
+	}
 	exits, err := newExits()
 	if err != nil {
 		return err

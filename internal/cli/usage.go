@@ -14,6 +14,7 @@ const Usage = `Usage:
   pipework macvlan:<name>|bridge:<name>|ovs:<name> ...       (says outright what the host interface is)
   pipework vlan:<name> <guest> <address>/<prefix> @vlan      (a VLAN of a NIC, in the guest, without a macvlan)
   pipework veth:<name> ...                                   (a pair to the host; its end there is called so and has the gateway's address)
+  pipework veth:<guest>/<name> ...                           (a pair to another guest, where its end is called so)
   pipework route|rule <guest> <words for ip route|rule>      (runs iproute2 in the guest's network)
   pipework tc <guest> <words for tc>
   pipework --wait[=address] [-i containerinterface] [--timeout 10s]

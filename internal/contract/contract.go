@@ -30,6 +30,8 @@ type Case struct {
 	// Setup makes what the backend stands on, for the length of the test, and
 	// returns the backend.
 	Setup func(t testing.TB) link.Backend
+	// Beside are guests that Setup made and the backend works in, too; nil: none.
+	Beside func() []*ns.Handle
 	// NoMAC says that the backend's interfaces take no MAC.
 	NoMAC bool
 	// Guest changes each guest before anything is plugged in; nil leaves it.
@@ -78,8 +80,18 @@ func (c Case) fixture(t *testing.T) *fixture {
 	if c.Guest != nil {
 		c.Guest(t, f.guest)
 	}
-	f.world = nstest.Observe(t, f.guest.Handle)
+	f.world = f.observe(t)
 	return f
+}
+
+// observe reads the world with the fixture's guest, those beside, and more.
+func (f *fixture) observe(t *testing.T, more ...*ns.Handle) *nstest.World {
+	t.Helper()
+	all := append([]*ns.Handle{f.guest.Handle}, more...)
+	if f.Beside != nil {
+		all = append(all, f.Beside()...)
+	}
+	return nstest.Observe(t, all...)
 }
 
 func (f *fixture) spec() pipework.Spec {
@@ -101,7 +113,7 @@ func (c Case) reach(t *testing.T) {
 	if c.Guest != nil {
 		c.Guest(t, peer)
 	}
-	world := nstest.Observe(t, f.guest.Handle, peer.Handle)
+	world := f.observe(t, peer.Handle)
 	one, two := f.spec(), f.spec()
 	one.Addrs = append(one.Addrs, netip.MustParsePrefix("fd01::1/64"))
 	one.Gateways = append(one.Gateways, netip.MustParseAddr("fd01::fe"))
@@ -134,7 +146,7 @@ func (c Case) again(t *testing.T) {
 	if first.Existed || len(first.Displaced) != 2 {
 		t.Errorf("first attach: %+v", first)
 	}
-	attached := nstest.Observe(t, f.guest.Handle)
+	attached := f.observe(t)
 	second := attach(t, f.target, f.spec())
 	if !second.Existed || len(second.Mended) > 0 {
 		t.Errorf("second attach: %+v", second)
@@ -190,7 +202,7 @@ func (c Case) detachFaults(t *testing.T) {
 	f := c.fixture(t)
 	steps := EveryStep(t, func(ctx context.Context) error {
 		attach(t, f.target, f.spec())
-		attached := nstest.Observe(t, f.guest.Handle)
+		attached := f.observe(t)
 		_, err := pipework.Detach(ctx, f.target, f.spec())
 		if _, gone := pipework.Check(t.Context(), f.target, f.spec()); err != nil && !errors.Is(gone, fs.ErrNotExist) {
 			attached.Unchanged(t)
@@ -212,7 +224,7 @@ func (c Case) attachKilled(t *testing.T) {
 		spec.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 7} // by which a DHCP server knows it
 	}
 	attach(t, f.target, spec)
-	attached := nstest.Observe(t, f.guest.Handle)
+	attached := f.observe(t)
 	f.clear(t, spec)
 	again := false
 	steps := fails(t, fault.Kill, func(ctx context.Context) error {
@@ -361,7 +373,7 @@ func (c Case) many(t *testing.T) {
 	again.Addrs, again.Gateways = []netip.Prefix{netip.MustParsePrefix("10.1.0.3/24")}, nil
 	again.Name = "net2"
 	jobs := []pipework.Job{{Target: f.target, Spec: one}, {Target: target, Spec: two}, {Target: f.target, Spec: again}}
-	world := nstest.Observe(t, f.guest.Handle, guest.Handle)
+	world := f.observe(t, guest.Handle)
 	steps := EveryStep(t, func(ctx context.Context) error {
 		out, failed := pipework.AttachAll(ctx, jobs)
 		eachIs(t, jobs, out, failed)

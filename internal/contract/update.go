@@ -43,10 +43,10 @@ func (c Case) updated(t *testing.T) (f *fixture, before, want *nstest.World) {
 	f = c.fixture(t)
 	old, next := f.specs()
 	attach(t, f.target, next)
-	want = nstest.Observe(t, f.guest.Handle)
+	want = f.observe(t)
 	f.clear(t, next)
 	attach(t, f.target, old)
-	return f, nstest.Observe(t, f.guest.Handle), want
+	return f, f.observe(t), want
 }
 
 // update changes an interface there and back.

@@ -35,6 +35,12 @@ func IgnoreAdvertisements(ctx context.Context, name string) error {
 	return writeConf(ctx, "ipv6/conf/"+name+"/accept_ra", '0')
 }
 
+// EnableIPv6 lets the interface have IPv6 addresses where its namespace, as a container's
+// often does, has them switched off for new ones.
+func EnableIPv6(ctx context.Context, name string) error {
+	return writeConf(ctx, "ipv6/conf/"+name+"/disable_ipv6", '0')
+}
+
 // writeConf writes one digit to a setting below /proc/sys/net, without the poller's
 // cost. What is not there needs no setting.
 func writeConf(ctx context.Context, name string, digit byte) error {

@@ -58,6 +58,8 @@ type End struct {
 	Name string
 	MAC  net.HardwareAddr // nil: the kernel's choice
 	MTU  int              // bytes; 0: the kernel's default
+	// Finished says that it is not to be born in the group Unfinished.
+	Finished bool
 }
 
 // A Veth is a pair to be made in one message, both ends down: one end here, the
@@ -92,7 +94,9 @@ func (v Veth) Add(ctx context.Context, c *ns.Conn) error {
 
 func (e End) append(m *message) {
 	m.attrString(unix.IFLA_IFNAME, e.Name)
-	m.attrU32(unix.IFLA_GROUP, Unfinished)
+	if !e.Finished {
+		m.attrU32(unix.IFLA_GROUP, Unfinished)
+	}
 	if e.MAC != nil {
 		m.attr(unix.IFLA_ADDRESS, e.MAC...)
 	}
