@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
