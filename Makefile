@@ -1,6 +1,7 @@
 # make test       installs what is missing (Debian, as root) and runs every lane; at
 #                 most twelve minutes on two cores
-# make test-long  what takes longer: more calls killed, a larger crowd, every fuzz test
+# make test-long  what takes longer: more calls killed, also at every step of an update, a
+#                 larger crowd, every fuzz test
 # make quick      runs what needs neither root nor packages, and of what waits long a part
 # make bench      compares an attach with what the kernel alone takes, also among a
 #                 thousand guests
@@ -78,6 +79,7 @@ quick: vet
 test-long: packages vet
 	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_KILLS=1000 $(GO) test -count=1 -timeout 60m -run 'TestKilled' ./cmd/pipework
 	PIPEWORK_REQUIRE=userns,dhcp PIPEWORK_CROWD=1000 $(GO) test -count=1 -timeout 20m -run 'TestKeepsACrowd' .
+	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_LONG=1 $(GO) test -count=1 -timeout 60m -run 'Contract' . ./ovs
 	@$(GO) list ./... | while read -r pkg; do \
 		for fuzz in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 			echo "$$pkg $$fuzz" && $(GO) test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime 10s $$pkg || exit 1; \

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"testing"
 
@@ -227,7 +228,7 @@ func (c Case) attachKilled(t *testing.T) {
 	attached := f.observe(t)
 	f.clear(t, spec)
 	again := false
-	steps := fails(t, fault.Kill, func(ctx context.Context) error {
+	steps := fails(t, 1, fault.Kill, func(ctx context.Context) error {
 		_, err := pipework.Attach(ctx, f.target, spec)
 		if again = !again; again {
 			attach(t, f.target, spec)
@@ -243,7 +244,7 @@ func (c Case) attachKilled(t *testing.T) {
 // detachKilled does the same to Detach, which the next one, and Collect, finish.
 func (c Case) detachKilled(t *testing.T) {
 	f := c.fixture(t)
-	fails(t, fault.Kill, func(ctx context.Context) error {
+	fails(t, 1, fault.Kill, func(ctx context.Context) error {
 		attach(t, f.target, f.spec())
 		_, err := pipework.Detach(ctx, f.target, f.spec())
 		f.clear(t, f.spec())
@@ -269,11 +270,20 @@ func collect(t *testing.T) {
 // EveryStep calls do with a context in which the first step fails, then with one
 // in which the second does, until none failed. It returns how many there are.
 func EveryStep(t *testing.T, do func(context.Context) error) int {
-	return fails(t, fault.With, do)
+	return fails(t, 1, fault.With, do)
 }
 
-func fails(t *testing.T, with func(context.Context, fault.Injector) context.Context, do func(context.Context) error) int {
-	stride := 1
+// some is the stride of what takes long; PIPEWORK_LONG in the environment has each step
+// of that fail, too.
+func some() int {
+	if os.Getenv("PIPEWORK_LONG") != "" {
+		return 1
+	}
+	return 3
+}
+
+// fails has every step fail, or with another stride some.
+func fails(t *testing.T, stride int, with func(context.Context, fault.Injector) context.Context, do func(context.Context) error) int {
 	if testing.Short() {
 		stride = 5
 	}
@@ -374,7 +384,7 @@ func (c Case) many(t *testing.T) {
 	again.Name = "net2"
 	jobs := []pipework.Job{{Target: f.target, Spec: one}, {Target: target, Spec: two}, {Target: f.target, Spec: again}}
 	world := f.observe(t, guest.Handle)
-	steps := EveryStep(t, func(ctx context.Context) error {
+	steps := fails(t, some(), fault.With, func(ctx context.Context) error {
 		out, failed := pipework.AttachAll(ctx, jobs)
 		eachIs(t, jobs, out, failed)
 		_, ended := pipework.DetachAll(ctx, jobs)

@@ -80,7 +80,7 @@ func (c Case) update(t *testing.T) {
 func (c Case) updateFaults(t *testing.T) {
 	f, before, _ := c.updated(t)
 	old, next := f.specs()
-	steps := EveryStep(t, func(ctx context.Context) error {
+	steps := fails(t, some(), fault.With, func(ctx context.Context) error {
 		_, err := pipework.Update(ctx, f.target, next)
 		if err == nil {
 			update(t, f.target, old)
@@ -98,7 +98,7 @@ func (c Case) updateKilled(t *testing.T) {
 	f, before, want := c.updated(t)
 	old, next := f.specs()
 	n := 0
-	steps := fails(t, fault.Kill, func(ctx context.Context) error {
+	steps := fails(t, some(), fault.Kill, func(ctx context.Context) error {
 		_, err := pipework.Update(ctx, f.target, next)
 		switch n++; n % 3 {
 		case 0:
