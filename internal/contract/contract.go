@@ -276,8 +276,11 @@ func EveryStep(t *testing.T, do func(context.Context) error) int {
 // some is the stride of what takes long; PIPEWORK_LONG in the environment has each step
 // of that fail, too.
 func some() int {
-	if os.Getenv("PIPEWORK_LONG") != "" {
+	switch {
+	case os.Getenv("PIPEWORK_LONG") != "":
 		return 1
+	case os.Getenv("PIPEWORK_LANE") == "qemu": // eight times slower
+		return 10
 	}
 	return 3
 }
