@@ -39,11 +39,34 @@ func (i IPoIB) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if i.PKey != 0 {
 		n.option = rtnl.Option{Type: nl.IFLA_IPOIB_PKEY, Value: nl.Uint16Attr(i.key())}
 	}
-	if err := n.plug(ctx, p, u); err != nil {
+	mtu := p.MTU
+	p.MTU = 0
+	err = n.plug(ctx, p, u)
+	if p.MTU = mtu; err != nil {
+		return err
+	}
+	if err := setBirthMTU(ctx, p); err != nil {
 		return err
 	}
 	if i.PKey != 0 && !inKeyTable(i.Parent, i.key()) {
 		p.Warn("partition key %04x is not in the key table of %s's port: there is no carrier until the subnet manager adds it", i.key(), i.Parent)
+	}
+	return nil
+}
+
+// setBirthMTU sets the MTU of a child that was just made. One that it is born with does not
+// last: when it joins its multicast group, the driver takes the least of the group's and
+// of the one that was set (ipoib_change_mtu in drivers/infiniband/ulp/ipoib).
+func setBirthMTU(ctx context.Context, p *Port) error {
+	if p.MTU == 0 {
+		return nil
+	}
+	l, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
+	if err != nil {
+		return err
+	}
+	if err := rtnl.SetMTU(ctx, p.Conn, l.Index, p.MTU); err != nil {
+		return fmt.Errorf("set the MTU of %s to %d: %w", p.Name, p.MTU, err)
 	}
 	return nil
 }
