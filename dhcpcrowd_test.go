@@ -30,7 +30,7 @@ import (
 //	PIPEWORK_CROWD=1000 go test -count=1 -run TestKeepsACrowd -v .
 func TestKeepsACrowd(t *testing.T) {
 	dhcptest.Need(t, "kea-dhcp4")
-	count, span := 300, 12*time.Second
+	count, span := 100, 12*time.Second
 	if os.Getenv("PIPEWORK_LANE") != "" || testing.Short() {
 		count = 30
 	}

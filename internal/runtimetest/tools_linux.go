@@ -47,7 +47,7 @@ func missing(lane string, programs []string) string {
 }
 
 // patience bounds every program.
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 // Try runs a program and returns what it prints.
 func Try(t testing.TB, program string, args ...string) (string, error) {
