@@ -24,7 +24,7 @@ import (
 )
 
 // TestKeepsACrowd keeps leases of ten seconds from one server, past their end:
-// three hundred for twelve seconds (in a lane's slow machine thirty), or
+// a hundred for twelve seconds (in a lane's slow machine thirty), or
 // PIPEWORK_CROWD for a minute. None may be lost. The whole of it, on a machine with nothing else to do:
 //
 //	PIPEWORK_CROWD=1000 go test -count=1 -run TestKeepsACrowd -v .
