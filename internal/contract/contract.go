@@ -8,11 +8,9 @@ package contract
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"testing"
 
@@ -178,8 +176,6 @@ func (c Case) again(t *testing.T) {
 	f.world.Unchanged(t)
 }
 
-var errInjected = errors.New("injected failure")
-
 // attachFaults makes Attach fail at its first step, then at its second, and so
 // on until none is left.
 func (c Case) attachFaults(t *testing.T) {
@@ -264,55 +260,6 @@ func collect(t *testing.T) {
 	t.Helper()
 	if _, err := pipework.Collect(t.Context()); err != nil {
 		t.Error(err)
-	}
-}
-
-// EveryStep calls do with a context in which the first step fails, then with one
-// in which the second does, until none failed. It returns how many there are.
-func EveryStep(t *testing.T, do func(context.Context) error) int {
-	return fails(t, 1, fault.With, do)
-}
-
-// some is the stride of what takes long; PIPEWORK_LONG in the environment has each step
-// of that fail, too.
-func some() int {
-	switch {
-	case os.Getenv("PIPEWORK_LONG") != "":
-		return 1
-	case os.Getenv("PIPEWORK_LANE") == "qemu": // eight times slower
-		return 10
-	}
-	return 3
-}
-
-// fails has every step fail, or with another stride some.
-func fails(t *testing.T, stride int, with func(context.Context, fault.Injector) context.Context, do func(context.Context) error) int {
-	if testing.Short() {
-		stride = 5
-	}
-	for n := 1; ; n += stride {
-		var mu sync.Mutex
-		var count int
-		var failed string
-		ctx := with(t.Context(), func(step string) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if count++; count == n {
-				failed = step
-				return fmt.Errorf("%w of %s", errInjected, step)
-			}
-			return nil
-		})
-		err := do(ctx)
-		if err != nil && !errors.Is(err, errInjected) {
-			t.Errorf("error after an injected failure: %v", err)
-		}
-		if t.Failed() {
-			t.Fatalf("after a failure of step %d, %s", n, failed)
-		}
-		if failed == "" {
-			return count
-		}
 	}
 }
 
@@ -416,25 +363,5 @@ func eachIs(t *testing.T, jobs []pipework.Job, out []*pipework.Attachment, err e
 		default:
 			t.Errorf("jobs[%d]: %v, %v; check: %+v, %v", i, out[i], failed, at, missing)
 		}
-	}
-}
-
-func attach(t *testing.T, target pipework.Target, s pipework.Spec) *pipework.Attachment {
-	t.Helper()
-	at, err := pipework.Attach(t.Context(), target, s)
-	if err != nil {
-		t.Error(err)
-		return new(pipework.Attachment)
-	}
-	for _, w := range at.Warnings {
-		t.Error("warning:", w)
-	}
-	return at
-}
-
-func detach(t *testing.T, target pipework.Target, s pipework.Spec) {
-	t.Helper()
-	if _, err := pipework.Detach(t.Context(), target, s); err != nil {
-		t.Error(err)
 	}
 }

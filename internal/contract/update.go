@@ -119,16 +119,3 @@ func (c Case) updateKilled(t *testing.T) {
 	t.Logf("%d steps", steps)
 	f.clear(t, old)
 }
-
-func update(t *testing.T, target pipework.Target, s pipework.Spec) *pipework.Attachment {
-	t.Helper()
-	at, err := pipework.Update(t.Context(), target, s)
-	if err != nil {
-		t.Error(err)
-		return new(pipework.Attachment)
-	}
-	for _, w := range at.Warnings {
-		t.Error("warning:", w)
-	}
-	return at
-}

@@ -1,0 +1,65 @@
+//go:build linux
+
+package contract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/go-pipework/pipework/internal/fault"
+)
+
+var errInjected = errors.New("injected failure")
+
+// EveryStep calls do with a context in which the first step fails, then with one
+// in which the second does, until none failed. It returns how many there are.
+func EveryStep(t *testing.T, do func(context.Context) error) int {
+	return fails(t, 1, fault.With, do)
+}
+
+// some is the stride of what takes long; PIPEWORK_LONG in the environment has each step
+// of that fail, too.
+func some() int {
+	switch {
+	case os.Getenv("PIPEWORK_LONG") != "":
+		return 1
+	case os.Getenv("PIPEWORK_LANE") == "qemu": // eight times slower
+		return 10
+	}
+	return 3
+}
+
+// fails has every step fail, or with another stride some.
+func fails(t *testing.T, stride int, with func(context.Context, fault.Injector) context.Context, do func(context.Context) error) int {
+	if testing.Short() {
+		stride = 5
+	}
+	for n := 1; ; n += stride {
+		var mu sync.Mutex
+		var count int
+		var failed string
+		ctx := with(t.Context(), func(step string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if count++; count == n {
+				failed = step
+				return fmt.Errorf("%w of %s", errInjected, step)
+			}
+			return nil
+		})
+		err := do(ctx)
+		if err != nil && !errors.Is(err, errInjected) {
+			t.Errorf("error after an injected failure: %v", err)
+		}
+		if t.Failed() {
+			t.Fatalf("after a failure of step %d, %s", n, failed)
+		}
+		if failed == "" {
+			return count
+		}
+	}
+}
