@@ -4,58 +4,104 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"syscall"
-	"time"
+	"log/slog"
+	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/cli"
+	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 )
 
-// tool runs a program of iproute2 in the guest's network namespace, with this
-// program's files and exit status.
+func (c *command) detach(ctx context.Context, args []string) error {
+	word, name, err := config.ParseDetach(args)
+	if err != nil {
+		return err
+	}
+	if _, err := c.open(); err != nil {
+		return err
+	}
+	guest, err := c.resolve(ctx, word)
+	if err != nil {
+		return &pipework.Error{Op: "detach", Stage: pipework.StageGuest, Interface: cmp.Or(name, pipework.DefaultName), Err: err}
+	}
+	r, err := c.Detach(ctx, guest, name, keep.DetachOptions{Force: c.flags.Force, ResolvConf: c.flags.ResolvConf})
+	switch {
+	case err != nil:
+		return err
+	case r == nil:
+		return c.Show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
+	}
+	return c.Show(r.Attachment, "%s\n", cli.Detached(r))
+}
+
+func (c *command) list(ctx context.Context, guests []string) error {
+	targets := make([]pipework.Target, 0, len(guests))
+	for _, g := range guests {
+		targets = append(targets, find.Guest(g))
+	}
+	all, err := c.List(ctx, targets...)
+	switch {
+	case err != nil && len(all) == 0:
+		return err
+	case c.JSON || len(all) == 0:
+		return errors.Join(err, c.Show(append([]*pipework.Attachment{}, all...), "nothing is plugged in\n"))
+	}
+	return errors.Join(err, cli.WriteTable(c.Out, all))
+}
+
+func (c *command) check(ctx context.Context, args []string) error {
+	words, err := config.ParseCheck(args)
+	if err != nil {
+		return err
+	}
+	if err := c.openExisting(); err != nil {
+		return err
+	}
+	guests := make([]ns.Ref, len(words))
+	for i, word := range words {
+		if guests[i], err = c.resolve(ctx, word); err != nil {
+			return err
+		}
+	}
+	found, err := c.Status(ctx, guests...)
+	if found == nil {
+		return err
+	}
+	return errors.Join(err, cli.Verdict(found), c.Show(found, "%s", cli.Report(found)))
+}
+
+func (c *command) collect(ctx context.Context, args []string) error {
+	dryRun, err := config.ParseCollect(args)
+	if err != nil {
+		return err
+	}
+	collect := c.Collect
+	if dryRun {
+		collect, err = c.Orphans, c.openExisting()
+	} else {
+		_, err = c.open()
+	}
+	if err != nil {
+		return err
+	}
+	if c.Log == nil {
+		c.logFrom(slog.LevelWarn)
+	}
+	lines, err := collect(ctx)
+	text := strings.Join(append(lines, ""), "\n")
+	return errors.Join(err, c.Show(append([]string{}, lines...), "%s", text))
+}
+
 func tool(ctx context.Context, args []string) error {
 	t, err := config.ParseTool(args)
 	if err != nil {
 		return err
 	}
-	g, err := find.Guest(t.Guest).Open(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = g.Close() }()
-	if here, err := g.Here(); here || err != nil {
-		return cmp.Or(err, fmt.Errorf("%s uses the host's own network: type the %s command itself", g.Name, t.Words[0]))
-	}
-	cmd := exec.CommandContext(ctx, t.Words[0], t.Words[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = time.Second
-	err = g.Exec(ctx, cmd)
-	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("%w: it comes with iproute2", err)
-	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return statusOf(exit)
-	}
-	return err
-}
-
-// A status is the exit status of a program that has said why itself.
-type status int
-
-func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
-
-// statusOf is what a shell would tell.
-func statusOf(exit *exec.ExitError) status {
-	if ended, ok := exit.Sys().(syscall.WaitStatus); ok && ended.Signaled() {
-		return status(128 + int(ended.Signal()))
-	}
-	return status(exit.ExitCode())
+	return cli.Tool(ctx, find.Guest(t.Guest), t.Words)
 }
 
 // wait is typed inside a container.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns/docker"
 	"github.com/go-pipework/pipework/watch"
@@ -17,15 +18,16 @@ func (c *command) watch(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.Store, err = keep.Open(recordsDir(c.flags.State), kinds()...); err != nil {
+	if c.Store, err = keep.Open(cli.RecordsDir(c.flags.State), kinds()...); err != nil {
 		return err
 	}
-	w := &watch.Watcher{
-		Plugger: c.Plugger, Sources: docker.Engines(asked.Engines...),
-		Declarations: asked.Declarations, Machine: watch.Machine(), Log: c.Log,
+	quiet := c.Plugger // the log is for what is done, in -v for each step
+	if c.Log == nil {
+		c.logFrom(slog.LevelInfo)
 	}
-	if w.Log == nil {
-		w.Log = slog.New(slog.NewTextHandler(c.warn, nil))
+	w := &watch.Watcher{
+		Plugger: quiet, Sources: docker.Engines(asked.Engines...),
+		Declarations: asked.Declarations, Machine: watch.Machine(), Log: c.Log,
 	}
 	w.Notify, w.Watchdog = watch.Systemd()
 	if asked.Metrics != "" {

@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime/debug"
+)
+
+// A Printer prints what a call returned: as JSON where that was asked for.
+type Printer struct {
+	Out  io.Writer
+	JSON bool
+}
+
+// Show prints v as JSON, or else the text.
+func (p Printer) Show(v any, format string, args ...any) error {
+	if !p.JSON {
+		_, err := fmt.Fprintf(p.Out, format, args...)
+		return err
+	}
+	enc := json.NewEncoder(p.Out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// Version is that of the module, as go install knows it.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
