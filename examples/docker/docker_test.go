@@ -3,12 +3,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,13 +47,10 @@ func (h *host) run(t *testing.T, program string, args ...string) (string, int) {
 	if program == "pipework" || program == "docker" {
 		path = filepath.Join(h.bin, program)
 	}
-	cmd := exec.Command(path, args...)
+	// In the engine's mounts, too: the machine's own Open vSwitch is not to be seen.
+	cmd := exec.Command("nsenter", append([]string{"-t", strconv.Itoa(h.PID(t)), "-m", "-n", path}, args...)...)
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+h.Sock(), "PIPEWORK_STATE="+h.state)
-	var out []byte
-	err := h.HostNS().Do(context.Background(), func() (err error) {
-		out, err = cmd.CombinedOutput()
-		return err
-	})
+	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
