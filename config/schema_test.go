@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -83,6 +84,11 @@ func TestSchemaFits(t *testing.T) {
 		"{link: {bridge: {vlan: 1}}}":             "link.bridge: name is missing",
 		"{link: {macvlan: {parent: a, mode: x}}}": "link.macvlan.mode: none of",
 		"{mtu: big}":                              "mtu: not an integer",
+		"{mtu: true}":                             "mtu: not an integer",
+		"{slaac: 1}":                              "slaac: not a boolean",
+		"{link: {dummy: {}, phys: {device: a}}}":  "link: 2 keys",
+		"{link: {ovs: {name: ovs0, external_ids: {a: b}, other_config: {c: d}}}}": "",
+		"{link: {ovs: {name: ovs0, external_ids: {a: [b]}}}}":                     "link.ovs.external_ids.a: not a string",
 	} {
 		var v any
 		if err := yaml.Unmarshal([]byte(doc), &v); err != nil {
@@ -105,7 +111,7 @@ type schema struct {
 	Items       *schema            `json:"items,omitempty"`
 	Properties  map[string]*schema `json:"properties,omitempty"`
 	Required    []string           `json:"required,omitempty"`
-	Additional  *bool              `json:"additionalProperties,omitempty"`
+	Additional  any                `json:"additionalProperties,omitempty"` // false, or the schema of values
 	Most        int                `json:"maxProperties,omitempty"`
 	Least       int                `json:"minProperties,omitempty"`
 }
@@ -121,7 +127,7 @@ func specSchema(t *testing.T) *schema {
 	s.Schema, s.Title = "https://json-schema.org/draft/2020-12/schema", "pipework Spec"
 	links := &schema{
 		Type: "object", Description: "What makes the interface: one kind, with its settings.",
-		Properties: map[string]*schema{}, Additional: new(bool), Least: 1, Most: 1,
+		Properties: map[string]*schema{}, Additional: false, Least: 1, Most: 1,
 	}
 	names := append(link.Kinds(), ovs.Kind())
 	for i, k := range names {
@@ -168,14 +174,18 @@ func (d docs) of(t reflect.Type) *schema {
 		return &schema{Type: "string"}
 	case reflect.Float64:
 		return &schema{Type: "number"}
+	case reflect.Map:
+		return &schema{Type: "object", Additional: d.of(t.Elem())}
 	case reflect.Struct:
 		return d.object(t)
+	case reflect.Int, reflect.Int64, reflect.Uint16, reflect.Uint32:
+		return &schema{Type: "integer"}
 	}
-	return &schema{Type: "integer"}
+	panic("no schema for " + t.String())
 }
 
 func (d docs) object(t reflect.Type) *schema {
-	s := &schema{Type: "object", Properties: map[string]*schema{}, Additional: new(bool)}
+	s := &schema{Type: "object", Properties: map[string]*schema{}, Additional: false}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if f.Anonymous {
@@ -194,7 +204,7 @@ func (d docs) object(t reflect.Type) *schema {
 		if f.Name == "Parameters" { // bytes, but numbers of options
 			s.Properties[name] = &schema{Type: "array", Items: &schema{Type: "integer"}}
 		}
-		s.Properties[name].Description = d[t.Name()+"."+f.Name]
+		s.Properties[name].Description = d[path.Base(t.PkgPath())+"."+t.Name()+"."+f.Name]
 		if options == "" {
 			s.Required = append(s.Required, name)
 		}
@@ -219,7 +229,7 @@ func values(t reflect.Type) (all []string) {
 	return all
 }
 
-// docs are the comments of fields, by type and field.
+// docs are the comments of fields, by package, type and field.
 type docs map[string]string
 
 func readDocs(t *testing.T) docs {
@@ -230,13 +240,16 @@ func readDocs(t *testing.T) docs {
 			t.Fatal(err)
 		}
 		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
 			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 			if err != nil {
 				t.Fatal(err)
 			}
 			ast.Inspect(parsed, func(n ast.Node) bool {
 				if spec, is := n.(*ast.TypeSpec); is {
-					all.add(spec)
+					all.add(parsed.Name.Name, spec)
 				}
 				return true
 			})
@@ -246,7 +259,7 @@ func readDocs(t *testing.T) docs {
 }
 
 // add takes a type's comments; fields without one have that of the field before.
-func (d docs) add(spec *ast.TypeSpec) {
+func (d docs) add(pkg string, spec *ast.TypeSpec) {
 	fields, is := spec.Type.(*ast.StructType)
 	if !is {
 		return
@@ -257,7 +270,7 @@ func (d docs) add(spec *ast.TypeSpec) {
 			said = strings.Join(strings.Fields(doc), " ")
 		}
 		for _, name := range f.Names {
-			d[spec.Name.Name+"."+name.Name] = said
+			d[pkg+"."+spec.Name.Name+"."+name.Name] = said
 		}
 	}
 }
@@ -291,8 +304,12 @@ func (s *schema) misfit(v any, at string) string {
 		case !regexp.MustCompile(s.Pattern).MatchString(text):
 			return at + ": pattern " + s.Pattern
 		}
+	case "boolean":
+		if _, is := v.(bool); !is {
+			return at + ": not a boolean"
+		}
 	case "integer", "number":
-		if text, err := json.Marshal(v); err != nil || bytes.ContainsAny(text, `"{[`) {
+		if text, err := json.Marshal(v); err != nil || !json.Valid(text) || bytes.ContainsAny(text, `"{[eu`) {
 			return at + ": not an " + s.Type
 		}
 	}
@@ -300,8 +317,8 @@ func (s *schema) misfit(v any, at string) string {
 }
 
 func (s *schema) misfitIn(m map[string]any, at string) string {
-	if len(m) < s.Least {
-		return at + ": too few keys"
+	if len(m) < s.Least || s.Most > 0 && len(m) > s.Most {
+		return fmt.Sprintf("%s: %d keys", at, len(m))
 	}
 	for _, name := range s.Required {
 		if _, is := m[name]; !is {
@@ -311,6 +328,9 @@ func (s *schema) misfitIn(m map[string]any, at string) string {
 	for name, v := range m {
 		below := strings.TrimPrefix(at+"."+name, ".")
 		p, is := s.Properties[name]
+		if values, any := s.Additional.(map[string]any); any && !is {
+			p, is = &schema{Type: fmt.Sprint(values["type"])}, true
+		}
 		if !is {
 			return below + ": no such key"
 		}
