@@ -14,7 +14,7 @@ PACKAGES := gcc libc6-dev iproute2 iptables docker.io openvswitch-switch \
 SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server \
             udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins \
             podman containerd runc lxc systemd-container dbus-daemon dbus-system-bus-common
-LANERUN  := $(CURDIR)/bin/lanerun
+LANERUN  := bin/lanerun
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
 
@@ -41,7 +41,7 @@ host:
 # machine. What needs nothing of that kind is left to the machine's own kernel.
 UML      := uml-vlans uml-ovs uml-kinds uml-root uml-cmd uml-watch
 QEMU     := qemu-root qemu-watch qemu-cmd
-IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(LANERUN) $(1) -timeout 24m'
+IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(CURDIR)/$(LANERUN) $(1) -timeout 24m'
 RANIN     = @mkdir -p bin && echo $(1) >>$(RAN)
 
 uml: $(UML)
@@ -115,7 +115,7 @@ packages:
 	@missing=; for p in $(PACKAGES); do $(INSTALLED) || missing="$$missing $$p"; done; \
 	p=busybox; $(INSTALLED) || { p=busybox-static; $(INSTALLED) || missing="$$missing $$p"; }; \
 	[ -z "$$missing" ] || { $(INSTALL) $$missing; }
-	@p=busybox-static; $(INSTALLED) || [ -x bin/busybox ] || { mkdir -p bin/static && cd bin/static && chmod 755 . && \
+	@p=busybox-static; $(INSTALLED) || [ -x bin/busybox ] || { rm -rf bin/static && mkdir -p bin/static && cd bin/static && chmod 755 . && \
 		apt-get update -q && apt-get download -q $$p && dpkg-deb -x $${p}_*.deb . && mv bin/busybox .. && cd .. && rm -r static; }
 	@missing=; for p in $(SERVERS); do $(INSTALLED) || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] || { policy=/usr/sbin/policy-rc.d; \

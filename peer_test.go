@@ -286,10 +286,8 @@ func TestPairHidden(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			web, db, g, peer, _ := paired(t)
-			peers := nstest.Observe(t)
 			forging(t, g, aliasOf(t, g, "eth1"), func(f forger) { forge(f) })
 			unplug(t, web, to(db))
-			peers.Unchanged(t)
 			for _, in := range []struct {
 				guest *ns.Guest
 				name  string

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -47,6 +48,9 @@ func TestRestarts(t *testing.T) {
 		// Before, the dead namespace may still answer: the kernel removes it when it has time.
 		l.awaitPlugged(t, first)
 		took := l.answered(t, started).Sub(started)
+		if now := l.plugged(t, "web"); !maps.Equal(first, now) {
+			t.Errorf("after restart %d: %v, was %v", i+1, now, first)
+		}
 		if kill {
 			killed = append(killed, took)
 		} else {

@@ -16,13 +16,14 @@ import (
 var errInjected = errors.New("injected failure")
 
 // EveryStep calls do with a context in which the first step fails, then with one
-// in which the second does, until none failed. It returns how many there are.
+// in which the second does, until none failed; with -short in which each fifth does. It
+// returns how many there are.
 func EveryStep(t *testing.T, do func(context.Context) error) int {
 	return fails(t, 1, fault.With, do)
 }
 
-// some is the stride of what takes long; PIPEWORK_LONG in the environment has each step
-// of that fail, too.
+// some is the stride for an update, which has many steps: a third of them, in the lane
+// qemu a tenth, with PIPEWORK_LONG in the environment each.
 func some() int {
 	switch {
 	case os.Getenv("PIPEWORK_LONG") != "":

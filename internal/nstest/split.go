@@ -22,6 +22,9 @@ import (
 // flag -run takes it, or "list".
 const splitEnv = "PIPEWORK_TESTS"
 
+// splitTimeEnv tells it how long it may take, as the flag -timeout takes it.
+const splitTimeEnv = "PIPEWORK_TESTS_TIMEOUT"
+
 // Limits of Split: the processes at a time, with -short and beside other lanes, and how
 // many there are in all, so that none ends long after the others.
 const (
@@ -59,7 +62,11 @@ func Run(m *testing.M) {
 func Chosen() {
 	if pattern := os.Getenv(splitEnv); pattern != "" {
 		flag.Parse()
-		if err := errors.Join(flag.Set("test.run", pattern), os.Unsetenv(splitEnv)); err != nil {
+		err := errors.Join(flag.Set("test.run", pattern), os.Unsetenv(splitEnv))
+		if left := os.Getenv(splitTimeEnv); left != "" {
+			err = errors.Join(err, flag.Set("test.timeout", left), os.Unsetenv(splitTimeEnv))
+		}
+		if err != nil {
 			panic(err)
 		}
 	}
@@ -68,7 +75,8 @@ func Chosen() {
 // splits says whether the flags permit several processes. The cache of go test has a log
 // of its own from one process.
 func splits() bool {
-	for _, name := range []string{"run", "list", "bench", "fuzz", "skip", "coverprofile", "cpuprofile", "trace", "testlogfile"} {
+	for _, name := range []string{"run", "list", "bench", "fuzz", "skip", "testlogfile",
+		"blockprofile", "coverprofile", "cpuprofile", "gocoverdir", "memprofile", "mutexprofile", "trace"} {
 		if f := flag.Lookup("test." + name); f != nil && f.Value.String() != "" {
 			return false
 		}
@@ -77,7 +85,11 @@ func splits() bool {
 }
 
 func splitTests(apart map[string][]string) (status int) {
+	end := deadline()
 	all, err := listTests(apart)
+	if err == nil && len(all) == 0 {
+		err = errors.New("there are none")
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "list the tests:", err)
 		return 1
@@ -102,7 +114,7 @@ func splitTests(apart map[string][]string) (status int) {
 		wg.Go(func() {
 			runtime.LockOSThread() // Pdeathsig is sent when the thread ends
 			for pattern := range queue {
-				said, err := runTests(pattern, os.Args[1:]...)
+				said, err := runTests(pattern, end, os.Args[1:]...)
 				mu.Lock()
 				if err != nil {
 					status = 1
@@ -122,7 +134,7 @@ func splitTests(apart map[string][]string) (status int) {
 
 // listTests is what there is to run, each as a pattern of its own.
 func listTests(apart map[string][]string) (patterns []string, err error) {
-	out, err := runTests("list", "-test.list=^(Test|Fuzz|Example)")
+	out, err := runTests("list", time.Time{}, "-test.list=^(Test|Fuzz|Example)")
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
 	}
@@ -138,12 +150,25 @@ func listTests(apart map[string][]string) (patterns []string, err error) {
 	return patterns, nil
 }
 
-// runTests runs this program again, and returns what it said.
-func runTests(pattern string, args ...string) ([]byte, error) {
+// deadline is when -timeout ends; zero: never.
+func deadline() (end time.Time) {
+	if f := flag.Lookup("test.timeout"); f != nil {
+		if d, err := time.ParseDuration(f.Value.String()); err == nil && d > 0 {
+			end = time.Now().Add(d)
+		}
+	}
+	return end
+}
+
+// runTests runs this program again, until end at most, and returns what it said.
+func runTests(pattern string, end time.Time, args ...string) ([]byte, error) {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = os.Args[0]
 	// The race detector would wait for a second at the end of each process.
 	cmd.Env = append(os.Environ(), splitEnv+"="+pattern, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	if !end.IsZero() { // the process tells then what it was at
+		cmd.Env = append(cmd.Env, splitTimeEnv+"="+max(time.Until(end), time.Second).String())
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = time.Minute
 	return cmd.CombinedOutput()
