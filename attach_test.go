@@ -267,8 +267,27 @@ func TestMTU(t *testing.T) {
 	}
 	s := spec("eth2", "lan")
 	s.MTU = 1300
-	if at := attach(t, target, s); at.MTU != 1300 {
+	at := attach(t, target, s)
+	if at.MTU != 1300 {
 		t.Errorf("MTU %d, asked for 1300", at.MTU)
+	}
+	h := handle(t, nil)
+	l, err := h.LinkByName(at.HostName)
+	if err == nil {
+		err = h.LinkSetMTU(l, 1400) // as a killed call may leave it
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "MTU of " + at.HostName + " is 1400 instead of 1300"
+	if at, err := pipework.Check(t.Context(), target, s); err != nil || !slices.Equal(at.Drifts, []string{want}) {
+		t.Errorf("%+v, %v, want the drift %q", at, err, want)
+	}
+	if at := attach(t, target, s); !slices.Equal(at.Mended, []string{want}) {
+		t.Errorf("mended %q, want %q", at.Mended, want)
+	}
+	if at, err := pipework.Check(t.Context(), target, s); err != nil || len(at.Drifts) > 0 {
+		t.Errorf("%+v, %v after mending", at, err)
 	}
 	detach(t, target, spec("eth1", "lan"))
 	detach(t, target, spec("eth2", "lan"))

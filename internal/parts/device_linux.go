@@ -2,8 +2,11 @@ package parts
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"slices"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
@@ -60,7 +63,11 @@ func (d Device) Compare(ctx context.Context, s *Site) (diff Diff, err error) {
 			return diff, err
 		}
 	}
-	diff.Missing = append(diff.Missing, d.drifts(s)...)
+	mtu, err := d.mtuDrift(ctx, s)
+	if err != nil {
+		return diff, err
+	}
+	diff.Missing = slices.Concat(diff.Missing, d.drifts(s), mtu)
 	return diff, nil
 }
 
@@ -89,16 +96,35 @@ func (d Device) drifts(s *Site) (drifts []link.Drift) {
 			return rtnl.SetMAC(ctx, c, l.Index, want)
 		}})
 	}
-	if want := d.MTU; want != 0 && want != l.MTU {
-		drifts = append(drifts, link.Drift{Chosen: true, What: fmt.Sprintf("MTU is %d instead of %d", l.MTU, want), Mend: func(ctx context.Context, u *link.Undo) error {
-			return setMTU(ctx, s.Port, u, l.Index, want)
-		}})
-	}
 	return drifts
 }
 
-// setMTU sets the MTU of both ends, the host's first: where only one was set, Compare
-// sees it by the guest's.
+// mtuDrift compares the MTU of both ends of a pair: a call that was killed may have set
+// that of one alone.
+func (d Device) mtuDrift(ctx context.Context, s *Site) ([]link.Drift, error) {
+	if d.MTU == 0 {
+		return nil, nil
+	}
+	mend := func(ctx context.Context, u *link.Undo) error { return setMTU(ctx, s.Port, u, s.Link.Index, d.MTU) }
+	if is := s.Link.MTU; is != d.MTU {
+		return []link.Drift{{Chosen: true, What: fmt.Sprintf("MTU is %d instead of %d", is, d.MTU), Mend: mend}}, nil
+	}
+	if s.Port.HostName == "" {
+		return nil, nil
+	}
+	host, err := rtnl.LinkByName(ctx, s.Port.Host.Conn, s.Port.HostName)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // which the backend tells
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case host.MTU != d.MTU:
+		return []link.Drift{{What: fmt.Sprintf("MTU of %s is %d instead of %d", host.Name, host.MTU, d.MTU), Mend: mend}}, nil
+	}
+	return nil, nil
+}
+
+// setMTU sets the MTU of both ends.
 func setMTU(ctx context.Context, p *link.Port, u *link.Undo, index, mtu int) error {
 	if p.HostName != "" {
 		host, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
