@@ -1,7 +1,9 @@
 package pipework_test
 
 import (
+	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -47,5 +49,61 @@ func TestExamplesCanBeCopied(t *testing.T) {
 		if strings.Contains(pkg+"/", "/internal/") {
 			t.Errorf("an example imports %s", pkg)
 		}
+	}
+}
+
+// TestArchitectureIsTrue reads the table of packages in docs/architecture.md: each package
+// imports only those of lines above its own, and each package is named on that page.
+func TestArchitectureIsTrue(t *testing.T) {
+	page, err := os.ReadFile("docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(page)
+	named := func(pkg string) bool {
+		return strings.Contains(text, "`"+pkg+"`") || strings.HasPrefix(pkg, "examples/") ||
+			strings.HasPrefix(pkg, "internal/lanes/") || strings.HasPrefix(pkg, "ovs/libovsdbtest")
+	}
+	line := map[string]int{}
+	for n, row := range strings.Split(text, "\n") {
+		cells := strings.Split(row, "|")
+		if len(cells) != 4 {
+			continue
+		}
+		for _, name := range regexp.MustCompile("`[^`]+`").FindAllString(cells[1], -1) {
+			line[strings.Trim(name, "`")] = n
+		}
+	}
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...").Output()
+	if err != nil {
+		t.Fatalf("this test needs the go command: %v", err)
+	}
+	const module = "github.com/go-pipework/pipework"
+	short := func(pkg string) string {
+		if pkg == module {
+			return "pipework"
+		}
+		return strings.TrimPrefix(pkg, module+"/")
+	}
+	compared := 0
+	for row := range strings.Lines(string(out)) {
+		words := strings.Fields(row)
+		pkg := short(words[0])
+		if !named(pkg) {
+			t.Errorf("docs/architecture.md does not name %s", pkg)
+		}
+		for _, word := range words[1:] {
+			from, is := line[pkg]
+			to, known := line[short(word)]
+			if !is || !known {
+				continue
+			}
+			if compared++; to > from || to == from && !strings.HasPrefix(pkg, "ns/") && !strings.HasPrefix(pkg, "watch/") {
+				t.Errorf("docs/architecture.md has %s below %s, which imports it", short(word), pkg)
+			}
+		}
+	}
+	if compared < 40 {
+		t.Errorf("only %d imports were compared", compared)
 	}
 }

@@ -285,19 +285,15 @@ func TestPairHidden(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			web, db, g, peer, _ := paired(t)
+			web, db, g, _, world := paired(t)
 			forging(t, g, aliasOf(t, g, "eth1"), func(f forger) { forge(f) })
 			unplug(t, web, to(db))
-			for _, in := range []struct {
-				guest *ns.Guest
-				name  string
-			}{{g, "hidden"}, {peer, "eth5"}} {
-				h := open(t, in.guest)
-				if _, err := h.LinkByName(in.name); err == nil {
-					t.Errorf("%s is there still", in.name)
-				}
-				_ = h.Close()
+			h := open(t, g)
+			if eth1, err := h.LinkByName("eth1"); err == nil { // what it faked is its own
+				_ = h.LinkDel(eth1)
 			}
+			_ = h.Close()
+			world.Unchanged(t)
 		})
 	}
 }

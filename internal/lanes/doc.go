@@ -10,7 +10,7 @@
 //     netem and the Open vSwitch datapath. It has no InfiniBand.
 //   - qemu is QEMU without KVM, running Debian's kernel with the kernel's own IPoIB
 //     driver on a software InfiniBand adapter (fixtures/softhca.c). It boots in a few
-//     seconds, runs Go code about eight times slower, and has an ib0 that is up, a NIC
+//     seconds, runs Go code about eight times slower, and has an ib0 that is up, two NICs
 //     with no wire and a radio.
 //
 // The command lanerun is what go test is told to run binaries with:
