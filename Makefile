@@ -41,7 +41,8 @@ host:
 # machine. What needs nothing of that kind is left to the machine's own kernel.
 UML      := uml-vlans uml-ovs uml-kinds uml-root uml-cmd uml-watch
 QEMU     := qemu-root qemu-watch qemu-cmd
-IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout 25m -exec '$(CURDIR)/$(LANERUN) $(1) -timeout 24m'
+MINUTES  := 25
+IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout $(MINUTES)m -exec '$(CURDIR)/$(LANERUN) $(1) -timeout $(MINUTES)m'
 RANIN     = @mkdir -p bin && echo $(1) >>$(RAN)
 
 uml: $(UML)
@@ -80,6 +81,7 @@ test-long: packages vet
 	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_KILLS=1000 $(GO) test -count=1 -timeout 60m -run 'TestKilled' ./cmd/pipework
 	PIPEWORK_REQUIRE=userns,dhcp PIPEWORK_CROWD=1000 $(GO) test -count=1 -timeout 20m -run 'TestKeepsACrowd' .
 	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_LONG=1 $(GO) test -count=1 -timeout 60m -run 'Contract' . ./ovs
+	PIPEWORK_LONG=1 $(MAKE) MINUTES=60 uml-ovs uml-vlans uml-kinds qemu-root
 	@$(GO) list ./... | while read -r pkg; do \
 		for fuzz in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 			echo "$$pkg $$fuzz" && $(GO) test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime 10s $$pkg || exit 1; \
