@@ -139,3 +139,44 @@ func TestVLANOnPlainBridge(t *testing.T) {
 	}
 	world.Unchanged(t)
 }
+
+// TestVLANBridgeWithoutDefault says what to do where a bridge filters VLANs and gives new
+// ports none, and is quiet once the port has one.
+func TestVLANBridgeWithoutDefault(t *testing.T) {
+	needFiltering(t)
+	on, none := true, uint16(0)
+	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan"), VlanFiltering: &on, VlanDefaultPVID: &none})
+	target, _ := nstest.Guest(t)
+	s := spec("eth1", "lan", "10.3.0.1/24")
+	at := attach(t, target, s)
+	says := func(what string, texts []string, advice string) {
+		t.Helper()
+		if (len(texts) > 0) != (advice != "") || len(texts) > 0 && !strings.Contains(texts[0], advice) {
+			t.Errorf("%s: %q, want %q", what, texts, advice)
+		}
+	}
+	advice := "bridge vlan add vid 1 pvid untagged dev " + at.HostName
+	says("attach", at.Warnings, advice)
+	check := func(s pipework.Spec) []string {
+		t.Helper()
+		at, err := pipework.Check(t.Context(), target, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.Drifts
+	}
+	says("check", check(s), advice)
+	l, err := handle(t, nil).LinkByName(at.HostName)
+	if err == nil {
+		err = handle(t, nil).BridgeVlanAdd(l, 1, true, true, false, true)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	says("check of a port with a VLAN", check(s), "")
+	detach(t, target, s)
+	s.Link = link.Bridge{Name: "lan", VLAN: 7}
+	says("attach to a VLAN", attach(t, target, s).Warnings, "")
+	says("check of a VLAN", check(s), "")
+	detach(t, target, s)
+}

@@ -42,6 +42,9 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if err := b.setPort(ctx, p, br); err != nil {
 		return err
 	}
+	if b.noVLAN(br) {
+		p.Warn("%s", b.silent(p.HostName))
+	}
 	if !br.Up {
 		p.Warn("bridge %s is down and passes no frames: ip link set %s up", b.Name, b.Name)
 	}

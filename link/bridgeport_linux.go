@@ -68,6 +68,17 @@ func (b Bridge) setPort(ctx context.Context, p *Port, br *rtnl.Link) error {
 	return nil
 }
 
+// noVLAN says whether the bridge filters VLANs, and gives new ports none where none is
+// asked for.
+func (b Bridge) noVLAN(br *rtnl.Link) bool {
+	on, _ := br.VLANFiltering()
+	return on && !b.filters() && br.DefaultPVID() == 0
+}
+
+func (b Bridge) silent(port string) string {
+	return fmt.Sprintf("bridge %s filters VLANs (vlan_default_pvid 0), and its port %s belongs to none: no frame passes; ask for a VLAN (@100), or type bridge vlan add vid 1 pvid untagged dev %s", b.Name, port, port)
+}
+
 // plain says that the port is as every new port.
 func (b Bridge) plain() bool { return !b.filters() && b.flags() == rtnl.PortFlags{} }
 
@@ -95,7 +106,8 @@ func portError(err error) error {
 // portDrifts compares the port's VLANs and flags with what they should be. A port that is
 // as every new one may have been changed by others.
 func (b Bridge) portDrifts(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift, error) {
-	if b.plain() && !p.Exact {
+	on, _ := br.VLANFiltering()
+	if b.plain() && !p.Exact && !on {
 		return nil, nil
 	}
 	port, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
@@ -103,14 +115,13 @@ func (b Bridge) portDrifts(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift
 		return nil, err
 	}
 	var drifts []Drift
-	if was := port.PortFlags(); was != b.flags() {
+	if was := port.PortFlags(); was != b.flags() && (p.Exact || !b.plain()) {
 		drifts = append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has %+v instead of %+v", port.Name, was, b.flags()), Mend: func(ctx context.Context, u *Undo) error {
 			u.Push("port flags of "+port.Name, func(ctx context.Context) error { return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, was) })
 			return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, b.flags())
 		}})
 	}
-	on, _ := br.VLANFiltering()
-	if !b.filters() && !(p.Exact && on) {
+	if !on && !b.filters() {
 		return drifts, nil
 	}
 	want := b.vlans()
@@ -118,8 +129,13 @@ func (b Bridge) portDrifts(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift
 		want[pvid] = rtnl.VLANPVID | rtnl.VLANUntagged
 	}
 	have, err := rtnl.PortVLANs(ctx, p.Host.Conn, port.Index)
-	if err != nil || maps.Equal(have, want) {
-		return drifts, err
+	switch {
+	case err != nil:
+		return nil, err
+	case len(have) == 0 && b.noVLAN(br):
+		return append(drifts, Drift{What: b.silent(port.Name)}), nil
+	case maps.Equal(have, want), !b.filters() && !p.Exact:
+		return drifts, nil
 	}
 	return append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has other VLANs than asked for", port.Name), Mend: func(ctx context.Context, u *Undo) error {
 		u.Push("VLANs of "+port.Name, func(ctx context.Context) error { return setVLANs(ctx, p, port, want, have) })
