@@ -3,6 +3,7 @@ package dhcp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -206,4 +207,26 @@ func TestDeclined(t *testing.T) {
 		t.Errorf("another address %v after the one that was in use", took)
 	}
 	s.Wait(t, "DHCPDECLINE(lan) 10.77.0.50")
+}
+
+// TestFullMessage has a server send more than the options have room for, so that it puts
+// some into the fields of server name and file.
+func TestFullMessage(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	var more []string
+	c := Config{Parameters: []uint8{optionOverload}}
+	for i, size := range []int{50, 100, 200, 200, 200, 200, 200} { // the last goes in first
+		code := uint8(223 + i)
+		c.Parameters = append(c.Parameters, code)
+		more = append(more, fmt.Sprintf("--dhcp-option-force=%d,%s", code, strings.Repeat("x", size)))
+	}
+	dhcptest.Dnsmasq(t, append(more, "--dhcp-option=option:router,10.77.0.1", "--dhcp-option=option:mtu,1400", "--dhcp-option=option:dns-server,10.77.0.9",
+		"--dhcp-option=33,192.168.7.0,10.77.0.254", "--dhcp-option=249,10:0a:c8:0a:4d:00:fe")...)
+	client, _ := guest(t)
+	client.Config = c
+	l := acquire(t, client, nil)
+	if len(l.Options) != 8 || len(l.Options[223]) != 50 || len(l.Options[224]) != 100 || len(l.Options[optionOverload]) != 1 || l.MTU != 1400 || len(l.DNS) != 1 || fmt.Sprint(l.Routes) != "[{10.200.0.0/16 10.77.0.254}]" || len(l.Routers) > 0 {
+		t.Errorf("%d options, %v; MTU %d, DNS %v, routes %v, routers %v", len(l.Options), l.Options[optionOverload], l.MTU, l.DNS, l.Routes, l.Routers)
+	}
 }

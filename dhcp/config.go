@@ -113,7 +113,7 @@ func (c *Config) Validate() error {
 // come before routers, as RFC 3442 wants it.
 func (c *Config) parameters() []dhcpv4.OptionCode {
 	list := []dhcpv4.OptionCode{
-		dhcpv4.OptionSubnetMask, dhcpv4.OptionClasslessStaticRoute, dhcpv4.OptionRouter,
+		dhcpv4.OptionSubnetMask, dhcpv4.OptionClasslessStaticRoute, microsoftRoutes, dhcpv4.OptionRouter, dhcpv4.OptionStaticRoutingTable,
 		dhcpv4.OptionDomainNameServer, dhcpv4.OptionDomainName, dhcpv4.OptionDNSDomainSearchList,
 		dhcpv4.OptionInterfaceMTU, dhcpv4.OptionNTPServers,
 		dhcpv4.OptionRenewTimeValue, dhcpv4.OptionRebindingTimeValue,

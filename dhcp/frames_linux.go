@@ -99,7 +99,7 @@ func (f *frameConn) ReadFrom(b []byte) (int, net.Addr, error) {
 			f.seen[from] = mac
 		}
 		f.mu.Unlock()
-		return copy(b, data), &net.UDPAddr{IP: from.AsSlice(), Port: serverPort}, nil
+		return copy(b, unfold(data, len(b))), &net.UDPAddr{IP: from.AsSlice(), Port: serverPort}, nil
 	}
 }
 

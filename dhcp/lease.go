@@ -28,7 +28,8 @@ type Lease struct {
 	// Routers are the default gateways, the preferred one first (option 3). They
 	// are empty when classless routes came (RFC 3442): those hold the default.
 	Routers []netip.Addr `json:"routers,omitempty"`
-	// Routes are the classless static routes (option 121).
+	// Routes are the classless static routes (option 121, or 249), or without any the
+	// static routes of option 33.
 	Routes []Route `json:"routes,omitempty"`
 	// DNS are the name servers (option 6, of DHCPv6 23), Domain the domain (15), Search the
 	// domains to search (119, RFC 3397; of DHCPv6 24).
@@ -55,7 +56,7 @@ type Lease struct {
 	Expires time.Time `json:"expires,omitzero"`
 }
 
-// A Route is a classless static route (RFC 3442).
+// A Route is a static route (RFC 3442, RFC 2132 section 5.8).
 type Route struct {
 	Dst netip.Prefix `json:"destination"`
 	// Via is the router; unspecified (0.0.0.0) for a destination on the link.

@@ -111,17 +111,52 @@ func seconds(b []byte) (time.Duration, bool) {
 	return time.Duration(binary.BigEndian.Uint32(b)) * time.Second, true
 }
 
-// parseRoutes reads options 121 and 3: the second is ignored where the first is
-// (RFC 3442).
+// microsoftRoutes is option 249, option 121 before it had a number ([MS-DHCPE] 2.2.8).
+const microsoftRoutes = dhcpv4.GenericOptionCode(249)
+
+// parseRoutes reads options 121, or 249, or else 33 and 3: classless routes come before
+// all others (RFC 3442).
 func (l *Lease) parseRoutes(m *dhcpv4.DHCPv4) {
-	l.Routes = routes(m.GetOneOption(dhcpv4.OptionClasslessStaticRoute), l.Addr.Addr())
-	if l.Routes == nil {
-		l.Routers = hosts(m.GetOneOption(dhcpv4.OptionRouter), l.Addr.Addr())
+	own := l.Addr.Addr()
+	for _, code := range []dhcpv4.OptionCode{dhcpv4.OptionClasslessStaticRoute, microsoftRoutes} {
+		if l.Routes = routes(m.GetOneOption(code), own); l.Routes != nil {
+			return
+		}
 	}
+	l.Routes = classfulRoutes(m.GetOneOption(dhcpv4.OptionStaticRoutingTable), own)
+	l.Routers = hosts(m.GetOneOption(dhcpv4.OptionRouter), own)
 }
 
-// routes reads option 121 up to where it is malformed. A route to loopback or
-// multicast, or through the client itself, is none.
+// classfulRoutes reads option 33 (RFC 2132 section 5.8): pairs of a destination, which has
+// the mask of its class, and a router. There is none to 0.0.0.0. A destination with more
+// bits than its class's mask is a host.
+func classfulRoutes(b []byte, own netip.Addr) (list []Route) {
+	if len(b)%8 != 0 {
+		return nil
+	}
+	for ; len(b) > 0 && len(list) < maxList; b = b[8:] {
+		dst, via := netip.AddrFrom4([4]byte(b)), netip.AddrFrom4([4]byte(b[4:]))
+		size, _ := net.IP(b[:4]).DefaultMask().Size()
+		if netip.PrefixFrom(dst, size).Masked().Addr() != dst {
+			size = 32
+		}
+		r := Route{Dst: netip.PrefixFrom(dst, size), Via: via}
+		if hostAddr(dst) && r.leads(own, list) {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// leads says whether the route, which comes after others, is one: through another host,
+// and not to loopback or multicast.
+func (r Route) leads(own netip.Addr, others []Route) bool {
+	to := r.Dst.Addr()
+	return (hostAddr(r.Via) || r.Via.IsUnspecified() && r.Dst.Bits() > 0) && r.Via != own && !to.IsLoopback() && !to.IsMulticast() &&
+		!slices.ContainsFunc(others, func(o Route) bool { return o.Dst == r.Dst })
+}
+
+// routes reads option 121 up to where it is malformed.
 func routes(b []byte, own netip.Addr) (list []Route) {
 	for len(b) > 0 && len(list) < maxList {
 		size := int(b[0])
@@ -134,9 +169,7 @@ func routes(b []byte, own netip.Addr) (list []Route) {
 		via, _ := netip.AddrFromSlice(b[1+n : 5+n])
 		r := Route{Dst: netip.PrefixFrom(netip.AddrFrom4(dst), size).Masked(), Via: via}
 		b = b[5+n:]
-		to := r.Dst.Addr()
-		duplicate := slices.ContainsFunc(list, func(o Route) bool { return o.Dst == r.Dst })
-		if (hostAddr(via) || via.IsUnspecified() && size > 0) && via != own && !to.IsLoopback() && !to.IsMulticast() && !duplicate {
+		if r.leads(own, list) {
 			list = append(list, r)
 		}
 	}

@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -133,6 +134,35 @@ func TestRoutes(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+// TestOlderRoutes reads the forms that routes had before option 121, and what is at once.
+func TestOlderRoutes(t *testing.T) {
+	classless := []byte{16, 10, 200, 10, 0, 0, 1}
+	classful := []byte{10, 0, 0, 0, 10, 0, 0, 9, 172, 16, 5, 0, 10, 0, 0, 9, 192, 168, 7, 0, 10, 0, 0, 9,
+		0, 0, 0, 0, 10, 0, 0, 9, 127, 0, 0, 0, 10, 0, 0, 9, 11, 0, 0, 0, 10, 0, 0, 5}
+	routers := []byte{10, 0, 0, 254}
+	const older = "[{10.0.0.0/8 10.0.0.9} {172.16.5.0/32 10.0.0.9} {192.168.7.0/24 10.0.0.9}] [10.0.0.254]"
+	for name, row := range map[string]struct {
+		options map[uint8][]byte
+		want    string
+	}{
+		"249":                {map[uint8][]byte{249: classless, 33: classful, 3: routers}, "[{10.200.0.0/16 10.0.0.1}] []"},
+		"121 and 249":        {map[uint8][]byte{121: {8, 11, 10, 0, 0, 1}, 249: classless, 3: routers}, "[{11.0.0.0/8 10.0.0.1}] []"},
+		"121 and 33":         {map[uint8][]byte{121: classless, 33: classful, 3: routers}, "[{10.200.0.0/16 10.0.0.1}] []"},
+		"33":                 {map[uint8][]byte{33: classful, 3: routers}, older},
+		"33, cut off":        {map[uint8][]byte{33: classful[:12], 3: routers}, "[] [10.0.0.254]"},
+		"121 of no route":    {map[uint8][]byte{121: {40}, 33: classful, 3: routers}, older},
+		"33, one host twice": {map[uint8][]byte{33: {1, 2, 3, 4, 10, 0, 0, 1, 1, 2, 3, 4, 10, 0, 0, 2}}, "[{1.2.3.4/32 10.0.0.1}] []"},
+	} {
+		l, err := parse(ack(t, row.options), nil, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(l.Routes, l.Routers); got != row.want {
+			t.Errorf("%s: %s, want %s", name, got, row.want)
 		}
 	}
 }
