@@ -90,6 +90,7 @@ var only4 = map[string]string{
 	"-O": "the numbers are those of DHCPv4",
 	"-V": "DHCPv6 servers know vendors by enterprise numbers",
 	"-B": "DHCPv6 knows no broadcast",
+	"-a": "the kernel looks for others that have an IPv6 address",
 }
 
 // option takes one option, and its value, which may stick to it: -t5, -t 5.
@@ -115,6 +116,8 @@ func (p *dhcpParser) option() {
 		set(p, value)
 	case name == "-f" && value == "":
 		p.out.Foreground = true
+	case name == "-a":
+		p.out.Config.Probe = p.probe(value)
 	case name == "-B" && value == "":
 		p.out.Config.Broadcast = true
 	case refused[name] != "":
@@ -130,6 +133,15 @@ func (p *dhcpParser) skipValue(name, value string) {
 	if strings.Contains("-s-i-p", name) && value == "" && len(p.rest) > 0 && !strings.HasPrefix(p.rest[0], "-") {
 		p.rest = p.rest[1:]
 	}
+}
+
+// probe reads -a: how long to look for another user of the address, in milliseconds; 2000
+// without a number, as of udhcpc.
+func (p *dhcpParser) probe(v string) time.Duration {
+	if v == "" {
+		return 2 * time.Second
+	}
+	return time.Duration(p.number("-a", v, 60_000)) * time.Millisecond
 }
 
 func (p *dhcpParser) number(option, text string, most int) int {

@@ -18,8 +18,8 @@ import (
 // others take until they have a lease: busybox's udhcpc, told to configure nothing,
 // and CNI's dhcp plugin with its daemon. The bare one closes its socket behind its
 // back too: that takes 14 ms of waiting. What nobody here waits for: dnsmasq is told
-// not to ping an address before it offers it, which takes seconds, and Acquire does
-// not probe it (Config.Probe is 0).
+// not to ping an address before it offers it, which takes seconds, and Acquire probes it
+// only while the server answers (Config.Probe is 0).
 func BenchmarkAcquire(b *testing.B) {
 	dhcptest.Network(b)
 	dhcptest.Dnsmasq(b)

@@ -38,7 +38,7 @@ var errInUse = errors.New("the address is in use")
 // a lease that the client had before, by asking whether it still holds
 // (INIT-REBOOT, section 4.4.2) and discovery when it does not. It keeps asking
 // until Config.Tries are used up or ctx ends; no answer is an error that
-// satisfies os.ErrDeadlineExceeded. An address that Config.Probe finds in use is
+// satisfies os.ErrDeadlineExceeded. An address that is found in use (see Config.Probe) is
 // declined and another one asked for, ten seconds later (RFC 2131 section 3.1). A
 // refusal makes it begin anew after a second, then after two. It begins three times
 // at most.

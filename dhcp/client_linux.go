@@ -31,13 +31,17 @@ func (c *Client) acquire(ctx context.Context, last *Lease) (*Lease, error) {
 		return nil, err
 	}
 	defer x.close()
-	if last != nil && hostAddr(last.Addr.Addr()) {
-		l, err := x.reboot(ctx, last)
-		if err == nil || !errors.Is(err, ErrNAK) && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return l, err
-		}
+	if last == nil || !hostAddr(last.Addr.Addr()) {
+		return x.discover(ctx, nil)
 	}
-	return x.discover(ctx)
+	l, err := x.reboot(ctx, last)
+	switch {
+	case errors.Is(err, ErrNAK), errors.Is(err, os.ErrDeadlineExceeded):
+		return x.discover(ctx, nil)
+	case errors.Is(err, errInUse):
+		return x.discover(ctx, err)
+	}
+	return l, err
 }
 
 // An exchange is a Client with a socket.
@@ -61,12 +65,11 @@ func (c *Client) exchange(conn *frameConn) (*exchange, error) {
 // for an RCU grace period, about 14 ms.
 func (x *exchange) close() { go func() { _ = x.io.Close() }() }
 
-// discover goes from INIT to BOUND.
-func (x *exchange) discover(ctx context.Context) (*Lease, error) {
-	var failed error
+// discover goes from INIT to BOUND, not at once where something failed before.
+func (x *exchange) discover(ctx context.Context, failed error) (*Lease, error) {
 	wait := time.Duration(0)
-	for round := range maxRounds {
-		if round > 0 {
+	for range maxRounds {
+		if failed != nil {
 			wait = longer(wait, failed)
 			if err := pause.For(ctx, wait); err != nil {
 				return nil, err
@@ -76,10 +79,7 @@ func (x *exchange) discover(ctx context.Context) (*Lease, error) {
 		if err != nil {
 			return nil, err
 		}
-		l, err := x.request(ctx, "dhcp request", requested(offer.Addr.Addr()), serverID(offer.Server))
-		if err == nil {
-			err = x.probe(ctx, l)
-		}
+		l, err := x.bind(ctx, offer)
 		if err == nil {
 			return l, nil
 		}
@@ -88,6 +88,13 @@ func (x *exchange) discover(ctx context.Context) (*Lease, error) {
 		}
 	}
 	return nil, failed
+}
+
+// bind requests what was offered.
+func (x *exchange) bind(ctx context.Context, offer *Lease) (*Lease, error) {
+	return x.claimed(ctx, offer.Addr.Addr(), func() (*Lease, error) {
+		return x.request(ctx, "dhcp request", requested(offer.Addr.Addr()), serverID(offer.Server))
+	})
 }
 
 // offer sends a DISCOVER and takes the first offer that can be believed.
@@ -113,17 +120,13 @@ func (x *exchange) offer(ctx context.Context) (*Lease, error) {
 
 // reboot asks whether a lease from an earlier life still holds.
 func (x *exchange) reboot(ctx context.Context, last *Lease) (*Lease, error) {
-	l, err := x.request(ctx, "dhcp reboot", requested(last.Addr.Addr()))
-	if err == nil && l.Addr.Addr() != last.Addr.Addr() {
-		return nil, errs.New(ErrNAK, "dhcp: asked for %s, and was given %s", last.Addr.Addr(), l.Addr.Addr())
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := x.probe(ctx, l); err != nil {
-		return nil, err
-	}
-	return l, nil
+	return x.claimed(ctx, last.Addr.Addr(), func() (*Lease, error) {
+		l, err := x.request(ctx, "dhcp reboot", requested(last.Addr.Addr()))
+		if err == nil && l.Addr.Addr() != last.Addr.Addr() {
+			return nil, errs.New(ErrNAK, "dhcp: asked for %s, and was given %s", last.Addr.Addr(), l.Addr.Addr())
+		}
+		return l, err
+	})
 }
 
 // request broadcasts a REQUEST and waits for ACK or NAK.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -191,7 +192,32 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestDeclined(t *testing.T) {
+// TestDeclined listens for others before it takes an address.
+func TestDeclined(t *testing.T) { declined(t, nil) }
+
+// TestDeclinedReboot does not take an address up again that somebody else has by now.
+func TestDeclinedReboot(t *testing.T) {
+	declined(t, &Lease{Addr: netip.MustParsePrefix("10.77.0.50/24")})
+}
+
+// TestClaim hears another user of the address that it does not wait for.
+func TestClaim(t *testing.T) {
+	dhcptest.Network(t)
+	squatter, g := guest(t)
+	dhcptest.AddAddr(t, g, netip.MustParsePrefix("10.77.0.50/24"))
+	c, _ := guest(t)
+	p, err := c.claim(t.Context(), netip.MustParseAddr("10.77.0.50"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	testwait.Eventually(t, "the answer", func() bool {
+		other, err := p.conflict(t.Context())
+		return err == nil && other.String() == squatter.MAC.String()
+	})
+}
+
+func declined(t *testing.T, last *Lease) {
 	dhcptest.Need(t, "dnsmasq")
 	dhcptest.Network(t)
 	s := dhcptest.Dnsmasq(t)
@@ -200,7 +226,7 @@ func TestDeclined(t *testing.T) {
 	c, _ := guest(t)
 	c.Probe = 150 * time.Millisecond
 	begun := time.Now()
-	if l := acquire(t, c, nil); l.Addr.String() != "10.77.0.51/24" {
+	if l := acquire(t, c, last); l.Addr.String() != "10.77.0.51/24" {
 		t.Errorf("got %v", l.Addr)
 	}
 	if took := time.Since(begun); took < declineWait {

@@ -48,8 +48,8 @@ type Config struct {
 	// Probe is how long to listen for another user of the address before it is
 	// taken, while three ARP probes are sent (RFC 5227; its own timing takes up
 	// to 7 s). An address in use is declined, and another asked for ten seconds
-	// later. 0 does not probe. Of IPv6 the kernel
-	// does it, once the interface has the address: see [Client.Decline].
+	// later. 0 sends one probe and hears who answers before the server does. Of IPv6
+	// the kernel does it, once the interface has the address: see [Client.Decline].
 	Probe time.Duration `json:"probe,omitempty"`
 	// Timeout is the wait for the first answer, doubled with every repetition; 0
 	// stands for 250 ms. Tries is how often a message is sent; 0 stands for 5,

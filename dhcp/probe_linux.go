@@ -25,20 +25,129 @@ import (
 // probes is how many ARP probes are sent (PROBE_NUM of RFC 5227).
 const probes = 3
 
-// probe looks for another user of the address, where Config.Probe asks for it,
-// and declines the lease when there is one.
-func (x *exchange) probe(ctx context.Context, l *Lease) error {
-	if x.Probe <= 0 {
-		return nil
+// A claim looks for another user of an address.
+type claim struct {
+	*Client
+	conn  *packet.Conn
+	addr  netip.Addr
+	frame []byte
+}
+
+// claim begins to look for another user of the address, by an ARP probe.
+func (c *Client) claim(ctx context.Context, a netip.Addr) (*claim, error) {
+	all := []bpf.Instruction{bpf.RetConstant{Val: 0xffff}}
+	conn, err := c.packet(ctx, packet.Raw, unix.ETH_P_ARP, all)
+	if err != nil {
+		return nil, err
 	}
-	other, err := x.conflict(ctx, l.Addr.Addr())
-	if err != nil || other == nil {
+	p := &claim{c, conn, a, nil}
+	if p.frame, err = probeFrame(c.MAC, a); err == nil {
+		err = p.send(ctx)
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *claim) send(ctx context.Context) error {
+	if err := fault.Step(ctx, "dhcp probe"); err != nil {
 		return err
+	}
+	_, err := p.conn.WriteTo(p.frame, &packet.Addr{HardwareAddr: ethernet.Broadcast})
+	if err != nil && !errors.Is(err, unix.ENOBUFS) { // lost, as in the network
+		return fmt.Errorf("dhcp: probe %s: %w", p.addr, err)
+	}
+	return nil
+}
+
+// close closes the socket behind the caller's back: that waits for an RCU grace period.
+func (p *claim) close() {
+	if p != nil {
+		go func() { _ = p.conn.Close() }()
+	}
+}
+
+// conflict returns the MAC of whoever else has the address or probes for it at the same
+// time (RFC 5227 section 2.1.1), as far as that is known by now; where Config.Probe is
+// set, after it has sent more probes and listened for as long.
+func (p *claim) conflict(ctx context.Context) (net.HardwareAddr, error) {
+	if p.Probe <= 0 {
+		return p.known()
+	}
+	defer context.AfterFunc(ctx, func() { _ = p.conn.SetReadDeadline(time.Unix(1, 0)) })()
+	for n := range probes {
+		if n > 0 {
+			if err := p.send(ctx); err != nil {
+				return nil, err
+			}
+		}
+		other, err := p.listen(time.Now().Add(p.Probe / probes))
+		if ended := context.Cause(ctx); ended != nil {
+			return nil, ended
+		}
+		if err != nil || other != nil {
+			return other, err
+		}
+	}
+	return nil, nil
+}
+
+// known reads what has come.
+func (p *claim) known() (other net.HardwareAddr, err error) {
+	raw, err := p.conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 128)
+	err = raw.Read(func(fd uintptr) bool {
+		for range maxFrames {
+			n, _, err := unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT)
+			if err != nil {
+				break
+			}
+			if other = user(b[:n], p.MAC, p.addr); other != nil {
+				break
+			}
+		}
+		return true
+	})
+	return other, err
+}
+
+// maxFrames bounds what is read of a network that says much.
+const maxFrames = 256
+
+// claimed gets a lease of the address, and looks for another user of it meanwhile: then the
+// lease is declined.
+func (x *exchange) claimed(ctx context.Context, a netip.Addr, get func() (*Lease, error)) (*Lease, error) {
+	p, err := x.claim(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { p.close() }()
+	l, err := get()
+	if err != nil {
+		return nil, err
+	}
+	if granted := l.Addr.Addr(); granted != a { // servers may
+		p.close()
+		if p, err = x.claim(ctx, granted); err != nil {
+			return nil, err
+		}
+	}
+	other, err := p.conflict(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case other == nil:
+		return l, nil
 	}
 	if err := x.decline(ctx, l); err != nil {
-		return err
+		return nil, err
 	}
-	return errs.New(errInUse, "dhcp: %s was offered, but %s uses it", l.Addr.Addr(), other)
+	return nil, errs.New(errInUse, "dhcp: %s was offered, but %s uses it", l.Addr.Addr(), other)
 }
 
 // decline tells the server (RFC 2131 section 4.4.4). There is no answer.
@@ -61,53 +170,21 @@ func (x *exchange) decline(ctx context.Context, l *Lease) error {
 	return nil
 }
 
-// conflict sends ARP probes for a, and returns the MAC of whoever else has it or
-// probes for it at the same time (RFC 5227 section 2.1.1).
-func (c *Client) conflict(ctx context.Context, a netip.Addr) (net.HardwareAddr, error) {
-	all := []bpf.Instruction{bpf.RetConstant{Val: 0xffff}}
-	conn, err := c.packet(ctx, packet.Raw, unix.ETH_P_ARP, all)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { go func() { _ = conn.Close() }() }()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })()
-	frame, err := probeFrame(c.MAC, a)
-	if err != nil {
-		return nil, err
-	}
-	for range probes {
-		if err := fault.Step(ctx, "dhcp probe"); err != nil {
-			return nil, err
-		}
-		if _, err := conn.WriteTo(frame, &packet.Addr{HardwareAddr: ethernet.Broadcast}); err != nil {
-			return nil, fmt.Errorf("dhcp: probe %s: %w", a, err)
-		}
-		other, err := c.listenARP(conn, a, time.Now().Add(c.Probe/probes))
-		if ended := context.Cause(ctx); ended != nil {
-			return nil, ended
-		}
-		if err != nil || other != nil {
-			return other, err
-		}
-	}
-	return nil, nil
-}
-
-// listenARP reads until the end for a packet of another who has the address.
-func (c *Client) listenARP(conn *packet.Conn, a netip.Addr, end time.Time) (net.HardwareAddr, error) {
-	if err := conn.SetReadDeadline(end); err != nil {
+// listen reads until the end for a packet of another who has the address.
+func (p *claim) listen(end time.Time) (net.HardwareAddr, error) {
+	if err := p.conn.SetReadDeadline(end); err != nil {
 		return nil, err
 	}
 	b := make([]byte, 128)
 	for {
-		n, _, err := conn.ReadFrom(b)
+		n, _, err := p.conn.ReadFrom(b)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("dhcp: probe %s: %w", a, err)
+			return nil, fmt.Errorf("dhcp: probe %s: %w", p.addr, err)
 		}
-		if other := user(b[:n], c.MAC, a); other != nil {
+		if other := user(b[:n], p.MAC, p.addr); other != nil {
 			return other, nil
 		}
 	}
