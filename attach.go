@@ -82,7 +82,7 @@ func (j *job) plugged(ctx context.Context, err error) (out *Attachment, _ error)
 // end announces addresses, and is the end of a change that left the interface as out.
 func (j *job) end(ctx context.Context, out *Attachment, addrs []netip.Prefix) error {
 	j.log(ctx, "announce")
-	if err := j.announcer.Announce(ctx, &j.port, addrs); err != nil {
+	if err := j.announcer.Announce(ctx, &j.port, addrs, j.Probe); err != nil {
 		if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) { // given up, or taken away by somebody
 			return j.fail(StageAnnounce, err)
 		}

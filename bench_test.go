@@ -26,7 +26,8 @@ import (
 // are open already, and reads no more of the answers than their errno: ask for
 // the bridge; create the pair; mark the host's end; mark the guest's end, set it
 // up and ask for it; address; list and set default routes; ask the host's end
-// whether it forwards; and the two frames that announce the address.
+// whether it forwards; and the frames that look for others with the address, and announce
+// it.
 type floor struct {
 	t           testing.TB
 	host, guest int // netlink sockets
@@ -57,12 +58,17 @@ func newFloor(t testing.TB, g *ns.Guest, bridge *net.Interface, name string) *fl
 	mac := link.RandomMAC()
 	f.mac = mac
 	f.encode(g, bridge, mac)
-	for _, op := range []arp.Operation{arp.OperationRequest, arp.OperationReply} {
-		ip, target := netip.MustParseAddr("10.9.0.2"), ethernet.Broadcast
-		if op == arp.OperationRequest {
-			target = make(net.HardwareAddr, 6)
-		}
-		pkt, err := arp.NewPacket(op, mac, ip, target, ip)
+	ip := netip.MustParseAddr("10.9.0.2")
+	for _, says := range []struct {
+		op     arp.Operation
+		from   netip.Addr
+		target net.HardwareAddr
+	}{
+		{arp.OperationRequest, netip.IPv4Unspecified(), make(net.HardwareAddr, 6)},
+		{arp.OperationRequest, ip, make(net.HardwareAddr, 6)},
+		{arp.OperationReply, ip, ethernet.Broadcast},
+	} {
+		pkt, err := arp.NewPacket(says.op, mac, says.from, says.target, ip)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +210,7 @@ const batch = 10
 // BenchmarkAttachBridge runs the floor and Attach in turn, each on a guest of
 // its own, and reports both medians and their ratio, with few guests and with a
 // thousand on the bridge. These live, and Docker's firewall is there: the kernel
-// hands each of the two frames that announce the address to every guest, through
+// hands each of the three frames about the address to every guest, through
 // the firewall, while the sender waits, for the floor as for Attach. Only Attach
 // looks whether the firewall lets frames pass.
 func BenchmarkAttachBridge(b *testing.B) {

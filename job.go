@@ -150,7 +150,7 @@ func (j *job) enter(ctx context.Context) (*ns.Conn, error) {
 }
 
 func (j *job) openAnnouncer() {
-	if j.op == "attach" || j.op == "update" {
+	if j.op == "attach" || j.op == "update" || j.op == "check" && j.Probe > 0 {
 		j.announcer = announce.Open()
 	}
 }

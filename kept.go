@@ -95,7 +95,7 @@ func (j *job) announceLease(ctx context.Context, last, next *dhcp.Lease) error {
 		return nil
 	})
 	if err == nil {
-		err = j.announcer.Announce(ctx, &j.port, fresh)
+		err = j.announcer.Announce(ctx, &j.port, fresh, 0)
 	}
 	if err != nil {
 		j.log(ctx, "announce", "error", err)

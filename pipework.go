@@ -31,6 +31,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/link"
@@ -183,6 +184,11 @@ type Attacher struct {
 	// Log hears each stage at debug level, what is left alone as warnings, and failed
 	// clean-ups as errors; nil is silence.
 	Log *slog.Logger
+	// Probe is how long Attach and Update look for other hosts that have an IPv4 address
+	// of the interface, before they announce it (RFC 5227), and how long Check does; each
+	// is a warning with its MAC. 0: Attach and Update tell those that answer meanwhile,
+	// and Check sends nothing.
+	Probe time.Duration
 	// Collectors are what Collect and Orphans ask beside package link, such as an
 	// *ovs.Client, for ports of Open vSwitch whose guest is gone.
 	Collectors []link.Collector

@@ -69,7 +69,10 @@ func (a *Sender) Close() {
 // 7.2.6). It waits until the guest's interface has carrier and the host's end
 // forwards, for two seconds at most, and says so on p.Warnings when it did not
 // come to that. A duplicate IPv6 address is an error that satisfies fs.ErrExist.
-func (a *Sender) Announce(ctx context.Context, p *link.Port, addrs []netip.Prefix) error {
+//
+// First it looks for other hosts that have an IPv4 address, see Probe; those that answer
+// until it returns are told on p.Warnings.
+func (a *Sender) Announce(ctx context.Context, p *link.Port, addrs []netip.Prefix, probe time.Duration) error {
 	if len(addrs) == 0 {
 		return nil
 	}
@@ -88,7 +91,9 @@ func (a *Sender) Announce(ctx context.Context, p *link.Port, addrs []netip.Prefi
 			v6 = append(v6, a.Addr())
 		}
 	}
-	return errors.Join(a.announceARP(ctx, p, l, v4), announceND(ctx, p, v6))
+	others, err := a.search(ctx, p, l, v4, probe)
+	err = errors.Join(err, a.announceARP(ctx, p, l, v4), announceND(ctx, p, v6))
+	return errors.Join(err, others.tell(ctx, p))
 }
 
 // WaitForwarding waits until frames that the guest sends reach others, for two
@@ -152,23 +157,28 @@ func (a *Sender) announceARP(ctx context.Context, p *link.Port, l *rtnl.Link, ad
 	if a.err != nil {
 		return fmt.Errorf("announce %s: %w", p.Name, a.err)
 	}
-	to := unix.SockaddrLinklayer{Ifindex: p.Index, Halen: 6}
-	copy(to.Addr[:], ethernet.Broadcast)
 	for _, addr := range addrs {
 		for _, op := range []arp.Operation{arp.OperationRequest, arp.OperationReply} {
 			frame, err := gratuitousARP(op, p.MAC, l, addr)
 			if err != nil {
 				return fmt.Errorf("announce %s: %w", addr, err)
 			}
-			if err := fault.Step(ctx, "send ARP"); err != nil {
-				return err
-			}
-			if err := unix.Sendto(a.packet, frame, 0, &to); err != nil {
+			if err := a.send(ctx, p, frame); err != nil {
 				return fmt.Errorf("announce %s: %w", addr, err)
 			}
 		}
 	}
 	return nil
+}
+
+// send sends a frame to all.
+func (a *Sender) send(ctx context.Context, p *link.Port, frame []byte) error {
+	if err := fault.Step(ctx, "send ARP"); err != nil {
+		return err
+	}
+	to := unix.SockaddrLinklayer{Ifindex: p.Index, Halen: 6}
+	copy(to.Addr[:], ethernet.Broadcast)
+	return unix.Sendto(a.packet, frame, 0, &to)
 }
 
 // gratuitousARP is a frame in which sender and target are the same address, for

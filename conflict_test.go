@@ -1,0 +1,58 @@
+//go:build linux
+
+package pipework_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/nstest"
+)
+
+// TestAddressInUse tells of another host that has the address: in the time that the call
+// takes anyway, in the time that it is given, and when Check looks for it.
+func TestAddressInUse(t *testing.T) {
+	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
+	first, _ := nstest.Guest(t)
+	had := attach(t, first, spec("eth1", "lan", "10.1.0.2/24"))
+	second, g := nstest.Guest(t)
+	quick, patient := pipework.Attacher{}, pipework.Attacher{Probe: 3 * time.Second / 10}
+	says := func(what string, at *pipework.Attachment, err error, times int) {
+		t.Helper()
+		want := "another host, " + had.MAC.String() + ", has 10.1.0.2 too"
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if got := strings.Count(strings.Join(at.Warnings, "\n"), want); got != times || len(at.Warnings) != times {
+			t.Errorf("%s: %d times, want %d: %q", what, got, times, at.Warnings)
+		}
+	}
+	s := spec("eth1", "lan", "10.1.0.2/24", "fd01::2/64") // checking IPv6 takes a second
+	at, err := quick.Attach(t.Context(), second, s)
+	says("attach", at, err, 1)
+	at, err = patient.Check(t.Context(), second, s)
+	says("check", at, err, 1)
+	at, err = quick.Check(t.Context(), second, s)
+	says("check that sends nothing", at, err, 0)
+	detach(t, second, s)
+	s.Addrs = s.Addrs[:1]
+	at, err = patient.Attach(t.Context(), second, s)
+	says("attach with a time", at, err, 1)
+	detach(t, first, pipework.Spec{})
+	at, err = patient.Attach(t.Context(), second, s)
+	says("attach again, without the other", at, err, 0)
+	other := spec("eth2", "lan", "10.1.0.3/24") // which answers for all addresses of the guest
+	at, err = patient.Attach(t.Context(), second, other)
+	says("another interface of the guest", at, err, 0)
+	at, err = patient.Check(t.Context(), second, s)
+	says("check with another interface of the guest", at, err, 0)
+	ip(t, g, "ip", "link", "set", "eth1", "down")
+	at, err = patient.Check(t.Context(), second, s)
+	says("check of an interface that is down", at, err, 0)
+	detach(t, second, other)
+	detach(t, second, s)
+}

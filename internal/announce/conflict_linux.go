@@ -1,0 +1,152 @@
+package announce
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/pause"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+const (
+	// probes is how many ARP probes are sent where there is time (PROBE_NUM of RFC 5227).
+	probes = 3
+	// maxFrames bounds what is read at a time of a network that says much.
+	maxFrames = 256
+)
+
+// Probe looks for as long for other hosts that have an IPv4 address of the interface (RFC
+// 5227 section 2.1.1), and tells them on p.Warnings. It changes nothing.
+func (a *Sender) Probe(ctx context.Context, p *link.Port, addrs []netip.Prefix, wait time.Duration) error {
+	l, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
+	if err != nil || l.NoARP || !l.Running {
+		return err
+	}
+	var v4 []netip.Addr
+	for _, a := range addrs {
+		if a.Addr().Is4() {
+			v4 = append(v4, a.Addr())
+		}
+	}
+	others, err := a.search(ctx, p, l, v4, wait)
+	if err != nil {
+		return err
+	}
+	return others.tell(ctx, p)
+}
+
+// others are the hosts that have an address which the interface has, too.
+type others struct {
+	packet int
+	own    net.HardwareAddr
+	addrs  []netip.Addr
+	found  map[netip.Addr]net.HardwareAddr
+}
+
+// search sends ARP probes for the addresses, and hears for as long who answers; without a
+// time it sends one, and tell hears what has come by then.
+func (a *Sender) search(ctx context.Context, p *link.Port, l *rtnl.Link, addrs []netip.Addr, wait time.Duration) (*others, error) {
+	if len(addrs) == 0 || a.err != nil || len(p.MAC) != 6 || l.Type == unix.ARPHRD_INFINIBAND {
+		return nil, nil
+	}
+	// A socket of protocol 0 receives nothing before this.
+	arpType := binary.NativeEndian.Uint16([]byte{unix.ETH_P_ARP >> 8, unix.ETH_P_ARP & 0xff})
+	if err := unix.Bind(a.packet, &unix.SockaddrLinklayer{Protocol: arpType, Ifindex: p.Index}); err != nil {
+		return nil, fmt.Errorf("listen for ARP on %s: %w", p.Name, err)
+	}
+	o := &others{packet: a.packet, own: p.MAC, addrs: addrs, found: map[netip.Addr]net.HardwareAddr{}}
+	for n := range probes {
+		for _, addr := range addrs {
+			if err := a.probe(ctx, p, addr); err != nil {
+				return nil, err
+			}
+		}
+		if wait <= 0 {
+			break
+		}
+		for end := time.Now().Add(wait*time.Duration(n+1)/probes - wait*time.Duration(n)/probes); time.Now().Before(end); o.hear() {
+			if err := pause.For(ctx, min(time.Until(end), 10*time.Millisecond)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return o, nil
+}
+
+// probe asks for the address on behalf of nobody.
+func (a *Sender) probe(ctx context.Context, p *link.Port, addr netip.Addr) error {
+	pkt, err := arp.NewPacket(arp.OperationRequest, p.MAC, netip.IPv4Unspecified(), make(net.HardwareAddr, 6), addr)
+	if err != nil {
+		return err
+	}
+	payload, err := pkt.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	f := ethernet.Frame{Destination: ethernet.Broadcast, Source: p.MAC, EtherType: ethernet.EtherTypeARP, Payload: payload}
+	frame, err := f.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	return a.send(ctx, p, frame)
+}
+
+// hear reads what has come.
+func (o *others) hear() {
+	b := make([]byte, 128)
+	for range maxFrames {
+		n, _, err := unix.Recvfrom(o.packet, b, unix.MSG_DONTWAIT)
+		if err != nil {
+			return
+		}
+		if addr, mac := claims(b[:n]); mac != nil && !bytes.Equal(mac, o.own) && slices.Contains(o.addrs, addr) && o.found[addr] == nil {
+			o.found[addr] = mac
+		}
+	}
+}
+
+// claims is the address that the sender of an ARP frame has, or probes for.
+func claims(frame []byte) (netip.Addr, net.HardwareAddr) {
+	var f ethernet.Frame
+	var p arp.Packet
+	if f.UnmarshalBinary(frame) != nil || p.UnmarshalBinary(f.Payload) != nil || len(p.SenderHardwareAddr) != 6 {
+		return netip.Addr{}, nil
+	}
+	if p.Operation == arp.OperationRequest && p.SenderIP.IsUnspecified() {
+		return p.TargetIP, p.SenderHardwareAddr
+	}
+	return p.SenderIP, p.SenderHardwareAddr
+}
+
+// tell warns of the hosts that have answered, other than the guest itself by another
+// interface on the same network.
+func (o *others) tell(ctx context.Context, p *link.Port) error {
+	if o == nil {
+		return nil
+	}
+	if o.hear(); len(o.found) == 0 {
+		return nil
+	}
+	own, err := rtnl.Links(ctx, p.Conn)
+	if err != nil {
+		return err
+	}
+	for _, addr := range o.addrs {
+		mac := o.found[addr]
+		if mac != nil && !slices.ContainsFunc(own, func(l *rtnl.Link) bool { return bytes.Equal(l.MAC, mac) }) {
+			p.Warn("another host, %s, has %s too: the network sends to either of them; give one of them another address", mac, addr)
+		}
+	}
+	return nil
+}
