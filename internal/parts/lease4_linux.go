@@ -232,24 +232,19 @@ func readLease(m link.Mark, addrs []rtnl.Addr) *dhcp.Lease {
 	return l
 }
 
+// drop4 gives the lease back that is not asked for any more, and takes away what came with
+// it. A gateway of the Spec's own is the default route by now, and keeps what it displaced.
 func (p Leases) drop4(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 	if err := p.giveBack4(ctx, s, addrs); err != nil {
 		return err
 	}
-	if err := s.dropDefault(ctx, unix.AF_INET, unix.RTPROT_DHCP); err != nil {
-		return err
-	}
-	all, err := s.routes(ctx)
-	if err != nil {
-		return err
-	}
-	for _, r := range all {
-		if r.Index != s.Link.Index || r.Protocol() != unix.RTPROT_DHCP {
-			continue
-		}
-		if err := r.Delete(ctx, s.Port.Conn); err != nil { // which Keep puts back
+	if !p.ownGateway() {
+		if err := s.dropDefault(ctx, unix.AF_INET, unix.RTPROT_DHCP); err != nil {
 			return err
 		}
+	}
+	if err := s.dropLeasedRoutes(ctx); err != nil {
+		return err
 	}
 	if err := p.leaseMTU(ctx, s, nil); err != nil {
 		return err
@@ -259,6 +254,23 @@ func (p Leases) drop4(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 	}
 	s.Lease = nil
 	return p.markLease(ctx, s, nil)
+}
+
+// dropLeasedRoutes removes all routes that came with a lease; Keep puts them back.
+func (s *Site) dropLeasedRoutes(ctx context.Context) error {
+	all, err := s.routes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Index != s.Link.Index || r.Protocol() != unix.RTPROT_DHCP {
+			continue
+		}
+		if err := r.Delete(ctx, s.Port.Conn); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dropLeased removes a leased address; one that is a static one, too, stays for ever.
