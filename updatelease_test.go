@@ -1,0 +1,68 @@
+//go:build linux
+
+package pipework_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/dhcptest"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/link"
+)
+
+// TestUpdateLeaseToStatic changes an interface that has all from a server to one that has
+// it from its Spec, and back: each time it is as Attach would have made it.
+func TestUpdateLeaseToStatic(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	dhcptest.Dnsmasq(t, "--dhcp-option=121,0.0.0.0/0,10.77.0.1,10.200.0.0/16,10.77.0.254,10.201.0.0/16,10.77.0.253,10.98.0.1/32,0.0.0.0")
+	route := func(dst, via string) link.Route {
+		return link.Route{Dst: netip.MustParsePrefix(dst), Via: netip.MustParseAddr(via)}
+	}
+	for name, change := range map[string]func(*pipework.Spec){
+		"no gateway":          func(*pipework.Spec) {},
+		"the same gateway":    func(s *pipework.Spec) { s.Gateways = []netip.Addr{netip.MustParseAddr("10.77.0.1")} },
+		"another gateway":     func(s *pipework.Spec) { s.Gateways = []netip.Addr{netip.MustParseAddr("10.77.0.254")} },
+		"a gateway elsewhere": func(s *pipework.Spec) { s.Gateways = []netip.Addr{netip.MustParseAddr("10.99.0.1")} },
+		"a leased hop":        func(s *pipework.Spec) { s.Gateways = []netip.Addr{netip.MustParseAddr("10.98.0.1")} },
+		"the same route":      func(s *pipework.Spec) { s.Routes = []link.Route{route("10.200.0.0/16", "10.77.0.254")} },
+		"another route":       func(s *pipework.Spec) { s.Routes = []link.Route{route("10.200.0.0/16", "10.77.0.253")} },
+		"both": func(s *pipework.Spec) {
+			s.Gateways = []netip.Addr{netip.MustParseAddr("10.77.0.1")}
+			s.Routes = []link.Route{route("10.200.0.0/16", "10.77.0.254"), route("10.201.0.0/16", "10.77.0.252")}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target, g := nstest.Guest(t)
+			nstest.Uplink(t, g)
+			leased, static := dhcpSpec(), dhcpSpec()
+			static.DHCP, static.Addrs = nil, []netip.Prefix{netip.MustParsePrefix("10.77.0.5/24")}
+			change(&static)
+			attach(t, target, static)
+			want := nstest.Observe(t, g.Handle)
+			detach(t, target, static)
+			attach(t, target, leased)
+			update(t, target, static)
+			want.Alike(t)
+			if at := update(t, target, static); len(at.Mended) > 0 {
+				t.Errorf("again, it changed %q", at.Mended)
+			}
+			kept := static
+			kept.DHCP = new(dhcp.Config)
+			for range 2 { // the server's routes and the Spec's, side by side
+				if at := update(t, target, kept); at.Lease == nil {
+					t.Errorf("%+v", at)
+				}
+			}
+			if at, err := pipework.Check(t.Context(), target, kept); err != nil || len(at.Drifts) > 0 {
+				t.Errorf("%+v, %v", at, err)
+			}
+			update(t, target, static)
+			want.Alike(t)
+			detach(t, target, static)
+		})
+	}
+}
