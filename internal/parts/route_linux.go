@@ -138,7 +138,9 @@ func (s *Site) replacing(have []rtnl.Route, k rtnl.Route) func(rtnl.Route, conte
 }
 
 // byUs says whether pipework made the route, for a Spec or for a lease.
-func byUs(r rtnl.Route) bool { return r.Protocol() == rtnl.Protocol || r.Protocol() == unix.RTPROT_DHCP }
+func byUs(r rtnl.Route) bool {
+	return r.Protocol() == rtnl.Protocol || r.Protocol() == unix.RTPROT_DHCP
+}
 
 // has says whether k is among these, to stay.
 func (s *Site) has(have []rtnl.Route, k rtnl.Route) bool {
