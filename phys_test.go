@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/contract"
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
@@ -115,7 +116,14 @@ func TestPhysNameTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = h.Close()
-	detach(t, target, s)
+	var steps []string
+	ctx := fault.With(t.Context(), func(step string) error { steps = append(steps, step); return nil })
+	if _, err := pipework.Detach(ctx, target, s); err != nil {
+		t.Error(err)
+	}
+	if slices.Contains(steps, "look into every namespace") {
+		t.Error("what a guest made on it was looked for again")
+	}
 	world.Unchanged(t)
 }
 

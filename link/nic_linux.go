@@ -31,8 +31,11 @@ type nic struct {
 	Kind  string   `json:"kind"`  // rtnl_link_ops; "" for most hardware
 	Mark  string   `json:"mark"`  // as Plug wrote it
 	Was   past     `json:"was"`
-	// Upper are the interfaces of guests that stood on it; nil: nobody looked.
+	// Upper are the interfaces of guests that stood on it; nil: nobody looked, or all
+	// others have been removed.
 	Upper []deviceID `json:"upper"`
+
+	moved bool // or about to be
 }
 
 func (r *nic) path() string {
