@@ -183,6 +183,11 @@ func (j *job) mendAnd(ctx context.Context, differs []drift) (*Attachment, error)
 	if err != nil {
 		return nil, err
 	}
+	if len(mended) > 0 { // the MAC may be another
+		if _, err := j.read(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := j.refresh(ctx); err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func (j *job) update(ctx context.Context) (*Attachment, error) {
 	}
 	out.Existed, out.Mended, out.Added = true, changed, added(out.Addrs, had.Addrs)
 	fresh := out.Added
-	if j.port.MAC = j.site.Link.MAC; !bytes.Equal(out.MAC, had.MAC) {
+	if !bytes.Equal(out.MAC, had.MAC) {
 		fresh = out.Addrs
 	}
 	return out, j.end(ctx, out, fresh)

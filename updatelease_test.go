@@ -4,6 +4,7 @@ package pipework_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/go-pipework/pipework"
@@ -65,4 +66,33 @@ func TestUpdateLeaseToStatic(t *testing.T) {
 			detach(t, target, static)
 		})
 	}
+}
+
+// TestMendedMACIsUsed has the guest change its MAC: mended, the interface asks the server
+// and tells its neighbours with the one that it has then.
+func TestMendedMACIsUsed(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	server := dhcptest.Dnsmasq(t)
+	target, g := nstest.Guest(t)
+	s := dhcpSpec()
+	at := attach(t, target, s)
+	for name, again := range map[string]func() (*pipework.Attachment, error){
+		"attach": func() (*pipework.Attachment, error) { return pipework.Attach(t.Context(), target, s) },
+		"update": func() (*pipework.Attachment, error) { return pipework.Update(t.Context(), target, s) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ip(t, g, "ip", "link", "set", "eth1", "address", "02:00:00:00:00:99")
+			announced := dhcptest.Listen(t)
+			again, err := again()
+			if err != nil || again.Lease.Addr != at.Lease.Addr {
+				t.Fatalf("%+v, %v", again, err)
+			}
+			announced(at.Lease.Addr.Addr(), s.MAC.String())
+			if leases := server.Leases(t); strings.Contains(leases, "02:00:00:00:00:99") {
+				t.Errorf("leases:\n%s", leases)
+			}
+		})
+	}
+	detach(t, target, s)
 }
