@@ -179,6 +179,11 @@ func (j *job) reattach(ctx context.Context) (*Attachment, error) {
 
 // mendAnd puts right what differs, takes up the leases, and reads what the interface is.
 func (j *job) mendAnd(ctx context.Context, differs []drift) (*Attachment, error) {
+	if len(differs) > 0 || j.spec.DHCP != nil { // whose server may have something else by now
+		if err := j.site.Keep(ctx); err != nil {
+			return nil, j.fail(StageRoute, err)
+		}
+	}
 	mended, err := j.mend(ctx, differs)
 	if err != nil {
 		return nil, err

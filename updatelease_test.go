@@ -3,12 +3,16 @@
 package pipework_test
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/link"
@@ -95,4 +99,61 @@ func TestMendedMACIsUsed(t *testing.T) {
 		})
 	}
 	detach(t, target, s)
+}
+
+// TestLeaseMovesFaults has other servers than those that gave the leases, whose networks
+// have other addresses, and makes every step fail of what finds that out: then the guest
+// has the leased addresses that it had.
+func TestLeaseMovesFaults(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Need(t, "kea-dhcp6")
+	servers := func(t *testing.T, n int) (stop func()) {
+		first, last, mtu := fmt.Sprint(20+8*n), fmt.Sprint(25+8*n), fmt.Sprint(1400+n)
+		v4 := dhcptest.Dnsmasq(t, "--dhcp-range=10.77.0."+first+",10.77.0."+last+",255.255.255.0,120",
+			"--dhcp-option=121,0.0.0.0/0,10.77.0.1,10."+fmt.Sprint(200+n)+".0.0/16,10.77.0.254", "--dhcp-option=option:mtu,"+mtu)
+		v6 := dhcptest.Kea6(t, 120, "fd77::"+first+"-fd77::"+last)
+		return func() { v4.Stop(); v6.Stop() }
+	}
+	for name, call := range map[string]func(context.Context, pipework.Target, pipework.Spec) (*pipework.Attachment, error){
+		"attach": pipework.Attach,
+		"update": func(ctx context.Context, target pipework.Target, s pipework.Spec) (*pipework.Attachment, error) {
+			s.Addrs = append(slices.Clone(s.Addrs), netip.MustParsePrefix("10.78.0.1/24"))
+			return pipework.Update(ctx, target, s)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dhcptest.Network(t)
+			n := 1
+			stop := servers(t, n)
+			target, g := nstest.Guest(t)
+			nstest.Uplink(t, g)
+			dhcptest.NoDAD(t, g)
+			s := dhcpSpec()
+			s.DHCP.Family, s.Addrs = dhcp.Both, []netip.Prefix{netip.MustParsePrefix("10.77.0.5/24"), netip.MustParsePrefix("fd77::5/64")}
+			s.Gateways = []netip.Addr{netip.MustParseAddr("fd77::1")}
+			at := attach(t, target, s)
+			var before *nstest.World
+			move := func() {
+				stop()
+				n++
+				stop = servers(t, n)
+				before = nstest.Observe(t, g.Handle)
+			}
+			move()
+			contract.EveryStep(t, func(ctx context.Context) error {
+				now, err := call(ctx, target, s)
+				if err != nil {
+					before.Unchanged(t)
+					return err
+				}
+				if now.Lease.Addr == at.Lease.Addr || now.Lease6.Addr == at.Lease6.Addr || !slices.Contains(now.Addrs, now.Lease.Addr) || !slices.Contains(now.Addrs, s.Addrs[0]) {
+					t.Errorf("%+v", now)
+				}
+				at = update(t, target, s)
+				move()
+				return nil
+			})
+			detach(t, target, s)
+		})
+	}
 }

@@ -79,7 +79,7 @@ func (p Leases) applyLease(ctx context.Context, s *Site, last, next *dhcp.Lease)
 	if next != nil {
 		life := lifetime(next)
 		a := rtnl.Addr{Index: s.Link.Index, Prefix: next.Addr, Valid: life, Preferred: life}
-		if err := rtnl.PutAddr(ctx, s.Port.Conn, a); err != nil {
+		if err := s.putLeased(ctx, a, last); err != nil {
 			return nil, err
 		}
 	}
@@ -90,7 +90,7 @@ func (p Leases) applyLease(ctx context.Context, s *Site, last, next *dhcp.Lease)
 		return nil, err
 	}
 	if last != nil && (next == nil || next.Addr != last.Addr) {
-		if err := rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, last.Addr); err != nil {
+		if err := p.dropLeased(ctx, s, last.Addr); err != nil {
 			return nil, err
 		}
 	}
@@ -249,7 +249,7 @@ func (p Leases) drop4(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 	if err := p.leaseMTU(ctx, s, nil); err != nil {
 		return err
 	}
-	if err := p.dropLeased(ctx, s, readLease(s.Port.Mark, addrs).Addr, addrs); err != nil {
+	if err := p.dropLeased(ctx, s, readLease(s.Port.Mark, addrs).Addr); err != nil {
 		return err
 	}
 	s.Lease = nil
@@ -273,8 +273,23 @@ func (s *Site) dropLeasedRoutes(ctx context.Context) error {
 	return nil
 }
 
+// putLeased gives the interface a leased address; where last had it already, another
+// lifetime.
+func (s *Site) putLeased(ctx context.Context, a rtnl.Addr, last *dhcp.Lease) error {
+	if !last.Has(a.Prefix.Addr()) {
+		s.Undo.Push("address "+a.Prefix.String(), func(ctx context.Context) error {
+			return rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, a.Prefix)
+		})
+	}
+	return rtnl.PutAddr(ctx, s.Port.Conn, a)
+}
+
 // dropLeased removes a leased address; one that is a static one, too, stays for ever.
-func (p Leases) dropLeased(ctx context.Context, s *Site, leased netip.Prefix, addrs []rtnl.Addr) error {
+func (p Leases) dropLeased(ctx context.Context, s *Site, leased netip.Prefix) error {
+	addrs, err := rtnl.Addrs(ctx, s.Port.Conn, s.Link.Index)
+	if err != nil {
+		return err
+	}
 	i := slices.IndexFunc(addrs, func(a rtnl.Addr) bool { return a.Prefix == leased })
 	switch {
 	case i < 0:

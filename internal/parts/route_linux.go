@@ -187,31 +187,6 @@ func (s *Site) routes(ctx context.Context) (list []rtnl.Route, err error) {
 	return list, nil
 }
 
-// Keep pushes on s.Undo that the routes through the interface are as they are now: the
-// kernel removes some beside an address that goes, and a lease brings some.
-func (s *Site) Keep(ctx context.Context) error {
-	before, err := s.routes(ctx)
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(before, func(a, b rtnl.Route) int { return a.Gateway.Compare(b.Gateway) }) // those on the link first
-	s.Undo.Push("routes of "+s.Link.Name, func(ctx context.Context) error {
-		now, err := s.routes(ctx)
-		for _, r := range now {
-			if byUs(r) && !slices.ContainsFunc(before, sameAs(r)) {
-				err = errors.Join(err, r.Delete(ctx, s.Port.Conn))
-			}
-		}
-		for _, r := range before {
-			if r.Protocol() != unix.RTPROT_KERNEL && !slices.ContainsFunc(now, sameAs(r)) {
-				err = errors.Join(err, r.Add(ctx, s.Port.Conn))
-			}
-		}
-		return err
-	})
-	return nil
-}
-
 // sameAs returns whether a route is r, made by the same.
 func sameAs(r rtnl.Route) func(rtnl.Route) bool {
 	return func(o rtnl.Route) bool { return r.Same(o) && r.Protocol() == o.Protocol() }
