@@ -179,9 +179,19 @@ func (j *job) reattach(ctx context.Context) (*Attachment, error) {
 
 // mendAnd puts right what differs, takes up the leases, and reads what the interface is.
 func (j *job) mendAnd(ctx context.Context, differs []drift) (*Attachment, error) {
+	if len(differs) > 0 || j.spec.DHCP != nil { // whose server may have something else by now
+		if err := j.site.Keep(ctx); err != nil {
+			return nil, j.fail(StageRoute, err)
+		}
+	}
 	mended, err := j.mend(ctx, differs)
 	if err != nil {
 		return nil, err
+	}
+	if len(mended) > 0 { // the MAC may be another
+		if _, err := j.read(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := j.refresh(ctx); err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func (s Spec) concerns() []concern {
 func (s Spec) gateways() parts.Gateways { return parts.Gateways{Via: s.Gateways, Addrs: s.Addrs} }
 
 func (s Spec) leases() parts.Leases {
-	return parts.Leases{Config: s.DHCP, Gateways: s.gateways(), FixedMTU: s.MTU != 0, IPv6: s.hasIPv6()}
+	return parts.Leases{Config: s.DHCP, Gateways: s.gateways(), Routes: s.Routes, FixedMTU: s.MTU != 0, IPv6: s.hasIPv6()}
 }
 
 func (s Spec) advertisements() parts.Advertisements {
@@ -69,6 +69,9 @@ type drift struct {
 	concern
 	link.Drift
 }
+
+// mendable says whether it can be put right.
+func (d drift) mendable() bool { return d.Mend != nil }
 
 // compare compares the interface and its end on the host with the Spec.
 func (j *job) compare(ctx context.Context) (missing, surplus []drift, err error) {

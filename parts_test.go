@@ -105,3 +105,50 @@ func TestAnotherPart(t *testing.T) {
 	}
 	world.Unchanged(t)
 }
+
+// A fuse is a concern that compares as its function says.
+type fuse func(*parts.Site) parts.Diff
+
+func (fuse) Apply(context.Context, *parts.Site) error                       { return nil }
+func (fuse) Remove(context.Context, *parts.Site) error                      { return nil }
+func (f fuse) Compare(_ context.Context, s *parts.Site) (parts.Diff, error) { return f(s), nil }
+
+// TestUpdateMendsAgain loses something that is asked for beside what is surplus, and then
+// something that does not stay, however often it is mended.
+func TestUpdateMendsAgain(t *testing.T) {
+	target, g := nstest.Guest(t)
+	s := spec("eth1", "br1", "10.1.0.1/24")
+	attach(t, target, s)
+	world := nstest.Observe(t, g.Handle)
+	lit, surplus, mended := true, true, 0
+	flip := func(what string, state *bool, to bool) []link.Drift {
+		return []link.Drift{{What: what, Mend: func(_ context.Context, u *link.Undo) error {
+			was := *state
+			u.Push(what, func(context.Context) error { *state = was; return nil })
+			*state = to
+			return nil
+		}}}
+	}
+	a := pipework.Attacher{}.With(fuse(func(s *parts.Site) (d parts.Diff) {
+		if !lit {
+			d.Missing = flip("it is dark", &lit, true)
+		}
+		if surplus && s.Exact {
+			d.Surplus = flip("it burns twice", &surplus, false)
+			d.Surplus[0].Mend = func(context.Context, *link.Undo) error { surplus, lit = false, false; return nil }
+		}
+		return d
+	}))
+	at, err := a.Update(t.Context(), target, s)
+	if err != nil || !lit || surplus || !slices.Equal(at.Mended, []string{"it burns twice", "it is dark"}) {
+		t.Errorf("%+v, %v; lit %v, surplus %v", at, err, lit, surplus)
+	}
+	a = pipework.Attacher{}.With(fuse(func(*parts.Site) parts.Diff {
+		return parts.Diff{Missing: []link.Drift{{What: "it flickers", Mend: func(context.Context, *link.Undo) error { mended++; return nil }}}}
+	}))
+	if _, err := a.Update(t.Context(), target, s); err == nil || !strings.Contains(err.Error(), "does not stay as it is to be: it flickers") || mended != 3 {
+		t.Errorf("mended %d times: %v", mended, err)
+	}
+	world.Unchanged(t)
+	detach(t, target, s)
+}

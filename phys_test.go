@@ -4,6 +4,7 @@ package pipework_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -11,12 +12,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/contract"
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
@@ -113,7 +116,14 @@ func TestPhysNameTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = h.Close()
-	detach(t, target, s)
+	var steps []string
+	ctx := fault.With(t.Context(), func(step string) error { steps = append(steps, step); return nil })
+	if _, err := pipework.Detach(ctx, target, s); err != nil {
+		t.Error(err)
+	}
+	if slices.Contains(steps, "look into every namespace") {
+		t.Error("what a guest made on it was looked for again")
+	}
 	world.Unchanged(t)
 }
 
@@ -139,6 +149,37 @@ func TestPhysComesHomeAlone(t *testing.T) {
 	detach(t, target, nic0)
 	world.Unchanged(t)
 	detach(t, neighbour, pipework.Spec{})
+}
+
+// TestPhysComesHomeFromRestless has a guest rename what it put on the NIC, again and again,
+// while the NIC comes home.
+func TestPhysComesHomeFromRestless(t *testing.T) {
+	addPhys(t, physVeth())
+	target, g := nstest.Guest(t)
+	world := nstest.Observe(t, g.Handle)
+	for range 10 {
+		attach(t, target, nic0)
+		h := open(t, g)
+		eth1, err := h.LinkByName("eth1")
+		must(t, err)
+		spy := &netlink.Macvlan{LinkAttrs: attrs("spy"), Mode: netlink.MACVLAN_MODE_BRIDGE}
+		spy.ParentIndex = eth1.Attrs().Index
+		must(t, h.LinkAdd(spy))
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for n := 0; h.LinkSetName(spy, fmt.Sprintf("spy%d", n)) == nil; n++ {
+			}
+		}()
+		detach(t, target, nic0)
+		select {
+		case <-ended: // the macvlan has
+		case <-time.After(testwait.Patience):
+			t.Fatal("the guest has a macvlan on the host's NIC")
+		}
+		_ = h.Close()
+		world.Unchanged(t)
+	}
 }
 
 // TestPhysStuckIsKept has a macvlan of the host's own, which cannot have its name back,

@@ -3,7 +3,9 @@ package pipework
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
@@ -46,7 +48,7 @@ func (j *job) update(ctx context.Context) (*Attachment, error) {
 	}
 	out.Existed, out.Mended, out.Added = true, changed, added(out.Addrs, had.Addrs)
 	fresh := out.Added
-	if j.port.MAC = j.site.Link.MAC; !bytes.Equal(out.MAC, had.MAC) {
+	if !bytes.Equal(out.MAC, had.MAC) {
 		fresh = out.Addrs
 	}
 	return out, j.end(ctx, out, fresh)
@@ -70,24 +72,45 @@ func (j *job) change(ctx context.Context, digest string) (changed []string, err 
 	if err := j.remark(ctx, ""); err != nil {
 		return nil, err
 	}
+	for range changeRounds {
+		some, left, err := j.changeOnce(ctx, missing)
+		if err != nil {
+			return nil, err
+		}
+		changed = append(changed, some...)
+		if missing = left; !slices.ContainsFunc(missing, drift.mendable) {
+			return changed, j.remark(ctx, digest)
+		}
+	}
+	return nil, j.fail(missing[0].stage, fmt.Errorf("it does not stay as it is to be: %s", strings.Join(texts(missing), ", ")))
+}
+
+// changeRounds is how often what is missing is added. The second time something went
+// beside what was surplus; after that somebody else takes it away.
+const changeRounds = 3
+
+// changeOnce adds what is missing, removes what is surplus, and tells what is missing then.
+func (j *job) changeOnce(ctx context.Context, missing []drift) (changed []string, left []drift, err error) {
 	if changed, err = j.mend(ctx, missing); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if _, err := j.read(ctx); err != nil { // the MAC may be another
-		return nil, err
+		return nil, nil, err
 	}
 	if err := j.refresh(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if _, surplus, err = j.compare(ctx); err != nil {
-		return nil, err
+	left, surplus, err := j.compare(ctx)
+	if err != nil || len(surplus) == 0 {
+		return changed, left, err
 	}
 	slices.Reverse(surplus)
 	removed, err := j.mend(ctx, surplus)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return append(changed, removed...), j.remark(ctx, digest)
+	left, _, err = j.compare(ctx)
+	return append(changed, removed...), left, err
 }
 
 // remark has the marks of the interface and of its end on the host tell another digest,

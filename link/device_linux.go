@@ -65,37 +65,67 @@ func mountSysfs() (int, error) {
 
 func (d *devices) close() { _ = unix.Close(d.sysfs) }
 
-// looks bounds how often indexes looks again after somebody renamed a device while
+// looks bounds how often each looks again after somebody renamed a device while
 // it looked.
 const looks = 20
 
-// indexes finds those of the devices that are here, and returns their indexes. Where
-// it saw only some of all devices, whenever it looked, that is an error: the others may
-// be here.
+// indexes finds those of the devices that are here, and returns their indexes.
 func (d *devices) indexes(wanted map[deviceID]bool) (map[deviceID]int, error) {
 	found := make(map[deviceID]int)
+	err := d.each(func(id deviceID, index int) bool {
+		if wanted[id] {
+			found[id] = index
+		}
+		return len(found) == len(wanted)
+	})
+	return found, err
+}
+
+// ids finds those of the devices with these indexes that are here, and returns their
+// numbers.
+func (d *devices) ids(wanted map[int]bool) (map[int]deviceID, error) {
+	found := make(map[int]deviceID)
+	err := d.each(func(id deviceID, index int) bool {
+		if wanted[index] {
+			found[index] = id
+		}
+		return len(found) == len(wanted)
+	})
+	return found, err
+}
+
+// each calls see for every device, for some more than once, until that returns true: it has
+// seen enough. Where it saw only some of all devices, whenever it looked, that is an error:
+// the others may be here.
+func (d *devices) each(see func(id deviceID, index int) (enough bool)) error {
 	for range looks {
-		names, err := d.names()
-		if err != nil {
-			return nil, err
-		}
-		whole := true
-		for _, name := range names {
-			id, index, err := d.device(name)
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				whole = false
-			case err != nil:
-				return nil, err
-			case wanted[id]:
-				found[id] = index
-			}
-		}
-		if whole || len(found) == len(wanted) {
-			return found, nil
+		whole, err := d.eachOnce(see)
+		if whole || err != nil {
+			return err
 		}
 	}
-	return nil, errors.New("look at network devices in sysfs: they are renamed all the time: do it again")
+	return errors.New("look at network devices in sysfs: they are renamed all the time: do it again")
+}
+
+// eachOnce says whether it saw all that see wants.
+func (d *devices) eachOnce(see func(id deviceID, index int) (enough bool)) (whole bool, err error) {
+	names, err := d.names()
+	if err != nil {
+		return false, err
+	}
+	whole = true
+	for _, name := range names {
+		id, index, err := d.device(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			whole = false
+		case err != nil:
+			return false, err
+		case see(id, index):
+			return true, nil
+		}
+	}
+	return whole, nil
 }
 
 func (d *devices) names() ([]string, error) {

@@ -31,8 +31,11 @@ type nic struct {
 	Kind  string   `json:"kind"`  // rtnl_link_ops; "" for most hardware
 	Mark  string   `json:"mark"`  // as Plug wrote it
 	Was   past     `json:"was"`
-	// Upper are the interfaces of guests that stood on it; nil: nobody looked.
+	// Upper are the interfaces of guests that stood on it; nil: nobody looked, or all
+	// others have been removed.
 	Upper []deviceID `json:"upper"`
+
+	moved bool // or about to be
 }
 
 func (r *nic) path() string {
@@ -193,16 +196,26 @@ func RemarkNIC(ctx context.Context, guest *ns.Handle, index int, m Mark) error {
 
 // identify is the number of a link.
 func identify(ctx context.Context, in *ns.Handle, l *rtnl.Link) (deviceID, error) {
+	ids, err := identifyAll(ctx, in, []*rtnl.Link{l})
+	if err == nil && len(ids) == 0 {
+		err = errs.New(fs.ErrNotExist, "%s has gone meanwhile", l.Name)
+	}
+	return ids[l.Index], err
+}
+
+// identifyAll are the numbers of those of the links that are in the namespace now, by their
+// index there, whatever they are called by now.
+func identifyAll(ctx context.Context, in *ns.Handle, links []*rtnl.Link) (map[int]deviceID, error) {
 	d, err := openDevices(ctx, in)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer d.close()
-	id, index, err := d.device(l.Name)
-	if err == nil && index != l.Index {
-		err = errs.New(fs.ErrNotExist, "%s is another interface by now: do it again", l.Name)
+	wanted := make(map[int]bool)
+	for _, l := range links {
+		wanted[l.Index] = true
 	}
-	return id, err
+	return d.ids(wanted)
 }
 
 // anyNIC picks every record.

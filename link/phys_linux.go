@@ -40,6 +40,7 @@ func (n Phys) Plug(ctx context.Context, p *Port, u *Undo) error {
 	// Pushed before the move, for one that fails half-way: the kernel moves
 	// first and renames then, and a phy is moved before its interface is renamed.
 	u.Push("move of "+n.Device, func(ctx context.Context) error { return n.moveOut(ctx, p) })
+	r.moved = true
 	if err := n.moveIn(ctx, p, l, r); err != nil {
 		return err
 	}

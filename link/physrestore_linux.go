@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -48,9 +49,17 @@ func (n Phys) recoverMarked(ctx context.Context, h Host) error {
 	return err
 }
 
-// unmark gives an interface that did not move its own alias back.
+// unmark gives an interface that did not move its own alias back. One that did has it since
+// it came home, and then there is no record any more.
 func (n Phys) unmark(ctx context.Context, p *Port, r *nic) error {
 	defer hold(ctx, p.Host.Lock)()
+	if !r.moved {
+		r.Upper = nil // nobody made anything on it
+	} else if kept, err := readNIC(filepath.Base(r.path())); err == nil {
+		r = kept
+	} else if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	back, err := locate(ctx, p.Host.Handle, []*nic{r})
 	for index := range back {
 		return r.restoreAt(ctx, p.Host, index)

@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,8 +15,8 @@ import (
 // eachVLAN calls f for every VLAN interface in another namespace that stands on lower,
 // until f returns false; see [eachUpper].
 func eachVLAN(ctx context.Context, h Host, lower *rtnl.Link, f func(ns.Identity, *rtnl.Link) bool) error {
-	return eachUpper(ctx, h, lower, []string{"vlan"}, func(g *ns.Guest, _ *ns.Conn, l *rtnl.Link) (bool, error) {
-		return f(g.Identity, l), nil
+	return eachUpper(ctx, h, lower, []string{"vlan"}, func(u uppers) (bool, error) {
+		return !slices.ContainsFunc(u.links, func(l *rtnl.Link) bool { return !f(u.guest.Identity, l) }), nil
 	})
 }
 

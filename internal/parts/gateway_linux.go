@@ -85,8 +85,7 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 	}}
 	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) || r.Protocol() == unix.RTPROT_RA })
 	there := slices.ContainsFunc(now, func(r rtnl.Route) bool {
-		leased := s.Exact && r.Protocol() == unix.RTPROT_DHCP // and may go with the lease
-		return r.Index == s.Link.Index && r.Gateway == gw && !leased
+		return r.Index == s.Link.Index && r.Gateway == gw && s.stays(r)
 	})
 	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
 	switch {
@@ -99,7 +98,7 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 	case s.Exact && !covers(g.Addrs, gw):
 		hop := s.hop(gw)
 		have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table)
-		if err != nil || slices.ContainsFunc(have, hop.Same) {
+		if err != nil || s.has(have, hop) {
 			return nil, err
 		}
 		d.What = "route to " + gw.String() + " is gone"
@@ -152,6 +151,16 @@ func (s *Site) ours(dst netip.Prefix, via netip.Addr) rtnl.Route {
 // hop is the host route to a gateway.
 func (s *Site) hop(gw netip.Addr) rtnl.Route {
 	return s.ours(netip.PrefixFrom(gw, gw.BitLen()), netip.Addr{})
+}
+
+// hops are the host routes to those gateways that no address covers.
+func (g Gateways) hops(s *Site) (list []rtnl.Route) {
+	for _, gw := range g.Via {
+		if !covers(g.Addrs, gw) {
+			list = append(list, s.hop(gw))
+		}
+	}
+	return list
 }
 
 // defaultTo is the destination of the gateway's default route.

@@ -79,7 +79,7 @@ func (p Leases) applyLease(ctx context.Context, s *Site, last, next *dhcp.Lease)
 	if next != nil {
 		life := lifetime(next)
 		a := rtnl.Addr{Index: s.Link.Index, Prefix: next.Addr, Valid: life, Preferred: life}
-		if err := rtnl.PutAddr(ctx, s.Port.Conn, a); err != nil {
+		if err := s.putLeased(ctx, a, last); err != nil {
 			return nil, err
 		}
 	}
@@ -90,7 +90,7 @@ func (p Leases) applyLease(ctx context.Context, s *Site, last, next *dhcp.Lease)
 		return nil, err
 	}
 	if last != nil && (next == nil || next.Addr != last.Addr) {
-		if err := rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, last.Addr); err != nil {
+		if err := p.dropLeased(ctx, s, last.Addr); err != nil {
 			return nil, err
 		}
 	}
@@ -232,13 +232,32 @@ func readLease(m link.Mark, addrs []rtnl.Addr) *dhcp.Lease {
 	return l
 }
 
+// drop4 gives the lease back that is not asked for any more, and takes away what came with
+// it. A gateway of the Spec's own is the default route by now, and keeps what it displaced.
 func (p Leases) drop4(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 	if err := p.giveBack4(ctx, s, addrs); err != nil {
 		return err
 	}
-	if err := s.dropDefault(ctx, unix.AF_INET, unix.RTPROT_DHCP); err != nil {
+	if !p.ownGateway() {
+		if err := s.dropDefault(ctx, unix.AF_INET, unix.RTPROT_DHCP); err != nil {
+			return err
+		}
+	}
+	if err := s.dropLeasedRoutes(ctx); err != nil {
 		return err
 	}
+	if err := p.leaseMTU(ctx, s, nil); err != nil {
+		return err
+	}
+	if err := p.dropLeased(ctx, s, readLease(s.Port.Mark, addrs).Addr); err != nil {
+		return err
+	}
+	s.Lease = nil
+	return p.markLease(ctx, s, nil)
+}
+
+// dropLeasedRoutes removes all routes that came with a lease; Keep puts them back.
+func (s *Site) dropLeasedRoutes(ctx context.Context) error {
 	all, err := s.routes(ctx)
 	if err != nil {
 		return err
@@ -247,22 +266,30 @@ func (p Leases) drop4(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 		if r.Index != s.Link.Index || r.Protocol() != unix.RTPROT_DHCP {
 			continue
 		}
-		if err := r.Delete(ctx, s.Port.Conn); err != nil { // which Keep puts back
+		if err := r.Delete(ctx, s.Port.Conn); err != nil {
 			return err
 		}
 	}
-	if err := p.leaseMTU(ctx, s, nil); err != nil {
-		return err
+	return nil
+}
+
+// putLeased gives the interface a leased address; where last had it already, another
+// lifetime.
+func (s *Site) putLeased(ctx context.Context, a rtnl.Addr, last *dhcp.Lease) error {
+	if !last.Has(a.Prefix.Addr()) {
+		s.Undo.Push("address "+a.Prefix.String(), func(ctx context.Context) error {
+			return rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, a.Prefix)
+		})
 	}
-	if err := p.dropLeased(ctx, s, readLease(s.Port.Mark, addrs).Addr, addrs); err != nil {
-		return err
-	}
-	s.Lease = nil
-	return p.markLease(ctx, s, nil)
+	return rtnl.PutAddr(ctx, s.Port.Conn, a)
 }
 
 // dropLeased removes a leased address; one that is a static one, too, stays for ever.
-func (p Leases) dropLeased(ctx context.Context, s *Site, leased netip.Prefix, addrs []rtnl.Addr) error {
+func (p Leases) dropLeased(ctx context.Context, s *Site, leased netip.Prefix) error {
+	addrs, err := rtnl.Addrs(ctx, s.Port.Conn, s.Link.Index)
+	if err != nil {
+		return err
+	}
 	i := slices.IndexFunc(addrs, func(a rtnl.Addr) bool { return a.Prefix == leased })
 	switch {
 	case i < 0:

@@ -113,7 +113,7 @@ func (p Leases) applyLease6(ctx context.Context, s *Site, last, next *dhcp.Lease
 			if next.Has(a.Addr) {
 				continue
 			}
-			if err := rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, host6(a.Addr)); err != nil {
+			if err := p.dropLeased(ctx, s, host6(a.Addr)); err != nil {
 				return err
 			}
 		}
@@ -159,7 +159,7 @@ func (p Leases) drop6(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 		return err
 	}
 	for _, a := range readLease6(s.Port.Mark, addrs).Addrs {
-		if err := p.dropLeased(ctx, s, host6(a.Addr), addrs); err != nil {
+		if err := p.dropLeased(ctx, s, host6(a.Addr)); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
@@ -27,7 +29,8 @@ func (p Leases) putAddrs6(ctx context.Context, s *Site, last, next *dhcp.Lease) 
 	now := time.Now()
 	for _, a := range next.Addrs {
 		put := rtnl.Addr{Index: s.Link.Index, Prefix: host6(a.Addr), Preferred: seconds(now, a.Preferred), Valid: max(1, seconds(now, a.Valid))}
-		if err := rtnl.PutAddr(ctx, s.Port.Conn, put); err != nil {
+		put.Flags = unix.IFA_F_NOPREFIXROUTE // which leads to itself, and the kernel would leave it behind
+		if err := s.putLeased(ctx, put, last); err != nil {
 			return err
 		}
 		if !last.Has(a.Addr) {

@@ -20,6 +20,8 @@ type Leases struct {
 	Config *dhcp.Config // nil: none
 	// Gateways are the Spec's own, which come before the lease's.
 	Gateways Gateways
+	// Routes are the Spec's own, which come before the lease's.
+	Routes []link.Route
 	// FixedMTU says that the Spec has an MTU, which comes before the lease's.
 	FixedMTU bool
 	// IPv6 says that the interface needs an MTU of 1280 bytes.

@@ -14,7 +14,7 @@ import (
 // leaseRoutes puts the lease's routes in place, then takes those away that only
 // the last one had.
 func (p Leases) leaseRoutes(ctx context.Context, s *Site, last, next *dhcp.Lease) (displaced []string, err error) {
-	wanted := kernelRoutes(next, s.Link.Index)
+	wanted := slices.DeleteFunc(kernelRoutes(next, s.Link.Index), oneWithKeyOf(p.ownRoutes(s)))
 	for _, r := range wanted {
 		if err := r.Put(ctx, s.Port.Conn); err != nil {
 			return nil, err
@@ -32,6 +32,14 @@ func (p Leases) leaseRoutes(ctx context.Context, s *Site, last, next *dhcp.Lease
 		}
 	}
 	return displaced, nil
+}
+
+// ownRoutes are the Spec's, and the host routes to its gateways.
+func (p Leases) ownRoutes(s *Site) (list []rtnl.Route) {
+	for _, r := range p.Routes {
+		list = append(list, s.kernel(r))
+	}
+	return append(list, p.Gateways.hops(s)...)
 }
 
 // leaseDefault makes the lease's gateway the default route, or puts back what the

@@ -115,6 +115,7 @@ func (s *Site) Read(ctx context.Context) error {
 		return err
 	}
 	s.Link, s.Addrs, s.Gateways, s.Displaced = l, nil, nil, nil
+	s.Port.MAC = l.MAC
 	addrs, err := rtnl.Addrs(ctx, s.Port.Conn, l.Index)
 	if err != nil {
 		return err

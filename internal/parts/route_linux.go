@@ -112,18 +112,14 @@ func (p Routes) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		if err != nil {
 			return d, err
 		}
-		if !slices.ContainsFunc(have, k.Same) {
+		if !s.has(have, k) {
 			d.Missing = append(d.Missing, link.Drift{What: "route " + r.String() + " is gone", Mend: func(ctx context.Context, u *link.Undo) error {
 				u.Push("route "+r.String(), func(ctx context.Context) error { return k.Delete(ctx, s.Port.Conn) })
-				return s.addRoute(ctx, r, replacing(own, k))
+				return s.addRoute(ctx, r, s.replacing(have, k))
 			}})
 		}
 	}
-	for _, gw := range p.Gateways.Via {
-		if !covers(p.Gateways.Addrs, gw) {
-			asked = append(asked, s.hop(gw))
-		}
-	}
+	asked = append(asked, p.Gateways.hops(s)...)
 	for _, r := range own {
 		if !s.isDefault(r) && !slices.ContainsFunc(asked, r.Same) {
 			d.Surplus = append(d.Surplus, s.surplusRoute("it has the route "+r.String(), r))
@@ -132,13 +128,33 @@ func (p Routes) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 	return d, nil
 }
 
-// replacing is how to add k: in the place of one of pipework's own that has the same key,
-// if there is one.
-func replacing(own []rtnl.Route, k rtnl.Route) func(rtnl.Route, context.Context, *ns.Conn) error {
-	if slices.ContainsFunc(own, func(o rtnl.Route) bool { return o.SameKey(k) && o.Table == k.Table }) {
+// replacing is how to add k where these are in its table: of Update in the place of one
+// that pipework or a lease made on the interface and that has the same key, if there is one.
+func (s *Site) replacing(have []rtnl.Route, k rtnl.Route) func(rtnl.Route, context.Context, *ns.Conn) error {
+	if s.Exact && slices.ContainsFunc(have, func(o rtnl.Route) bool { return o.SameKey(k) && o.Index == k.Index && byUs(o) }) {
 		return rtnl.Route.Put
 	}
 	return rtnl.Route.AddNew
+}
+
+// byUs says whether pipework made the route, for a Spec or for a lease.
+func byUs(r rtnl.Route) bool {
+	return r.Protocol() == rtnl.Protocol || r.Protocol() == unix.RTPROT_DHCP
+}
+
+// has says whether k is among these, to stay.
+func (s *Site) has(have []rtnl.Route, k rtnl.Route) bool {
+	return slices.ContainsFunc(have, func(r rtnl.Route) bool { return k.Same(r) && s.stays(r) })
+}
+
+// stays says that the route does not go with a lease: Update may drop that.
+func (s *Site) stays(r rtnl.Route) bool { return !s.Exact || r.Protocol() != unix.RTPROT_DHCP }
+
+// oneWithKeyOf returns whether a route has the destination, metric and table of one of these.
+func oneWithKeyOf(routes []rtnl.Route) func(rtnl.Route) bool {
+	return func(r rtnl.Route) bool {
+		return slices.ContainsFunc(routes, func(o rtnl.Route) bool { return r.SameKey(o) && r.Table == o.Table })
+	}
 }
 
 // surplusRoute is a route to be removed.
@@ -171,27 +187,7 @@ func (s *Site) routes(ctx context.Context) (list []rtnl.Route, err error) {
 	return list, nil
 }
 
-// Keep pushes on s.Undo that the routes through the interface are as they are now: the
-// kernel removes some beside an address that goes, and a lease brings some.
-func (s *Site) Keep(ctx context.Context) error {
-	before, err := s.routes(ctx)
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(before, func(a, b rtnl.Route) int { return a.Gateway.Compare(b.Gateway) }) // those on the link first
-	s.Undo.Push("routes of "+s.Link.Name, func(ctx context.Context) error {
-		now, err := s.routes(ctx)
-		for _, r := range now {
-			if p := r.Protocol(); (p == rtnl.Protocol || p == unix.RTPROT_DHCP) && !slices.ContainsFunc(before, r.Same) {
-				err = errors.Join(err, r.Delete(ctx, s.Port.Conn))
-			}
-		}
-		for _, r := range before {
-			if r.Protocol() != unix.RTPROT_KERNEL && !slices.ContainsFunc(now, r.Same) {
-				err = errors.Join(err, r.Add(ctx, s.Port.Conn))
-			}
-		}
-		return err
-	})
-	return nil
+// sameAs returns whether a route is r, made by the same.
+func sameAs(r rtnl.Route) func(rtnl.Route) bool {
+	return func(o rtnl.Route) bool { return r.Same(o) && r.Protocol() == o.Protocol() }
 }

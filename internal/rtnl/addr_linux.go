@@ -76,11 +76,14 @@ func addAddr(ctx context.Context, c *ns.Conn, m message, p netip.Prefix) error {
 
 // PutAddr is AddAddr for an address that the kernel takes away after some
 // seconds, as `ip addr replace … valid_lft` does. It also gives one that is there
-// already a new lifetime.
+// already a new lifetime. Of a.Flags it takes IFA_F_NOPREFIXROUTE.
 func PutAddr(ctx context.Context, c *ns.Conn, a Addr) error {
 	m := addrMessage(a.Index, a.Prefix)
 	if brd, ok := Broadcast(a.Prefix); ok {
 		m.attr(unix.IFA_BROADCAST, brd.AsSlice()...)
+	}
+	if flags := a.Flags & unix.IFA_F_NOPREFIXROUTE; flags != 0 {
+		m.attrU32(unix.IFA_FLAGS, flags)
 	}
 	at := m.nest(unix.IFA_CACHEINFO) // preferred, valid, and two times that the kernel ignores
 	for _, v := range [...]uint32{a.Preferred, a.Valid, 0, 0} {
