@@ -54,7 +54,7 @@ func TestMendsDrift(t *testing.T) {
 
 	within(t, web, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetDown(l) })
 	testwait.Eventually(t, "it is told", func() bool { return strings.Contains(w.said.String(), "not as declared again, and left so") })
-	time.Sleep(200 * time.Millisecond) // it was compared some times more
+	w.compares()
 	if n := strings.Count(w.said.String(), "left so"); n != 1 || w.metrics()["mended_total"] != "1" {
 		t.Errorf("told %d times; %v", n, w.metrics())
 	}
@@ -125,7 +125,7 @@ func TestDetachedWhileCompared(t *testing.T) {
 	testwait.Eventually(t, "it is recorded", func() bool { return w.metrics()["attachments"] == "1" })
 	for range 3 {
 		detached(t, p, "docker:web", "")
-		time.Sleep(100 * time.Millisecond) // it was compared some times
+		w.compares()
 		has(t, r.Container(id("web")))
 		r.restart("web")
 		has(t, r.Container(id("web")), "eth1")

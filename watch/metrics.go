@@ -23,6 +23,7 @@ var families = map[string][2]string{
 	"plugged_total":          {"counter", "Interfaces plugged in."},
 	"mended_total":           {"counter", "Interfaces found that had drifted, and mended."},
 	"found_total":            {"counter", "Interfaces found as declared."},
+	"compared_total":         {"counter", "Comparisons of a running guest's interfaces with what is declared."},
 	"failures_total":         {"counter", "Attempts that failed."},
 	"refused_total":          {"counter", "Declarations that were not honoured."},
 	"leases_total":           {"counter", "What happened to DHCP leases."},

@@ -136,6 +136,9 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 			r.drifted(ctx, g, a, strings.Join(at.Drifts, "; "))
 		}
 	}
+	if n.compare {
+		r.metrics.add("compared_total")
+	}
 }
 
 // drifted notes how an interface differs from what is declared, and tells of what has come

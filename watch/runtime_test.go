@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -224,6 +225,18 @@ func (w *watcher) end() {
 		w.t.Error("Run:", err)
 	}
 	w.ended <- err
+}
+
+// compares waits until guests were compared with what is declared once more, from the
+// beginning; there is only one guest, or it does not matter which.
+func (w *watcher) compares() {
+	w.t.Helper()
+	compared := func() int {
+		n, _ := strconv.Atoi(w.metrics()["compared_total"])
+		return n
+	}
+	before := compared()
+	testwait.Eventually(w.t, "it is compared again", func() bool { return compared() >= before+2 }) // one was at work, perhaps
 }
 
 // metrics are the counters by their names.
