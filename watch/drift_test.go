@@ -3,6 +3,7 @@
 package watch_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -21,13 +22,19 @@ import (
 // within changes eth1 in a container, as somebody in there may.
 func within(t *testing.T, to pipework.Target, change func(*netlink.Handle, netlink.Link) error) {
 	t.Helper()
+	withinOf(t, to, "eth1", change)
+}
+
+// withinOf is within for an interface of another name.
+func withinOf(t *testing.T, to pipework.Target, name string, change func(*netlink.Handle, netlink.Link) error) {
+	t.Helper()
 	g, err := to.Open(t.Context())
 	must(t, err)
 	defer func() { _ = g.Close() }()
 	unlock, err := g.RLock(t.Context(), 10*time.Second)
 	must(t, err)
 	defer unlock()
-	inGuest(t, g, func(h *netlink.Handle) { must(t, change(h, linkOf(t, h, "eth1"))) })
+	inGuest(t, g, func(h *netlink.Handle) { must(t, change(h, linkOf(t, h, name))) })
 }
 
 // TestMendsDrift changes an interface in the container: that is mended once, and left so
@@ -66,6 +73,39 @@ func TestMendsDrift(t *testing.T) {
 	if err != nil || len(found) != 1 || found[0].State != keep.AsDeclared {
 		t.Errorf("%+v, %v", found, err)
 	}
+}
+
+// TestLeavesWhatWasRenamed has somebody in the container rename an interface, and change
+// it: it is told, and left alone, by comparisons and when everything is looked at again.
+func TestLeavesWhatWasRenamed(t *testing.T) {
+	r := newRuntime(t)
+	r.create("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	r.begin("web")
+	web, labels := r.Container(id("web")), func() *watch.Watcher { return &watch.Watcher{Sources: []ns.Source{r}, Resync: 20 * time.Millisecond} }
+	w := runWatcher(t, labels())
+	testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+	within(t, web, func(h *netlink.Handle, l netlink.Link) error {
+		return errors.Join(h.LinkSetDown(l), h.LinkSetName(l, "lan0"))
+	})
+	const renamed = "now=lan0"
+	testwait.Eventually(t, "it is told", func() bool { return strings.Contains(w.said.String(), renamed) })
+	w.compares()
+	r.cut()
+	testwait.Eventually(t, "all is looked at", func() bool { return w.metrics()[`synchronisations_total{source="test"}`] == "2" })
+	w.compares()
+	has(t, web, "lan0")
+	if n := strings.Count(w.said.String(), renamed); n != 1 || w.metrics()["attachments"] != "1" || w.metrics()["failures_total"] != "0" {
+		t.Errorf("told %d times; %v", n, w.metrics())
+	}
+	w.end()
+
+	again := runWatcher(t, labels())
+	testwait.Eventually(t, "it is told again", func() bool { return strings.Contains(again.said.String(), renamed) })
+	again.compares()
+	has(t, web, "lan0")
+	withinOf(t, web, "lan0", func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetName(l, "eth1") })
+	testwait.Eventually(t, "what has its name again is mended", func() bool { return again.metrics()["mended_total"] == "1" })
+	has(t, web, "eth1")
 }
 
 // TestPairComesBack ends the other guest of a pair, which takes the pair along, and starts

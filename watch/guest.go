@@ -24,7 +24,7 @@ type guest struct {
 	attached map[string]*attachment
 	detached map[string]bool            // interfaces that somebody detached: what the guest declares for them waits for its next start
 	ending   map[string]<-chan struct{} // of programs that were told to end, by the interface
-	said     map[string]string          // what was last said about each declaration
+	said     map[string]string          // what was last said about each declaration, and more
 }
 
 // An attachment is one interface that was as declared when it was attached.
@@ -90,6 +90,30 @@ func (g *guest) restarted() {
 		a.restarted = true
 	}
 	clear(g.detached)
+}
+
+// unsaid says whether this is not what was said last about a subject, and notes it.
+func (g *guest) unsaid(about, text string) bool {
+	if g.said[about] == text {
+		return false
+	}
+	g.said[about] = text
+	return true
+}
+
+// isRenamed says whether an interface has another name in the guest than is declared,
+// which it tells once. It is left alone then: another one under the declared name would
+// have its MAC and addresses, too.
+func (g *guest) isRenamed(ctx context.Context, log logger, declared, now string) bool {
+	about := "name of " + declared
+	if now == declared {
+		delete(g.said, about)
+		return false
+	}
+	if g.unsaid(about, now) {
+		log.warn(ctx, "renamed in the guest, and left alone", "guest", g.name, "interface", declared, "now", now)
+	}
+	return true
 }
 
 // release forgets an interface, whose lease is not kept any more then.

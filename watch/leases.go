@@ -60,7 +60,7 @@ func (l *leases) event(ctx context.Context, a *attachment, e dhcp.Event) {
 	switch e.Kind {
 	case dhcp.Renewed:
 	case dhcp.Ended:
-		l.lost(ctx, a.guest, e.Interface)
+		l.lost(ctx, a.guest, a.spec.Name) // by whatever name it has in the guest
 	default:
 		l.log.warn(ctx, "lease "+string(e.Kind), "guest", e.Guest, "interface", e.Interface, "reason", e.Reason)
 	}

@@ -132,6 +132,8 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 		switch {
 		case stage.NoInterface(err):
 			a.lost, a.orphaned = true, r.attacher.orphaned(a)
+		case err == nil && g.isRenamed(ctx, r.log, name, at.Name):
+			a.drift = ""
 		case n.compare && err == nil:
 			r.drifted(ctx, g, a, strings.Join(at.Drifts, "; "))
 		}
@@ -157,8 +159,7 @@ func (r *reconciler) failed(ctx context.Context, g *guest, from string, err erro
 	if stage.Retryable(err) {
 		res = result{failing, leastFailures(err)}
 	}
-	if ctx.Err() == nil && g.said[from] != err.Error() {
-		g.said[from] = err.Error()
+	if ctx.Err() == nil && g.unsaid(from, err.Error()) {
 		r.log.warn(ctx, "not plugged in", "guest", g.name, "declared", from, "error", err, "again", res.outcome == failing)
 	}
 	return res
@@ -166,10 +167,8 @@ func (r *reconciler) failed(ctx context.Context, g *guest, from string, err erro
 
 // refuse says once that a declaration is not honoured.
 func (r *reconciler) refuse(ctx context.Context, g *guest, from string, err error) {
-	if g.said[from] == err.Error() {
-		return
+	if g.unsaid(from, err.Error()) {
+		r.metrics.add("refused_total")
+		r.log.warn(ctx, "not honoured", "guest", g.name, "declared", from, "error", err)
 	}
-	g.said[from] = err.Error()
-	r.metrics.add("refused_total")
-	r.log.warn(ctx, "not honoured", "guest", g.name, "declared", from, "error", err)
 }
