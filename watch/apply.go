@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -44,15 +45,23 @@ func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, acti
 	return res
 }
 
-// keepOn keeps what could not be mended, and its lease. It counts as mended where that may
-// never succeed.
-func (r *reconciler) keepOn(ctx context.Context, g *guest, was *attachment, failed result) {
-	if failed.outcome != failing {
-		was.mended = was.drift
+// keepOn keeps what could not be mended, with the leases that it has by now: they have
+// changed since it was attached, and what a server refuses to extend is gone. It counts as
+// mended where that may never succeed.
+func (r *reconciler) keepOn(ctx context.Context, g *guest, opened *ns.Guest, was *attachment, failed result) {
+	working, cancel := context.WithTimeout(ctx, jobTime)
+	defer cancel()
+	at, err := r.attacher.plugger.Check(working, opened.Again(), pipework.Spec{Name: was.spec.Name, Link: was.spec.Link})
+	if err != nil {
+		return
 	}
-	was.unkeep = nil
-	if r.attacher.leases.keep(ctx, r.attacher.target(g.ref), was) == nil {
-		g.attached[was.spec.Name] = was
+	now := *was
+	now.made, now.unkeep, now.ended = withLeases(at), nil, nil
+	if failed.outcome != failing {
+		now.mended = was.drift
+	}
+	if r.attacher.leases.keep(ctx, r.attacher.target(g.ref), &now) == nil {
+		g.attached[now.spec.Name] = &now
 	}
 }
 
@@ -76,7 +85,7 @@ func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, 
 			failed := r.failed(ctx, g, t.desired.from, err)
 			res = res.and(failed)
 			if t.was != nil && t.was.onlyDrifted(t.desired) {
-				r.keepOn(ctx, g, t.was, failed)
+				r.keepOn(ctx, g, opened, t.was, failed)
 			}
 		}
 	}

@@ -43,7 +43,7 @@ func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, want 
 	there, err := a.plugger.Check(working, opened.Again(), pipework.Spec{Name: now.spec.Name, Link: now.spec.Link})
 	switch {
 	case err == nil && g.isRenamed(ctx, a.log, now.spec.Name, there.Name):
-		there.Existed, now.made = true, there
+		there.Existed, now.made = true, withLeases(there)
 		return now, a.leases.keep(ctx, a.target(g.ref), now)
 	case err != nil && want.mendOnly:
 		return nil, fmt.Errorf("%w: it is not plugged in again, since another process may have the number by now", err)
