@@ -58,7 +58,7 @@ func (r *reconciler) keepOn(ctx context.Context, g *guest, opened *ns.Guest, was
 	now := *was
 	now.made, now.unkeep, now.ended = withLeases(at), nil, nil
 	if failed.outcome != failing {
-		now.mended = was.drift
+		now.drift = was.drift.all(left)
 	}
 	if r.attacher.leases.keep(ctx, r.attacher.target(g.ref), &now) == nil {
 		g.attached[now.spec.Name] = &now
@@ -73,8 +73,8 @@ func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, 
 		now, err := r.attacher.attach(ctx, g, opened, t.desired)
 		switch {
 		case err == nil:
-			if t.was != nil {
-				now.mended = t.was.drift
+			if t.was != nil && t.was.desired.text == t.desired.text {
+				now.drift.dealt = t.was.drift.all(mended).dealt
 			}
 			g.attached[now.spec.Name] = now
 			made = append(made, now)

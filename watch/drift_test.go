@@ -41,6 +41,14 @@ func withinOf(t *testing.T, to pipework.Target, name string, change func(*netlin
 	inGuest(t, g, func(h *netlink.Handle) { must(t, change(h, linkOf(t, h, name))) })
 }
 
+// withoutAddr takes an address from eth1 in a container.
+func withoutAddr(t *testing.T, to pipework.Target, text string) {
+	t.Helper()
+	addr, err := netlink.ParseAddr(text)
+	must(t, err)
+	within(t, to, func(h *netlink.Handle, l netlink.Link) error { return h.AddrDel(l, addr) })
+}
+
 // TestMendsDrift changes an interface in the container: that is mended once, and left so
 // when it comes back. What is removed is attached again.
 func TestMendsDrift(t *testing.T) {
@@ -76,6 +84,35 @@ func TestMendsDrift(t *testing.T) {
 	found, err := p.Status(t.Context())
 	if err != nil || len(found) != 1 || found[0].State != keep.AsDeclared {
 		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// TestMendsEachDriftOnce changes an interface in one way after the other, and then in the
+// first way again: that is left so.
+func TestMendsEachDriftOnce(t *testing.T) {
+	r := newRuntime(t)
+	r.create("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	r.begin("web")
+	web := r.Container(id("web"))
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+	mended := func(n string) {
+		t.Helper()
+		testwait.Eventually(t, "it is mended", func() bool { return w.metrics()["mended_total"] == n })
+	}
+	down := func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetDown(l) }
+	within(t, web, down)
+	mended("1")
+	withoutAddr(t, web, "10.0.0.2/24")
+	mended("2")
+	for range 2 {
+		within(t, web, down)
+		w.compares()
+		within(t, web, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetUp(l) })
+		w.compares()
+	}
+	if n := strings.Count(w.said.String(), "left so"); n != 1 || w.metrics()["mended_total"] != "2" {
+		t.Errorf("told %d times; %v", n, w.metrics())
 	}
 }
 
@@ -238,9 +275,7 @@ func TestKeepsTheLeaseOnAsItIs(t *testing.T) {
 	testwait.Eventually(t, "it was renewed for longer than a lease", func() bool { return renewals() >= 5 })
 
 	makeNIC(t, "other", dhcptest.RouterMAC) // so that it cannot be told which one is declared
-	within(t, web, func(h *netlink.Handle, l netlink.Link) error {
-		return h.AddrDel(l, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 0, 0, 9), Mask: net.CIDRMask(24, 32)}})
-	})
+	withoutAddr(t, web, "10.0.0.9/24")
 	testwait.Eventually(t, "it is tried", func() bool { return w.metrics()["failures_total"] == "1" })
 	before := renewals()
 	testwait.Eventually(t, "the lease is renewed on", func() bool { return renewals() > before+2 })

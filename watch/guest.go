@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/keep"
@@ -41,8 +42,7 @@ type attachment struct {
 	lost      bool // it, or its lease, is no more
 	orphaned  bool // and its record is gone, too
 
-	drift  string // how it differs from what is declared; "": it does not, as far as is known
-	mended string // the drift that it was attached anew for
+	drift drift
 }
 
 func newGuest(k ref) *guest {
@@ -60,7 +60,7 @@ func (g *guest) observed() observed {
 	for name, a := range g.attached {
 		o.attached[name] = status{
 			text: a.desired.text, byContainer: a.desired.byContainer, program: a.programRuns(),
-			restarted: a.restarted, lost: a.lost, orphaned: a.orphaned, drift: a.drift, mended: a.mended,
+			restarted: a.restarted, lost: a.lost, orphaned: a.orphaned, drift: strings.Join(a.drift.unmended(), "; "),
 		}
 	}
 	return o
@@ -81,7 +81,7 @@ func (a *attachment) programRuns() bool {
 
 // onlyDrifted says whether the attachment is there, as desired but for its drift.
 func (a *attachment) onlyDrifted(want *desired) bool {
-	return a.drift != "" && !a.lost && !a.restarted && a.desired.text == want.text
+	return len(a.drift.is) > 0 && !a.lost && !a.restarted && a.desired.text == want.text
 }
 
 // restarted notes that the guest may have started.

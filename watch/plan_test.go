@@ -56,10 +56,7 @@ func TestPlan(t *testing.T) {
 		{"detached before the guest started", with(byLabel, func(s *status) { orphaned(s); restarted(s) }), false, label, mend},
 
 		{"drifted", with(byTyped, func(s *status) { s.drift = "down" }), false, typed, mend},
-		{"drifted, and mended of something else", with(byTyped, func(s *status) { s.drift, s.mended = "down", "mtu" }), false, typed, mend},
-		{"drifted as before it was mended", with(byTyped, func(s *status) { s.drift, s.mended = "down", "down" }), false, typed, retain},
-		{"drifted, and changed", with(byTyped, func(s *status) { s.drift, s.mended = "down", "down" }), false, retyped, mend},
-		{"mended for good", with(byTyped, func(s *status) { s.mended = "down" }), false, typed, retain},
+		{"drifted, and changed", with(byTyped, func(s *status) { s.drift = "down" }), false, retyped, mend},
 		{"drifted, where a program works", with(byTyped, func(s *status) { s.drift, s.program = "down", true }), false, typed, retain},
 		{"drifted, and not desired", with(byTyped, func(s *status) { s.drift = "down" }), false, nil, release},
 	} {

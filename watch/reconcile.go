@@ -133,9 +133,9 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 		case stage.NoInterface(err):
 			a.lost, a.orphaned = true, r.attacher.orphaned(a)
 		case err == nil && g.isRenamed(ctx, r.log, name, at.Name):
-			a.drift = ""
+			a.drift.is = nil
 		case n.compare && err == nil:
-			r.drifted(ctx, g, a, strings.Join(at.Drifts, "; "))
+			r.drifted(ctx, g, a, at.Drifts)
 		}
 	}
 	if n.compare {
@@ -145,11 +145,14 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 
 // drifted notes how an interface differs from what is declared, and tells of what has come
 // back after it was mended.
-func (r *reconciler) drifted(ctx context.Context, g *guest, a *attachment, drift string) {
-	if drift != a.drift && drift != "" && drift == a.mended {
-		r.log.warn(ctx, "not as declared again, and left so", "guest", g.name, "interface", a.spec.Name, "drift", drift)
+func (r *reconciler) drifted(ctx context.Context, g *guest, a *attachment, drifts []string) {
+	a.drift.is = drifts
+	if again := a.drift.back(); len(again) > 0 {
+		r.log.warn(ctx, "not as declared again, and left so", "guest", g.name, "interface", a.spec.Name, "drift", strings.Join(again, "; "))
 	}
-	a.drift = drift
+	if len(drifts) > 0 && len(a.drift.dealt) >= mostMended && g.unsaid("drift of "+a.spec.Name, "ever new") {
+		r.log.warn(ctx, "not as declared in ever new ways, and left so", "guest", g.name, "interface", a.spec.Name, "drift", strings.Join(drifts, "; "))
+	}
 }
 
 // failed tells why, once, and whether to try again.
