@@ -217,6 +217,26 @@ func TestDetachedWhileCompared(t *testing.T) {
 	}
 }
 
+// TestLeavesWhatIsBeingDetached has a comparison find an interface that detach has begun to
+// take away, and not ended: it is not mended.
+func TestLeavesWhatIsBeingDetached(t *testing.T) {
+	s, r := store(t), newRuntime(t)
+	r.create("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	r.begin("web")
+	web := r.Container(id("web"))
+	w := runWatcher(t, &watch.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	testwait.Eventually(t, "it is recorded", func() bool { return w.metrics()["attachments"] == "1" })
+	rec, err := s.Get(ns.ParseRef("docker:web"), "eth1")
+	must(t, err)
+	rec.Phase = keep.Detaching
+	must(t, s.Put(*rec))
+	withoutAddr(t, web, "10.0.0.2/24")
+	w.compares()
+	if now := has(t, web, "eth1"); !strings.HasSuffix(now["eth1"], "[]") || w.metrics()["mended_total"] != "0" || w.metrics()["attachments"] != "0" {
+		t.Error(now, w.metrics())
+	}
+}
+
 // TestKeepsTheLeaseOfDrift has an interface drift that cannot be mended, since its DHCP
 // server does not answer: its lease is kept on, until the server answers and it is mended.
 func TestKeepsTheLeaseOfDrift(t *testing.T) {

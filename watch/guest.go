@@ -40,7 +40,7 @@ type attachment struct {
 
 	restarted bool // the guest may have started since
 	lost      bool // it, or its lease, is no more
-	orphaned  bool // and its record is gone, too
+	orphaned  bool // it is lost, or has drifted, and its record is gone, too
 
 	drift drift
 }

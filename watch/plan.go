@@ -18,7 +18,7 @@ type status struct {
 	program     bool   // a DHCP client program keeps its lease: another one would begin by taking the address away
 	restarted   bool   // the guest may have started since it was attached
 	lost        bool   // it, or its lease, is no more
-	orphaned    bool   // and its record is gone, too
+	orphaned    bool   // it is lost, or has drifted, and its record is gone, too
 	drift       string // how it differs from what is declared, and was not mended for yet: what comes back is left so
 }
 

@@ -51,6 +51,7 @@ func TestPlan(t *testing.T) {
 		{"lost", with(byTyped, lost), false, typed, mend},
 		{"lost, of a label", with(byLabel, lost), false, label, mend},
 		{"lost, and not desired", with(byTyped, lost), false, nil, release},
+		{"a label's is about to be detached", with(byLabel, func(s *status) { s.drift, s.orphaned = "down", true }), false, label, hold},
 		{"a label's was detached", with(byLabel, orphaned), false, label, hold},
 		{"it was detached, and typed again", with(byTyped, orphaned), false, typed, mend},
 		{"detached before the guest started", with(byLabel, func(s *status) { orphaned(s); restarted(s) }), false, label, mend},

@@ -58,6 +58,7 @@ func (r *reconciler) reconcile(ctx context.Context, g *guest, n news) result {
 	}
 	defer func() { _ = opened.Close() }()
 	r.observe(ctx, g, opened, n)
+	r.findOrphans(g)
 	return r.apply(ctx, g, opened, plan(g.observed(), want), want)
 }
 
@@ -71,7 +72,7 @@ func (r *reconciler) note(g *guest, n news) {
 	}
 	for _, name := range n.lost {
 		if a := g.attached[name]; a != nil {
-			a.lost, a.orphaned = true, r.attacher.orphaned(a)
+			a.lost = true
 		}
 	}
 }
@@ -131,7 +132,7 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 		at, err := r.attacher.plugger.Check(working, opened.Again(), s)
 		switch {
 		case stage.NoInterface(err):
-			a.lost, a.orphaned = true, r.attacher.orphaned(a)
+			a.lost = true
 		case err == nil && g.isRenamed(ctx, r.log, name, at.Name):
 			a.drift.is = nil
 		case n.compare && err == nil:
@@ -140,6 +141,14 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 	}
 	if n.compare {
 		r.metrics.add("compared_total")
+	}
+}
+
+// findOrphans finds out of what is lost, or differs, whether a detach did that: its record
+// says so before it begins.
+func (r *reconciler) findOrphans(g *guest) {
+	for _, a := range g.attached {
+		a.orphaned = (a.lost || len(a.drift.is) > 0) && r.attacher.orphaned(a)
 	}
 }
 
