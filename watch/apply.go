@@ -3,9 +3,12 @@ package watch
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -82,12 +85,22 @@ func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, 
 		case ctx.Err() != nil, opened.Alive() != nil:
 			return nil, result{}
 		default:
-			failed := r.failed(ctx, g, t.desired.from, err)
-			res = res.and(failed)
-			if t.was != nil && t.was.onlyDrifted(t.desired) {
-				r.keepOn(ctx, g, opened, t.was, failed)
-			}
+			res = res.and(r.notAttached(ctx, g, opened, t, err))
 		}
 	}
 	return made, res
+}
+
+// notAttached deals with what failed. What is only to be mended is kept on; where something
+// is in its way, that is itself, which does not end by trying again.
+func (r *reconciler) notAttached(ctx context.Context, g *guest, opened *ns.Guest, t task, err error) result {
+	onlyDrifted := t.was != nil && t.was.onlyDrifted(t.desired)
+	if onlyDrifted && stage.Is(err, pipework.StageLink) && errors.Is(err, fs.ErrExist) {
+		err = errs.New(fs.ErrInvalid, "%w", err)
+	}
+	failed := r.failed(ctx, g, t.desired.from, err)
+	if onlyDrifted {
+		r.keepOn(ctx, g, opened, t.was, failed)
+	}
+	return failed
 }

@@ -237,6 +237,33 @@ func TestLeavesWhatIsBeingDetached(t *testing.T) {
 	}
 }
 
+// TestGivesUpWhatIsRefused has an interface that was added to differ in a way that is not
+// mended there, but refused: that is told once, and not tried again.
+func TestGivesUpWhatIsRefused(t *testing.T) {
+	s, r := store(t), newRuntime(t)
+	r.create("web", nil)
+	r.begin("web")
+	web, spec := r.Container(id("web")), onBridgeSpec("br1", "10.0.0.2/24")
+	spec.MTU = 1400
+	_, err := pipework.Attach(t.Context(), web, spec)
+	must(t, err)
+	spec.Addrs = addrs("10.0.0.2/24", "10.0.1.2/24")
+	must(t, s.Put(keep.Record{
+		Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth1", Spec: spec, Source: keep.FromCommand, Phase: keep.Attached,
+	}))
+	w := runWatcher(t, &watch.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	testwait.Eventually(t, "it is added to", func() bool { return w.metrics()["attachments"] == "1" })
+	within(t, web, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetMTU(l, 1300) })
+	testwait.Eventually(t, "it is tried", func() bool { return w.metrics()["failures_total"] == "1" })
+	w.compares()
+	w.compares()
+	if m := w.metrics(); m["failures_total"] != "1" || m["guests_failing"] != "0" || m["attachments"] != "1" || strings.Count(w.said.String(), "level=WARN") != 1 {
+		t.Errorf("tried again: %v", m)
+	}
+	withoutAddr(t, web, "10.0.1.2/24")
+	testwait.Eventually(t, "something else is tried", func() bool { return w.metrics()["failures_total"] == "2" })
+}
+
 // TestKeepsTheLeaseOfDrift has an interface drift that cannot be mended, since its DHCP
 // server does not answer: its lease is kept on, until the server answers and it is mended.
 func TestKeepsTheLeaseOfDrift(t *testing.T) {
