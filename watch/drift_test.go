@@ -176,6 +176,23 @@ func TestPairComesBack(t *testing.T) {
 	})
 }
 
+// TestPairWithoutTarget has a Watcher that is given no Target ask its Sources for the other
+// guest of a pair.
+func TestPairWithoutTarget(t *testing.T) {
+	s, r := store(t), newRuntime(t)
+	r.create("db", nil)
+	r.begin("db")
+	r.create("web", nil)
+	r.begin("web")
+	must(t, s.Put(keep.Record{
+		Guest: ns.Ref{Kind: ns.Docker, Name: "web", ID: id("web")}, Interface: "eth1", Source: keep.FromCommand, Phase: keep.Attached,
+		Spec: pipework.Spec{Link: link.Veth{Peer: ns.ParseRef("docker:db"), PeerName: "eth5"}, Addrs: addrs("10.9.0.1/30")},
+	}))
+	w := runWatcher(t, &watch.Watcher{Plugger: keep.Plugger{Store: s}, Sources: []ns.Source{r}})
+	testwait.Eventually(t, "it was tried", func() bool { return w.metrics()["plugged_total"] != "0" || w.metrics()["failures_total"] != "0" })
+	has(t, r.Container(id("web")), "eth1")
+}
+
 // TestMendsTheHostsEnd takes the host's end from its bridge, and then the bridge from the host.
 func TestMendsTheHostsEnd(t *testing.T) {
 	r := newRuntime(t)

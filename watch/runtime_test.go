@@ -175,6 +175,9 @@ type target struct {
 func (t target) Open(ctx context.Context) (*ns.Guest, error) {
 	t.r.mu.Lock()
 	c := t.r.containers[t.id]
+	if c == nil {
+		c = t.r.containers[id(t.id)] // by its name
+	}
 	if c == nil || c.process == nil {
 		t.r.mu.Unlock()
 		return nil, errs.New(fs.ErrNotExist, "container %q does not run", t.id)
