@@ -87,6 +87,26 @@ func TestMendsDrift(t *testing.T) {
 	}
 }
 
+// TestComparesWithoutItsRuntime has a runtime that answers nothing any more: its guests are
+// compared all the same, what differs is tried, and mended when it answers.
+func TestComparesWithoutItsRuntime(t *testing.T) {
+	r := newRuntime(t)
+	r.create("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	r.begin("web")
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+	web, asked := r.Container(id("web")), r.asked.Load()
+	r.away.Store(true)
+	w.compares()
+	if m := w.metrics(); r.asked.Load() != asked || m["failures_total"] != "0" {
+		t.Errorf("asked %d times; %v", r.asked.Load()-asked, m)
+	}
+	withoutAddr(t, web, "10.0.0.2/24")
+	testwait.Eventually(t, "the runtime is asked", func() bool { return w.metrics()["guests_failing"] == "1" })
+	r.away.Store(false)
+	testwait.Eventually(t, "it is mended", func() bool { return w.metrics()["mended_total"] == "1" && w.metrics()["guests_failing"] == "0" })
+}
+
 // TestMendsEachDriftOnce changes an interface in one way after the other, and then in the
 // first way again: that is left so.
 func TestMendsEachDriftOnce(t *testing.T) {

@@ -20,8 +20,9 @@ type ref struct {
 // declared.
 type guest struct {
 	ref
-	name     string   // for people
-	process  *process // that what is attached belongs to; nil: it was not opened yet
+	name     string              // for people
+	process  *process            // that what is attached belongs to; nil: it was not opened yet
+	desired  map[string]*desired // when it was read last
 	attached map[string]*attachment
 	detached map[string]bool            // interfaces that somebody detached: what the guest declares for them waits for its next start
 	ending   map[string]<-chan struct{} // of programs that were told to end, by the interface

@@ -31,6 +31,9 @@ const jobTime = time.Minute
 // ended is not touched until its source says that it started: before that, its new
 // process may be there and its runtime not done with it.
 func (r *reconciler) reconcile(ctx context.Context, g *guest, n news) result {
+	if !n.changed {
+		return r.compare(ctx, g)
+	}
 	r.note(g, n)
 	if g.process != nil && g.process.ended() {
 		r.cleanup.reapPorts(ctx, g)
@@ -49,6 +52,7 @@ func (r *reconciler) reconcile(ctx context.Context, g *guest, n news) result {
 		g.releaseAll()
 		return result{outcome: gone}
 	}
+	g.desired = want
 	opened, err := r.open(ctx, g)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -122,7 +126,7 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 	if g.process.known() && !n.compare {
 		return
 	}
-	working, cancel := context.WithTimeout(ctx, jobTime)
+	working, cancel := context.WithTimeout(ctx, compareTime)
 	defer cancel()
 	for name, a := range g.attached {
 		s := pipework.Spec{Name: name, Link: a.spec.Link}
@@ -137,6 +141,8 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 			a.drift.is = nil
 		case n.compare && err == nil:
 			r.drifted(ctx, g, a, at.Drifts)
+		case n.compare && !stage.NoGuest(err):
+			r.uncompared(ctx, g, name, err)
 		}
 	}
 	if n.compare {

@@ -37,6 +37,7 @@ type runtime struct {
 	broken     chan struct{}
 	kind       ns.Kind
 	away       atomic.Bool // it answers nothing
+	asked      atomic.Int64
 }
 
 type container struct {
@@ -139,6 +140,7 @@ func (r *runtime) Running(context.Context) ([]string, error) {
 }
 
 func (r *runtime) Describe(_ context.Context, id string) (*ns.Container, error) {
+	r.asked.Add(1)
 	if r.away.Load() {
 		return nil, errs.New(unix.ECONNREFUSED, "no engine is there")
 	}
@@ -173,6 +175,7 @@ type target struct {
 }
 
 func (t target) Open(ctx context.Context) (*ns.Guest, error) {
+	t.r.asked.Add(1)
 	t.r.mu.Lock()
 	c := t.r.containers[t.id]
 	if c == nil {
