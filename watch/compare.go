@@ -32,16 +32,16 @@ func (q *queue) startComparison(ctx context.Context, k ref) bool {
 	if it == nil || ctx.Err() != nil {
 		return false
 	}
-	it.news.compare = true
 	if it.busy || it.timer != nil {
+		it.news.compare = true
 		return false
 	}
 	working, cancel := context.WithCancel(ctx)
-	it.busy, it.compared = true, cancel
+	it.busy, it.compared, it.news = true, cancel, news{}
 	q.workers.Go(func() {
 		defer func() { <-q.comparing }()
 		defer cancel()
-		q.endComparison(ctx, it, q.reconcile(working, it.guest, q.take(it)))
+		q.endComparison(ctx, it, q.reconcile(working, it.guest, news{compare: true}))
 	})
 	return true
 }

@@ -202,3 +202,26 @@ func TestQueueComparesFew(t *testing.T) {
 		}
 	})
 }
+
+// TestQueueInterrupts has a guest start at any moment of its comparison, also before that has
+// begun: the start is not taken for a part of it.
+func TestQueueInterrupts(t *testing.T) {
+	inQueue(t, func(t *testing.T, ctx context.Context, q *queue, jobs <-chan job) {
+		q.add(ctx, web)
+		(<-jobs).answer <- result{}
+		for range 100 {
+			synctest.Wait()
+			q.compare(ctx, web)
+			q.started(ctx, web)
+			j := <-jobs
+			if !j.news.compare || j.news.changed {
+				t.Errorf("%+v", j.news)
+			}
+			j.answer <- result{}
+			if j = <-jobs; !j.news.started || j.ctx.Err() != nil {
+				t.Errorf("%+v, %v", j.news, j.ctx.Err())
+			}
+			j.answer <- result{}
+		}
+	})
+}
