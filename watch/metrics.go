@@ -12,7 +12,7 @@ import (
 
 // families are the metrics, with their type and meaning; all begin with pipework_.
 var families = map[string][2]string{
-	"attachments":            {"gauge", "Interfaces that are plugged in as declared."},
+	"attachments":            {"gauge", "Interfaces that are plugged in as declared, but for what is not mended."},
 	"guests":                 {"gauge", "Running guests that have something declared."},
 	"guests_failing":         {"gauge", "Guests of which something is tried again."},
 	"source_connected":       {"gauge", "Whether the events of a runtime arrive."},
