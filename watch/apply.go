@@ -76,7 +76,7 @@ func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, 
 		now, err := r.attacher.attach(ctx, g, opened, t.desired)
 		switch {
 		case err == nil:
-			if t.was != nil && t.was.desired.text == t.desired.text {
+			if t.was != nil && t.was.desired.text == t.desired.text && now.made.Existed {
 				now.drift.dealt = t.was.drift.all(mended).dealt
 			}
 			g.attached[now.spec.Name] = now

@@ -81,6 +81,8 @@ func TestMendsDrift(t *testing.T) {
 	within(t, web, func(h *netlink.Handle, l netlink.Link) error { return h.LinkDel(l) })
 	has(t, web, "eth1")
 	testwait.Eventually(t, "it is attached again", func() bool { return w.metrics()["plugged_total"] == "1" })
+	within(t, web, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetDown(l) })
+	testwait.Eventually(t, "the new one is mended, too", func() bool { return w.metrics()["mended_total"] == "2" })
 	found, err := p.Status(t.Context())
 	if err != nil || len(found) != 1 || found[0].State != keep.AsDeclared {
 		t.Errorf("%+v, %v", found, err)
