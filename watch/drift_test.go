@@ -109,6 +109,23 @@ func TestComparesWithoutItsRuntime(t *testing.T) {
 	testwait.Eventually(t, "it is mended", func() bool { return w.metrics()["mended_total"] == "1" && w.metrics()["guests_failing"] == "0" })
 }
 
+// TestTellsOnceWhatCannotBeCompared has somebody in the container take the mark from an
+// interface: that is told, and is no failure.
+func TestTellsOnceWhatCannotBeCompared(t *testing.T) {
+	makeNIC(t, "nicx", "02:00:00:00:09:09")
+	r := newRuntime(t)
+	r.create("web", map[string]string{"pipework.eth1": "nicx 10.0.0.2/24"})
+	r.begin("web")
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+	within(t, r.Container(id("web")), func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetAlias(l, "mine") })
+	testwait.Eventually(t, "it is told", func() bool { return strings.Contains(w.said.String(), "not compared") })
+	w.compares()
+	if n := strings.Count(w.said.String(), "level=WARN"); n != 1 || w.metrics()["failures_total"] != "0" {
+		t.Errorf("told %d times; %v", n, w.metrics())
+	}
+}
+
 // TestMendsEachDriftOnce changes an interface in one way after the other, and then in the
 // first way again: that is left so.
 func TestMendsEachDriftOnce(t *testing.T) {
