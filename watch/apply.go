@@ -48,26 +48,6 @@ func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, acti
 	return res
 }
 
-// keepOn keeps what could not be mended, with the leases that it has by now: they have
-// changed since it was attached, and what a server refuses to extend is gone. It counts as
-// mended where that may never succeed.
-func (r *reconciler) keepOn(ctx context.Context, g *guest, opened *ns.Guest, was *attachment, failed result) {
-	working, cancel := context.WithTimeout(ctx, jobTime)
-	defer cancel()
-	at, err := r.attacher.plugger.Check(working, opened.Again(), pipework.Spec{Name: was.spec.Name, Link: was.spec.Link})
-	if err != nil {
-		return
-	}
-	now := *was
-	now.made, now.unkeep, now.ended = withLeases(at), nil, nil
-	if failed.outcome != failing {
-		now.drift = was.drift.all(left)
-	}
-	if r.attacher.leases.keep(ctx, r.attacher.target(g.ref), &now) == nil {
-		g.attached[now.spec.Name] = &now
-	}
-}
-
 // attachAll attaches what is to be attached or mended. What is not, because the guest has
 // ended meanwhile, or the run does, is no failure.
 func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, todo []task) (made []*attachment, res result) {
@@ -91,16 +71,44 @@ func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, 
 	return made, res
 }
 
-// notAttached deals with what failed. What is only to be mended is kept on; where something
-// is in its way, that is itself, which does not end by trying again.
+// notAttached deals with what failed. What was attached before, and is there, is kept on.
+// Where an interface is in its way, that is itself, which does not end by trying again.
 func (r *reconciler) notAttached(ctx context.Context, g *guest, opened *ns.Guest, t task, err error) result {
-	onlyDrifted := t.was != nil && t.was.onlyDrifted(t.desired)
-	if onlyDrifted && stage.Is(err, pipework.StageLink) && errors.Is(err, fs.ErrExist) {
+	there := r.stillThere(ctx, opened, t)
+	if there == nil {
+		return r.failed(ctx, g, t.desired.from, err)
+	}
+	if stage.Is(err, pipework.StageLink) && errors.Is(err, fs.ErrExist) {
+		there.restarted, there.lost = false, false
 		err = errs.New(fs.ErrInvalid, "%w", err)
 	}
 	failed := r.failed(ctx, g, t.desired.from, err)
-	if onlyDrifted {
-		r.keepOn(ctx, g, opened, t.was, failed)
-	}
+	r.keepOn(ctx, g, there, failed)
 	return failed
+}
+
+// stillThere is what was attached before by what is still desired, as it is now; nil: it is
+// not there.
+func (r *reconciler) stillThere(ctx context.Context, opened *ns.Guest, t task) *attachment {
+	if t.was == nil || t.was.desired.text != t.desired.text {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, compareTime)
+	defer cancel()
+	at, err := r.attacher.plugger.Check(ctx, opened.Again(), pipework.Spec{Name: t.was.spec.Name, Link: t.was.spec.Link})
+	if err != nil {
+		return nil
+	}
+	return t.was.as(at)
+}
+
+// keepOn keeps an attachment that could not be mended. What differs counts as dealt with
+// where that may never succeed.
+func (r *reconciler) keepOn(ctx context.Context, g *guest, a *attachment, failed result) {
+	if failed.outcome != failing {
+		a.drift = a.drift.all(left)
+	}
+	if r.attacher.leases.keep(ctx, r.attacher.target(g.ref), a) == nil {
+		g.attached[a.spec.Name] = a
+	}
 }

@@ -318,6 +318,13 @@ func TestGivesUpWhatIsRefused(t *testing.T) {
 	}
 	withoutAddr(t, web, "10.0.1.2/24")
 	testwait.Eventually(t, "something else is tried", func() bool { return w.metrics()["failures_total"] == "2" })
+	r.cut()
+	testwait.Eventually(t, "all is tried again", func() bool { return w.metrics()["failures_total"] == "3" })
+	w.compares()
+	w.compares()
+	if m := w.metrics(); m["failures_total"] != "3" || m["guests_failing"] != "0" || m["attachments"] != "1" {
+		t.Errorf("tried for ever: %v", m)
+	}
 }
 
 // TestKeepsTheLeaseOfDrift has an interface drift that cannot be mended, since its DHCP

@@ -80,9 +80,12 @@ func (a *attachment) programRuns() bool {
 	}
 }
 
-// onlyDrifted says whether the attachment is there, as desired but for its drift.
-func (a *attachment) onlyDrifted(want *desired) bool {
-	return len(a.drift.is) > 0 && !a.lost && !a.restarted && a.desired.text == want.text
+// as is the attachment as it was found there, with the leases that it has by now: they have
+// changed since it was attached. Nothing keeps them yet.
+func (a *attachment) as(there *pipework.Attachment) *attachment {
+	now := *a
+	now.made, now.unkeep, now.ended = withLeases(there), nil, nil
+	return &now
 }
 
 // restarted notes that the guest may have started.
