@@ -3,8 +3,12 @@ package watch
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -44,18 +48,6 @@ func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, acti
 	return res
 }
 
-// keepOn keeps what could not be mended, and its lease. It counts as mended where that may
-// never succeed.
-func (r *reconciler) keepOn(ctx context.Context, g *guest, was *attachment, failed result) {
-	if failed.outcome != failing {
-		was.mended = was.drift
-	}
-	was.unkeep = nil
-	if r.attacher.leases.keep(ctx, r.attacher.target(g.ref), was) == nil {
-		g.attached[was.spec.Name] = was
-	}
-}
-
 // attachAll attaches what is to be attached or mended. What is not, because the guest has
 // ended meanwhile, or the run does, is no failure.
 func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, todo []task) (made []*attachment, res result) {
@@ -64,8 +56,8 @@ func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, 
 		now, err := r.attacher.attach(ctx, g, opened, t.desired)
 		switch {
 		case err == nil:
-			if t.was != nil {
-				now.mended = t.was.drift
+			if t.was != nil && t.was.desired.text == t.desired.text && now.made.Existed {
+				now.drift.dealt = t.was.drift.all(mended).dealt
 			}
 			g.attached[now.spec.Name] = now
 			made = append(made, now)
@@ -73,12 +65,50 @@ func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, 
 		case ctx.Err() != nil, opened.Alive() != nil:
 			return nil, result{}
 		default:
-			failed := r.failed(ctx, g, t.desired.from, err)
-			res = res.and(failed)
-			if t.was != nil && t.was.onlyDrifted(t.desired) {
-				r.keepOn(ctx, g, t.was, failed)
-			}
+			res = res.and(r.notAttached(ctx, g, opened, t, err))
 		}
 	}
 	return made, res
+}
+
+// notAttached deals with what failed. What was attached before, and is there, is kept on.
+// Where an interface is in its way, that is itself, which does not end by trying again.
+func (r *reconciler) notAttached(ctx context.Context, g *guest, opened *ns.Guest, t task, err error) result {
+	there := r.stillThere(ctx, opened, t)
+	if there == nil {
+		return r.failed(ctx, g, t.desired.from, err)
+	}
+	if stage.Is(err, pipework.StageLink) && errors.Is(err, fs.ErrExist) {
+		there.restarted, there.lost = false, false
+		err = errs.New(fs.ErrInvalid, "%w", err)
+	}
+	failed := r.failed(ctx, g, t.desired.from, err)
+	r.keepOn(ctx, g, there, failed)
+	return failed
+}
+
+// stillThere is what was attached before by what is still desired, as it is now; nil: it is
+// not there.
+func (r *reconciler) stillThere(ctx context.Context, opened *ns.Guest, t task) *attachment {
+	if t.was == nil || t.was.desired.text != t.desired.text {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, compareTime)
+	defer cancel()
+	at, err := r.attacher.plugger.Check(ctx, opened.Again(), pipework.Spec{Name: t.was.spec.Name, Link: t.was.spec.Link})
+	if err != nil {
+		return nil
+	}
+	return t.was.as(at)
+}
+
+// keepOn keeps an attachment that could not be mended. What differs counts as dealt with
+// where that may never succeed.
+func (r *reconciler) keepOn(ctx context.Context, g *guest, a *attachment, failed result) {
+	if failed.outcome != failing {
+		a.drift = a.drift.all(left)
+	}
+	if r.attacher.leases.keep(ctx, r.attacher.target(g.ref), a) == nil {
+		g.attached[a.spec.Name] = a
+	}
 }

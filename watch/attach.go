@@ -39,18 +39,20 @@ func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, want 
 	if err != nil {
 		return nil, err
 	}
-	spec := a.spec(g, want, d)
-	if want.mendOnly {
-		if _, err := a.plugger.Check(working, opened.Again(), pipework.Spec{Name: spec.Name, Link: spec.Link}); err != nil {
-			return nil, fmt.Errorf("%w: it is not plugged in again, since another process may have the number by now", err)
-		}
+	now := &attachment{guest: g.ref, desired: want, declared: d, spec: a.spec(g, want, d)}
+	there, err := a.plugger.Check(working, opened.Again(), pipework.Spec{Name: now.spec.Name, Link: now.spec.Link})
+	switch {
+	case err == nil && g.isRenamed(ctx, a.log, now.spec.Name, there.Name):
+		there.Existed, now.made = true, withLeases(there)
+		return now, a.leases.keep(ctx, a.target(g.ref), now)
+	case err != nil && want.mendOnly:
+		return nil, fmt.Errorf("%w: it is not plugged in again, since another process may have the number by now", err)
 	}
-	made, running, err := a.configure(working, a.later(g, opened), spec, d.Program)
-	if err != nil {
+	var running *program.Running
+	if now.made, running, err = a.configure(working, a.later(g, opened), now.spec, d.Program); err != nil {
 		return nil, err
 	}
-	a.tell(ctx, g, want, made)
-	now := &attachment{guest: g.ref, desired: want, declared: d, spec: spec, made: made}
+	a.tell(ctx, g, want, now.made)
 	if running != nil {
 		a.leases.keepProgram(ctx, now, running)
 		return now, nil

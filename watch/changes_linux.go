@@ -38,9 +38,15 @@ func (c *changes) follow(ctx context.Context, changed func(context.Context)) err
 	if c.file == nil {
 		return nil
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.file.Close() })
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		_ = c.file.Close()
+	})
 	defer func() {
-		stop()
+		if !stop() {
+			<-closed
+		}
 		_ = c.file.Close()
 	}()
 	for buf := make([]byte, 64<<10); ; {

@@ -1,13 +1,16 @@
 package watch
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -24,7 +27,8 @@ type exits struct {
 type process struct {
 	exits  *exits
 	number int32
-	pidfd  int // -1: none
+	pidfd  int         // -1: none
+	guest  ns.Identity // whose process it is
 }
 
 func newExits() (*exits, error) {
@@ -53,7 +57,7 @@ func (e *exits) watch(g *ns.Guest, k ref) (*process, error) {
 	}
 	e.mu.Lock()
 	e.last++
-	p := &process{exits: e, number: e.last, pidfd: fd}
+	p := &process{exits: e, number: e.last, pidfd: fd, guest: g.Identity}
 	e.of[p.number] = k
 	e.mu.Unlock()
 	if err := e.add(p); err != nil {
@@ -111,6 +115,20 @@ func (p *process) ended() bool {
 	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, 0)
 	return err == nil && n > 0
+}
+
+// Open opens the guest by its process's number, which no other has while it has not ended.
+func (p *process) Open(ctx context.Context) (*ns.Guest, error) {
+	g, err := ns.PID(p.guest.PID).Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if p.ended() {
+		_ = g.Close()
+		return nil, errs.New(fs.ErrNotExist, "%s: process %d has ended", p.guest.Name, p.guest.PID)
+	}
+	g.Identity = p.guest
+	return g, nil
 }
 
 // close forgets the process.

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/keep"
@@ -19,12 +20,13 @@ type ref struct {
 // declared.
 type guest struct {
 	ref
-	name     string   // for people
-	process  *process // that what is attached belongs to; nil: it was not opened yet
+	name     string              // for people
+	process  *process            // that what is attached belongs to; nil: it was not opened yet
+	desired  map[string]*desired // when it was read last
 	attached map[string]*attachment
 	detached map[string]bool            // interfaces that somebody detached: what the guest declares for them waits for its next start
 	ending   map[string]<-chan struct{} // of programs that were told to end, by the interface
-	said     map[string]string          // what was last said about each declaration
+	said     map[string]string          // what was last said about each declaration, and more
 }
 
 // An attachment is one interface that was as declared when it was attached.
@@ -39,10 +41,9 @@ type attachment struct {
 
 	restarted bool // the guest may have started since
 	lost      bool // it, or its lease, is no more
-	orphaned  bool // and its record is gone, too
+	orphaned  bool // it is lost, or has drifted, and its record is gone, too
 
-	drift  string // how it differs from what is declared; "": it does not, as far as is known
-	mended string // the drift that it was attached anew for
+	drift drift
 }
 
 func newGuest(k ref) *guest {
@@ -60,7 +61,7 @@ func (g *guest) observed() observed {
 	for name, a := range g.attached {
 		o.attached[name] = status{
 			text: a.desired.text, byContainer: a.desired.byContainer, program: a.programRuns(),
-			restarted: a.restarted, lost: a.lost, orphaned: a.orphaned, drift: a.drift, mended: a.mended,
+			restarted: a.restarted, lost: a.lost, orphaned: a.orphaned, drift: strings.Join(a.drift.unmended(), "; "),
 		}
 	}
 	return o
@@ -79,9 +80,12 @@ func (a *attachment) programRuns() bool {
 	}
 }
 
-// onlyDrifted says whether the attachment is there, as desired but for its drift.
-func (a *attachment) onlyDrifted(want *desired) bool {
-	return a.drift != "" && !a.lost && !a.restarted && a.desired.text == want.text
+// as is the attachment as it was found there, with the leases that it has by now: they have
+// changed since it was attached. Nothing keeps them yet.
+func (a *attachment) as(there *pipework.Attachment) *attachment {
+	now := *a
+	now.made, now.unkeep, now.ended = withLeases(there), nil, nil
+	return &now
 }
 
 // restarted notes that the guest may have started.
@@ -90,6 +94,30 @@ func (g *guest) restarted() {
 		a.restarted = true
 	}
 	clear(g.detached)
+}
+
+// unsaid says whether this is not what was said last about a subject, and notes it.
+func (g *guest) unsaid(about, text string) bool {
+	if g.said[about] == text {
+		return false
+	}
+	g.said[about] = text
+	return true
+}
+
+// isRenamed says whether an interface has another name in the guest than is declared,
+// which it tells once. It is left alone then: another one under the declared name would
+// have its MAC and addresses, too.
+func (g *guest) isRenamed(ctx context.Context, log logger, declared, now string) bool {
+	about := "name of " + declared
+	if now == declared {
+		delete(g.said, about)
+		return false
+	}
+	if g.unsaid(about, now) {
+		log.warn(ctx, "renamed in the guest, and left alone", "guest", g.name, "interface", declared, "now", now)
+	}
+	return true
 }
 
 // release forgets an interface, whose lease is not kept any more then.

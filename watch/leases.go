@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,18 @@ func (l *leases) run(ctx context.Context) error { return l.keeper.Run(ctx) }
 
 // wait waits for who waits for programs.
 func (l *leases) wait() { l.programs.Wait() }
+
+// withLeases is what Check found, without leases whose addresses are gone: how long they
+// hold is known by the address alone.
+func withLeases(at *pipework.Attachment) *pipework.Attachment {
+	if at.Lease != nil && !slices.Contains(at.Addrs, at.Lease.Addr) {
+		at.Lease = nil
+	}
+	if at.Lease6 != nil && !slices.Contains(at.Addrs, at.Lease6.Addr) {
+		at.Lease6 = nil
+	}
+	return at
+}
 
 // keep has the attachment's leases kept, as far as it has any.
 func (l *leases) keep(ctx context.Context, t pipework.Target, a *attachment) error {
@@ -60,7 +73,7 @@ func (l *leases) event(ctx context.Context, a *attachment, e dhcp.Event) {
 	switch e.Kind {
 	case dhcp.Renewed:
 	case dhcp.Ended:
-		l.lost(ctx, a.guest, e.Interface)
+		l.lost(ctx, a.guest, a.spec.Name) // by whatever name it has in the guest
 	default:
 		l.log.warn(ctx, "lease "+string(e.Kind), "guest", e.Guest, "interface", e.Interface, "reason", e.Reason)
 	}

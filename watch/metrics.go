@@ -12,7 +12,7 @@ import (
 
 // families are the metrics, with their type and meaning; all begin with pipework_.
 var families = map[string][2]string{
-	"attachments":            {"gauge", "Interfaces that are plugged in as declared."},
+	"attachments":            {"gauge", "Interfaces that are plugged in as declared, but for what is not mended."},
 	"guests":                 {"gauge", "Running guests that have something declared."},
 	"guests_failing":         {"gauge", "Guests of which something is tried again."},
 	"source_connected":       {"gauge", "Whether the events of a runtime arrive."},
@@ -23,6 +23,7 @@ var families = map[string][2]string{
 	"plugged_total":          {"counter", "Interfaces plugged in."},
 	"mended_total":           {"counter", "Interfaces found that had drifted, and mended."},
 	"found_total":            {"counter", "Interfaces found as declared."},
+	"compared_total":         {"counter", "Comparisons of a running guest's interfaces with what is declared."},
 	"failures_total":         {"counter", "Attempts that failed."},
 	"refused_total":          {"counter", "Declarations that were not honoured."},
 	"leases_total":           {"counter", "What happened to DHCP leases."},

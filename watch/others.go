@@ -17,13 +17,14 @@ type exits struct{}
 
 type process struct{}
 
-func newExits() (*exits, error)                       { return nil, errUnimplemented }
-func (*exits) close()                                 {}
-func (*exits) wait() (ended []ref, ok bool)           { return nil, false }
-func (*exits) watch(*ns.Guest, ref) (*process, error) { return nil, errUnimplemented }
-func (*process) known() bool                          { return false }
-func (*process) ended() bool                          { return false }
-func (*process) close()                               {}
+func newExits() (*exits, error)                          { return nil, errUnimplemented }
+func (*exits) close()                                    {}
+func (*exits) wait() (ended []ref, ok bool)              { return nil, false }
+func (*exits) watch(*ns.Guest, ref) (*process, error)    { return nil, errUnimplemented }
+func (*process) Open(context.Context) (*ns.Guest, error) { return nil, errUnimplemented }
+func (*process) known() bool                             { return false }
+func (*process) ended() bool                             { return false }
+func (*process) close()                                  {}
 
 type changes struct{}
 

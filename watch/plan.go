@@ -18,9 +18,8 @@ type status struct {
 	program     bool   // a DHCP client program keeps its lease: another one would begin by taking the address away
 	restarted   bool   // the guest may have started since it was attached
 	lost        bool   // it, or its lease, is no more
-	orphaned    bool   // and its record is gone, too
-	drift       string // how it differs from what is declared
-	mended      string // the drift that it was mended for last: what comes back is left so
+	orphaned    bool   // it is lost, or has drifted, and its record is gone, too
+	drift       string // how it differs from what is declared, and was not mended for yet: what comes back is left so
 }
 
 // A verb is what to do about one interface.
@@ -75,9 +74,9 @@ func (o observed) decide(name string, want *desired) verb {
 	}
 }
 
-// mendable says whether the interface differs from what is declared otherwise than when it
-// was mended last. A program at work sees to its interface itself.
-func (s status) mendable() bool { return s.drift != "" && s.drift != s.mended && !s.program }
+// mendable says whether the interface differs from what is declared as it did not yet. A
+// program at work sees to its interface itself.
+func (s status) mendable() bool { return s.drift != "" && !s.program }
 
 // detachedBefore says whether somebody has detached the interface: its record is gone, or
 // of one that was typed over the container's declaration only that is left.

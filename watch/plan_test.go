@@ -51,15 +51,13 @@ func TestPlan(t *testing.T) {
 		{"lost", with(byTyped, lost), false, typed, mend},
 		{"lost, of a label", with(byLabel, lost), false, label, mend},
 		{"lost, and not desired", with(byTyped, lost), false, nil, release},
+		{"a label's is about to be detached", with(byLabel, func(s *status) { s.drift, s.orphaned = "down", true }), false, label, hold},
 		{"a label's was detached", with(byLabel, orphaned), false, label, hold},
 		{"it was detached, and typed again", with(byTyped, orphaned), false, typed, mend},
 		{"detached before the guest started", with(byLabel, func(s *status) { orphaned(s); restarted(s) }), false, label, mend},
 
 		{"drifted", with(byTyped, func(s *status) { s.drift = "down" }), false, typed, mend},
-		{"drifted, and mended of something else", with(byTyped, func(s *status) { s.drift, s.mended = "down", "mtu" }), false, typed, mend},
-		{"drifted as before it was mended", with(byTyped, func(s *status) { s.drift, s.mended = "down", "down" }), false, typed, retain},
-		{"drifted, and changed", with(byTyped, func(s *status) { s.drift, s.mended = "down", "down" }), false, retyped, mend},
-		{"mended for good", with(byTyped, func(s *status) { s.mended = "down" }), false, typed, retain},
+		{"drifted, and changed", with(byTyped, func(s *status) { s.drift = "down" }), false, retyped, mend},
 		{"drifted, where a program works", with(byTyped, func(s *status) { s.drift, s.program = "down", true }), false, typed, retain},
 		{"drifted, and not desired", with(byTyped, func(s *status) { s.drift = "down" }), false, nil, release},
 	} {

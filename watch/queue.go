@@ -15,6 +15,10 @@ import (
 // parallel is how many guests are reconciled at once.
 const parallel = 64
 
+// comparisons is how many guests are compared with what is declared at once, beside those
+// that are reconciled: nobody waits for a comparison.
+const comparisons = 4
+
 // A queue has guests reconciled: each by one worker at a time, again when there is news
 // of it, and again after a failure, less and less often. The contexts that its methods
 // are given are those of the whole run.
@@ -24,6 +28,7 @@ type queue struct {
 	metrics   *metrics
 	workers   sync.WaitGroup
 	slots     chan struct{}
+	comparing chan struct{} // the slots of comparisons
 
 	mu    sync.Mutex
 	items map[ref]*item
@@ -34,6 +39,7 @@ type item struct {
 	guest    *guest
 	name     string // of the guest, once it is known
 	busy     bool   // a worker is at it, or about to be
+	compared func() // ends the comparison that is at work; nil: there is none
 	dirty    bool   // and is to reconcile it again
 	news     news   // since it was reconciled last
 	failures int    // in a row
@@ -43,6 +49,7 @@ type item struct {
 
 // A news is what was heard of a guest.
 type news struct {
+	changed bool     // something happened: what is desired is read again
 	started bool     // it may have started: everything is attached anew, not only what changed
 	compare bool     // its interfaces are to be compared with what is declared
 	lost    []string // interfaces, or their leases, that are no more
@@ -60,6 +67,7 @@ const (
 	converged outcome = iota // all is as declared, or never will be
 	failing                  // something may succeed later
 	gone                     // there is no such guest, or nothing is desired for it
+	stale                    // of a comparison: there is something to be done
 )
 
 // and is the worse of both.
@@ -74,7 +82,7 @@ type shown struct {
 }
 
 func newQueue(poll time.Duration, m *metrics) *queue {
-	return &queue{poll: cmp.Or(poll, lastRetry), metrics: m, slots: make(chan struct{}, parallel), items: map[ref]*item{}}
+	return &queue{poll: cmp.Or(poll, lastRetry), metrics: m, slots: make(chan struct{}, parallel), comparing: make(chan struct{}, comparisons), items: map[ref]*item{}}
 }
 
 // add has a guest reconciled.
@@ -90,21 +98,6 @@ func (q *queue) lost(ctx context.Context, k ref, name string) {
 	q.enqueue(ctx, k, func(it *item) { it.news.lost = append(it.news.lost, name) })
 }
 
-// compare has a guest's interfaces compared with what is declared, if it is known: now, or
-// when it is reconciled next, where it is to be.
-func (q *queue) compare(ctx context.Context, k ref) {
-	q.mu.Lock()
-	it := q.items[k]
-	if it != nil {
-		it.news.compare = true
-	}
-	later := it == nil || it.busy || it.timer != nil
-	q.mu.Unlock()
-	if !later {
-		q.add(ctx, k)
-	}
-}
-
 // enqueue makes the guest known, if it is not, and notes news of it.
 func (q *queue) enqueue(ctx context.Context, k ref, note func(*item)) {
 	q.mu.Lock()
@@ -118,11 +111,25 @@ func (q *queue) enqueue(ctx context.Context, k ref, note func(*item)) {
 		q.items[k] = it
 	}
 	it.stopTimer()
+	it.news.changed = true
 	note(it)
 	if it.busy {
-		it.dirty = true
+		it.touch()
 		return
 	}
+	q.start(ctx, it)
+}
+
+// touch has a guest reconciled again that a worker is at. A comparison gives way.
+func (it *item) touch() {
+	it.dirty = true
+	if it.compared != nil {
+		it.compared()
+	}
+}
+
+// start has a worker reconcile a guest. The lock is held.
+func (q *queue) start(ctx context.Context, it *item) {
 	it.busy = true
 	q.workers.Go(func() { q.work(ctx, it) })
 }
@@ -198,7 +205,8 @@ func (q *queue) remove(k ref) {
 	switch {
 	case it == nil:
 	case it.busy:
-		it.dirty = true // which finds that it is gone
+		it.news.changed = true
+		it.touch() // which finds that it is gone
 	default:
 		q.drop(it)
 	}
@@ -250,12 +258,12 @@ func (q *queue) named(name string) (all []ref) {
 	return all
 }
 
-// idle says whether no guest is being reconciled.
+// idle says whether no guest is being reconciled. A comparison does not count.
 func (q *queue) idle() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.items {
-		if it.busy {
+		if it.busy && it.compared == nil {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 // A job is one call of a queue's reconcile, which a test answers.
 type job struct {
+	ctx    context.Context
 	guest  ref
 	news   news
 	at     time.Duration // since the test began
@@ -22,8 +24,8 @@ func inQueue(t *testing.T, test func(t *testing.T, ctx context.Context, q *queue
 		ctx, cancel := context.WithCancel(t.Context())
 		q, begun := newQueue(0, &metrics{}), time.Now()
 		jobs := make(chan job)
-		q.reconcile = func(_ context.Context, g *guest, n news) result {
-			j := job{g.ref, n, time.Since(begun), make(chan result)}
+		q.reconcile = func(ctx context.Context, g *guest, n news) result {
+			j := job{ctx, g.ref, n, time.Since(begun), make(chan result)}
 			jobs <- j
 			return <-j.answer
 		}
@@ -133,16 +135,93 @@ func TestQueueCompares(t *testing.T) {
 		synctest.Wait()
 		q.compare(ctx, web)
 		j := <-jobs
-		if !j.news.compare {
+		if !j.news.compare || j.news.changed {
 			t.Errorf("%+v", j)
+		}
+		j.answer <- result{outcome: stale}
+		if j = <-jobs; !j.news.changed || j.news.compare {
+			t.Errorf("what is to be done: %+v", j)
 		}
 		j.answer <- result{outcome: failing}
 		synctest.Wait()
 		q.compare(ctx, web)
 		before := j.at
-		if j = <-jobs; !j.news.compare || j.at-before < 40*time.Millisecond {
+		if j = <-jobs; !j.news.compare || !j.news.changed || j.at-before < 40*time.Millisecond {
 			t.Errorf("%+v, after %v", j, before)
 		}
 		j.answer <- result{}
+	})
+}
+
+// TestQueueComparesFew has as many comparisons at work as there may be: one more waits, and
+// what starts does not, also of a guest that is being compared.
+func TestQueueComparesFew(t *testing.T) {
+	inQueue(t, func(t *testing.T, ctx context.Context, q *queue, jobs <-chan job) {
+		var comparing []job
+		for i := range comparisons + 1 {
+			k := ref{id: fmt.Sprint("guest", i)}
+			q.add(ctx, k)
+			(<-jobs).answer <- result{}
+			synctest.Wait()
+			if i < comparisons {
+				q.compare(ctx, k)
+				comparing = append(comparing, <-jobs)
+			}
+		}
+		if !q.idle() {
+			t.Error("a comparison is work")
+		}
+		waits := make(chan struct{})
+		go func() {
+			q.compare(ctx, ref{id: fmt.Sprint("guest", comparisons)})
+			close(waits)
+		}()
+		synctest.Wait()
+		select {
+		case <-waits:
+			t.Error("too many comparisons")
+		default:
+		}
+		q.started(ctx, web)
+		(<-jobs).answer <- result{}
+
+		first := comparing[0]
+		q.started(ctx, first.guest)
+		<-first.ctx.Done()
+		first.answer <- result{}
+		for range 2 { // the start, and the comparison that waited
+			j := <-jobs
+			if started := j.guest == first.guest; started != j.news.started || started == j.news.compare {
+				t.Errorf("%+v", j)
+			}
+			j.answer <- result{}
+		}
+		<-waits
+		for _, j := range comparing[1:] {
+			j.answer <- result{}
+		}
+	})
+}
+
+// TestQueueInterrupts has a guest start at any moment of its comparison, also before that has
+// begun: the start is not taken for a part of it.
+func TestQueueInterrupts(t *testing.T) {
+	inQueue(t, func(t *testing.T, ctx context.Context, q *queue, jobs <-chan job) {
+		q.add(ctx, web)
+		(<-jobs).answer <- result{}
+		for range 100 {
+			synctest.Wait()
+			q.compare(ctx, web)
+			q.started(ctx, web)
+			j := <-jobs
+			if !j.news.compare || j.news.changed {
+				t.Errorf("%+v", j.news)
+			}
+			j.answer <- result{}
+			if j = <-jobs; !j.news.started || j.ctx.Err() != nil {
+				t.Errorf("%+v, %v", j.news, j.ctx.Err())
+			}
+			j.answer <- result{}
+		}
 	})
 }

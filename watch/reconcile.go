@@ -31,6 +31,9 @@ const jobTime = time.Minute
 // ended is not touched until its source says that it started: before that, its new
 // process may be there and its runtime not done with it.
 func (r *reconciler) reconcile(ctx context.Context, g *guest, n news) result {
+	if !n.changed {
+		return r.compare(ctx, g)
+	}
 	r.note(g, n)
 	if g.process != nil && g.process.ended() {
 		r.cleanup.reapPorts(ctx, g)
@@ -49,6 +52,7 @@ func (r *reconciler) reconcile(ctx context.Context, g *guest, n news) result {
 		g.releaseAll()
 		return result{outcome: gone}
 	}
+	g.desired = want
 	opened, err := r.open(ctx, g)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -58,6 +62,7 @@ func (r *reconciler) reconcile(ctx context.Context, g *guest, n news) result {
 	}
 	defer func() { _ = opened.Close() }()
 	r.observe(ctx, g, opened, n)
+	r.findOrphans(g)
 	return r.apply(ctx, g, opened, plan(g.observed(), want), want)
 }
 
@@ -71,7 +76,7 @@ func (r *reconciler) note(g *guest, n news) {
 	}
 	for _, name := range n.lost {
 		if a := g.attached[name]; a != nil {
-			a.lost, a.orphaned = true, r.attacher.orphaned(a)
+			a.lost = true
 		}
 	}
 }
@@ -121,7 +126,7 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 	if g.process.known() && !n.compare {
 		return
 	}
-	working, cancel := context.WithTimeout(ctx, jobTime)
+	working, cancel := context.WithTimeout(ctx, compareTime)
 	defer cancel()
 	for name, a := range g.attached {
 		s := pipework.Spec{Name: name, Link: a.spec.Link}
@@ -131,20 +136,38 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 		at, err := r.attacher.plugger.Check(working, opened.Again(), s)
 		switch {
 		case stage.NoInterface(err):
-			a.lost, a.orphaned = true, r.attacher.orphaned(a)
+			a.lost = true
+		case err == nil && g.isRenamed(ctx, r.log, name, at.Name):
+			a.drift.is = nil
 		case n.compare && err == nil:
-			r.drifted(ctx, g, a, strings.Join(at.Drifts, "; "))
+			r.drifted(ctx, g, a, at.Drifts)
+		case n.compare && !stage.NoGuest(err):
+			r.uncompared(ctx, g, name, err)
 		}
+	}
+	if n.compare {
+		r.metrics.add("compared_total")
+	}
+}
+
+// findOrphans finds out of what is lost, or differs, whether a detach did that: its record
+// says so before it begins.
+func (r *reconciler) findOrphans(g *guest) {
+	for _, a := range g.attached {
+		a.orphaned = (a.lost || len(a.drift.is) > 0) && r.attacher.orphaned(a)
 	}
 }
 
 // drifted notes how an interface differs from what is declared, and tells of what has come
 // back after it was mended.
-func (r *reconciler) drifted(ctx context.Context, g *guest, a *attachment, drift string) {
-	if drift != a.drift && drift != "" && drift == a.mended {
-		r.log.warn(ctx, "not as declared again, and left so", "guest", g.name, "interface", a.spec.Name, "drift", drift)
+func (r *reconciler) drifted(ctx context.Context, g *guest, a *attachment, drifts []string) {
+	a.drift.is = drifts
+	if again := a.drift.back(); len(again) > 0 {
+		r.log.warn(ctx, "not as declared again, and left so", "guest", g.name, "interface", a.spec.Name, "drift", strings.Join(again, "; "))
 	}
-	a.drift = drift
+	if len(drifts) > 0 && len(a.drift.dealt) >= mostMended && g.unsaid("drift of "+a.spec.Name, "ever new") {
+		r.log.warn(ctx, "not as declared in ever new ways, and left so", "guest", g.name, "interface", a.spec.Name, "drift", strings.Join(drifts, "; "))
+	}
 }
 
 // failed tells why, once, and whether to try again.
@@ -154,8 +177,7 @@ func (r *reconciler) failed(ctx context.Context, g *guest, from string, err erro
 	if stage.Retryable(err) {
 		res = result{failing, leastFailures(err)}
 	}
-	if ctx.Err() == nil && g.said[from] != err.Error() {
-		g.said[from] = err.Error()
+	if ctx.Err() == nil && g.unsaid(from, err.Error()) {
 		r.log.warn(ctx, "not plugged in", "guest", g.name, "declared", from, "error", err, "again", res.outcome == failing)
 	}
 	return res
@@ -163,10 +185,8 @@ func (r *reconciler) failed(ctx context.Context, g *guest, from string, err erro
 
 // refuse says once that a declaration is not honoured.
 func (r *reconciler) refuse(ctx context.Context, g *guest, from string, err error) {
-	if g.said[from] == err.Error() {
-		return
+	if g.unsaid(from, err.Error()) {
+		r.metrics.add("refused_total")
+		r.log.warn(ctx, "not honoured", "guest", g.name, "declared", from, "error", err)
 	}
-	g.said[from] = err.Error()
-	r.metrics.add("refused_total")
-	r.log.warn(ctx, "not honoured", "guest", g.name, "declared", from, "error", err)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,7 @@ type runtime struct {
 	broken     chan struct{}
 	kind       ns.Kind
 	away       atomic.Bool // it answers nothing
+	asked      atomic.Int64
 }
 
 type container struct {
@@ -138,6 +140,7 @@ func (r *runtime) Running(context.Context) ([]string, error) {
 }
 
 func (r *runtime) Describe(_ context.Context, id string) (*ns.Container, error) {
+	r.asked.Add(1)
 	if r.away.Load() {
 		return nil, errs.New(unix.ECONNREFUSED, "no engine is there")
 	}
@@ -172,8 +175,12 @@ type target struct {
 }
 
 func (t target) Open(ctx context.Context) (*ns.Guest, error) {
+	t.r.asked.Add(1)
 	t.r.mu.Lock()
 	c := t.r.containers[t.id]
+	if c == nil {
+		c = t.r.containers[id(t.id)] // by its name
+	}
 	if c == nil || c.process == nil {
 		t.r.mu.Unlock()
 		return nil, errs.New(fs.ErrNotExist, "container %q does not run", t.id)
@@ -224,6 +231,18 @@ func (w *watcher) end() {
 		w.t.Error("Run:", err)
 	}
 	w.ended <- err
+}
+
+// compares waits until guests were compared with what is declared once more, from the
+// beginning; there is only one guest, or it does not matter which.
+func (w *watcher) compares() {
+	w.t.Helper()
+	compared := func() int {
+		n, _ := strconv.Atoi(w.metrics()["compared_total"])
+		return n
+	}
+	before := compared()
+	testwait.Eventually(w.t, "it is compared again", func() bool { return compared() >= before+2 }) // one was at work, perhaps
 }
 
 // metrics are the counters by their names.

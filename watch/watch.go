@@ -5,6 +5,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,8 @@ import (
 type Watcher struct {
 	// Plugger plugs in. Its Store has the records, nil: there are none; its Target
 	// finds the guests of records that no Source tells of, such as netns:blue, nil
-	// leaves them alone.
+	// leaves them alone. The other guests that links name are found by its Find, or else
+	// its Target, or else the Sources.
 	Plugger keep.Plugger
 	// Sources tell of containers that start and end. Names in records mean
 	// containers of the first one of their kind.
@@ -51,7 +53,8 @@ type Watcher struct {
 	// Resync is how often each guest's interfaces are compared with what is declared, for
 	// what nobody tells of: a link that was set down, or taken from its bridge; 0 stands
 	// for a minute, less than 0 for never. What differs is mended once. What differs in
-	// the same way again stays so until the guest's next start, and is told.
+	// the same way again stays so until the guest's next start, and is told; so does what
+	// was renamed in the guest. What a DHCP client program is at work on is left to that.
 	Resync time.Duration
 	// Log hears what is done, and what fails; nil is silence.
 	Log *slog.Logger
@@ -80,7 +83,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		defer func() { _ = plugger.OVS.Close() }()
 	}
 	if plugger.Target == nil {
-		plugger.Target = func(ref ns.Ref) pipework.Target { return noTarget{ref} }
+		plugger.Target = w.bySource
 	}
 	if plugger.Find == nil {
 		plugger.Find = plugger.Target
@@ -116,6 +119,14 @@ func (w *Watcher) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, fmt.Errorf("records in %s: %w", store.Dir(), err)
 	}
 	return unlock, nil
+}
+
+// bySource is the Target of a Watcher that was given none: a container of a Source.
+func (w *Watcher) bySource(ref ns.Ref) pipework.Target {
+	if sources := sourcesOf(w.Sources, ref); len(sources) > 0 {
+		return sources[0].Container(cmp.Or(ref.ID, ref.Base()))
+	}
+	return noTarget{ref}
 }
 
 // A noTarget is a guest that is not looked for.

@@ -1,0 +1,43 @@
+package watch
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestDrift has an interface differ in several ways, one after the other.
+func TestDrift(t *testing.T) {
+	var d drift
+	for _, step := range []struct {
+		is, unmended, back []string
+	}{
+		{},
+		{is: []string{"down"}, unmended: []string{"down"}},
+		{is: []string{"down", "mtu"}, unmended: []string{"mtu"}, back: []string{"down"}},
+		{is: []string{"down"}},
+		{is: []string{"mtu"}, back: []string{"mtu"}},
+		{is: []string{"mtu", "down"}},
+	} {
+		d.is = step.is
+		back := d.back()
+		if got, want := fmt.Sprint(d.unmended(), back), fmt.Sprint(step.unmended, step.back); got != want {
+			t.Errorf("%v: to be mended, and back: %s, want %s", step.is, got, want)
+		}
+		d = d.all(mended)
+	}
+}
+
+// TestDriftIsBounded has the guest choose ever new differences: no more are mended, or
+// remembered, than so many.
+func TestDriftIsBounded(t *testing.T) {
+	var d drift
+	tried := 0
+	for i := range 10 * mostMended {
+		d.is = []string{fmt.Sprint("mtu ", i), fmt.Sprint("mac ", i)}
+		tried += len(d.unmended())
+		d = d.all(mended)
+	}
+	if tried != mostMended || len(d.dealt) != mostMended {
+		t.Errorf("%d mended, %d remembered", tried, len(d.dealt))
+	}
+}
