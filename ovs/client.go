@@ -36,6 +36,7 @@ type Client struct {
 	Transactor Transactor
 
 	apart time.Duration // between the two looks of Collect; 0: a second
+	back  leaver
 
 	mu  sync.Mutex
 	own *ovsdb.Client
