@@ -86,7 +86,7 @@ func (c *Client) sameWay(ctx context.Context, undo [][]ovsdb.Op) error {
 }
 
 func (c *Client) takeBack(ctx context.Context, ops []ovsdb.Op) error {
-	_, err := c.transact(ctx, "take back", ops)
+	_, err := c.run(ctx, "take back", ops)
 	return unless(ovsdb.TimedOut, err)
 }
 
