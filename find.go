@@ -86,7 +86,7 @@ func (f finder) pair(ctx context.Context, l *rtnl.Link) (*rtnl.Link, error) {
 		return nil, nil
 	}
 	if f.spec.Link == nil {
-		if f.spec.Link, err = link.FromMark(m); err != nil {
+		if f.spec.Link, err = f.backend(m); err != nil {
 			return nil, err
 		}
 	}
@@ -106,11 +106,8 @@ func (f finder) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours b
 		nic.Lease, nic.Lease6 = own.Lease, own.Lease6 // which came after the record
 		return nic, true, nil
 	}
-	if mark, ours = link.HostMark(ctx, &f.port); ours {
-		if marked && !own.IsNIC() { // which is written anew as things change
-			mark.Spec, mark.Lease, mark.Lease6, mark.Rules = own.Spec, own.Lease, own.Lease6, own.Rules
-		}
-		return mark, true, nil
+	if mark, ours = link.PairMark(ctx, &f.port); ours {
+		return newer(mark, own), true, nil
 	}
 	if marked && !own.IsNIC() {
 		return own, true, nil
@@ -123,6 +120,15 @@ func (f finder) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours b
 		return link.Mark{}, false, nil
 	}
 	return link.Mark{Link: link.Unmarked, Interface: f.spec.Name, Guest: f.guest.Identity}, true, nil
+}
+
+// newer is the mark of the host's end of a pair with what the guest's own has newer: that
+// is written anew as things change.
+func newer(host, own link.Mark) link.Mark {
+	if own.Link != "" && !own.IsNIC() {
+		host.Spec, host.Lease, host.Lease6, host.Rules = own.Spec, own.Lease, own.Lease6, own.Rules
+	}
+	return host
 }
 
 // unproven is what an interface is taken for that bears the mark of one of the
@@ -181,13 +187,23 @@ func (f finder) find(ctx context.Context) (*rtnl.Link, error) {
 		mark.Link = f.spec.Link.String()
 	}
 	if f.spec.Link == nil {
-		if f.spec.Link, err = link.FromMark(mark); err != nil {
+		if f.spec.Link, err = f.backend(mark); err != nil {
 			return nil, f.fail(StageLink, err)
 		}
 	}
-	if want := f.spec.Link.String(); want != mark.Link {
+	if want := f.spec.Link; want != nil && want.String() != mark.Link {
 		return nil, f.fail(StageLink, errs.New(fs.ErrInvalid, "the interface is plugged into %s, not %s", mark.Link, want))
 	}
 	f.port.Mark = mark
 	return l, nil
+}
+
+// backend is what a mark names. For Check it is nil where that is of another package:
+// what is in the guest can be compared all the same.
+func (f finder) backend(m link.Mark) (link.Backend, error) {
+	b, err := link.FromMark(m)
+	if f.op == "check" && errors.Is(err, errors.ErrUnsupported) {
+		return nil, nil
+	}
+	return b, err
 }

@@ -131,19 +131,19 @@ func (j lister) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*At
 }
 
 // claimed is the mark of a link as List takes it: of an interface of the host's own
-// the host's record, of a veth that claims to be one what its host end bears.
+// the host's record, of a pair's what its end on the host bears, whatever the guest wrote.
 func (j lister) claimed(ctx context.Context, l *rtnl.Link, nics map[int]link.Mark) (link.Mark, bool) {
-	mark, ours := link.ParseMark(l.Alias)
+	own, ours := link.ParseMark(l.Alias)
 	if nic, is := nics[l.Index]; is {
 		return nic, true
 	}
-	if ours && mark.IsNIC() {
-		j.port.Name, j.port.Mark = l.Name, mark
-		if proven, is := link.HostMark(ctx, &j.port); is {
-			return proven, true
+	if l.Kind == "veth" {
+		j.port.Name, j.port.Mark = l.Name, own
+		if host, proven := link.PairMark(ctx, &j.port); proven {
+			return newer(host, own), true
 		}
 	}
-	return mark, ours
+	return own, ours
 }
 
 // faked are the links that bear the mark of a pair that leads into the guest and are

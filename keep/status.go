@@ -102,7 +102,7 @@ func (p *Plugger) compare(ctx context.Context, r *Record) Status {
 	case stage.NoInterface(err):
 		f.State = Missing
 	case err != nil:
-		f.State, f.Details = Drifted, []string{reason(err)}
+		f.State, f.Details = Drifted, append([]string{reason(err)}, f.Details...)
 	case len(f.Details) > 0:
 		f.State = Drifted
 	default:

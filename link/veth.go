@@ -110,28 +110,41 @@ func checkHostEnd(ctx context.Context, p *Port) (host *rtnl.Link, drifts []Drift
 // The peer must be in the host's namespace, bear the mark, and be the one whose
 // other end is this link of this namespace, as the host's kernel tells.
 func vethHostEnd(ctx context.Context, p *Port) (*rtnl.Link, error) {
+	host, mark, err := markedHostEnd(ctx, p)
+	if err == nil && mark.Interface != p.Mark.Interface {
+		return nil, notMarked(p, host)
+	}
+	return host, err
+}
+
+func notMarked(p *Port, host *rtnl.Link) error {
+	return errs.New(fs.ErrInvalid, "the host's end of %s does not bear pipework's mark: %s is somebody else's", p.Name, host.Name)
+}
+
+// markedHostEnd is vethHostEnd, for whatever interface the mark is.
+func markedHostEnd(ctx context.Context, p *Port) (host *rtnl.Link, mark Mark, err error) {
 	guest, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
 	if err != nil {
-		return nil, err
+		return nil, Mark{}, err
 	}
 	if guest.Kind != "veth" {
-		return nil, errs.New(fs.ErrInvalid, "%s in %s is no veth but %s", p.Name, p.Guest.Name, kindOf(guest))
+		return nil, Mark{}, errs.New(fs.ErrInvalid, "%s in %s is no veth but %s", p.Name, p.Guest.Name, kindOf(guest))
 	}
-	host, err := rtnl.LinkByIndex(ctx, p.Host.Conn, guest.Parent)
+	host, err = rtnl.LinkByIndex(ctx, p.Host.Conn, guest.Parent)
 	if err != nil {
-		return nil, fmt.Errorf("find the host's end of %s: %w", p.Name, err)
+		return nil, Mark{}, fmt.Errorf("find the host's end of %s: %w", p.Name, err)
 	}
 	mark, ok := ParseMark(host.Alias)
 	if ok && host.Kind == "veth" && host.Parent == guest.Index {
 		ok, err = leadsTo(ctx, p, host)
 		if err != nil {
-			return nil, err
+			return nil, Mark{}, err
 		}
 	}
-	if !ok || host.Kind != "veth" || host.Parent != guest.Index || mark.Interface != p.Mark.Interface {
-		return nil, errs.New(fs.ErrInvalid, "the host's end of %s does not bear pipework's mark: %s is somebody else's", p.Name, host.Name)
+	if !ok || host.Kind != "veth" || host.Parent != guest.Index {
+		return nil, Mark{}, notMarked(p, host)
 	}
-	return host, nil
+	return host, mark, nil
 }
 
 // HostMark is the mark of the host's end of the guest's veth p.Name, where that is
@@ -144,6 +157,20 @@ func HostMark(ctx context.Context, p *Port) (Mark, bool) {
 	}
 	p.HostName = host.Name
 	return ParseMark(host.Alias)
+}
+
+// PairMark is HostMark for whatever interface the mark is: the guest's end may have been
+// renamed. Of the host itself as the guest, whose ends are both there, it is HostMark.
+func PairMark(ctx context.Context, p *Port) (Mark, bool) {
+	if p.Guest.Inode() == p.Host.Inode() {
+		return HostMark(ctx, p)
+	}
+	host, mark, err := markedHostEnd(ctx, p)
+	if err != nil {
+		return Mark{}, false
+	}
+	p.HostName = host.Name
+	return mark, true
 }
 
 // isNoHostEnd says whether vethHostEnd found that there is none of ours.

@@ -21,7 +21,7 @@ func plugAll(ctx context.Context, calls []*link.Call) {
 	defer end()
 	var all []*joining
 	var whose []*link.Call
-	back := &leaver{gather: gatherTime}
+	back := calls[0].Backend.(Bridge).Client.leaver()
 	for _, c := range calls {
 		b := c.Backend.(Bridge)
 		if c.Err = b.plugVeth(ctx, s, c.Port, c.Undo); c.Err != nil {

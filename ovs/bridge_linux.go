@@ -170,7 +170,7 @@ func (b Bridge) Reap(ctx context.Context, p *link.Port) (reaped bool, err error)
 
 // wanted are external_ids of the port that p means.
 func (b Bridge) wanted(p *link.Port) map[string]string {
-	ids := map[string]string{keyMade: madePort, keyBridge: b.Name, keyInterface: p.Name}
+	ids := map[string]string{keyMade: madePort, keyBridge: b.Name, keyInterface: p.Mark.Interface}
 	guest := guestIDs(p.Mark.Guest)
 	switch {
 	case p.Guest != nil:
@@ -193,7 +193,7 @@ func delVeth(ctx context.Context, p *link.Port, name string) error {
 	if err != nil {
 		return err
 	}
-	if mark, ours := link.ParseMark(l.Alias); !ours || mark.Interface != p.Name {
+	if mark, ours := link.ParseMark(l.Alias); !ours || mark.Interface != p.Mark.Interface {
 		return nil
 	}
 	return rtnl.DelLink(ctx, p.Host.Conn, name)

@@ -73,21 +73,32 @@ func (b Bridge) settingDrifts(p *link.Port, row ovsdb.Record) []link.Drift {
 			what = fmt.Sprintf("%s of port %s differ in %s", name, p.HostName, strings.Join(different(is, want[name].(map[string]string)), ", "))
 		}
 		drifts = append(drifts, link.Drift{Chosen: true, What: what, Mend: func(ctx context.Context, u *link.Undo) error {
-			set := func(value any) func(context.Context) error {
-				return func(ctx context.Context) error { return b.set(ctx, row.Row("_uuid"), ovsdb.Columns{name: value}) }
-			}
-			u.Push(name+" of port "+p.HostName, set(have[name]))
-			return set(want[name])(ctx)
+			return b.set(ctx, u, p.HostName, change{row.Row("_uuid"), name, have[name], want[name]})
 		}})
 	}
 	return drifts
 }
 
-func (b Bridge) set(ctx context.Context, port ovsdb.UUID, change ovsdb.Columns) error {
+// A change is one of a column of a port.
+type change struct {
+	port    ovsdb.UUID
+	column  string
+	was, is any
+}
+
+func (c change) to(value any) []ovsdb.Op {
+	next := reconfigure()
+	return append([]ovsdb.Op{ovsdb.Update("Port", c.port, ovsdb.Columns{c.column: value})}, next[:]...)
+}
+
+// set makes a change to the port of this name.
+func (b Bridge) set(ctx context.Context, u *link.Undo, name string, c change) (err error) {
 	s, end := b.Client.session()
 	defer end()
-	next := reconfigure()
-	_, err := s.transact(ctx, "change port", append([]ovsdb.Op{ovsdb.Update("Port", port, change)}, next[:]...))
+	u.Push(c.column+" of port "+name, func(ctx context.Context) error {
+		return b.takeBack(ctx, []error{err}, [][]ovsdb.Op{c.to(c.was)})
+	})
+	_, err = s.transact(ctx, "change port", c.to(c.is))
 	return err
 }
 

@@ -36,6 +36,8 @@ type Client struct {
 	Transactor Transactor
 
 	apart time.Duration // between the two looks of Collect; 0: a second
+	back  leaver
+	hush  silence
 
 	mu  sync.Mutex
 	own *ovsdb.Client
@@ -66,8 +68,18 @@ func (c *Client) session() (s *Client, end func()) {
 
 // transact runs one transaction; what names it. When the call returns with an
 // error that is no refusal, the server may or may not have committed it, or may
-// do so later.
+// do so later. While the server is silent, it fails at once.
 func (c *Client) transact(ctx context.Context, what string, ops []ovsdb.Op) ([]ovsdb.Result, error) {
+	if err := c.hush.lasts(); err != nil {
+		return nil, err
+	}
+	got, err := c.run(ctx, what, ops)
+	c.hush.heard(err)
+	return got, err
+}
+
+// run is transact, also while the server is silent.
+func (c *Client) run(ctx context.Context, what string, ops []ovsdb.Op) ([]ovsdb.Result, error) {
 	if err := c.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -79,6 +91,8 @@ func (c *Client) connect(ctx context.Context) error {
 	if c.Transactor != nil {
 		return nil
 	}
+	ctx, cancel := ovsdb.Bounded(ctx)
+	defer cancel()
 	err := c.server().Connect(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("Need OVS installed on the system to create an ovs bridge: %w: start Open vSwitch (package openvswitch-switch), or give its endpoint", err)

@@ -20,7 +20,8 @@ const maxTries = 10
 // taken it in.
 func (b Bridge) join(ctx context.Context, s *Client, p *link.Port, u *link.Undo) error {
 	j := newJoining(b, p)
-	u.Push("port "+p.HostName, func(ctx context.Context) error { return new(leaver).leave(ctx, j) })
+	back := b.Client.leaver()
+	u.Push("port "+p.HostName, func(ctx context.Context) error { return back.leave(ctx, j) })
 	joinAll(ctx, s, []*joining{j})
 	return j.err
 }

@@ -41,7 +41,7 @@ func (b Bridge) externalIDs(p *link.Port) map[string]string {
 
 // placeIDs are those that do not depend on the guest.
 func (b Bridge) placeIDs(p *link.Port) map[string]string {
-	ids := map[string]string{keyMade: madePort, keyBridge: b.Name, keyInterface: p.Name}
+	ids := map[string]string{keyMade: madePort, keyBridge: b.Name, keyInterface: p.Mark.Interface}
 	maps.Copy(ids, b.ExternalIDs)
 	if b.Tag != 0 {
 		ids[keyVLAN] = strconv.Itoa(b.Tag)

@@ -44,3 +44,5 @@ func (*Client) Orphans(context.Context, link.Host) ([]string, error) {
 
 // Reap needs Linux.
 func (Bridge) Reap(context.Context, *link.Port) (bool, error) { return false, errors.ErrUnsupported }
+
+type leaver struct{}

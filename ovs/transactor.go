@@ -2,6 +2,7 @@ package ovs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	libovsdb "github.com/ovn-org/libovsdb/ovsdb"
@@ -18,8 +19,8 @@ import (
 // transaction; calls of one goroutine reach the server in their order. Transact is
 // called by several goroutines at once, and with a wait operation takes up to two
 // seconds. It should return when ctx ends. Where it does not, the attach does
-// without it: what Transact then still commits is taken back only if that reaches
-// the server before the undo does.
+// without it: what Transact then still commits is taken back where it returns
+// within the next second, or if it reaches the server before the undo does.
 type Transactor interface {
 	Transact(ctx context.Context, ops ...libovsdb.Operation) ([]libovsdb.OperationResult, error)
 }
@@ -33,8 +34,9 @@ func (p punctual) Transact(ctx context.Context, ops ...libovsdb.Operation) ([]li
 		results []libovsdb.OperationResult
 		err     error
 	}
-	answered := make(chan answer, 1)
+	answered, over := make(chan answer, 1), make(chan struct{})
 	go func() {
+		defer close(over)
 		all, err := p.Transactor.Transact(ctx, ops...)
 		answered <- answer{all, err}
 	}()
@@ -45,6 +47,26 @@ func (p punctual) Transact(ctx context.Context, ops ...libovsdb.Operation) ([]li
 		}
 		return a.results, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("no answer from OVSDB by the given Transactor: %w", context.Cause(ctx))
+		return nil, &late{fmt.Errorf("no answer from OVSDB by the given Transactor: %w", context.Cause(ctx)), over}
+	}
+}
+
+// late is the error of a call that was given up and has not returned yet.
+type late struct {
+	error
+	over <-chan struct{}
+}
+
+func (l *late) Unwrap() error { return l.error }
+
+// wait waits until what err says to be late has returned, or ctx ends.
+func wait(ctx context.Context, err error) {
+	var l *late
+	if !errors.As(err, &l) {
+		return
+	}
+	select {
+	case <-l.over:
+	case <-ctx.Done():
 	}
 }

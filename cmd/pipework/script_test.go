@@ -127,7 +127,12 @@ func TestOVS(t *testing.T) {
 			e.Setenv("DATAPATH", setting)
 			return setUp(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"guest": guest, "lose": lose, "ping": ping, "unplug": unplug},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"guest": guest, "lose": lose, "ping": ping, "unplug": unplug, "bridge": bridge,
+			"hang":   func(*testscript.TestScript, bool, []string) { db.Server.Stop(t) },
+			"go-on":  func(*testscript.TestScript, bool, []string) { db.Server.Continue(t) },
+			"within": within,
+		},
 	})
 }
 
@@ -140,6 +145,23 @@ func lose(ts *testscript.TestScript, _ bool, args []string) {
 		_, err := net.InterfaceByName(args[1])
 		return err != nil
 	})
+}
+
+// within runs a program, which has to end after so many seconds at most; its status has to
+// be 0, or with ! another one.
+func within(ts *testscript.TestScript, neg bool, args []string) {
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	start := time.Now()
+	err = ts.Exec(args[1], args[2:]...)
+	took := time.Since(start)
+	ts.Logf("[%v]\n[stdout]\n%s[stderr]\n%s", took.Round(time.Millisecond), ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	if (err != nil) != neg {
+		ts.Fatalf("%v", err)
+	}
+	if took > limit {
+		ts.Fatalf("took %v", took)
+	}
 }
 
 // eventually is [testwait.Eventually] for a script.

@@ -23,6 +23,8 @@ type Client struct {
 	// TLS says how to verify the server of an ssl endpoint, and who to be.
 	TLS *tls.Config
 
+	dialing lock // whose holder connects
+
 	mu   sync.Mutex
 	conn *conn
 }
@@ -64,7 +66,8 @@ func (c *Client) Connect(ctx context.Context) error {
 }
 
 // connected is the connection, or a new one where there is none that lives.
-// Callers that connect at the same time share what the first one made.
+// Callers that connect at the same time share what the first one made: a server that
+// is hung has room for only some dozens of connections.
 func (c *Client) connected(ctx context.Context) (*conn, error) {
 	if conn := c.alive(); conn != nil {
 		return conn, nil
@@ -72,24 +75,21 @@ func (c *Client) connected(ctx context.Context) (*conn, error) {
 	if err := fault.Step(ctx, "ovsdb connect"); err != nil {
 		return nil, err
 	}
+	if err := c.dialing.lock(ctx); err != nil {
+		return nil, fmt.Errorf("connect to OVSDB at %s: %w", c.Endpoint, err)
+	}
+	defer c.dialing.unlock()
+	if conn := c.alive(); conn != nil {
+		return conn, nil
+	}
 	made, err := dial(ctx, c.Endpoint, c.TLS)
 	if err != nil {
 		return nil, err
 	}
-	return c.use(made), nil
-}
-
-// use makes a connection the Client's, unless another caller's has become it
-// meanwhile.
-func (c *Client) use(made *conn) *conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn != nil && !c.conn.ended() {
-		_ = made.close()
-		return c.conn
-	}
 	c.conn = made
-	return made
+	return made, nil
 }
 
 func (c *Client) alive() *conn {
@@ -101,3 +101,21 @@ func (c *Client) alive() *conn {
 	}
 	return c.conn
 }
+
+// A lock is a mutex that is waited for until a context ends.
+type lock struct {
+	once  sync.Once
+	token chan struct{}
+}
+
+func (l *lock) lock(ctx context.Context) error {
+	l.once.Do(func() { l.token = make(chan struct{}, 1) })
+	select {
+	case l.token <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (l *lock) unlock() { <-l.token }

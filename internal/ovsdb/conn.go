@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"time"
 )
 
 // A conn speaks JSON-RPC 1.0 as RFC 7047 uses it: calls from several goroutines
@@ -181,8 +180,9 @@ func (c *conn) request(ctx context.Context, method string, params any, id uint64
 	return c.send(ctx, fmt.Appendf(nil, `{"method":%q,"params":%s,"id":%d}`, method, p, id))
 }
 
-// send writes one message until ctx ends. A message that was written in part
-// ends the connection.
+// send has one message written, and waits for that until ctx ends. A message that was
+// begun is written to its end all the same, so that whoever gives up costs the others
+// on this connection nothing; one that was not begun is not written.
 func (c *conn) send(ctx context.Context, text []byte) error {
 	select {
 	case c.writing <- struct{}{}:
@@ -191,23 +191,22 @@ func (c *conn) send(ctx context.Context, text []byte) error {
 	case <-ctx.Done():
 		return fmt.Errorf("the server takes no request: %w", context.Cause(ctx))
 	}
-	defer func() { <-c.writing }()
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(interrupted)
-		_ = c.net.SetWriteDeadline(time.Unix(1, 0))
-	})
-	_, err := c.net.Write(text)
-	if !stop() {
-		<-interrupted
-		_ = c.net.SetWriteDeadline(time.Time{})
-	}
-	if err != nil {
-		_ = c.close()
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+	written := make(chan error, 1)
+	go func() { // ends with the connection at the latest
+		defer func() { <-c.writing }()
+		_, err := c.net.Write(text)
+		if err != nil {
+			_ = c.close()
 		}
-		return fmt.Errorf("send the request: %w", err)
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		if err != nil {
+			return fmt.Errorf("send the request: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("send the request: %w", context.Cause(ctx))
 	}
-	return nil
 }
