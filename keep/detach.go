@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
+	"slices"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
@@ -23,16 +25,42 @@ type DetachOptions struct {
 }
 
 // Detach unplugs the interface called name from the guest, and forgets it; ""
-// stands for eth1, or for the only one there is. It returns what was plugged in;
+// stands for eth1, or for the ib0 of an IPoIB that is recorded where the guest has no
+// eth1 of ours. It returns what was plugged in;
 // without Attachment there was nothing but the record, which is forgotten. Where
 // there was neither, the result is nil. After an error the record is what it was.
 func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
+	if name != "" {
+		return p.detachNamed(ctx, guest, name, opts)
+	}
+	r, err := p.detachNamed(ctx, guest, pipework.DefaultName, opts)
+	if nothing := err == nil || stage.NoGuest(err) || errors.Is(err, fs.ErrPermission); r == nil && nothing && p.hasIPoIB(ctx, guest) {
+		return p.detachNamed(ctx, guest, ipoibName, opts)
+	}
+	return r, err
+}
+
+// ipoibName is what a line calls an IPoIB interface in the guest.
+const ipoibName = "ib0"
+
+// hasIPoIB says whether an IPoIB of that name is recorded of the guest.
+func (p *Plugger) hasIPoIB(ctx context.Context, guest ns.Ref) bool {
+	all, _ := p.guests().records() // what is wrong with them is told elsewhere
+	all = slices.DeleteFunc(all, func(r Record) bool {
+		_, is := r.Spec.Link.(link.IPoIB)
+		return !is || r.Interface != ipoibName
+	})
+	return len(all) > 0 && len(p.guests().declaredFor(ctx, all, guest)) > 0
+}
+
+// detachNamed is Detach of the interface of this name.
+func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
 	guests := p.guests()
 	at, err := plugged(ctx, p.attacher(), p.Target(guest), name)
 	switch {
 	case stage.NoGuest(err):
 		if byID, ok := guests.renamedGuest(ctx, guest); ok {
-			return p.Detach(ctx, byID, name, opts)
+			return p.detachNamed(ctx, byID, name, opts)
 		}
 	case err != nil:
 		return nil, detaching(err)
@@ -45,7 +73,7 @@ func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts De
 	}
 	if len(known) == 0 && at == nil {
 		if full, ok := p.Store.fullRef(guest); ok {
-			return p.Detach(ctx, full, name, opts)
+			return p.detachNamed(ctx, full, name, opts)
 		}
 		return nil, absent
 	}
@@ -133,7 +161,7 @@ func withoutDNS(s pipework.Spec, resolvConf string) pipework.Spec {
 	return s
 }
 
-// plugged finds what is plugged into the guest under this name; nil: nothing.
+// plugged finds what is plugged into the guest under this name, "" for eth1; nil: nothing.
 func plugged(ctx context.Context, a *pipework.Attacher, t pipework.Target, name string) (*pipework.Attachment, error) {
 	all, err := a.List(ctx, t)
 	if err != nil {
@@ -148,8 +176,6 @@ func plugged(ctx context.Context, a *pipework.Attacher, t pipework.Target, name 
 	switch {
 	case err == nil:
 		return at, nil
-	case name == "" && len(all) == 1:
-		return all[0], nil
 	case stage.NoInterface(err):
 		return nil, nil
 	}
