@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -29,6 +31,9 @@ type DetachOptions struct {
 // eth1 of ours. It returns what was plugged in;
 // without Attachment there was nothing but the record, which is forgotten. Where
 // there was neither, the result is nil. After an error the record is what it was.
+//
+// Where ctx ends before the first change, Detach stops; what has begun is finished, for up
+// to ten seconds, and is no error then.
 func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
 	if name != "" {
 		return p.detachNamed(ctx, guest, name, opts)
@@ -68,6 +73,9 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 	absent := detaching(err)
 	now := guests.observe(ctx, guest)
 	known, err := guests.recordsFor(ctx, now, name, at)
+	if err == nil {
+		err = stopped(ctx) // who was looked for in vain may be there
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -86,13 +94,24 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 		s.Force = opts.Force
 		return &r, pullOut(ctx, p.attacher(), p.Target(guest), withoutDNS(s, opts.ResolvConf))
 	}
+	late, end := finish.Context(ctx)
+	defer end()
 	for i := range known {
 		if err := p.detach(ctx, now, &known[i], at, opts); err != nil {
 			return nil, err
 		}
+		ctx = late // it has begun
 	}
 	known[0].Attachment = at
 	return &known[0], nil
+}
+
+// stopped is the error of a Detach whose context has ended.
+func stopped(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("detach: %w", err)
+	}
+	return nil
 }
 
 // detaching is err as one of Detach, whatever it came up in.

@@ -44,6 +44,9 @@ func (p *Plugger) interfaces(ctx context.Context, guest ns.Ref) (names []string,
 	for _, r := range p.guests().declaredFor(ctx, all, guest) {
 		names = append(names, r.Interface)
 	}
+	if err := stopped(ctx); err != nil {
+		return nil, err
+	}
 	if len(names) == 0 && absent != nil {
 		return nil, detachingAll(absent)
 	}

@@ -60,6 +60,9 @@ func (p *Plugger) Status(ctx context.Context, guests ...ns.Ref) ([]Status, error
 	asked := map[key]bool{}
 	for _, g := range guests {
 		of := p.guests().declaredFor(ctx, all, g)
+		if err := context.Cause(ctx); err != nil { // who was looked for in vain may be there
+			return nil, err
+		}
 		if len(of) == 0 {
 			return nil, errors.Join(append(damaged, errs.New(fs.ErrNotExist, "nothing is declared for %s: see pipework check", g))...)
 		}

@@ -41,6 +41,9 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	case r == nil:
 		return c.Show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(asked.Name, pipework.DefaultName))
 	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(c.warn, "pipework: interrupted when it had begun: it is finished")
+	}
 	return c.Show(r.Attachment, "%s\n", cli.Detached(r))
 }
 
