@@ -9,6 +9,7 @@ import (
 	"io/fs"
 
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -30,35 +31,38 @@ func (a *Attacher) DetachAll(ctx context.Context, jobs []Job) (found []bool, err
 // detachAll has each job do by itself what can be undone, and then unplugs what can go
 // together. No guest's lock is waited for while another's is held.
 func (a *Attacher) detachAll(ctx context.Context, jobs []Job, found []bool) JobErrors {
+	late, end := finish.Context(ctx)
+	defer end()
 	return a.all(ctx, "detach", jobs, func(ctx context.Context, round []*item) {
 		parallel(round, func(i *item) {
-			if i.tryLock(ctx); i.ready() && i.opened {
-				i.err = i.unconfigure(ctx)
+			if i.tryLock(ctx); i.ready() {
+				i.err = i.unconfigure(ctx, late)
 			}
 		})
 		for _, batch := range batches(round) {
 			if backend, ok := batch[0].spec.Link.(link.BatchUnplugger); ok && len(batch) > 1 {
-				together(batch, func(calls []*link.Call) { backend.UnplugAll(ctx, calls) })
+				together(batch, func(calls []*link.Call) { backend.UnplugAll(late, calls) })
 			}
 		}
-		parallel(round, func(i *item) { found[i.index] = i.detach(ctx) })
+		parallel(round, func(i *item) { found[i.index] = i.detach(ctx, late) })
 	})
 }
 
 // detach does what is left of the item's work, after whoever has the guest's lock. What
 // cannot be undone, the removal of the interface, comes last. It says whether the guest
-// had the interface.
-func (i *item) detach(ctx context.Context) (found bool) {
+// had the interface. What has begun is finished: ctx counts until the first change, and
+// late from then on.
+func (i *item) detach(ctx, late context.Context) (found bool) {
 	if i.err == nil && i.unlock == nil {
 		if i.unlock, i.err = i.lock(ctx); i.err == nil {
-			i.err = i.unconfigure(ctx)
+			i.err = i.unconfigure(ctx, late)
 		}
 	}
 	if i.err == nil && i.spec.Link != nil {
-		i.err = i.unplug(ctx)
+		i.err = i.unplug(late)
 	}
 	if i.err != nil {
-		i.err = i.rollBack(ctx, i.err)
+		i.err = i.rollBack(late, i.err)
 	}
 	if i.unlock != nil {
 		i.unlock()
@@ -111,14 +115,23 @@ func (j *job) warn(ctx context.Context) {
 }
 
 // unconfigure does what can be undone, and finds the backend. Of an interface that is
-// gone already only what it left is taken away.
-func (j *job) unconfigure(ctx context.Context) error {
-	l, err := finder{j}.find(ctx)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+// gone already only what it left is taken away; in a guest that is gone, nothing. It is
+// the last to ask whether ctx has ended.
+func (i *item) unconfigure(ctx, late context.Context) error {
+	if i.opened {
+		l, err := finder{&i.job}.find(ctx)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		i.site.Link = l
 	}
-	j.site.Link = l
-	return j.remove(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return i.fail(StageInterface, err)
+	}
+	if !i.opened {
+		return nil
+	}
+	return i.remove(late)
 }
 
 // stillThere forgets the way back when the interface is gone although its

@@ -237,7 +237,9 @@ func Update(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 // default routes that it displaced. s.Link may be nil. A DHCP lease is given back
 // to its server; who that is, is written on the interface. s.DHCP is only needed
 // for its ResolvConf, for a ClientID of more than 32 bytes, and for a DUID that the
-// mark on the interface has no room for. An interface, process or
+// mark on the interface has no room for. Where ctx ends before the first change, Detach
+// stops; what has begun is finished, for up to ten seconds, and is no error then. An
+// interface, process or
 // container that is gone already is no error: found says whether the guest had the
 // interface, and what was left of it on the host is removed in any case. An interface
 // that pipework did not make is left alone, with an error that satisfies

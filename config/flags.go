@@ -198,16 +198,26 @@ func ParseCollect(args []string) (dryRun bool, err error) {
 	return dryRun, w.err()
 }
 
-// ParseDetach reads the words after the verb detach: the guest, and with -i the
-// interface inside it, "" for the default. [errors.Is] tells its errors as
+// A Detach is what the words after the verb detach say.
+type Detach struct {
+	Guest string
+	Name  string // -i: the interface inside the guest; "" for the default
+	All   bool   // --all: every interface
+}
+
+// ParseDetach reads the words after the verb detach. [errors.Is] tells its errors as
 // [ErrUsage].
-func ParseDetach(args []string) (guest, name string, err error) {
-	w := scan(args, map[string]bool{"-i": true, "--force": false})
-	if w.count(1, 1, "detach <guest> [-i containerinterface] [--force]") {
-		guest, name = w.guest(w.positional[0]), w.name("-i")
+func ParseDetach(args []string) (d Detach, err error) {
+	w := scan(args, map[string]bool{"-i": true, "--all": false, "--force": false})
+	if w.count(1, 1, "detach <guest> [-i containerinterface | --all] [--force]") {
+		d.Guest, d.Name = w.guest(w.positional[0]), w.name("-i")
+	}
+	_, d.All = w.values["--all"]
+	if _, named := w.values["-i"]; named && d.All {
+		w.addf("-i and --all contradict each other: keep one")
 	}
 	if err := w.err(); err != nil {
-		return "", "", err
+		return Detach{}, err
 	}
-	return guest, name, nil
+	return d, nil
 }

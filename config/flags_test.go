@@ -67,26 +67,27 @@ func TestWaitGuestRefused(t *testing.T) {
 
 func TestParseDetach(t *testing.T) {
 	for _, row := range []struct {
-		name        string
-		args        []string
-		guest, want string
+		name string
+		args []string
+		want Detach
 	}{
-		{"guest", []string{"web"}, "web", ""},
-		{"interface", []string{"web", "-i", "eth2"}, "web", "eth2"},
-		{"interface first", []string{"-i=eth2", "web"}, "web", "eth2"},
-		{"dashed guest", []string{"--", "-web"}, "-web", ""},
+		{"guest", []string{"web"}, Detach{Guest: "web"}},
+		{"interface", []string{"web", "-i", "eth2"}, Detach{Guest: "web", Name: "eth2"}},
+		{"interface first", []string{"-i=eth2", "web"}, Detach{Guest: "web", Name: "eth2"}},
+		{"all", []string{"web", "--all"}, Detach{Guest: "web", All: true}},
+		{"dashed guest", []string{"--", "-web"}, Detach{Guest: "-web"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			guest, name, err := ParseDetach(row.args)
-			if err != nil || guest != row.guest || name != row.want {
-				t.Errorf("ParseDetach(%q) = %q, %q, %v, want %q, %q", row.args, guest, name, err, row.guest, row.want)
+			got, err := ParseDetach(row.args)
+			if err != nil || got != row.want {
+				t.Errorf("ParseDetach(%q) = %+v, %v, want %+v", row.args, got, err, row.want)
 			}
 		})
 	}
 }
 
 func TestParseDetachRefuses(t *testing.T) {
-	const syntax = "write pipework detach <guest> [-i containerinterface] [--force]"
+	const syntax = "write pipework detach <guest> [-i containerinterface | --all] [--force]"
 	for _, row := range []struct {
 		name string
 		args []string
@@ -94,15 +95,16 @@ func TestParseDetachRefuses(t *testing.T) {
 	}{
 		{"no guest", nil, "too few words (0 of at least 1): " + syntax},
 		{"two guests", []string{"web", "db"}, `too many words, the first too many is "db": ` + syntax},
-		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are --force, -i, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --help, --version`},
+		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are --all, --force, -i, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --help, --version`},
+		{"one and all", []string{"web", "-i", "eth1", "--all"}, "-i and --all contradict each other: keep one"},
 		{"no value", []string{"web", "-i"}, "option -i has no value: write -i value, or -i=value for one that begins with a dash"},
 		{"everything at once", []string{"", "-i", ".."}, `the guest is empty: name a container, or check that the variable it came from is set; -i ".." names a folder, not an interface: write one such as eth1`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			guest, name, err := ParseDetach(row.args)
+			got, err := ParseDetach(row.args)
 			checkRefusal(t, err, row.want)
-			if guest != "" || name != "" {
-				t.Errorf("ParseDetach(%q) = %q, %q beside its error", row.args, guest, name)
+			if got != (Detach{}) {
+				t.Errorf("ParseDetach(%q) = %+v beside its error", row.args, got)
 			}
 		})
 	}

@@ -103,8 +103,8 @@ func (c *collection) record(ctx context.Context, r *Record) error {
 	if err == nil {
 		return g.Close()
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil // it is not known whether it has ended
+	if !errors.Is(err, fs.ErrNotExist) || ctx.Err() != nil {
+		return context.Cause(ctx) // it is not known whether it has ended
 	}
 	return c.take(r, "whose process has ended", func() error { return c.plugger.Store.Delete(r.Guest, r.Interface) })
 }

@@ -4,9 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -23,16 +27,45 @@ type DetachOptions struct {
 }
 
 // Detach unplugs the interface called name from the guest, and forgets it; ""
-// stands for eth1, or for the only one there is. It returns what was plugged in;
+// stands for eth1, or for the ib0 of an IPoIB that is recorded where the guest has no
+// eth1 of ours. It returns what was plugged in;
 // without Attachment there was nothing but the record, which is forgotten. Where
 // there was neither, the result is nil. After an error the record is what it was.
+//
+// Where ctx ends before the first change, Detach stops; what has begun is finished, for up
+// to ten seconds, and is no error then.
 func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
+	if name != "" {
+		return p.detachNamed(ctx, guest, name, opts)
+	}
+	r, err := p.detachNamed(ctx, guest, pipework.DefaultName, opts)
+	if nothing := err == nil || stage.NoGuest(err) || errors.Is(err, fs.ErrPermission); r == nil && nothing && p.hasIPoIB(ctx, guest) {
+		return p.detachNamed(ctx, guest, ipoibName, opts)
+	}
+	return r, err
+}
+
+// ipoibName is what a line calls an IPoIB interface in the guest.
+const ipoibName = "ib0"
+
+// hasIPoIB says whether an IPoIB of that name is recorded of the guest.
+func (p *Plugger) hasIPoIB(ctx context.Context, guest ns.Ref) bool {
+	all, _ := p.guests().records() // what is wrong with them is told elsewhere
+	all = slices.DeleteFunc(all, func(r Record) bool {
+		_, is := r.Spec.Link.(link.IPoIB)
+		return !is || r.Interface != ipoibName
+	})
+	return len(all) > 0 && len(p.guests().declaredFor(ctx, all, guest)) > 0
+}
+
+// detachNamed is Detach of the interface of this name.
+func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
 	guests := p.guests()
 	at, err := plugged(ctx, p.attacher(), p.Target(guest), name)
 	switch {
 	case stage.NoGuest(err):
 		if byID, ok := guests.renamedGuest(ctx, guest); ok {
-			return p.Detach(ctx, byID, name, opts)
+			return p.detachNamed(ctx, byID, name, opts)
 		}
 	case err != nil:
 		return nil, detaching(err)
@@ -40,12 +73,15 @@ func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts De
 	absent := detaching(err)
 	now := guests.observe(ctx, guest)
 	known, err := guests.recordsFor(ctx, now, name, at)
+	if err == nil {
+		err = stopped(ctx) // who was looked for in vain may be there
+	}
 	if err != nil {
 		return nil, err
 	}
 	if len(known) == 0 && at == nil {
 		if full, ok := p.Store.fullRef(guest); ok {
-			return p.Detach(ctx, full, name, opts)
+			return p.detachNamed(ctx, full, name, opts)
 		}
 		return nil, absent
 	}
@@ -58,13 +94,24 @@ func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts De
 		s.Force = opts.Force
 		return &r, pullOut(ctx, p.attacher(), p.Target(guest), withoutDNS(s, opts.ResolvConf))
 	}
+	late, end := finish.Context(ctx)
+	defer end()
 	for i := range known {
 		if err := p.detach(ctx, now, &known[i], at, opts); err != nil {
 			return nil, err
 		}
+		ctx = late // it has begun
 	}
 	known[0].Attachment = at
 	return &known[0], nil
+}
+
+// stopped is the error of a Detach whose context has ended.
+func stopped(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("detach: %w", err)
+	}
+	return nil
 }
 
 // detaching is err as one of Detach, whatever it came up in.
@@ -133,7 +180,7 @@ func withoutDNS(s pipework.Spec, resolvConf string) pipework.Spec {
 	return s
 }
 
-// plugged finds what is plugged into the guest under this name; nil: nothing.
+// plugged finds what is plugged into the guest under this name, "" for eth1; nil: nothing.
 func plugged(ctx context.Context, a *pipework.Attacher, t pipework.Target, name string) (*pipework.Attachment, error) {
 	all, err := a.List(ctx, t)
 	if err != nil {
@@ -148,8 +195,6 @@ func plugged(ctx context.Context, a *pipework.Attacher, t pipework.Target, name 
 	switch {
 	case err == nil:
 		return at, nil
-	case name == "" && len(all) == 1:
-		return all[0], nil
 	case stage.NoInterface(err):
 		return nil, nil
 	}

@@ -1,7 +1,6 @@
 package keep
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -136,23 +135,16 @@ func (g guests) recordsFor(ctx context.Context, o observed, name string, at *pip
 	if err != nil {
 		return nil, err
 	}
-	names := []string{cmp.Or(name, pipework.DefaultName)}
-	switch {
-	case at != nil && name == "":
-		names = []string{at.Name}
-	case at != nil:
-		names = []string{at.Name, name}
+	names := []string{name}
+	if at != nil {
+		names = append(names, at.Name)
 	}
 	called := func(r *Record) bool { return slices.Contains(names, r.Interface) }
 	found := slices.ContainsFunc(all, func(r Record) bool { return called(&r) && g.owns(ctx, o, &r) })
 	of := g.recordsOf(ctx, o, all, func(r *Record) bool {
-		return at != nil && r.Attachment != nil && r.Attachment.MAC.String() == at.MAC.String() || !found && (name == "" || called(r))
+		return at != nil && r.Attachment != nil && r.Attachment.MAC.String() == at.MAC.String() || !found && called(r)
 	})
-	known := slices.DeleteFunc(slices.Clone(of), func(r Record) bool { return !called(&r) && !g.became(ctx, o, &r, at) })
-	if len(known) == 0 && at == nil && name == "" && len(of) == 1 {
-		known = of
-	}
-	return known, nil
+	return slices.DeleteFunc(of, func(r Record) bool { return !called(&r) && !g.became(ctx, o, &r, at) }), nil
 }
 
 // became says whether what the record is of is plugged in as at, which somebody in

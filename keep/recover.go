@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp/program"
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -75,12 +76,24 @@ func (c recovery) unplugFrom(ctx context.Context, t pipework.Target, s pipework.
 }
 
 // pullOut ends the program that keeps the interface's lease, where one does, and
-// detaches.
+// detaches. Where it has ended one, it does not stop when ctx ends.
 func pullOut(ctx context.Context, a *pipework.Attacher, t pipework.Target, s pipework.Spec) error {
-	if err := program.End(ctx, t, s.Name); err != nil {
+	runs, err := program.Runs(ctx, t, s.Name)
+	if err != nil {
 		return err
 	}
-	_, err := a.Detach(ctx, t, s)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if runs {
+		late, end := finish.Context(ctx)
+		defer end()
+		ctx = late
+		if err := program.End(ctx, t, s.Name); err != nil {
+			return err
+		}
+	}
+	_, err = a.Detach(ctx, t, s)
 	return err
 }
 

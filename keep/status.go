@@ -60,6 +60,9 @@ func (p *Plugger) Status(ctx context.Context, guests ...ns.Ref) ([]Status, error
 	asked := map[key]bool{}
 	for _, g := range guests {
 		of := p.guests().declaredFor(ctx, all, g)
+		if err := context.Cause(ctx); err != nil { // who was looked for in vain may be there
+			return nil, err
+		}
 		if len(of) == 0 {
 			return nil, errors.Join(append(damaged, errs.New(fs.ErrNotExist, "nothing is declared for %s: see pipework check", g))...)
 		}
@@ -98,7 +101,7 @@ func (p *Plugger) compare(ctx context.Context, r *Record) Status {
 	case stage.NoGuest(err):
 		f.State, f.Details = Absent, []string{reason(err)}
 	case r.Phase != Attached:
-		f.State, f.Details = Unfinished, append([]string{unfinished[r.Phase]}, f.Details...)
+		f.State, f.Details = Unfinished, append([]string{unfinished(r)}, f.Details...)
 	case stage.NoInterface(err):
 		f.State = Missing
 	case err != nil:
@@ -111,9 +114,12 @@ func (p *Plugger) compare(ctx context.Context, r *Record) Status {
 	return f
 }
 
-var unfinished = map[Phase]string{
-	Intent:    "it was being plugged in by a call that is at work, or was killed: type it again, or pipework gc",
-	Detaching: "it was being detached by a call that is at work, or was killed: type that again, or pipework gc",
+// unfinished says what a record that is not Attached is of, and what to do.
+func unfinished(r *Record) string {
+	if r.Phase == Detaching {
+		return fmt.Sprintf("it was being detached by a call that is at work, or was killed: type pipework detach %s -i %s, or pipework gc", r.Guest, r.Interface)
+	}
+	return "it was being plugged in by a call that is at work, or was killed: type it again, or pipework gc"
 }
 
 // inspect is [pipework.Check] of the guest by the record's Spec. Where its host

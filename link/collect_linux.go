@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link/firewall"
 )
@@ -13,10 +14,13 @@ import (
 // more, and returns the names: bridges and VLANs whose guests all died without
 // being unplugged, IPoIB children that the kernel returned from dead guests, the
 // firewall's rules for bridges without guests, and what a killed call left behind. Interfaces of the host that were in a guest
-// when it died become what they were before. It may be called at any time.
+// when it died become what they were before. It may be called at any time. When ctx ends,
+// what has begun is finished, for up to ten seconds.
 func Collect(ctx context.Context, h Host) ([]string, error) {
-	c := collection{Host: h}
-	err := c.run(ctx)
+	late, end := finish.Context(ctx) // what has begun is finished, and nothing more is begun
+	defer end()
+	c := collection{Host: h, stopped: func() error { return context.Cause(ctx) }}
+	err := c.run(late)
 	return c.names, err
 }
 
@@ -32,8 +36,9 @@ func Orphans(ctx context.Context, h Host) ([]string, error) {
 // A collection is one call of Collect, or of Orphans.
 type collection struct {
 	Host
-	dry   bool
-	names []string
+	dry     bool
+	stopped func() error // why nothing more is to be begun
+	names   []string
 }
 
 // run goes on after a failure: what is stuck must not keep the rest.
@@ -52,6 +57,9 @@ func (c *collection) run(ctx context.Context) error {
 // take notes a name, and does what is to be done about it.
 func (c *collection) take(name string, f func() error) error {
 	if !c.dry {
+		if err := c.stopped(); err != nil {
+			return err
+		}
 		if err := f(); err != nil {
 			return err
 		}

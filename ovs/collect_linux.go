@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
@@ -35,7 +36,12 @@ func (c *Client) Collect(ctx context.Context, h link.Host) ([]string, error) {
 	if err != nil || len(ports) == 0 {
 		return nil, unlessAbsent(err)
 	}
-	names, err := s.collect(ctx, h, ports)
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	late, done := finish.Context(ctx) // what has begun is finished
+	defer done()
+	names, err := s.collect(late, h, ports)
 	return names, unlessAbsent(err)
 }
 

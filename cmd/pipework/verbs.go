@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -17,25 +18,52 @@ import (
 )
 
 func (c *command) detach(ctx context.Context, args []string) error {
-	word, name, err := config.ParseDetach(args)
+	asked, err := config.ParseDetach(args)
 	if err != nil {
 		return err
 	}
 	if _, err := c.open(); err != nil {
 		return err
 	}
-	guest, err := c.resolve(ctx, word)
+	guest, err := c.resolve(ctx, asked.Guest)
 	if err != nil {
-		return &pipework.Error{Op: "detach", Stage: pipework.StageGuest, Interface: cmp.Or(name, pipework.DefaultName), Err: err}
+		return &pipework.Error{Op: "detach", Stage: pipework.StageGuest, Interface: cmp.Or(asked.Name, pipework.DefaultName), Err: err}
 	}
-	r, err := c.Detach(ctx, guest, name, keep.DetachOptions{Force: c.flags.Force, ResolvConf: c.flags.ResolvConf})
+	opts := keep.DetachOptions{Force: c.flags.Force, ResolvConf: c.flags.ResolvConf}
+	if asked.All {
+		gone, err := c.DetachGuest(ctx, guest, opts)
+		return errors.Join(err, c.showDetached(guest, gone, err))
+	}
+	r, err := c.Detach(ctx, guest, asked.Name, opts)
 	switch {
 	case err != nil:
 		return err
 	case r == nil:
-		return c.Show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
+		return c.Show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(asked.Name, pipework.DefaultName))
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(c.warn, "pipework: interrupted when it had begun: it is finished")
 	}
 	return c.Show(r.Attachment, "%s\n", cli.Detached(r))
+}
+
+// showDetached tells of all that were detached; of none only where nothing failed.
+func (c *command) showDetached(guest ns.Ref, gone []*keep.Record, failed error) error {
+	if len(gone) == 0 && failed != nil {
+		return nil
+	}
+	attachments := []*pipework.Attachment{}
+	var lines strings.Builder
+	for _, r := range gone {
+		fmt.Fprintln(&lines, cli.Detached(r))
+		if r.Attachment != nil {
+			attachments = append(attachments, r.Attachment)
+		}
+	}
+	if len(gone) == 0 {
+		fmt.Fprintf(&lines, "%s: nothing to detach\n", guest)
+	}
+	return c.Show(attachments, "%s", lines.String())
 }
 
 func (c *command) list(ctx context.Context, guests []string) error {

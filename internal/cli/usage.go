@@ -21,8 +21,9 @@ const Usage = `Usage:
                                                       (inside a container: until the interface is up, or has an address)
   pipework --spec <file> <guest>                      (what the file says in YAML or JSON; - is standard input;
                                                        see docs/spec.md)
-  pipework detach <guest> [-i containerinterface] [--force]
-                                                      (--force: also bring a NIC home that this host has no record of)
+  pipework detach <guest> [-i containerinterface | --all] [--force]
+                                                      (without -i: eth1, or ib0 of an InfiniBand line; --all: every interface;
+                                                       --force: also bring a NIC home that this host has no record of)
   pipework list [<guest>...]
   pipework check [<guest>...]                         (compare with what was typed; exit status 1: not as declared)
   pipework gc [--dry-run]                             (put right what killed calls and dead guests left; bring NICs back)

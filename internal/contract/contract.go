@@ -55,11 +55,13 @@ func Run(t *testing.T, c Case) {
 		"reach": c.reach, "again": c.again, "attach faults": c.attachFaults, "detach faults": c.detachFaults,
 		"cancelled": c.cancelled, "race": c.race, "attach killed": c.attachKilled, "detach killed": c.detachKilled,
 		"update": c.update, "update faults": c.updateFaults, "update killed": c.updateKilled,
+		"detach cancelled": c.detachCancelled, "update cancelled": c.updateCancelled,
 	} {
 		t.Run(name, test)
 	}
 	if c.Many && !testing.Short() {
 		t.Run("many", c.many)
+		t.Run("many cancelled", c.manyCancelled)
 	}
 }
 
@@ -328,11 +330,7 @@ func (c Case) race(t *testing.T) {
 func (c Case) many(t *testing.T) {
 	f := c.fixture(t)
 	target, guest := nstest.Guest(t)
-	one, two, again := f.spec(), f.spec(), f.spec()
-	two.Addrs, two.Gateways = []netip.Prefix{netip.MustParsePrefix("10.1.0.2/24")}, nil
-	again.Addrs, again.Gateways = []netip.Prefix{netip.MustParsePrefix("10.1.0.3/24")}, nil
-	again.Name = "net2"
-	jobs := []pipework.Job{{Target: f.target, Spec: one}, {Target: target, Spec: two}, {Target: f.target, Spec: again}}
+	jobs := f.jobs(target)
 	world := f.observe(t, guest.Handle)
 	steps := EveryStep(t, func(ctx context.Context) error {
 		out, failed := pipework.AttachAll(ctx, jobs)
@@ -346,6 +344,15 @@ func (c Case) many(t *testing.T) {
 		return failed
 	})
 	t.Logf("%d steps", steps)
+}
+
+// jobs plug the fixture's guest in twice, and another one.
+func (f *fixture) jobs(target pipework.Target) []pipework.Job {
+	one, two, again := f.spec(), f.spec(), f.spec()
+	two.Addrs, two.Gateways = []netip.Prefix{netip.MustParsePrefix("10.1.0.2/24")}, nil
+	again.Addrs, again.Gateways = []netip.Prefix{netip.MustParsePrefix("10.1.0.3/24")}, nil
+	again.Name = "net2"
+	return []pipework.Job{{Target: f.target, Spec: one}, {Target: target, Spec: two}, {Target: f.target, Spec: again}}
 }
 
 // eachIs makes sure that each job is done, or undone with an error.
