@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
@@ -17,7 +18,14 @@ type past struct {
 	MTU   int              `json:"mtu"`
 	Up    bool             `json:"up"`
 	Alias string           `json:"alias,omitempty"`
-	Addrs []netip.Prefix   `json:"addresses,omitempty"`
+	// Addrs are of earlier versions' records, which kept no more of an address.
+	Addrs []netip.Prefix `json:"addresses,omitempty"`
+	// IfAddrs and Routes are what goes with the interface, as the kernel told it at
+	// this time since the boot, when the interface had this index.
+	IfAddrs []rtnl.Saved  `json:"rtm_newaddr,omitempty"`
+	Routes  []rtnl.Saved  `json:"rtm_newroute,omitempty"`
+	Saved   time.Duration `json:"saved,omitempty"`
+	Index   int           `json:"index,omitempty"`
 	// AltNames are put back, too: one that the guest gave it may be taken on the host,
 	// which would keep it from moving.
 	AltNames []string `json:"altnames,omitempty"`

@@ -88,15 +88,10 @@ func (n Phys) movable(ctx context.Context, p *Port, nic *rtnl.Link) error {
 func (n Phys) remember(ctx context.Context, p *Port, l *rtnl.Link) (*nic, error) {
 	r := &nic{Guest: p.Guest.Inode().Ino, Kind: l.Kind, Mark: p.Mark.String()}
 	r.Was = past{Name: l.Name, MAC: l.MAC, MTU: l.MTU, Up: l.Up, Alias: l.Alias, AltNames: l.AltNames, Settings: &l.Settings}
-	addrs, err := rtnl.Addrs(ctx, p.Host.Conn, l.Index)
-	if err != nil {
+	if err := r.Was.save(ctx, p, l); err != nil {
 		return nil, err
 	}
-	for _, a := range addrs {
-		if a.Flags&unix.IFA_F_PERMANENT != 0 && !a.Prefix.Addr().IsLinkLocalUnicast() {
-			r.Was.Addrs = append(r.Was.Addrs, a.Prefix)
-		}
-	}
+	var err error
 	if r.Upper, err = standing(ctx, p.Host, l); err != nil {
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func (r *nic) moveHome(ctx context.Context, p *Port, from *ns.Handle, index int)
 	}
 	back, err := locate(ctx, p.Host.Handle, []*nic{r})
 	for index := range back {
-		return r.restoreAt(ctx, p.Host, index)
+		return r.restoreAt(ctx, p.Host, index, p.Warn)
 	}
 	if err == nil {
 		err = errs.New(fs.ErrPermission, "%s was exchanged for another interface while it was brought back: do it again", r.Was.Name)

@@ -26,24 +26,25 @@ func (n Phys) recover(ctx context.Context, p *Port) error {
 		return err
 	}
 	for index, r := range back {
-		if err := r.restoreAt(ctx, p.Host, index); err != nil {
+		if err := r.restoreAt(ctx, p.Host, index, p.Warn); err != nil {
 			return err
 		}
 	}
 	if len(back) == 0 && p.Force {
-		return n.recoverMarked(ctx, p.Host)
+		return n.recoverMarked(ctx, p)
 	}
 	return nil
 }
 
 // recoverMarked puts an interface on the host right that nothing but its mark
 // speaks for.
-func (n Phys) recoverMarked(ctx context.Context, h Host) error {
+func (n Phys) recoverMarked(ctx context.Context, p *Port) error {
+	h := p.Host
 	links, err := rtnl.Links(ctx, h.Conn)
 	for _, l := range links {
 		if m, ok := ParseMark(l.Alias); ok && m.Link == n.String() {
 			r := &nic{Was: n.pastOf(m, l)}
-			return r.restore(ctx, h, l)
+			return r.restore(ctx, h, l, p.Warn)
 		}
 	}
 	return err
@@ -62,22 +63,22 @@ func (n Phys) unmark(ctx context.Context, p *Port, r *nic) error {
 	}
 	back, err := locate(ctx, p.Host.Handle, []*nic{r})
 	for index := range back {
-		return r.restoreAt(ctx, p.Host, index)
+		return r.restoreAt(ctx, p.Host, index, p.Warn)
 	}
 	return err
 }
 
-func (r *nic) restoreAt(ctx context.Context, h Host, index int) error {
+func (r *nic) restoreAt(ctx context.Context, h Host, index int, warn func(string, ...any)) error {
 	l, err := rtnl.LinkByIndex(ctx, h.Conn, index)
 	if err != nil {
 		return fmt.Errorf("bring back %s: %w", r.Was.Name, err)
 	}
-	return r.restore(ctx, h, l)
+	return r.restore(ctx, h, l, warn)
 }
 
 // restore makes the link on the host what it was. The record goes last: whoever is
 // interrupted leaves it for the next.
-func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link) error {
+func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link, warn func(string, ...any)) error {
 	was := r.Was
 	left := r.removeUppers(ctx, h, l) // which keeps nothing else from being done
 	steps := []func() error{
@@ -88,7 +89,8 @@ func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link) error {
 		func() error { return rtnl.SetMTU(ctx, h.Conn, l.Index, was.MTU) },
 		func() error { return restoreSettings(ctx, h, l, was) },
 		func() error { return restoreUp(ctx, h, l, was) },
-		func() error { return restoreAddrs(ctx, h, l, was) },
+		func() error { return was.restoreAddrs(ctx, h, l) },
+		func() error { return was.restoreRoutes(ctx, h, l, warn) },
 		func() error { return left },
 		func() error { return rtnl.SetAlias(ctx, h.Conn, l.Index, was.Alias) },
 		func() error { return r.remove(ctx) },
@@ -160,11 +162,3 @@ func restoreUp(ctx context.Context, h Host, l *rtnl.Link, was past) error {
 	return nil
 }
 
-func restoreAddrs(ctx context.Context, h Host, l *rtnl.Link, was past) error {
-	for _, a := range was.Addrs {
-		if err := rtnl.AddAddr(ctx, h.Conn, l.Index, a); err != nil {
-			return err
-		}
-	}
-	return nil
-}

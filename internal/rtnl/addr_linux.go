@@ -85,11 +85,7 @@ func PutAddr(ctx context.Context, c *ns.Conn, a Addr) error {
 	if flags := a.Flags & unix.IFA_F_NOPREFIXROUTE; flags != 0 {
 		m.attrU32(unix.IFA_FLAGS, flags)
 	}
-	at := m.nest(unix.IFA_CACHEINFO) // preferred, valid, and two times that the kernel ignores
-	for _, v := range [...]uint32{a.Preferred, a.Valid, 0, 0} {
-		m = binary.NativeEndian.AppendUint32(m, v)
-	}
-	m.end(at)
+	m.lifetimes(a.Preferred, a.Valid)
 	req := m.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK)
 	if _, err := c.Do(ctx, req, 0); err != nil {
 		return fmt.Errorf("put address %s: %w", a.Prefix, err)
@@ -119,9 +115,7 @@ func addrMessage(index int, p netip.Prefix) message {
 // Addrs lists the addresses of the link with this index; 0: of all links. A link that
 // has gone is fs.ErrNotExist.
 func Addrs(ctx context.Context, c *ns.Conn, index int) ([]Addr, error) {
-	req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
-	req.AddData(&nl.IfAddrmsg{IfAddrmsg: unix.IfAddrmsg{Index: uint32(index)}})
-	msgs, err := c.Do(ctx, req, unix.RTM_NEWADDR)
+	msgs, err := addrMessages(ctx, c, index)
 	if errors.Is(err, unix.ENODEV) {
 		return nil, errs.New(fs.ErrNotExist, "the interface has gone meanwhile")
 	}

@@ -56,6 +56,21 @@ func (r Route) String() string {
 // Routes lists the routes of one family and table; table 0 stands for all of
 // them.
 func Routes(ctx context.Context, c *ns.Conn, family int, table uint32) ([]Route, error) {
+	msgs, err := routeMessages(ctx, c, family, table)
+	if err != nil {
+		return nil, err
+	}
+	routes := make([]Route, 0, len(msgs))
+	for _, m := range msgs {
+		r, ok := parseRoute(m)
+		if ok && int(r.msg.Family) == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && (table == 0 || r.Table == table) {
+			routes = append(routes, r)
+		}
+	}
+	return routes, nil
+}
+
+func routeMessages(ctx context.Context, c *ns.Conn, family int, table uint32) ([][]byte, error) {
 	m := make(message, unix.SizeofRtMsg, 32)
 	m[0] = uint8(family)
 	if table != 0 {
@@ -68,14 +83,7 @@ func Routes(ctx context.Context, c *ns.Conn, family int, table uint32) ([]Route,
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
-	routes := make([]Route, 0, len(msgs))
-	for _, m := range msgs {
-		r, ok := parseRoute(m)
-		if ok && int(r.msg.Family) == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && (table == 0 || r.Table == table) {
-			routes = append(routes, r)
-		}
-	}
-	return routes, nil
+	return msgs, nil
 }
 
 // Defaults lists the default routes of one family and table.
@@ -237,13 +245,8 @@ func (a nlAttr) forSending() []byte {
 		return a.value
 	}
 	b := append([]byte(nil), a.value...)
-	for rest := b; len(rest) >= unix.SizeofRtNexthop; {
-		n := int(nl.NativeEndian().Uint16(rest))
-		rest[2] &= unix.RTNH_F_ONLINK
-		if n < unix.SizeofRtNexthop || n > len(rest) {
-			break
-		}
-		rest = rest[min((n+3)&^3, len(rest)):]
+	for hop := range nextHops(b) {
+		hop[2] &= unix.RTNH_F_ONLINK
 	}
 	return b
 }

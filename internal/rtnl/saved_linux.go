@@ -1,0 +1,237 @@
+package rtnl
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A Saved is an address or a route as the kernel told it, the payload of RTM_NEWADDR or
+// RTM_NEWROUTE: what is put back has every attribute that it had.
+type Saved []byte
+
+// Of linux/if_addr.h: who made an address, and the flags that it may be made with.
+const (
+	protoLoopback  = 1 // IFAPROT_KERNEL_LO
+	protoLinkLocal = 3 // IFAPROT_KERNEL_LL
+
+	addrFlags = unix.IFA_F_NODAD | unix.IFA_F_OPTIMISTIC | unix.IFA_F_HOMEADDRESS | unix.IFA_F_MANAGETEMPADDR |
+		unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_MCAUTOJOIN
+)
+
+// SaveAddrs are the link's addresses, but for those that the kernel makes itself.
+func SaveAddrs(ctx context.Context, c *ns.Conn, l *Link) ([]Saved, error) {
+	msgs, err := addrMessages(ctx, c, l.Index)
+	var saved []Saved
+	for _, m := range msgs {
+		if a, ok := parseAddr(m); ok && a.Index == l.Index && !a.kernels(l.MAC) {
+			saved = append(saved, bytes.Clone(m))
+		}
+	}
+	return saved, err
+}
+
+// kernels says whether the kernel makes the address: a link-local one of the MAC, or of a
+// router advertisement.
+func (a Addr) kernels(mac net.HardwareAddr) bool {
+	ip := a.Prefix.Addr()
+	switch {
+	case a.Proto >= protoLoopback && a.Proto <= protoLinkLocal:
+		return true
+	case ip.Is4():
+		return false
+	case a.Proto != 0:
+		return a.Flags&unix.IFA_F_TEMPORARY != 0
+	}
+	return a.Flags&unix.IFA_F_TEMPORARY != 0 || ip == linkLocal(mac) || a.Advertised() && a.Flags&unix.IFA_F_NOPREFIXROUTE == 0
+}
+
+// linkLocal is the address that the kernel makes of an Ethernet MAC (RFC 4291 appendix A).
+func linkLocal(mac net.HardwareAddr) netip.Addr {
+	if len(mac) != 6 {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16([16]byte{0xfe, 0x80, 8: mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]})
+}
+
+// InOrder are saved addresses in the order to restore them in: of IPv4 the first one is the
+// primary one, of IPv6 the kernel tells the latest first.
+func InOrder(saved []Saved) []Saved {
+	list := slices.Clone(saved)
+	slices.Reverse(list)
+	slices.SortStableFunc(list, func(a, b Saved) int { return cmp.Compare(a.family(), b.family()) })
+	n := 0
+	for n < len(list) && list[n].family() == unix.AF_INET {
+		n++
+	}
+	slices.Reverse(list[:n])
+	return list
+}
+
+// family is the first byte of both messages.
+func (s Saved) family() int {
+	if len(s) == 0 {
+		return unix.AF_UNSPEC
+	}
+	return int(s[0])
+}
+
+// RestoreAddr gives the link the address, which was saved so long ago. One whose lifetime
+// is over, or that is there, is left.
+func (s Saved) RestoreAddr(ctx context.Context, c *ns.Conn, index int, ago time.Duration) error {
+	a, ok := parseAddr(s)
+	valid, alive := remaining(a.Valid, ago)
+	if !ok || !alive {
+		return nil
+	}
+	preferred, _ := remaining(a.Preferred, ago)
+	m := message(bytes.Clone(s[:unix.SizeofIfAddrmsg]))
+	m[2] = 0 // the flags are in an attribute
+	binary.NativeEndian.PutUint32(m[4:], uint32(index))
+	for attr, value := range attrs(s[unix.SizeofIfAddrmsg:]) {
+		if attr != unix.IFA_FLAGS && attr != unix.IFA_CACHEINFO {
+			m.attr(attr, value...)
+		}
+	}
+	m.attrU32(unix.IFA_FLAGS, a.Flags&addrFlags)
+	m.lifetimes(preferred, valid)
+	_, err := c.Do(ctx, m.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK), 0)
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("put address %s back: %w", a.Prefix, err)
+	}
+	return nil
+}
+
+// remaining is what is left of a lifetime in seconds.
+func remaining(lifetime uint32, ago time.Duration) (left uint32, alive bool) {
+	passed := uint64(ago / time.Second)
+	switch {
+	case lifetime == Forever:
+		return lifetime, true
+	case uint64(lifetime) <= passed:
+		return 0, false
+	}
+	return lifetime - uint32(passed), true
+}
+
+// SaveRoutes are the routes of all tables that lead through the link, those with others
+// included, but for those that the kernel makes of addresses and router advertisements.
+func SaveRoutes(ctx context.Context, c *ns.Conn, index int) ([]Saved, error) {
+	var saved []Saved
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		msgs, err := routeMessages(ctx, c, family, 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range msgs {
+			r, ok := parseRoute(m)
+			if ok && r.Family == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && r.Protocol() != unix.RTPROT_KERNEL && r.Protocol() != unix.RTPROT_RA && r.Protocol() != unix.RTPROT_REDIRECT && r.through(index) {
+				saved = append(saved, bytes.Clone(m))
+			}
+		}
+	}
+	return saved, nil
+}
+
+// through says whether the route, or a part of it, leads through the link.
+func (r Route) through(index int) bool {
+	if r.Index == index {
+		return true
+	}
+	for _, a := range r.attrs {
+		if a.attrType == unix.RTA_MULTIPATH {
+			for hop := range nextHops(a.value) {
+				if int(u32(hop[4:])) == index {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// nextHops are the parts of a RTA_MULTIPATH, each a struct rtnexthop with attributes.
+func nextHops(b []byte) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(b) >= unix.SizeofRtNexthop {
+			n := int(binary.NativeEndian.Uint16(b))
+			if n < unix.SizeofRtNexthop || n > len(b) || !yield(b[:n]) {
+				return
+			}
+			b = b[min((n+3)&^3, len(b)):]
+		}
+	}
+}
+
+// RestoreRoute puts the route back that was saved so long ago, when the link's index was
+// from; now it is to. Like `ip route append` it comes after others of the same key; with
+// several next hops it takes the place of what is left of it.
+func (s Saved) RestoreRoute(ctx context.Context, c *ns.Conn, from, to int, ago time.Duration) error {
+	r, ok := parseRoute(s)
+	if !ok {
+		return nil
+	}
+	r.attrs = slices.Clone(r.attrs)
+	several := false
+	for i, a := range r.attrs {
+		value := bytes.Clone(a.value)
+		switch a.attrType {
+		case unix.RTA_OIF:
+			if int(u32(value)) == from {
+				binary.NativeEndian.PutUint32(value, uint32(to))
+			}
+		case unix.RTA_MULTIPATH:
+			several = true
+			for hop := range nextHops(value) {
+				if int(u32(hop[4:])) == from {
+					binary.NativeEndian.PutUint32(hop[4:], uint32(to))
+				}
+			}
+		case unix.RTA_CACHEINFO:
+			if len(value) >= 12 && int32(u32(value[8:])) > 0 { // ticks of 1/100 s, see addExpiry
+				left, alive := remaining(u32(value[8:])/100, ago)
+				if !alive {
+					return nil
+				}
+				binary.NativeEndian.PutUint32(value[8:], left*100)
+			}
+		}
+		r.attrs[i].value = value
+	}
+	flags := unix.NLM_F_CREATE | unix.NLM_F_APPEND
+	if several {
+		flags = unix.NLM_F_CREATE | unix.NLM_F_REPLACE
+	}
+	if err := r.send(ctx, c, unix.RTM_NEWROUTE, flags); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	return nil
+}
+
+// lifetimes is the struct ifa_cacheinfo of an address, in seconds.
+func (m *message) lifetimes(preferred, valid uint32) {
+	at := m.nest(unix.IFA_CACHEINFO) // and two times that the kernel ignores
+	for _, v := range [...]uint32{preferred, valid, 0, 0} {
+		*m = binary.NativeEndian.AppendUint32(*m, v)
+	}
+	m.end(at)
+}
+
+// addrMessages are the payloads of RTM_NEWADDR of a link, or of all.
+func addrMessages(ctx context.Context, c *ns.Conn, index int) ([][]byte, error) {
+	req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
+	req.AddData(&nl.IfAddrmsg{IfAddrmsg: unix.IfAddrmsg{Index: uint32(index)}})
+	return c.Do(ctx, req, unix.RTM_NEWADDR)
+}

@@ -1,0 +1,104 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/pause"
+	"github.com/go-pipework/pipework/internal/rtnl"
+)
+
+// maxRoutes bounds the routes that are kept: a router's whole table is its daemon's to
+// bring back.
+const maxRoutes = 4096
+
+// save fills in the addresses and routes that go when the interface moves.
+func (w *past) save(ctx context.Context, p *Port, l *rtnl.Link) (err error) {
+	if w.IfAddrs, err = rtnl.SaveAddrs(ctx, p.Host.Conn, l); err != nil {
+		return err
+	}
+	if w.Routes, err = rtnl.SaveRoutes(ctx, p.Host.Conn, l.Index); err != nil {
+		return err
+	}
+	if len(w.Routes) > maxRoutes {
+		p.Warn("%d routes lead through %s: they are not kept, and do not come back with it", len(w.Routes), l.Name)
+		w.Routes = nil
+	}
+	w.Index, w.Saved = l.Index, sinceBoot()
+	return nil
+}
+
+// sinceBoot is the time since the machine started, sleep included.
+func sinceBoot() time.Duration {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t)
+	return time.Duration(t.Nano())
+}
+
+// ago is how long ago addresses and routes were saved.
+func (w past) ago() time.Duration { return max(0, sinceBoot()-w.Saved) }
+
+func (w past) restoreAddrs(ctx context.Context, h Host, l *rtnl.Link) error {
+	for _, a := range w.Addrs {
+		if err := rtnl.AddAddr(ctx, h.Conn, l.Index, a); err != nil {
+			return err
+		}
+	}
+	for _, a := range rtnl.InOrder(w.IfAddrs) {
+		if err := a.RestoreAddr(ctx, h.Conn, l.Index, w.ago()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// routesTime bounds the wait for addresses that routes prefer as their source: IPv6 checks
+// for duplicates first (RFC 4862).
+const routesTime = 3 * time.Second
+
+// restoreRoutes puts the routes back, those that need others after them. What the kernel
+// does not take any more, because the network has changed meanwhile, is told.
+func (w past) restoreRoutes(ctx context.Context, h Host, l *rtnl.Link, warn func(string, ...any)) error {
+	if !w.Up { // it has none
+		return nil
+	}
+	left := w.Routes
+	for end := time.Now().Add(routesTime); len(left) > 0; {
+		refused, why, err := w.tryRoutes(ctx, h, l, left)
+		switch {
+		case err != nil:
+			return err
+		case len(refused) < len(left):
+			left = refused
+			continue
+		case errors.Is(errors.Join(why...), unix.EINVAL) && time.Now().Before(end):
+			if err := pause.For(ctx, 50*time.Millisecond); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, err := range why {
+			warn("%s came back without a route that it had: %v", w.Name, err)
+		}
+		return nil
+	}
+	return nil
+}
+
+// tryRoutes puts back what the kernel takes, and says what it refused and why.
+func (w past) tryRoutes(ctx context.Context, h Host, l *rtnl.Link, routes []rtnl.Saved) (refused []rtnl.Saved, why []error, err error) {
+	for _, r := range routes {
+		err := r.RestoreRoute(ctx, h.Conn, w.Index, l.Index, w.ago())
+		switch {
+		case err == nil:
+		case errors.As(err, new(unix.Errno)):
+			refused, why = append(refused, r), append(why, err)
+		default:
+			return nil, nil, err
+		}
+	}
+	return refused, why, nil
+}
