@@ -3,6 +3,7 @@
 package pipework_test
 
 import (
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -49,6 +50,15 @@ func TestPhysComesHomeWhole(t *testing.T) {
 		host(words)
 	}
 	t.Cleanup(func() { del(t, "other") })
+	const conf = "/proc/sys/net/"
+	settings := map[string]string{
+		"ipv6/conf/nic0/accept_ra": "0", "ipv6/conf/nic0/use_tempaddr": "2", "ipv4/conf/nic0/rp_filter": "2", "ipv4/conf/nic0/arp_ignore": "1",
+	}
+	for name, value := range settings {
+		if err := os.WriteFile(conf+name, []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
 	settled := func() bool { return !strings.Contains(host("ip -6 addr show"), "tentative") }
 	testwait.Eventually(t, "addresses are usable", settled)
 	for _, words := range []string{
@@ -76,6 +86,11 @@ func TestPhysComesHomeWhole(t *testing.T) {
 	s := pipework.Spec{Link: link.Phys{Device: "nic0"}}
 	attach(t, target, s)
 	detach(t, target, s)
+	for name, want := range settings {
+		if b, err := os.ReadFile(conf + name); err != nil || strings.TrimSpace(string(b)) != want {
+			t.Errorf("%s: %s, %v, want %s", name, b, err, want)
+		}
+	}
 	testwait.Eventually(t, "addresses are usable", settled)
 	if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(world(), "\n")); diff != "" {
 		t.Errorf("-before +after:\n%s", diff)

@@ -22,10 +22,12 @@ type past struct {
 	Addrs []netip.Prefix `json:"addresses,omitempty"`
 	// IfAddrs and Routes are what goes with the interface, as the kernel told it at
 	// this time since the boot, when the interface had this index.
-	IfAddrs []rtnl.Saved  `json:"rtm_newaddr,omitempty"`
-	Routes  []rtnl.Saved  `json:"rtm_newroute,omitempty"`
-	Saved   time.Duration `json:"saved,omitempty"`
-	Index   int           `json:"index,omitempty"`
+	IfAddrs []rtnl.Saved `json:"rtm_newaddr,omitempty"`
+	Routes  []rtnl.Saved `json:"rtm_newroute,omitempty"`
+	// Conf are its settings below /proc/sys/net that are not those of a new interface.
+	Conf  map[string]string `json:"sysctls,omitempty"`
+	Saved time.Duration     `json:"saved,omitempty"`
+	Index int               `json:"index,omitempty"`
 	// AltNames are put back, too: one that the guest gave it may be taken on the host,
 	// which would keep it from moving.
 	AltNames []string `json:"altnames,omitempty"`

@@ -88,6 +88,7 @@ func (r *nic) restore(ctx context.Context, h Host, l *rtnl.Link, warn func(strin
 		func() error { return restoreMAC(ctx, h, l, was) },
 		func() error { return rtnl.SetMTU(ctx, h.Conn, l.Index, was.MTU) },
 		func() error { return restoreSettings(ctx, h, l, was) },
+		func() error { return was.restoreConf(ctx, h, was.Name, warn) },
 		func() error { return restoreUp(ctx, h, l, was) },
 		func() error { return was.restoreAddrs(ctx, h, l) },
 		func() error { return was.restoreRoutes(ctx, h, l, warn) },

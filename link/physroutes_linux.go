@@ -28,7 +28,8 @@ func (w *past) save(ctx context.Context, p *Port, l *rtnl.Link) (err error) {
 		w.Routes = nil
 	}
 	w.Index, w.Saved = l.Index, sinceBoot()
-	return nil
+	w.Conf, err = readConf(ctx, p.Host, l.Name)
+	return err
 }
 
 // sinceBoot is the time since the machine started, sleep included.
