@@ -48,6 +48,7 @@ func (i *item) attach(ctx context.Context) *Attachment {
 		return nil
 	}
 	defer i.unlock()
+	i.warnOfNetwork()
 	var plugged error
 	if i.call != nil {
 		plugged = i.call.Err
