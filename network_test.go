@@ -28,7 +28,7 @@ func TestOwnNetwork(t *testing.T) {
 			os.Symlink(root, dir+"/proc/1/root"), os.Symlink(network, dir+"/proc/1/ns/net"), os.Symlink("net:[1]", dir+"/proc/thread-self/ns/net")); err != nil {
 			t.Fatal(err)
 		}
-		if got := ownNetwork(dir+"/proc", own); got != row.want {
+		if got := ownNetwork(dir+"/proc", own, "net:[1]"); got != row.want || ownNetwork(dir+"/proc", own, "net:[3]") {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
