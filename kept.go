@@ -6,6 +6,7 @@ import (
 	"context"
 	"io/fs"
 	"net/netip"
+	"slices"
 
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/announce"
@@ -67,6 +68,11 @@ func (j *job) changeLease(ctx context.Context, f dhcp.Family, last, next *dhcp.L
 		return err
 	}
 	j.here(l, j.port.Mark)
+	if last == nil || next == nil || last.Addr != next.Addr || !slices.Equal(last.Routes, next.Routes) { // not only for longer
+		if err := j.site.Keep(ctx); err != nil {
+			return j.fail(StageDHCP, err)
+		}
+	}
 	if err := j.spec.leases().Change(ctx, &j.site, f, last, next); err != nil {
 		return j.fail(StageDHCP, err)
 	}

@@ -157,3 +157,30 @@ func TestLeaseMovesFaults(t *testing.T) {
 		})
 	}
 }
+
+// TestKeptChangeFaults makes every step fail of a lease's change to another address.
+func TestKeptChangeFaults(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	dhcptest.Dnsmasq(t, "--dhcp-option=121,0.0.0.0/0,10.77.0.1,10.200.0.0/16,10.77.0.254")
+	target, g := nstest.Guest(t)
+	nstest.Uplink(t, g)
+	s := dhcpSpec()
+	at := attach(t, target, s)
+	kept := new(pipework.Attacher).Kept(target, s, at)[0]
+	next := *at.Lease
+	next.Addr, next.Routes = netip.MustParsePrefix("10.77.0.99/24"), nil
+	before := nstest.Observe(t, g.Handle)
+	contract.EveryStep(t, func(ctx context.Context) error {
+		err := kept.Apply(ctx, g, at.Lease, &next)
+		if err == nil {
+			if now, err := pipework.Check(t.Context(), target, s); err != nil || !slices.Equal(now.Addrs, []netip.Prefix{next.Addr}) {
+				t.Errorf("%+v, %v", now, err)
+			}
+			err = kept.Apply(t.Context(), g, &next, at.Lease)
+		}
+		before.Unchanged(t)
+		return err
+	})
+	detach(t, target, s)
+}
