@@ -20,6 +20,10 @@ import (
 // and announces new addresses. The Attachment is Attach's. Event may be set on each.
 // dhcp.Keep keeps them until the guest is gone; a dhcp.Keeper keeps those of many guests.
 //
+// A Kept is of one Spec. Before an [Update] to another one whoever keeps it has to end, and
+// afterwards it is made anew, of that Spec and of Update's Attachment: the old one would
+// make the interface what the old Spec says.
+//
 //	err := dhcp.Keep(ctx, new(pipework.Attacher).Kept(target, spec, attachment)...)
 func (a *Attacher) Kept(t Target, s Spec, at *Attachment) (all []dhcp.Kept) {
 	if at.Lease != nil {
