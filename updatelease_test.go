@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -182,5 +184,45 @@ func TestKeptChangeFaults(t *testing.T) {
 		before.Unchanged(t)
 		return err
 	})
+	detach(t, target, s)
+}
+
+// TestUpdateDropsDNS drops one of two leases, whose name servers go with it.
+func TestUpdateDropsDNS(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	dhcptest.Dnsmasq(t, append(dhcptest.Range6, "--dhcp-option=option6:dns-server,[fd77::1]", "--dhcp-option=option:dns-server,10.77.0.1")...)
+	target, g := nstest.Guest(t)
+	dhcptest.NoDAD(t, g)
+	conf := filepath.Join(t.TempDir(), "resolv.conf")
+	must(t, os.WriteFile(conf, []byte("nameserver 1.1.1.1\n"), 0o644))
+	s := dhcpSpec()
+	s.DHCP.ResolvConf, s.DHCP.Family = conf, dhcp.Both
+	attach(t, target, s)
+	for _, step := range []struct {
+		family dhcp.Family
+		want   []string
+	}{
+		{dhcp.IPv6, []string{"fd77::1"}}, {dhcp.Both, []string{"fd77::1", "10.77.0.1"}}, {dhcp.IPv4, []string{"10.77.0.1"}},
+	} {
+		config := *s.DHCP
+		config.Family = step.family
+		next := s
+		next.DHCP = &config
+		for range 2 {
+			update(t, target, next)
+			text, err := os.ReadFile(conf)
+			must(t, err)
+			var servers []string
+			for line := range strings.Lines(string(text)) {
+				if server, is := strings.CutPrefix(line, "nameserver "); is {
+					servers = append(servers, strings.TrimSpace(server))
+				}
+			}
+			if !slices.Equal(servers, step.want) {
+				t.Errorf("%v: %q, want %q, in\n%s", step.family, servers, step.want, text)
+			}
+		}
+	}
 	detach(t, target, s)
 }
