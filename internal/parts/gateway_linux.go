@@ -218,7 +218,7 @@ func (s *Site) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 	}
 	if !covers(addrs, gw) {
 		// Beside one through another interface, not instead of it.
-		hop := rtnl.Via(netip.PrefixFrom(gw, gw.BitLen()), netip.Addr{}, ours.Index).By(ours.Protocol())
+		hop := s.hop(gw).By(ours.Protocol())
 		if err := hop.Add(ctx, c); err != nil {
 			return nil, err
 		}
