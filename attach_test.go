@@ -408,6 +408,10 @@ func TestList(t *testing.T) {
 	if err != nil || len(list) != 1 || len(list[0].Drifts) != 1 {
 		t.Errorf("list of one with its host end down: %+v, %v", list, err)
 	}
+	_, err = pipework.List(t.Context(), ns.Named("nosuch"))
+	if e, is := errors.AsType[*pipework.Error](err); !is || e.Interface != "" || !strings.HasPrefix(err.Error(), "list: no network namespace") {
+		t.Errorf("list of none: %v", err)
+	}
 	detach(t, one, pipework.Spec{})
 	detach(t, ns.PID(p.PID), pipework.Spec{})
 }

@@ -215,18 +215,28 @@ func (j *job) fail(stage Stage, err error) error {
 	if errors.As(err, &e) && stage != StageUndo {
 		return err
 	}
-	e = &Error{Op: j.op, Stage: stage, Interface: j.spec.Name, Err: err}
+	e = &Error{Op: j.op, Stage: stage, Interface: j.about(), Err: err}
 	if j.guest != nil {
 		e.Guest = j.guest.Name
 	}
 	return e
 }
 
+// about is the interface that the call is about; a list is about all.
+func (j *job) about() string {
+	if j.op == "list" {
+		return ""
+	}
+	return j.spec.Name
+}
+
 func (j *job) log(ctx context.Context, stage string, args ...any) {
 	if j.Log == nil {
 		return
 	}
-	args = append(args, "interface", j.spec.Name)
+	if name := j.about(); name != "" {
+		args = append(args, "interface", name)
+	}
 	if j.guest != nil {
 		args = append(args, "guest", j.guest.Name)
 	}

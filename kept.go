@@ -6,6 +6,7 @@ import (
 	"context"
 	"io/fs"
 	"net/netip"
+	"slices"
 
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/announce"
@@ -18,6 +19,10 @@ import (
 // most one of each family: it applies changes to addresses, routes, MTU and resolv.conf,
 // and announces new addresses. The Attachment is Attach's. Event may be set on each.
 // dhcp.Keep keeps them until the guest is gone; a dhcp.Keeper keeps those of many guests.
+//
+// A Kept is of one Spec. Before an [Update] to another one whoever keeps it has to end, and
+// afterwards it is made anew, of that Spec and of Update's Attachment: the old one would
+// make the interface what the old Spec says.
 //
 //	err := dhcp.Keep(ctx, new(pipework.Attacher).Kept(target, spec, attachment)...)
 func (a *Attacher) Kept(t Target, s Spec, at *Attachment) (all []dhcp.Kept) {
@@ -67,6 +72,11 @@ func (j *job) changeLease(ctx context.Context, f dhcp.Family, last, next *dhcp.L
 		return err
 	}
 	j.here(l, j.port.Mark)
+	if last == nil || next == nil || last.Addr != next.Addr || !slices.Equal(last.Routes, next.Routes) { // not only for longer
+		if err := j.site.Keep(ctx); err != nil {
+			return j.fail(StageDHCP, err)
+		}
+	}
 	if err := j.spec.leases().Change(ctx, &j.site, f, last, next); err != nil {
 		return j.fail(StageDHCP, err)
 	}

@@ -92,10 +92,14 @@ func drifts(c concern, of []link.Drift) (list []drift) {
 	return list
 }
 
-// mend puts right what differs, and tells what that was.
+// mend puts right what differs, and tells what that was. It warns of what it cannot put
+// right.
 func (j *job) mend(ctx context.Context, drifts []drift) (mended []string, err error) {
 	for _, d := range drifts {
-		if d.Mend == nil {
+		if !d.mendable() {
+			if !slices.Contains(j.port.Warnings, d.What) {
+				j.port.Warn("%s", d.What)
+			}
 			continue
 		}
 		j.log(ctx, "mend", "drift", d.What)

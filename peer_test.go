@@ -162,9 +162,14 @@ func TestPairIsMended(t *testing.T) {
 	if err != nil || !slices.Equal(checked.Drifts, want) {
 		t.Errorf("check: %q, %v, want %q", checked.Drifts, err, want)
 	}
-	if again, err := pipework.Attach(t.Context(), web, s); err != nil || !slices.Equal(again.Mended, want[1:]) {
+	if again, err := pipework.Attach(t.Context(), web, s); err != nil || !slices.Equal(again.Mended, want[1:]) || !slices.Equal(again.Warnings, want[:1]) {
 		t.Errorf("mended %+v, %v", again, err)
 	}
+	more := pipework.Spec{Link: to(db), Add: true, Routes: []link.Route{{Dst: netip.MustParsePrefix("10.8.0.0/16")}}}
+	if added, err := pipework.Attach(t.Context(), web, more); err != nil || len(added.Mended) > 0 || !slices.Equal(added.Warnings, want[:1]) {
+		t.Errorf("added %+v, %v", added, err)
+	}
+	ip(t, g, "ip", "route", "del", "10.8.0.0/16")
 	forging(t, peer, "", func(f forger) {
 		f.must(f.LinkSetDown(f.link("eth7")), f.LinkSetName(f.link("eth7"), "eth5"))
 	})

@@ -5,9 +5,11 @@ package pipework_test
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -78,4 +80,28 @@ func give(t *testing.T, g *ns.Guest, name string) {
 	l, err := h.LinkByName(name)
 	must(t, err)
 	must(t, h.LinkSetNsFd(l, int(g.NetNS())))
+}
+
+// TestCollectWithoutSysfs cannot tell which NICs came home, and collects all else.
+func TestCollectWithoutSysfs(t *testing.T) {
+	addPhys(t, physVeth())
+	target, _ := nstest.Guest(t)
+	attach(t, target, nic0)
+	other, _ := nstest.Guest(t)
+	world := nstest.Observe(t)
+	at := attach(t, other, spec("eth1", "br1", "10.1.0.1/24"))
+	del(t, at.HostName) // as if the guest had died
+	broken := errors.New("no sysfs")
+	ctx := fault.With(t.Context(), func(step string) error {
+		if step == "open sysfs" {
+			return broken
+		}
+		return nil
+	})
+	names, err := pipework.Collect(ctx)
+	if !errors.Is(err, broken) || !slices.Equal(names, []string{"br1"}) {
+		t.Errorf("collected %q, %v", names, err)
+	}
+	world.Unchanged(t)
+	detach(t, target, nic0)
 }

@@ -222,6 +222,12 @@ func Attach(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 // stay. Where the Spec says no MAC or no MTU, those stay as they are, as does what the
 // kernel had from router advertisements.
 //
+// A lease that the Spec does not ask for any more is given back to its server, and its
+// addresses, routes, MTU and name servers go. The name servers only where the Spec says
+// which file they are in, as it does where it asks for a lease of the other family; where
+// Spec.DHCP is nil, dhcp.WriteResolvConf without a lease puts that file back. A lease that
+// stays is taken up again, and is what its server says now.
+//
 // The new comes before the old goes: there is a default route, and an address, all the
 // time. Added are the addresses that are new, Mended all that was changed. After an error
 // everything is as it was.

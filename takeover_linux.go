@@ -60,7 +60,9 @@ func (j *job) add(ctx context.Context) (*Attachment, error) {
 	for _, d := range missing {
 		switch d.Part.(type) {
 		case parts.Device:
-			repaired = append(repaired, d.What)
+			if d.mendable() {
+				repaired = append(repaired, d.What)
+			}
 		case parts.Rules, parts.Shaping:
 			differs = append(differs, "rules and shaping cannot be added")
 		}

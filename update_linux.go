@@ -119,13 +119,15 @@ func (j *job) changeOnce(ctx context.Context, missing []drift) (changed []string
 func (j *job) remark(ctx context.Context, digest string) error {
 	mark := j.port.Mark
 	mark.Spec = digest
-	own := func() error { return j.site.Remark(ctx, mark) }
-	host := func() error { return j.remarkHost(ctx, digest) }
-	if digest == "" {
-		own, host = host, own
+	writes := []func() error{
+		func() error { return j.remarkHost(ctx, digest) },
+		func() error { return j.site.Remark(ctx, mark) },
 	}
-	for _, f := range []func() error{host, own} {
-		if err := f(); err != nil {
+	if digest == "" {
+		slices.Reverse(writes)
+	}
+	for _, write := range writes {
+		if err := write(); err != nil {
 			return j.fail(StageLink, err)
 		}
 	}

@@ -112,6 +112,22 @@ func TestUpdateRefused(t *testing.T) {
 	detach(t, target, s)
 }
 
+// TestUpdateRenamed changes an interface that somebody in the guest has renamed, which
+// Update leaves so, and says.
+func TestUpdateRenamed(t *testing.T) {
+	target, g := nstest.Guest(t)
+	s := spec("eth1", "br1", "10.1.0.1/24")
+	attach(t, target, s)
+	ip(t, g, "ip", "link", "set", "eth1", "down")
+	ip(t, g, "ip", "link", "set", "eth1", "name", "eth9")
+	s.Addrs = append(s.Addrs, netip.MustParsePrefix("10.2.0.1/24"))
+	at := update(t, target, s)
+	if want := []string{"is called eth9 instead of eth1"}; !slices.Equal(at.Warnings, want) || len(at.Mended) != 2 || at.Name != "eth9" {
+		t.Errorf("%+v", at)
+	}
+	detach(t, target, s)
+}
+
 // TestUpdateSubnet takes the first address of a subnet away, which the kernel lets no
 // other one survive by default, and changes prefix lengths.
 func TestUpdateSubnet(t *testing.T) {

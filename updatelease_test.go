@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -156,4 +158,71 @@ func TestLeaseMovesFaults(t *testing.T) {
 			detach(t, target, s)
 		})
 	}
+}
+
+// TestKeptChangeFaults makes every step fail of a lease's change to another address.
+func TestKeptChangeFaults(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	dhcptest.Dnsmasq(t, "--dhcp-option=121,0.0.0.0/0,10.77.0.1,10.200.0.0/16,10.77.0.254")
+	target, g := nstest.Guest(t)
+	nstest.Uplink(t, g)
+	s := dhcpSpec()
+	at := attach(t, target, s)
+	kept := new(pipework.Attacher).Kept(target, s, at)[0]
+	next := *at.Lease
+	next.Addr, next.Routes = netip.MustParsePrefix("10.77.0.99/24"), nil
+	before := nstest.Observe(t, g.Handle)
+	contract.EveryStep(t, func(ctx context.Context) error {
+		err := kept.Apply(ctx, g, at.Lease, &next)
+		if err == nil {
+			if now, err := pipework.Check(t.Context(), target, s); err != nil || !slices.Equal(now.Addrs, []netip.Prefix{next.Addr}) {
+				t.Errorf("%+v, %v", now, err)
+			}
+			err = kept.Apply(t.Context(), g, &next, at.Lease)
+		}
+		before.Unchanged(t)
+		return err
+	})
+	detach(t, target, s)
+}
+
+// TestUpdateDropsDNS drops one of two leases, whose name servers go with it.
+func TestUpdateDropsDNS(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	dhcptest.Dnsmasq(t, append(dhcptest.Range6, "--dhcp-option=option6:dns-server,[fd77::1]", "--dhcp-option=option:dns-server,10.77.0.1")...)
+	target, g := nstest.Guest(t)
+	dhcptest.NoDAD(t, g)
+	conf := filepath.Join(t.TempDir(), "resolv.conf")
+	must(t, os.WriteFile(conf, []byte("nameserver 1.1.1.1\n"), 0o644))
+	s := dhcpSpec()
+	s.DHCP.ResolvConf, s.DHCP.Family = conf, dhcp.Both
+	attach(t, target, s)
+	for _, step := range []struct {
+		family dhcp.Family
+		want   []string
+	}{
+		{dhcp.IPv6, []string{"fd77::1"}}, {dhcp.Both, []string{"fd77::1", "10.77.0.1"}}, {dhcp.IPv4, []string{"10.77.0.1"}},
+	} {
+		config := *s.DHCP
+		config.Family = step.family
+		next := s
+		next.DHCP = &config
+		for range 2 {
+			update(t, target, next)
+			text, err := os.ReadFile(conf)
+			must(t, err)
+			var servers []string
+			for line := range strings.Lines(string(text)) {
+				if server, is := strings.CutPrefix(line, "nameserver "); is {
+					servers = append(servers, strings.TrimSpace(server))
+				}
+			}
+			if !slices.Equal(servers, step.want) {
+				t.Errorf("%v: %q, want %q, in\n%s", step.family, servers, step.want, text)
+			}
+		}
+	}
+	detach(t, target, s)
 }

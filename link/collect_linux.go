@@ -44,12 +44,8 @@ type collection struct {
 // run goes on after a failure: what is stuck must not keep the rest.
 func (c *collection) run(ctx context.Context) error {
 	failed := []error{c.nics(ctx)}
-	stuck, err := returned(ctx, c.Host)
-	if err != nil {
-		return errors.Join(append(failed, err)...)
-	}
 	for _, kind := range []string{"ipoib", "macvlan", "ipvlan", "dummy", "vlan"} {
-		failed = append(failed, c.orphans(ctx, kind, func(l *rtnl.Link) bool { return isOrphan(l) && stuck[l.Index] == nil }))
+		failed = append(failed, c.orphans(ctx, kind, isOrphan))
 	}
 	return errors.Join(append(failed, c.bridges(ctx), c.rules(ctx), c.vlans(ctx))...)
 }
@@ -76,14 +72,18 @@ func isOrphan(l *rtnl.Link) bool {
 	return !l.Up && (ours || l.Unfinished() || l.Kind == "macvlan" && strings.HasPrefix(l.Name, claimPrefix))
 }
 
-// orphans removes the links of a kind that want picks, while nobody is being
-// plugged in.
+// orphans removes the links of a kind that want picks, while nobody is being plugged in,
+// nor comes home. A NIC of the host's that came home and is not what it was yet is no orphan.
 func (c *collection) orphans(ctx context.Context, kind string, want func(*rtnl.Link) bool) error {
 	if names, err := pick(ctx, c.Host, kind, want); err != nil || len(names) == 0 {
 		return err
 	}
 	defer hold(ctx, c.Lock)()
-	names, err := pick(ctx, c.Host, kind, want)
+	home, err := returned(ctx, c.Host)
+	if err != nil {
+		return err
+	}
+	names, err := pick(ctx, c.Host, kind, func(l *rtnl.Link) bool { return want(l) && home[l.Index] == nil })
 	for _, name := range names {
 		err = errors.Join(err, c.take(name, func() error { return rtnl.DelLink(ctx, c.Conn, name) }))
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
@@ -80,19 +81,15 @@ func (i IPoIB) find(ctx context.Context, h Host) (*rtnl.Link, error) {
 	return l, err
 }
 
-// arphrdInfiniband and infinibandLen are ARPHRD_INFINIBAND of linux/if_arp.h and
-// INFINIBAND_ALEN of linux/if_infiniband.h.
-const (
-	arphrdInfiniband = 32
-	infinibandLen    = 20
-)
+// infinibandLen is INFINIBAND_ALEN of linux/if_infiniband.h.
+const infinibandLen = 20
 
 // isIPoIB says whether ib_ipoib drives the interface. The device type alone does
 // not: anybody may give it to a tun device, and a kernel that is told to make a
 // child of that crashes. A tun device has the kind tun; ports of adapters have
 // the kind ipoib too, and none before Linux 4.19.
 func isIPoIB(l *rtnl.Link) bool {
-	return l.Type == arphrdInfiniband && len(l.MAC) == infinibandLen && (l.Kind == "ipoib" || l.Kind == "")
+	return l.Type == unix.ARPHRD_INFINIBAND && len(l.MAC) == infinibandLen && (l.Kind == "ipoib" || l.Kind == "")
 }
 
 // parentIndex is the index of a child's parent on the host. The kernel leaves it

@@ -32,12 +32,8 @@ const (
 	dadTime = 4 * time.Second
 )
 
-// arphrdInfiniband and infinibandLen are ARPHRD_INFINIBAND of linux/if_arp.h and
-// INFINIBAND_ALEN of linux/if_infiniband.h.
-const (
-	arphrdInfiniband = 32
-	infinibandLen    = 20
-)
+// infinibandLen is INFINIBAND_ALEN of linux/if_infiniband.h.
+const infinibandLen = 20
 
 // A Sender tells neighbours where addresses are now, so that they need not
 // wait for old entries to time out. It sends in the guest it was opened in.
@@ -80,7 +76,7 @@ func (a *Sender) Announce(ctx context.Context, p *link.Port, addrs []netip.Prefi
 	if err != nil || l.NoARP {
 		return err // without ARP nobody keeps entries
 	}
-	if len(p.MAC) != 6 && l.Type != arphrdInfiniband {
+	if len(p.MAC) != 6 && l.Type != unix.ARPHRD_INFINIBAND {
 		return errs.New(errors.ErrUnsupported, "announce %s: only Ethernet and IPoIB addresses can be announced", p.Name)
 	}
 	var v4, v6 []netip.Addr
@@ -185,7 +181,7 @@ func (a *Sender) send(ctx context.Context, p *link.Port, frame []byte) error {
 // all that hear broadcasts on l's network.
 func gratuitousARP(op arp.Operation, mac net.HardwareAddr, l *rtnl.Link, a netip.Addr) ([]byte, error) {
 	everyone := ethernet.Broadcast
-	if l.Type == arphrdInfiniband {
+	if l.Type == unix.ARPHRD_INFINIBAND {
 		everyone = l.Broadcast // has the partition key in it
 	}
 	target := everyone
@@ -198,7 +194,7 @@ func gratuitousARP(op arp.Operation, mac net.HardwareAddr, l *rtnl.Link, a netip
 	}
 	pkt.HardwareType = l.Type // ARPHRD_* are the numbers of the protocol
 	payload, err := pkt.MarshalBinary()
-	if err != nil || l.Type == arphrdInfiniband {
+	if err != nil || l.Type == unix.ARPHRD_INFINIBAND {
 		return ipoibFrame(everyone, payload), err
 	}
 	f := ethernet.Frame{Destination: everyone, Source: mac, EtherType: ethernet.EtherTypeARP, Payload: payload}

@@ -1,6 +1,13 @@
 package parts
 
-import "context"
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/rtnl"
+)
 
 // Advertisements lets the kernel follow router advertisements on the interface: IPv6 on,
 // accept_ra, and autoconf for SLAAC. These settings are the interface's alone, and go
@@ -34,12 +41,13 @@ func (a Advertisements) Apply(ctx context.Context, s *Site) error {
 	if forwarding != "0" {
 		accept = "2" // a router follows none, unless told so
 	}
-	settings := [][2]string{{"disable_ipv6", "0"}, {"accept_ra", accept}}
+	route := "1"
+	if a.OwnGateway {
+		route = "0"
+	}
+	settings := [][2]string{{"disable_ipv6", "0"}, {"accept_ra", accept}, {"accept_ra_defrtr", route}}
 	if a.SLAAC {
 		settings = append(settings, [2]string{"autoconf", "1"})
-	}
-	if a.OwnGateway {
-		settings = append(settings, [2]string{"accept_ra_defrtr", "0"})
 	}
 	for _, set := range settings {
 		if err := s.setSysctl(ctx, "ipv6", set[0], set[1]); err != nil {
@@ -52,8 +60,20 @@ func (a Advertisements) Apply(ctx context.Context, s *Site) error {
 // Compare leaves the settings to Refresh.
 func (Advertisements) Compare(context.Context, *Site) (Diff, error) { return Diff{}, nil }
 
-// Refresh sets again what is not set any more.
-func (a Advertisements) Refresh(ctx context.Context, s *Site) error { return a.Apply(ctx, s) }
+// Refresh sets again what is not set any more. An advertised default route from before the
+// interface had a gateway of its own goes.
+func (a Advertisements) Refresh(ctx context.Context, s *Site) error {
+	if err := a.Apply(ctx, s); err != nil || !a.Wanted || !a.OwnGateway {
+		return err
+	}
+	now, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return err
+	}
+	return s.deleteAll(ctx, slices.DeleteFunc(now, func(r rtnl.Route) bool {
+		return r.Index != s.Link.Index || r.Protocol() != unix.RTPROT_RA
+	}))
+}
 
 // Remove has nothing to do: the settings go with the interface.
 func (Advertisements) Remove(context.Context, *Site) error { return nil }

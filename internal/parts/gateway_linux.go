@@ -83,7 +83,7 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 		_, err := s.replaceDefault(ctx, s.ours(defaultTo(gw), gw), g.Addrs)
 		return err
 	}}
-	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) || r.Protocol() == unix.RTPROT_RA })
+	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) })
 	there := slices.ContainsFunc(now, func(r rtnl.Route) bool {
 		return r.Index == s.Link.Index && r.Gateway == gw && s.stays(r)
 	})
@@ -137,10 +137,10 @@ func (s *Site) dropDefault(ctx context.Context, family, protocol int) error {
 }
 
 // isDefault says whether the route is the default one through the interface, of no
-// metric, as a gateway makes it.
+// metric, as a gateway makes it; one that a router advertised is not.
 func (s *Site) isDefault(r rtnl.Route) bool {
 	k := rtnl.Route{Family: r.Family, Dst: r.Dst}
-	return s.Link != nil && r.Index == s.Link.Index && r.Dst.Bits() == 0 && r.Table == unix.RT_TABLE_MAIN && r.SameKey(k)
+	return s.Link != nil && r.Index == s.Link.Index && r.Protocol() != unix.RTPROT_RA && r.Dst.Bits() == 0 && r.Table == unix.RT_TABLE_MAIN && r.SameKey(k)
 }
 
 // ours is a route through the interface that pipework made, which its protocol tells.
@@ -218,7 +218,7 @@ func (s *Site) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 	}
 	if !covers(addrs, gw) {
 		// Beside one through another interface, not instead of it.
-		hop := rtnl.Via(netip.PrefixFrom(gw, gw.BitLen()), netip.Addr{}, ours.Index).By(ours.Protocol())
+		hop := s.hop(gw).By(ours.Protocol())
 		if err := hop.Add(ctx, c); err != nil {
 			return nil, err
 		}
@@ -387,7 +387,7 @@ func (s *Site) deleteAll(ctx context.Context, routes []rtnl.Route) error {
 		if err := r.Delete(ctx, s.Port.Conn); err != nil {
 			return err
 		}
-		s.Undo.Push("copy of "+r.String(), func(ctx context.Context) error { return r.Add(ctx, s.Port.Conn) })
+		s.Undo.Push(r.String(), func(ctx context.Context) error { return r.Add(ctx, s.Port.Conn) })
 	}
 	return nil
 }

@@ -249,7 +249,11 @@ func (p Leases) drop4(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 	if err := p.leaseMTU(ctx, s, nil); err != nil {
 		return err
 	}
-	if err := p.dropLeased(ctx, s, readLease(s.Port.Mark, addrs).Addr); err != nil {
+	last := readLease(s.Port.Mark, addrs)
+	if err := p.dropLeased(ctx, s, last.Addr); err != nil {
+		return err
+	}
+	if err := p.leaseDNS(ctx, s, last, nil); err != nil {
 		return err
 	}
 	s.Lease = nil

@@ -153,15 +153,19 @@ func (p Leases) giveBack6(ctx context.Context, s *Site, addrs []rtnl.Addr) error
 }
 
 // drop6 gives the DHCPv6 lease back that is not asked for any more, and removes its
-// addresses.
+// addresses and name servers.
 func (p Leases) drop6(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 	if err := p.giveBack6(ctx, s, addrs); err != nil {
 		return err
 	}
-	for _, a := range readLease6(s.Port.Mark, addrs).Addrs {
+	last := readLease6(s.Port.Mark, addrs)
+	for _, a := range last.Addrs {
 		if err := p.dropLeased(ctx, s, host6(a.Addr)); err != nil {
 			return err
 		}
+	}
+	if err := p.leaseDNS(ctx, s, last, nil); err != nil {
+		return err
 	}
 	s.Lease6 = nil
 	mark := s.Port.Mark

@@ -84,13 +84,31 @@ func gone(what string) []link.Drift {
 	return []link.Drift{{What: what + " is gone", Mend: func(context.Context, *link.Undo) error { return nil }}}
 }
 
-// Refresh waits again; see [Refresher].
-func (r Routers) Refresh(ctx context.Context, s *Site) error { return r.Apply(ctx, s) }
+// Refresh asks the routers, of which the next may advertise itself in minutes only, and
+// waits again; see [Refresher].
+func (r Routers) Refresh(ctx context.Context, s *Site) error {
+	if r.Wanted && (r.SLAAC || !r.OwnGateway) {
+		if err := announce.WaitForwarding(ctx, s.Port); err != nil {
+			return err
+		}
+		s.solicit(ctx)
+	}
+	return r.Apply(ctx, s)
+}
+
+// solicit asks the routers to advertise themselves. That it cannot is no failure: the
+// kernel asks, too.
+func (s *Site) solicit(ctx context.Context) {
+	if err := announce.SolicitRouters(ctx, s.Port); err != nil {
+		s.Log(ctx, "solicit routers", "error", err)
+	}
+}
 
 // Remove has nothing to do: what routers advertised goes with the interface.
 func (Routers) Remove(context.Context, *Site) error { return nil }
 
-// awaitDefault waits until the kernel has a default route through the interface.
+// awaitDefault waits until the kernel has a default route through the interface that
+// pipework did not make: that one may go yet.
 func (s *Site) awaitDefault(ctx context.Context) (gateways []netip.Addr, err error) {
 	events, err := rtnl.Listen(ctx, s.Port.Guest.Handle)
 	if err != nil {
@@ -102,7 +120,7 @@ func (s *Site) awaitDefault(ctx context.Context) (gateways []netip.Addr, err err
 		err = events.Until(bounded, func() (bool, error) {
 			routes, err := rtnl.Defaults(bounded, s.Port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
 			for _, r := range routes {
-				if r.Index == s.Link.Index && r.Gateway.IsValid() && !slices.Contains(gateways, r.Gateway) {
+				if r.Index == s.Link.Index && r.Protocol() != rtnl.Protocol && r.Gateway.IsValid() && !slices.Contains(gateways, r.Gateway) {
 					gateways = append(gateways, r.Gateway)
 				}
 			}
@@ -113,9 +131,7 @@ func (s *Site) awaitDefault(ctx context.Context) (gateways []netip.Addr, err err
 			return gateways, err
 		}
 		if wait == askTime {
-			if err := announce.SolicitRouters(ctx, s.Port); err != nil {
-				s.Log(ctx, "solicit routers", "error", err)
-			}
+			s.solicit(ctx)
 		}
 	}
 	return nil, nil
