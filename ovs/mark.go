@@ -3,7 +3,9 @@ package ovs
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -23,6 +25,7 @@ const (
 	keyNSPID         = ownKeys + "nspid"
 	keyNetNS         = ownKeys + "netns" // device and inode of the namespace
 	keyVLAN          = ownKeys + "vlan"
+	keySettings      = ownKeys + "settings" // of the port, that the Bridge asked for
 )
 
 const (
@@ -42,6 +45,7 @@ func (b Bridge) externalIDs(p *link.Port) map[string]string {
 // placeIDs are those that do not depend on the guest.
 func (b Bridge) placeIDs(p *link.Port) map[string]string {
 	ids := map[string]string{keyMade: madePort, keyBridge: b.Name, keyInterface: p.Mark.Interface}
+	ids[keySettings] = formatSettings(b.settings())
 	maps.Copy(ids, b.ExternalIDs)
 	if b.Tag != 0 {
 		ids[keyVLAN] = strconv.Itoa(b.Tag)
@@ -65,3 +69,23 @@ func guestIDs(g ns.Identity) map[string]string {
 }
 
 func netnsID(id ns.Inode) string { return fmt.Sprintf("%d:%d", id.Dev, id.Ino) }
+
+// formatSettings writes names of settings as external_ids keep them; lastSettings reads
+// them. Versions that did not write them are not known.
+func formatSettings(names []string) string {
+	escaped := make([]string, len(names))
+	for i, name := range names {
+		escaped[i] = url.QueryEscape(name)
+	}
+	return strings.Join(escaped, " ")
+}
+
+func lastSettings(ids map[string]string) (names []string, known bool) {
+	text, known := ids[keySettings]
+	for word := range strings.FieldsSeq(text) {
+		if name, err := url.QueryUnescape(word); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names, known
+}
