@@ -18,8 +18,8 @@ import (
 
 // Attach is [pipework.Attach] by what is declared, with a record: of the intent before
 // the first change, and of the result. What a killed call left of this interface is
-// taken away first. After an error the record is what it was. Where the record cannot be
-// written nothing is plugged in.
+// taken away first, or, of what it was adding, made whole. After an error the record is
+// what it was. Where the record cannot be written nothing is plugged in, or added.
 //
 // Where d asks the lease to be kept (Stay, or Program.Stay), keep does so until its
 // context ends or the guest does, neither of which is an error; else it is nil. Where
@@ -58,25 +58,31 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	if err := r.Before.sameKind(d); err != nil {
 		return nil, nil, &pipework.Error{Op: "attach", Stage: pipework.StageLink, Interface: name, Err: err}
 	}
-	there, err := there(ctx, p.attacher(), t, name)
+	was, there, err := there(ctx, p.attacher(), t, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	if !there { // else nothing is going to be made, but mended or refused
-		if err := p.Store.Put(r); err != nil {
+	ahead, written := r, !there
+	if there { // nothing is going to be made, but added, mended or refused
+		ahead, written = r.addition(was)
+	}
+	if written {
+		if err := p.Store.Put(ahead); err != nil {
 			return nil, nil, err
 		}
 	}
 	at, keep, err = p.plugIn(ctx, t, d)
 	if err != nil {
-		return nil, nil, together(err, p.Store.restore(&r))
-	}
-	err = p.attached(r, at)
-	if err != nil && !there {
-		err = together(err, together(recovery{p}.unplug(context.WithoutCancel(ctx), &r), p.Store.restore(&r)))
-	}
-	if err != nil {
+		if written {
+			err = together(err, p.Store.restore(&r))
+		}
 		return nil, nil, err
+	}
+	switch err = p.attached(r, at); {
+	case err != nil && there: // what is declared is written already
+		at.Warnings = append(at.Warnings, fmt.Sprintf("the record stays as it was before the last step: %v: see pipework check", err))
+	case err != nil:
+		return nil, nil, together(err, together(recovery{p}.unplug(context.WithoutCancel(ctx), &r), p.Store.restore(&r)))
 	}
 	return at, keep, nil
 }
@@ -117,9 +123,9 @@ func (p *Plugger) say(format string, args ...any) {
 }
 
 // there says whether the guest has an interface of this name, whosever it is, that
-// is to stay.
-func there(ctx context.Context, a *pipework.Attacher, t pipework.Target, name string) (bool, error) {
+// is to stay; at is nil for somebody else's.
+func there(ctx context.Context, a *pipework.Attacher, t pipework.Target, name string) (at *pipework.Attachment, is bool, _ error) {
 	at, err := a.Check(ctx, t, pipework.Spec{Name: name})
 	halfMade := err == nil && at.Link == link.Unmarked
-	return !halfMade && !stage.NoInterface(err) && !stage.NoGuest(err), context.Cause(ctx)
+	return at, !halfMade && !stage.NoInterface(err) && !stage.NoGuest(err), context.Cause(ctx)
 }

@@ -41,8 +41,8 @@ func (p *Plugger) attacher() *pipework.Attacher {
 
 // attached records the result of an Attach.
 func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
-	if b := r.Before; b != nil && at.Existed && b.Attachment != nil && b.Attachment.Link == at.Link {
-		r.declare(merge(b.Declared(), r.Declared()))
+	if at.Existed {
+		r.mergeBefore(at)
 	}
 	r.Phase, r.Before, r.Attachment, r.Guest.ID = Attached, nil, stored(at), at.Guest.ID
 	return p.Store.Put(r)

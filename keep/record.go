@@ -40,7 +40,8 @@ type Record struct {
 	HostMAC pipework.MAC  `json:"host_mac,omitempty"`
 	Source  Source        `json:"source"`
 	Phase   Phase         `json:"phase"`
-	// Attachment is the result of the last Attach; nil before that.
+	// Attachment is the result of the last Attach; nil before that. Of an Intent it is what
+	// was there already, to be added to.
 	Attachment *pipework.Attachment `json:"attachment,omitempty"`
 	// Before is the record that an Intent took the place of, to go back to; nil:
 	// there was none. It has no Before itself.

@@ -44,9 +44,12 @@ func (c recovery) record(ctx context.Context, guest ns.Ref, iface string) (*Reco
 }
 
 // complete puts right what a killed call left: what was about to be made is taken
-// back, what was about to be taken away is gone then. It returns the record that
-// is left; nil: none.
+// back, what was about to be added or taken away is there or gone then. It returns the
+// record that is left; nil: none.
 func (c recovery) complete(ctx context.Context, r *Record) (*Record, error) {
+	if r.isAddition() {
+		return c.finishAddition(ctx, r)
+	}
 	if err := c.unplug(ctx, r); err != nil {
 		return nil, err
 	}

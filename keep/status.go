@@ -119,6 +119,9 @@ func unfinished(r *Record) string {
 	if r.Phase == Detaching {
 		return fmt.Sprintf("it was being detached by a call that is at work, or was killed: type pipework detach %s -i %s, or pipework gc", r.Guest, r.Interface)
 	}
+	if r.isAddition() {
+		return "it was being added to by a call that is at work, or was killed: type it again, or pipework gc"
+	}
 	return "it was being plugged in by a call that is at work, or was killed: type it again, or pipework gc"
 }
 

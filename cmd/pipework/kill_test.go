@@ -268,3 +268,36 @@ func onHost(t *testing.T) *netlink.Handle {
 	t.Cleanup(func() { h.Close() })
 	return h
 }
+
+// TestKilledAddition kills further lines for an interface that is there: what they were
+// adding is there and declared after gc, or neither.
+func TestKilledAddition(t *testing.T) {
+	b := newBench(t)
+	rounds := 40
+	if os.Getenv("PIPEWORK_LANE") != "" || testing.Short() {
+		rounds = 8
+	}
+	base, further := words("br1 G 10.7.0.2/24"), words("br1 G 10.8.0.2/24@10.8.0.1")
+	for _, line := range [][]string{base, further} {
+		line[slices.Index(line, "G")] = b.guest
+	}
+	b.run(base...)
+	b.takes, b.attaches = b.timeOne(further)
+	b.run("detach", b.guest)
+	added := 0
+	for i := range rounds {
+		b.run(base...)
+		b.kill(i, b.attaches, further)
+		b.run("gc")
+		there, declared := strings.Contains(b.run("list"), "10.8.0.2/24"), strings.Contains(b.run("check", "--json"), `"10.8.0.1"`)
+		if there != declared {
+			b.Fatalf("round %d: there %v, declared %v", i, there, declared)
+		}
+		if there {
+			added++
+		}
+		b.run("detach", b.guest)
+		b.world.Unchanged(b)
+	}
+	b.Logf("%d of %d are there", added, rounds)
+}

@@ -1,0 +1,66 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/stage"
+)
+
+// An addition is the Intent of a line for an interface that is there: it has an
+// Attachment, what is there, and declares what there will be. What a killed call left of
+// one is made whole, not taken back: nobody else knows which part of the interface is its.
+func (r *Record) isAddition() bool { return r.Phase == Intent && r.Attachment != nil }
+
+// addition is the Intent r as an addition to at; not ok where r declares nothing new, or
+// is going to be refused.
+func (r Record) addition(at *pipework.Attachment) (ahead Record, ok bool) {
+	if at == nil || at.Link != r.Spec.Link.String() {
+		return r, false
+	}
+	ahead = r
+	ahead.Attachment, ahead.Guest.ID = stored(at), at.Guest.ID
+	ahead.mergeBefore(at)
+	return ahead, r.Before == nil || r.Before.Declared().Text() != ahead.Declared().Text()
+}
+
+// mergeBefore has the record declare what the one before it does, too, where both are of
+// the link that at is plugged into.
+func (r *Record) mergeBefore(at *pipework.Attachment) {
+	if b := r.Before; b != nil && b.Attachment != nil && b.Attachment.Link == at.Link {
+		r.declare(merge(b.Declared(), r.Declared()))
+	}
+}
+
+// finishAddition makes whole what a killed call was adding, where the interface is still
+// there; else it is left to who plugs it in again.
+func (c recovery) finishAddition(ctx context.Context, r *Record) (*Record, error) {
+	p, t := c.plugger, c.plugger.guests().targetOf(ctx, r)
+	_, is, err := there(ctx, p.attacher(), t, r.Interface)
+	if err != nil {
+		return nil, err
+	}
+	done := *r
+	done.Phase, done.Before = Attached, nil
+	if !is {
+		return &done, p.Store.Put(done)
+	}
+	d, err := p.Resolve(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	d.Spec.Add = true
+	at, err := p.attacher().Attach(ctx, t, d.Spec)
+	switch {
+	case err == nil:
+		done.Attachment = stored(at)
+		return &done, p.Store.Put(done)
+	case stage.NoGuest(err):
+		return &done, p.Store.Put(done)
+	case errors.Is(err, fs.ErrExist): // refused, as that call would have been
+		return r.Before, p.Store.restore(r)
+	}
+	return nil, err
+}
