@@ -162,4 +162,3 @@ func restoreUp(ctx context.Context, h Host, l *rtnl.Link, was past) error {
 	}
 	return nil
 }
-

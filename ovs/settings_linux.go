@@ -8,31 +8,8 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
-// What a Bridge does not ask for is an administrator's to set on a port of pipework's, as
-// trunks and other_config are. So that an update can tell what the last Bridge asked for,
-// the port's external_ids say it.
-
 // vlanColumns say together which VLANs a port carries.
 var vlanColumns = []string{"tag", "trunks", "vlan_mode"}
-
-// configPrefix begins the names of settings that are keys of other_config.
-const configPrefix = "other_config:"
-
-// settings are the names of those that the Bridge asks for: columns, and keys of
-// other_config.
-func (b Bridge) settings() (names []string) {
-	if b.Tag != 0 || len(b.Trunks) > 0 || b.VLANMode != "" {
-		names = append(names, "tag", "vlan_mode")
-	}
-	if len(b.Trunks) > 0 {
-		names = append(names, "trunks")
-	}
-	for key := range b.OtherConfig {
-		names = append(names, configPrefix+key)
-	}
-	slices.Sort(names)
-	return names
-}
 
 // compared are the settings of a port that is as have which are the Bridge's to say: those
 // that it asks for, and where p.Exact those that the last one asked for, all where that is

@@ -18,10 +18,6 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// A Saved is an address or a route as the kernel told it, the payload of RTM_NEWADDR or
-// RTM_NEWROUTE: what is put back has every attribute that it had.
-type Saved []byte
-
 // Of linux/if_addr.h: who made an address, and the flags that it may be made with.
 const (
 	protoLoopback  = 1 // IFAPROT_KERNEL_LO
