@@ -228,10 +228,11 @@ func (s *Site) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 		return nil, err
 	}
 	s.Undo.Push("default route", func(ctx context.Context) error { return putBack(ctx, c, old, ours) })
-	for _, r := range old {
+	replaced := slices.IndexFunc(old, ours.SameKey) // the first of them
+	for i, r := range old {
 		displaced = append(displaced, r.String())
-		if r.SameKey(ours) {
-			continue // replaced
+		if i == replaced {
+			continue
 		}
 		if err := r.Delete(ctx, c); err != nil {
 			return nil, err
@@ -250,7 +251,7 @@ func (s *Site) saveDefaults(ctx context.Context, family int) ([]rtnl.Route, erro
 	old = slices.DeleteFunc(old, func(r rtnl.Route) bool { return r.Index == index })
 	for _, r := range old {
 		saved := r.InTable(savedTable(index))
-		if err := saved.Add(ctx, s.Port.Conn); err != nil {
+		if err := saved.Append(ctx, s.Port.Conn); err != nil {
 			return nil, err
 		}
 		s.Undo.Push("copy of "+r.String(), func(ctx context.Context) error { return saved.Delete(ctx, s.Port.Conn) })
@@ -271,7 +272,7 @@ func putBack(ctx context.Context, c *ns.Conn, old []rtnl.Route, new ...rtnl.Rout
 		}
 	}
 	for _, r := range old {
-		if err := r.Add(ctx, c); err != nil {
+		if err := r.Append(ctx, c); err != nil {
 			return err
 		}
 	}
@@ -362,7 +363,7 @@ func (s *Site) swapDefaults(ctx context.Context, old []rtnl.Route, ours rtnl.Rou
 
 func (s *Site) addAll(ctx context.Context, routes []rtnl.Route) error {
 	for _, r := range routes {
-		err := r.Add(ctx, s.Port.Conn)
+		err := r.Append(ctx, s.Port.Conn)
 		if refusedRoute(err) {
 			s.Port.Warn("what the interface displaced does not come back: %v", err)
 			continue

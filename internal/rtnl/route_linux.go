@@ -159,6 +159,19 @@ func (r Route) Add(ctx context.Context, c *ns.Conn) error {
 	return err
 }
 
+// Append is Add, after others with the same destination and metric, of which the kernel
+// takes the first. Of IPv6 all of these are one route with several next hops.
+func (r Route) Append(ctx context.Context, c *ns.Conn) error {
+	if r.Family != unix.AF_INET {
+		return r.Add(ctx, c)
+	}
+	err := r.send(ctx, c, unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND)
+	if errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	return err
+}
+
 // AddNew adds the route; one with the same destination, metric and table is
 // fs.ErrExist.
 func (r Route) AddNew(ctx context.Context, c *ns.Conn) error {
