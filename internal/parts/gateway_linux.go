@@ -250,11 +250,21 @@ func (s *Site) saveDefaults(ctx context.Context, family int) ([]rtnl.Route, erro
 	}
 	old = slices.DeleteFunc(old, func(r rtnl.Route) bool { return r.Index == index })
 	for _, r := range old {
+		learnsOn, err := s.learnsOn(ctx, r)
+		if err != nil {
+			return nil, err
+		}
 		saved := r.InTable(savedTable(index))
+		if learnsOn != "" {
+			saved = saved.Lasting()
+		}
 		if err := saved.Append(ctx, s.Port.Conn); err != nil {
 			return nil, err
 		}
 		s.Undo.Push("copy of "+r.String(), func(ctx context.Context) error { return saved.Delete(ctx, s.Port.Conn) })
+		if err := s.unlearn(ctx, learnsOn); err != nil {
+			return nil, err
+		}
 	}
 	return old, nil
 }
@@ -297,6 +307,7 @@ func (s *Site) restoreDefaults(ctx context.Context, family int) error {
 	if err != nil || len(saved) == 0 {
 		return err
 	}
+	learned, unlearned := byKernel(saved)
 	now, err := rtnl.Defaults(ctx, c, family, unix.RT_TABLE_MAIN)
 	if err != nil {
 		return err
@@ -307,14 +318,20 @@ func (s *Site) restoreDefaults(ctx context.Context, family int) error {
 	}
 	switch {
 	case i >= 0:
-		old := inTable(saved, unix.RT_TABLE_MAIN)
+		old := inTable(unlearned, unix.RT_TABLE_MAIN)
 		if err = s.swapDefaults(ctx, old, now[i]); refusedRoute(err) {
 			err = s.addAll(ctx, old) // those that can be; ours goes with the interface
 		}
 	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(saved)): // else a killed call put some back
-		err = s.handOver(ctx, saved, index, family)
+		var handed bool
+		if handed, err = s.handOver(ctx, saved, index, family); handed {
+			learned = nil
+		}
 	default:
-		err = s.addAll(ctx, slices.DeleteFunc(inTable(saved, unix.RT_TABLE_MAIN), oneOf(now)))
+		err = s.addAll(ctx, slices.DeleteFunc(inTable(unlearned, unix.RT_TABLE_MAIN), oneOf(now)))
+	}
+	if err == nil {
+		err = s.relearn(ctx, learned)
 	}
 	if err != nil {
 		return err
@@ -395,16 +412,16 @@ func (s *Site) deleteAll(ctx context.Context, routes []rtnl.Route) error {
 
 // handOver gives the saved routes to the interface that displaced ours: the one
 // whose table holds a default route through ours.
-func (s *Site) handOver(ctx context.Context, saved []rtnl.Route, index, family int) error {
+func (s *Site) handOver(ctx context.Context, saved []rtnl.Route, index, family int) (handed bool, err error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
 	i := slices.IndexFunc(all, func(r rtnl.Route) bool {
 		return r.Table&savedBit != 0 && r.Table != savedTable(index) && r.Index == index
 	})
 	if i < 0 {
-		return nil
+		return false, nil
 	}
-	return s.addAll(ctx, inTable(saved, all[i].Table))
+	return true, s.addAll(ctx, inTable(saved, all[i].Table))
 }

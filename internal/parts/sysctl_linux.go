@@ -13,19 +13,24 @@ import (
 	"github.com/go-pipework/pipework/internal/fault"
 )
 
-// sysctlPath is a setting of the interface, of ipv4 or ipv6.
-func (s *Site) sysctlPath(family, key string) string {
-	return "/proc/sys/net/" + family + "/conf/" + s.Port.Name + "/" + key
+// sysctlPath is a setting of an interface, of ipv4 or ipv6.
+func sysctlPath(name, family, key string) string {
+	return "/proc/sys/net/" + family + "/conf/" + name + "/" + key
 }
 
+// sysctl reads a setting of the interface.
 func (s *Site) sysctl(ctx context.Context, family, key string) (value string, err error) {
+	return s.sysctlOf(ctx, s.Port.Name, family, key)
+}
+
+func (s *Site) sysctlOf(ctx context.Context, name, family, key string) (value string, err error) {
 	err = s.Port.Guest.Do(ctx, func() error {
-		b, err := os.ReadFile(s.sysctlPath(family, key))
+		b, err := os.ReadFile(sysctlPath(name, family, key))
 		value = strings.TrimSpace(string(b))
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		err = errs.New(errors.ErrUnsupported, "%s has no IPv6: the kernel lacks it, or the MTU is below the 1280 bytes that it needs", s.Port.Name)
+		err = errs.New(errors.ErrUnsupported, "%s has no IPv6: the kernel lacks it, or the MTU is below the 1280 bytes that it needs", name)
 	}
 	return value, err
 }
@@ -33,11 +38,15 @@ func (s *Site) sysctl(ctx context.Context, family, key string) (value string, er
 // setSysctl sets one of the interface's settings, unless it is set, or is more
 // than was asked for (accept_ra is 2).
 func (s *Site) setSysctl(ctx context.Context, family, key, value string) error {
-	before, err := s.sysctl(ctx, family, key)
+	return s.setSysctlOf(ctx, s.Port.Name, family, key, value)
+}
+
+func (s *Site) setSysctlOf(ctx context.Context, name, family, key, value string) error {
+	before, err := s.sysctlOf(ctx, name, family, key)
 	if err != nil || before == value || key == "accept_ra" && before == "2" {
 		return err
 	}
-	path := s.sysctlPath(family, key)
+	path := sysctlPath(name, family, key)
 	write := func(ctx context.Context, value string) error {
 		return s.Port.Guest.Do(ctx, func() error {
 			if err := fault.Step(ctx, "sysctl "+key); err != nil {

@@ -144,6 +144,22 @@ func (r Route) By(protocol int) Route {
 	return r
 }
 
+// Expires says whether the kernel takes the route away by itself after a time.
+func (r Route) Expires() bool {
+	for _, a := range r.attrs {
+		if a.attrType == unix.RTA_CACHEINFO && len(a.value) >= 12 && int32(u32(a.value[8:])) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Lasting is the route without an end.
+func (r Route) Lasting() Route {
+	r.attrs = slices.DeleteFunc(slices.Clone(r.attrs), func(a nlAttr) bool { return a.attrType == unix.RTA_CACHEINFO })
+	return r
+}
+
 // Put adds the route, replacing one with the same destination and metric.
 func (r Route) Put(ctx context.Context, c *ns.Conn) error {
 	return r.send(ctx, c, unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)

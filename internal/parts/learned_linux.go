@@ -1,0 +1,99 @@
+package parts
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/announce"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// Default routes that the kernel learned from router advertisements are left to it: while
+// another one is in their place it is told to learn none on their interfaces
+// (accept_ra_defrtr), since it would take them again within seconds, and afterwards it
+// learns anew. What is in the table of displaced routes only says where that is: such a
+// route does not expire there, and is never put back.
+
+// learnsOn is the name of the interface where the kernel learned this route; "": it did
+// not, but somebody made it.
+func (s *Site) learnsOn(ctx context.Context, r rtnl.Route) (name string, err error) {
+	if r.Protocol() != unix.RTPROT_RA {
+		return "", nil
+	}
+	l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, r.Index)
+	if err != nil {
+		return "", unless(err, fs.ErrNotExist)
+	}
+	accept, err := s.sysctlOf(ctx, l.Name, "ipv6", "accept_ra")
+	if err != nil || accept == "0" { // a program of the guest's listens to routers
+		return "", err
+	}
+	return l.Name, nil
+}
+
+// unlearn has the kernel learn no default route on the interface.
+func (s *Site) unlearn(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	err := s.setSysctlOf(ctx, name, "ipv6", "accept_ra_defrtr", "0")
+	if errors.Is(err, fs.ErrPermission) {
+		s.Port.Warn("the default route that is advertised on %s may come back: %v", name, err)
+		return nil
+	}
+	return err
+}
+
+// unless is err, or nil where it is one of this class.
+func unless(err, class error) error {
+	if errors.Is(err, class) {
+		return nil
+	}
+	return err
+}
+
+// byKernel are the saved routes that the kernel learned, and those that it did not.
+func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
+	for _, r := range saved {
+		if r.Protocol() == unix.RTPROT_RA && !r.Expires() {
+			learned = append(learned, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	return learned, others
+}
+
+// relearn has the kernel learn default routes again where it did, and asks the routers.
+func (s *Site) relearn(ctx context.Context, learned []rtnl.Route) error {
+	var done []int
+	for _, r := range learned {
+		if slices.Contains(done, r.Index) {
+			continue
+		}
+		done = append(done, r.Index)
+		l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, r.Index)
+		if err == nil {
+			err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "1")
+		}
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			s.Port.Warn("no default route is learned on %s: %v", l.Name, err)
+			continue
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errors.ErrUnsupported): // the interface, or IPv6 on it, is gone
+			continue
+		case err != nil:
+			return err
+		}
+		ask := link.Port{Guest: s.Port.Guest, Conn: s.Port.Conn, Name: l.Name, Index: l.Index, MAC: l.MAC}
+		if err := announce.SolicitRouters(ctx, &ask); err != nil {
+			s.Log(ctx, "solicit routers", "interface", l.Name, "error", err)
+		}
+	}
+	return nil
+}
