@@ -69,7 +69,7 @@ type Spec struct {
 	// that go with it, or with dhcp.Config.Family for IPv6 addresses, or for both,
 	// beside Addrs. An address has the lease's time as its lifetime: one that nobody
 	// keeps (see [Attacher.Kept]) goes away when the lease ends. A gateway in
-	// Gateways, or an MTU, comes before the lease's. A server recognises the guest by
+	// Gateways, one of Routes, or an MTU, comes before the lease's. A server recognises the guest by
 	// its MAC: without one here, or a ClientID or DUID, a guest that is made anew is
 	// given another address. Detach gives the lease back.
 	//

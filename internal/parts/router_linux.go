@@ -84,16 +84,32 @@ func gone(what string) []link.Drift {
 	return []link.Drift{{What: what + " is gone", Mend: func(context.Context, *link.Undo) error { return nil }}}
 }
 
-// Refresh asks the routers, of which the next may advertise itself in minutes only, and
-// waits again; see [Refresher].
+// Refresh waits again. Where something is to come it asks for that first: by itself a
+// router may advertise it in minutes only. See [Refresher].
 func (r Routers) Refresh(ctx context.Context, s *Site) error {
-	if r.Wanted && (r.SLAAC || !r.OwnGateway) {
+	lacks, err := r.lacks(ctx, s)
+	if err != nil {
+		return err
+	}
+	if lacks {
 		if err := announce.WaitForwarding(ctx, s.Port); err != nil {
 			return err
 		}
 		s.solicit(ctx)
 	}
 	return r.Apply(ctx, s)
+}
+
+// lacks says whether something is to come from routers that is not there.
+func (r Routers) lacks(ctx context.Context, s *Site) (bool, error) {
+	if d, err := r.Compare(ctx, s); len(d.Missing) > 0 || err != nil {
+		return true, err
+	}
+	if !r.Wanted || r.OwnGateway {
+		return false, nil
+	}
+	gateways, err := s.advertisedGateways(ctx)
+	return len(gateways) == 0, err
 }
 
 // solicit asks the routers to advertise themselves. That it cannot is no failure: the
@@ -107,8 +123,19 @@ func (s *Site) solicit(ctx context.Context) {
 // Remove has nothing to do: what routers advertised goes with the interface.
 func (Routers) Remove(context.Context, *Site) error { return nil }
 
-// awaitDefault waits until the kernel has a default route through the interface that
+// advertisedGateways are those of the IPv6 default routes through the interface that
 // pipework did not make: that one may go yet.
+func (s *Site) advertisedGateways(ctx context.Context) (gateways []netip.Addr, err error) {
+	routes, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
+	for _, r := range routes {
+		if r.Index == s.Link.Index && r.Protocol() != rtnl.Protocol && r.Gateway.IsValid() && !slices.Contains(gateways, r.Gateway) {
+			gateways = append(gateways, r.Gateway)
+		}
+	}
+	return gateways, err
+}
+
+// awaitDefault waits until the kernel has one from a router.
 func (s *Site) awaitDefault(ctx context.Context) (gateways []netip.Addr, err error) {
 	events, err := rtnl.Listen(ctx, s.Port.Guest.Handle)
 	if err != nil {
@@ -118,12 +145,7 @@ func (s *Site) awaitDefault(ctx context.Context) (gateways []netip.Addr, err err
 	for _, wait := range [...]time.Duration{askTime, routerTime - askTime} {
 		bounded, cancel := context.WithTimeout(ctx, wait)
 		err = events.Until(bounded, func() (bool, error) {
-			routes, err := rtnl.Defaults(bounded, s.Port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
-			for _, r := range routes {
-				if r.Index == s.Link.Index && r.Protocol() != rtnl.Protocol && r.Gateway.IsValid() && !slices.Contains(gateways, r.Gateway) {
-					gateways = append(gateways, r.Gateway)
-				}
-			}
+			gateways, err = s.advertisedGateways(bounded)
 			return len(gateways) > 0, err
 		})
 		cancel()
