@@ -20,7 +20,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
@@ -478,43 +477,4 @@ func TestDefaultMAC(t *testing.T) {
 	if _, err := pipework.Attach(t.Context(), guest, s); !errors.Is(err, fs.ErrInvalid) {
 		t.Error("a multicast address:", err)
 	}
-}
-
-// TestReadersMeetChanges has an interface come, or go, between each step of those who
-// only look and the next: they find it or do not.
-func TestReadersMeetChanges(t *testing.T) {
-	target, _ := nstest.Guest(t)
-	s := pipework.Spec{Link: link.Bridge{Name: "br1"}, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24")}}
-	come := func() error { _, err := pipework.Attach(t.Context(), target, s); return err }
-	leave := func() error { _, err := pipework.Detach(t.Context(), target, s); return err }
-	for name, read := range map[string]func(context.Context) error{
-		"check":          func(ctx context.Context) error { _, err := pipework.Check(ctx, target, s); return err },
-		"check unlinked": func(ctx context.Context) error { _, err := pipework.Check(ctx, target, pipework.Spec{}); return err },
-		"list":           func(ctx context.Context) error { _, err := pipework.List(ctx, target); return err },
-	} {
-		for what, change := range map[string][2]func() error{"attach": {leave, come}, "detach": {come, leave}} {
-			t.Run(name+" meets "+what, func(t *testing.T) {
-				for n := 1; ; n++ {
-					must(t, change[0]())
-					step := 0
-					ctx := fault.With(t.Context(), func(string) error {
-						if step++; step != n {
-							return nil
-						}
-						done := make(chan error)
-						go func() { done <- change[1]() }() // on a thread that is not in the guest
-						must(t, <-done)
-						return nil
-					})
-					if err := read(ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {
-						t.Errorf("step %d: %v", n, err)
-					}
-					if step < n {
-						break
-					}
-				}
-			})
-		}
-	}
-	must(t, leave())
 }

@@ -4,29 +4,21 @@ package pipework
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"net/netip"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
 // Check is [Check] by this Attacher.
 func (a *Attacher) Check(ctx context.Context, t Target, s Spec) (out *Attachment, err error) {
 	err = a.one(ctx, "check", Job{t, s}, func(j *job) error {
-		l, err := finder{j}.find(ctx)
-		if err != nil {
-			return err
+		if out, err = j.check(ctx); err != nil {
+			err = j.orGone(ctx, err)
 		}
-		j.here(l, j.port.Mark)
-		missing, _, err := j.compare(ctx)
-		if err != nil {
-			return err
-		}
-		if out, err = j.read(ctx); err != nil {
-			return err
-		}
-		if err := j.probe(ctx, out.Addrs); err != nil {
-			return err
-		}
-		out.Drifts, out.Warnings = texts(missing), j.port.Warnings
-		return nil
+		return err
 	})
 	return out, err
 }
@@ -40,4 +32,39 @@ func (j *job) probe(ctx context.Context, addrs []netip.Prefix) error {
 		return j.fail(StageAnnounce, err)
 	}
 	return nil
+}
+
+func (j *job) check(ctx context.Context) (*Attachment, error) {
+	l, err := finder{j}.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j.here(l, j.port.Mark)
+	missing, _, err := j.compare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out, err := j.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.probe(ctx, out.Addrs); err != nil {
+		return nil, err
+	}
+	out.Drifts, out.Warnings = texts(missing), j.port.Warnings
+	return out, nil
+}
+
+// orGone is err, or where the interface was taken away while it was looked at, that it is
+// not there.
+func (j *job) orGone(ctx context.Context, err error) error {
+	if _, missing := rtnl.LinkByName(ctx, j.port.Conn, j.port.Name); !errors.Is(missing, fs.ErrNotExist) {
+		return err
+	}
+	if e, ok := errors.AsType[*Error](err); ok && e.Stage == StageInterface && errors.Is(err, fs.ErrNotExist) {
+		return err // which says more
+	}
+	e := &Error{Op: j.op, Stage: StageInterface, Guest: j.guest.Name, Interface: j.spec.Name}
+	e.Err = errs.New(fs.ErrNotExist, "the interface has gone meanwhile")
+	return e
 }

@@ -108,7 +108,7 @@ func closeHost(host link.Host, h *ns.Handle) {
 // guest, and fills the port.
 func (j *job) prepare(ctx context.Context) error {
 	if j.guest.Inode() == j.host.Inode() && !j.spec.AllowHost {
-		return errs.New(fs.ErrPermission, "the guest uses the host's own network: plugging it in would reconfigure the host (only Spec.AllowHost permits it)")
+		return errs.New(fs.ErrPermission, "the guest uses the host's own network: plugging it in would reconfigure the host (only a spec with allow_host permits it)")
 	}
 	conn, err := j.enter(ctx)
 	if err != nil {

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/namespaces"
 	"github.com/go-pipework/pipework/internal/parts"
+	"github.com/go-pipework/pipework/internal/process"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -124,10 +126,27 @@ func (j lister) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*At
 		return nil, err
 	}
 	if mark.Guest.Name != "" {
-		out.Guest.Name, out.Guest.ID, out.Guest.NetworkOf = mark.Guest.Name, mark.Guest.ID, mark.Guest.NetworkOf
+		out.Guest.Name, out.Guest.ID, out.Guest.NetworkOf = mark.Guest.Name, fullID(mark.Guest, out.Guest), mark.Guest.NetworkOf
 	}
 	out.Drifts, out.Warnings = drifts, j.port.Warnings
 	return out, nil
+}
+
+// fullID is the ID of the guest that the mark names, of which the mark has the first
+// twelve digits, as the guest itself or its control group tell; else what the mark has.
+func fullID(marked, opened ns.Identity) string {
+	switch {
+	case marked.ID == "":
+		return ""
+	case strings.HasPrefix(opened.ID, marked.ID):
+		return opened.ID
+	}
+	for _, pid := range []int{marked.PID, opened.PID} {
+		if id := process.ContainerID(pid, marked.ID); pid > 0 && id != "" {
+			return id
+		}
+	}
+	return marked.ID
 }
 
 // claimed is the mark of a link as List takes it: of an interface of the host's own

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -48,14 +49,20 @@ func (p *parser) family(text string) {
 	}
 }
 
-// noAddress is the word that attaches without an address.
+// noAddress is the word that attaches without an address; so does 0.0.0.0 with any
+// prefix length.
 const noAddress = "0/0"
+
+func isNoAddress(word string) bool {
+	prefix, err := parseMasked(word)
+	return word == noAddress || err == nil && prefix.Addr() == netip.IPv4Unspecified()
+}
 
 // addresses reads the third word: 0/0, or addresses and the words of those that are
 // not static, between commas. What follows the colon of a DHCP word, to the end, is
 // its options.
 func (p *parser) addresses(word string) {
-	if word == noAddress {
+	if isNoAddress(word) {
 		return
 	}
 	for rest, more := word, true; more; {
@@ -85,7 +92,7 @@ func (p *parser) addresses(word string) {
 // address reads one address/prefix[@gateway].
 func (p *parser) address(word string) {
 	text, gateway, has := strings.Cut(word, "@")
-	if text == noAddress {
+	if isNoAddress(text) {
 		p.addf("%q: 0/0 means no address and stands alone: leave it out, or the gateways and addresses beside it", word)
 		return
 	}
@@ -123,11 +130,27 @@ func parsePrefix(word string) (netip.Prefix, error) {
 	if !masked {
 		return netip.Prefix{}, netmaskError(addr)
 	}
-	prefix, err := netip.ParsePrefix(word)
+	prefix, err := parseMasked(word)
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("the prefix length of %q is not a number from 0 to %d: did you mean %s?", word, addr.BitLen(), suggest(addr))
 	}
 	return prefix, nil
+}
+
+// parseMasked reads an address with its prefix length, or an IPv4 one with a netmask, as
+// iproute2 does: 192.168.1.2/255.255.0.0.
+func parseMasked(word string) (netip.Prefix, error) {
+	text, mask, _ := strings.Cut(word, "/")
+	addr, err := netip.ParseAddr(text)
+	dotted, none := netip.ParseAddr(mask)
+	if err != nil || none != nil || !addr.Is4() || !dotted.Is4() {
+		return netip.ParsePrefix(word)
+	}
+	bits, size := net.IPMask(dotted.AsSlice()).Size()
+	if size == 0 {
+		return netip.Prefix{}, fmt.Errorf("%s is no netmask", mask)
+	}
+	return netip.PrefixFrom(addr, bits), nil
 }
 
 // netmaskError is worded as the classic tool's message, which scripts look for.

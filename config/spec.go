@@ -38,7 +38,7 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 	} else if l.VLAN != "" {
 		b = l.tagged(&p, b)
 	}
-	if l.HostName != "" {
+	if l.HostName != "" && !isNIC(b) {
 		b = l.named(&p, b)
 	}
 	switch kind := b.(type) {
@@ -85,6 +85,25 @@ func (l Line) tagged(p *problems, b link.Backend) link.Backend {
 	id, err := l.VLANID()
 	p.add(err)
 	return with.WithVLAN(int(id))
+}
+
+// isNIC says that what is plugged in stands on a NIC of the host, or is one: then the
+// classic tool did not look at -l.
+func isNIC(b link.Backend) bool {
+	switch b.(type) {
+	case link.Macvlan, link.VLAN, link.IPoIB, link.Phys:
+		return true
+	}
+	return false
+}
+
+// Ignored is what the line says and the backend has no use for, as the classic tool
+// ignored it, in a sentence for people; "" where there is nothing.
+func (l Line) Ignored(b link.Backend) string {
+	if l.HostName == "" || !isNIC(b) {
+		return ""
+	}
+	return fmt.Sprintf("-l %s is ignored: %s has no end on the host that could have a name", l.HostName, b)
 }
 
 // named names the host's end of the pair.

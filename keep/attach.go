@@ -90,6 +90,9 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 // plugIn attaches, with the address that d asks for.
 func (p *Plugger) plugIn(ctx context.Context, t pipework.Target, d Declared) (*pipework.Attachment, func(context.Context) error, error) {
 	at, keep, err := p.plugAs(ctx, t, d)
+	if err == nil && d.ignored != "" {
+		at.Warnings = append(at.Warnings, d.ignored)
+	}
 	if name := d.hostName(); err == nil && name != "" && name != at.HostName {
 		at.Warnings = append(at.Warnings, fmt.Sprintf("the host's end is called %s already: -l %s renames nothing", at.HostName, name))
 	}

@@ -30,7 +30,8 @@ type Declared struct {
 	// gives up. It is of one call, and is not recorded.
 	Retry time.Duration
 
-	word string // the host interface as a command line says it; "" for a Spec
+	word    string // the host interface as a command line says it; "" for a Spec
+	ignored string // what the line says in vain, for people; "": nothing
 }
 
 // A Program is a DHCP client program; see package dhcp/program.

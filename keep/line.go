@@ -34,7 +34,7 @@ func declaredBy(line config.Line, flags config.Flags, b link.Backend) (Declared,
 	if s.Name == "" {
 		s.Name = pipework.DefaultName
 	}
-	d := Declared{Spec: s, word: line.Interface}
+	d := Declared{Spec: s, word: line.Interface, ignored: line.Ignored(s.Link)}
 	if mac, byMAC := strings.CutPrefix(line.Interface, "mac:"); byMAC {
 		address, _ := net.ParseMAC(mac) // config.Parse has read it
 		d.HostMAC = pipework.MAC(address)

@@ -68,7 +68,7 @@ func (n Phys) movable(ctx context.Context, p *Port, nic *rtnl.Link) error {
 	case nic.Kind == "bridge":
 		return errs.New(fs.ErrInvalid, "%s is a bridge: name a network interface", n.Device)
 	case nic.Master != 0:
-		return errs.New(fs.ErrInvalid, "%s is part of a bridge or bond: ip link set %s nomaster", n.Device, n.Device)
+		return portOf(ctx, p, nic)
 	case n.AllowDefaultRoute:
 		return nil
 	}
@@ -78,7 +78,7 @@ func (n Phys) movable(ctx context.Context, p *Port, nic *rtnl.Link) error {
 			return err
 		}
 		if slices.ContainsFunc(routes, func(r rtnl.Route) bool { return r.Index == nic.Index }) {
-			return errs.New(fs.ErrPermission, "%s carries the host's default route: moving it may cut the host off (only Phys.AllowDefaultRoute permits it)", n.Device)
+			return errs.New(fs.ErrPermission, "%s carries the host's default route: moving it may cut the host off (only a spec with allow_default_route permits it)", n.Device)
 		}
 	}
 	return nil
@@ -105,8 +105,9 @@ func (n Phys) moveIn(ctx context.Context, p *Port, l *rtnl.Link, r *nic) error {
 	err := rtnl.Move(ctx, p.Host.Conn, l.Index, rtnl.Place{Namespace: p.Guest.Handle, Name: p.Name})
 	switch {
 	case errors.Is(err, unix.EEXIST):
-		_, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
-		return taken(p, err)
+		return nameTaken(ctx, p, l)
+	case immovable(err) && isVirtual(l):
+		return stays(l, err)
 	case immovable(err):
 		return r.movePhy(ctx, l, hostSide(p, l.Name), phyPlace{p.Guest.Handle, p.Conn, p.Name})
 	case err != nil:

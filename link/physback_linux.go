@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/namespaces"
@@ -143,6 +145,12 @@ func (r *nic) moveHome(ctx context.Context, p *Port, from *ns.Handle, index int)
 	defer hold(ctx, p.Host.Lock)()
 	name := fmt.Sprintf("pw%08x", rand.Uint32())
 	err = rtnl.Move(ctx, conn, index, rtnl.Place{Namespace: p.Host.Handle, Name: name})
+	if errors.Is(err, unix.EEXIST) { // another has taken an altname: it keeps that
+		left := without(l.AltNames, without(l.AltNames, r.Was.AltNames))
+		if err = rtnl.DelAltNames(ctx, conn, index, left); err == nil {
+			err = rtnl.Move(ctx, conn, index, rtnl.Place{Namespace: p.Host.Handle, Name: name})
+		}
+	}
 	if immovable(err) {
 		err = r.movePhy(ctx, l, phyPlace{from, conn, l.Name}, hostSide(p, name))
 	}

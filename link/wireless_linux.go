@@ -55,7 +55,7 @@ func switchPhy(ctx context.Context, nic *rtnl.Link, from, to *ns.Handle) error {
 	defer func() { _ = c.Close() }()
 	family, err := c.GetFamily(unix.NL80211_GENL_NAME)
 	if err != nil {
-		return errs.New(errors.ErrUnsupported, "%s cannot move to another network namespace, and this kernel has no nl80211: CONFIG_CFG80211", nic.Name)
+		return errs.New(errors.ErrUnsupported, "%s cannot move to another network namespace by itself, and where it is wireless, this kernel lacks nl80211: CONFIG_CFG80211", nic.Name)
 	}
 	phy, err := phyOf(c, family, nic)
 	if err != nil {

@@ -3,13 +3,18 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ns/find"
 )
 
 // attachLine attaches as a classic command line says.
@@ -54,6 +59,9 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 		return &pipework.Error{Op: "attach", Stage: pipework.StageGuest, Interface: cmp.Or(d.Spec.Name, pipework.DefaultName), Err: err}
 	}
 	at, keep, err := c.Attach(ctx, ref, d)
+	if _, stopped := errors.AsType[errs.Stopped](err); stopped && c.flags.WaitGuest == 0 && c.starts(ctx, ref) {
+		at, keep, err = c.Attach(ctx, ref, d)
+	}
 	if err != nil {
 		return err
 	}
@@ -67,4 +75,16 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 		return err
 	}
 	return keep(ctx)
+}
+
+// startTime is how long the classic tool waited for a container that did not run yet.
+const startTime = 3 * time.Second
+
+// starts waits for a guest that is there and does not run, and says whether it does now.
+func (c *command) starts(ctx context.Context, guest ns.Ref) bool {
+	g, err := find.Wait{Target: c.Target(guest), For: startTime}.Open(ctx)
+	if err == nil {
+		_ = g.Close()
+	}
+	return err == nil
 }

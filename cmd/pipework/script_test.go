@@ -76,6 +76,7 @@ func scripts(dir string) testscript.Params {
 			"unplug": unplug,
 			"vanish": vanish,
 			"typed":  typed,
+			"engine": engine,
 		},
 		Setup:     setUp,
 		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },

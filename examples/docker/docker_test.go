@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -98,6 +99,15 @@ func TestTwoContainers(t *testing.T) {
 	}
 	if rules := h.ok(t, "iptables", "-S", "DOCKER-USER"); !strings.Contains(rules, "-i br1 -o br1") {
 		t.Errorf("no rule lets frames pass within br1:\n%s", rules)
+	}
+
+	// Every verb tells a container's whole ID.
+	for _, args := range [][]string{{"list"}, {"list", "web", "db"}, {"check"}} {
+		out := h.ok(t, "pipework", append(args, "--json")...)
+		ids := regexp.MustCompile(`"id": "[0-9a-f]+"`).FindAllString(out, -1)
+		if len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { return len(id) != len(`"id": ""`)+64 }) {
+			t.Errorf("%s tells %q", args, ids)
+		}
 	}
 
 	// Somebody makes the firewall anew: the same line again mends it.

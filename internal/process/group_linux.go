@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/go-pipework/pipework/internal/charset"
 )
 
 // InGroup tells whether a process is in a control group for which match holds, or
@@ -31,4 +33,27 @@ func Groups(text string) (paths []string) {
 		}
 	}
 	return paths
+}
+
+// idLength is how many hexadecimal digits a container's full ID has.
+const idLength = 64
+
+// ContainerID is the full container ID that begins with these digits, from the name of a
+// control group that the process is in; "" where no group is called so.
+func ContainerID(pid int, begins string) (id string) {
+	InGroup(pid, func(path string) bool {
+		id = containerID(path, begins)
+		return id != ""
+	})
+	return id
+}
+
+func containerID(path, begins string) string {
+	notHex := func(r rune) bool { return r > 0x7f || !charset.Hex(byte(r)) }
+	for _, word := range strings.FieldsFunc(path, notHex) {
+		if len(word) == idLength && strings.HasPrefix(word, begins) {
+			return word
+		}
+	}
+	return ""
 }

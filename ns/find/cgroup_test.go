@@ -136,7 +136,7 @@ func TestCgroupOfHost(t *testing.T) {
 	tops := mountGroups(t, "v1", "v2")
 	group(t, tops, "jobs")
 	out, err := runtimetest.Try(t, "sh", "-c", fmt.Sprintf("echo $$ >%s/jobs/cgroup.procs && echo $$ >%s/jobs/cgroup.procs && exec %s br9 jobs 0/0", tops[0], tops[1], build(t)))
-	if err == nil || out != "pipework: attach eth1 (jobs): the guest uses the host's own network: plugging it in would reconfigure the host (only Spec.AllowHost permits it)" {
+	if err == nil || out != "pipework: attach eth1 (jobs): the guest uses the host's own network: plugging it in would reconfigure the host (only a spec with allow_host permits it)" {
 		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -37,6 +37,7 @@ import (
 //	cgroup:web         the processes in the control group of this name
 //	pid:1234           the process with this number
 //	/proc/1234/ns/net  a namespace's file
+//	/web               web, as Docker writes it, where there is no such file
 //	web                any of the first seven kinds; see [Name]
 //
 // The word is judged when the Target is opened. A runtime that hangs costs three
@@ -49,6 +50,8 @@ func Target(ref ns.Ref) ns.Target {
 	switch {
 	case kind == "":
 		return Name{Name: ref.Name}
+	case kind == ns.File && dockersSpelling(ref):
+		return slashed{ref.Name}
 	case (kind == ns.File || kind == ns.Netns) && strings.HasPrefix(ref.Name, "/"):
 		return ns.Path(ref.Name)
 	case kind == ns.Process:

@@ -18,7 +18,7 @@ import (
 func Resolve(ctx context.Context, ref ns.Ref, wait time.Duration, recorded func(name string) ns.Ref) (ns.Ref, error) {
 	full, err := resolveNow(ctx, ref, wait)
 	if notHere := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED); notHere && recorded != nil && wait <= 0 {
-		if known := recorded(ref.String()); known != (ns.Ref{}) {
+		if known := recorded(withoutSlash(ref).String()); known != (ns.Ref{}) {
 			return known, nil
 		}
 	}
@@ -26,6 +26,7 @@ func Resolve(ctx context.Context, ref ns.Ref, wait time.Duration, recorded func(
 }
 
 func resolveNow(ctx context.Context, ref ns.Ref, wait time.Duration) (ns.Ref, error) {
+	ref = withoutSlash(ref)
 	if ref.Kind != "" && wait <= 0 {
 		return ref, nil
 	}
