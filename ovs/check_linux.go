@@ -54,14 +54,11 @@ func (b Bridge) rejoin(p *link.Port, what string) []link.Drift {
 
 // settingDrifts compares the columns that the Bridge's settings fill.
 func (b Bridge) settingDrifts(p *link.Port, row ovsdb.Record) []link.Drift {
-	want, have := b.portColumns(), ovsdb.Columns{
+	have := ovsdb.Columns{
 		"tag": row.Numbers("tag"), "trunks": row.Numbers("trunks"), "vlan_mode": row.Strings("vlan_mode"),
-		"other_config": row.Texts("other_config"),
+		"other_config": row.Texts("other_config"), "external_ids": row.Texts("external_ids"),
 	}
-	have["external_ids"] = row.Texts("external_ids")
-	ids := row.Texts("external_ids")
-	maps.Copy(ids, b.placeIDs(p)) // not the guest's, who may be known by another name now
-	want["external_ids"] = ids
+	want := b.wantedColumns(p, have)
 	var drifts []link.Drift
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		is, should := show(have[name]), show(want[name])

@@ -23,6 +23,7 @@ const (
 	keyNSPID         = ownKeys + "nspid"
 	keyNetNS         = ownKeys + "netns" // device and inode of the namespace
 	keyVLAN          = ownKeys + "vlan"
+	keySettings      = ownKeys + "settings" // of the port, that the Bridge asked for
 )
 
 const (
@@ -42,6 +43,7 @@ func (b Bridge) externalIDs(p *link.Port) map[string]string {
 // placeIDs are those that do not depend on the guest.
 func (b Bridge) placeIDs(p *link.Port) map[string]string {
 	ids := map[string]string{keyMade: madePort, keyBridge: b.Name, keyInterface: p.Mark.Interface}
+	ids[keySettings] = formatSettings(b.settings())
 	maps.Copy(ids, b.ExternalIDs)
 	if b.Tag != 0 {
 		ids[keyVLAN] = strconv.Itoa(b.Tag)

@@ -185,7 +185,7 @@ func TestDrift(t *testing.T) {
 	}{
 		{"tag", []string{"set", "port", "vport", "tag=200"}, "tag of port vport is 200 instead of 100"},
 		{"no tag", []string{"clear", "port", "vport", "tag"}, "tag of port vport is none instead of 100"},
-		{"trunks", []string{"set", "port", "vport", "trunks=5,4"}, "trunks of port vport is 4 5 instead of none"},
+		{"mode", []string{"set", "port", "vport", "vlan_mode=trunk"}, "vlan_mode of port vport is trunk instead of none"},
 		{"removed", []string{"del-port", "vport"}, "host end vport is not a port of lan"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
