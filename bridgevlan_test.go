@@ -125,6 +125,30 @@ func TestIsolated(t *testing.T) {
 	nstest.Ping(t, g[2].Handle, "10.3.0.2")
 }
 
+// TestIsolatedByAdministrator has an administrator isolate a port that is only asked to
+// send back what came in: that is no drift, and stays.
+func TestIsolatedByAdministrator(t *testing.T) {
+	target, _ := nstest.Guest(t)
+	s := pipework.Spec{Link: link.Bridge{Name: "br1", Hairpin: true}}
+	port, err := netlink.LinkByName(attach(t, target, s).HostName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(netlink.LinkSetIsolated(port, true), netlink.LinkSetHairpin(port, false)); err != nil {
+		t.Fatal(err)
+	}
+	at, err := pipework.Check(t.Context(), target, s)
+	if err != nil || len(at.Drifts) != 1 {
+		t.Errorf("%+v, %v", at, err)
+	}
+	attach(t, target, s)
+	is, err := netlink.LinkGetProtinfo(port)
+	if err != nil || !is.Isolated || !is.Hairpin {
+		t.Errorf("%+v, %v", is, err)
+	}
+	detach(t, target, s)
+}
+
 // TestVLANOnPlainBridge is refused with the command that would permit it.
 func TestVLANOnPlainBridge(t *testing.T) {
 	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})

@@ -103,10 +103,14 @@ func (b Bridge) portDrifts(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift
 		return nil, err
 	}
 	var drifts []Drift
-	if was := port.PortFlags(); was != b.flags() {
-		drifts = append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has %+v instead of %+v", port.Name, was, b.flags()), Mend: func(ctx context.Context, u *Undo) error {
+	was, should := port.PortFlags(), b.flags()
+	if !p.Exact { // what is not asked for is an administrator's to set
+		should.Isolated, should.Hairpin = should.Isolated || was.Isolated, should.Hairpin || was.Hairpin
+	}
+	if was != should {
+		drifts = append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has %+v instead of %+v", port.Name, was, should), Mend: func(ctx context.Context, u *Undo) error {
 			u.Push("port flags of "+port.Name, func(ctx context.Context) error { return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, was) })
-			return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, b.flags())
+			return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, should)
 		}})
 	}
 	on, _ := br.VLANFiltering()
