@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -50,6 +51,9 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 	if err == nil {
 		r.attacher, r.spec = a, s
 		now, err = r.configured(ctx)
+	}
+	if err != nil && len(at.Warnings) > 0 { // which may be why
+		err = fmt.Errorf("%w (%s)", err, strings.Join(at.Warnings, "; "))
 	}
 	if err == nil {
 		now.Existed, now.Mended = at.Existed, at.Mended // before this call, not this moment
