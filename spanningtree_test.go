@@ -101,7 +101,7 @@ func TestSpanningTreeGivenUp(t *testing.T) {
 func TestSpanningTreeDHCP(t *testing.T) {
 	dhcptest.Need(t, "dnsmasq")
 	dhcptest.Network(t)
-	spanningTree(t, dhcptest.Bridge, "6")
+	dhcptest.SpanningTree(t, 6)
 	dhcptest.Dnsmasq(t)
 	target, _ := nstest.Guest(t)
 	at := attach(t, target, dhcpSpec())

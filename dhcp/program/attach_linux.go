@@ -46,7 +46,10 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 		return nil, nil, err
 	}
 	s.Name = at.Name
-	r, err := c.run(ctx, t, at, path)
+	var r *Running
+	if err = awaitForwarding(ctx, a, t, s.Link, at); err == nil {
+		r, err = c.run(ctx, t, at, path)
+	}
 	var now *pipework.Attachment
 	if err == nil {
 		r.attacher, r.spec = a, s
@@ -57,11 +60,14 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 	}
 	if err == nil {
 		now.Existed, now.Mended = at.Existed, at.Mended // before this call, not this moment
+		now.Warnings = append(now.Warnings, slices.DeleteFunc(at.Warnings, func(w string) bool { return slices.Contains(now.Warnings, w) })...)
 	}
 	if err == nil && c.Stay {
 		return now, r, nil
 	}
-	r.close()
+	if r != nil {
+		r.close()
+	}
 	if err != nil && !at.Existed {
 		_, undone := a.Detach(context.WithoutCancel(ctx), t, s)
 		err = join(err, undone)
