@@ -340,23 +340,6 @@ func TestDuplicateIPv6(t *testing.T) {
 	detach(t, two, s)
 }
 
-// TestSpanningTree plugs into a bridge whose port listens and learns for thirty
-// seconds: Attach says so after two.
-func TestSpanningTree(t *testing.T) {
-	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
-	for file, value := range map[string]string{"stp_state": "1", "forward_delay": "1500"} {
-		if err := writeBridge("lan", file, value); err != nil {
-			t.Skip("no sysfs in the sandbox:", err)
-		}
-	}
-	target, _ := nstest.Guest(t)
-	at := attach(t, target, spec("", "lan", "10.1.0.2/24"))
-	if len(at.Warnings) != 1 || !strings.Contains(at.Warnings[0], "spanning tree") {
-		t.Errorf("warnings: %q", at.Warnings)
-	}
-	detach(t, target, pipework.Spec{})
-}
-
 func TestHostsOwnNetwork(t *testing.T) {
 	world := nstest.Observe(t)
 	s := spec("", "br1", "10.1.0.2/24")

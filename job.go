@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/go-pipework/pipework/internal/announce"
@@ -177,9 +179,9 @@ func (j *job) close(then func()) {
 }
 
 // lockTime bounds the wait for others at work on the same guest, each of whom may
-// have to wait for duplicate address detection. A process in the guest may hold
+// have to wait for duplicate address detection, or for a spanning tree. A process in the guest may hold
 // the lock for ever: that must not keep it from being unplugged.
-const lockTime = 30 * time.Second
+const lockTime = 45 * time.Second
 
 // lock makes calls on one guest wait for one another, in whatever process.
 // The host as a guest is not locked: its lock is the one that backends take.
@@ -228,6 +230,15 @@ func (j *job) about() string {
 		return ""
 	}
 	return j.spec.Name
+}
+
+// because is err with what the caller would have been warned of, where somebody on the
+// network was waited for in vain: that may be why.
+func (j *job) because(err error) error {
+	if len(j.port.Warnings) == 0 || !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, strings.Join(j.port.Warnings, "; "))
 }
 
 func (j *job) log(ctx context.Context, stage string, args ...any) {

@@ -58,7 +58,7 @@ func (j *job) concerns() []concern {
 func (j *job) apply(ctx context.Context) (*Attachment, error) {
 	for _, c := range j.concerns() {
 		if err := c.Apply(ctx, &j.site); err != nil {
-			return nil, j.fail(c.stage, err)
+			return nil, j.fail(c.stage, j.because(err))
 		}
 	}
 	return j.attachment(), nil
@@ -116,7 +116,7 @@ func (j *job) refresh(ctx context.Context) error {
 	for _, c := range j.concerns() {
 		if r, ok := c.Part.(parts.Refresher); ok {
 			if err := r.Refresh(ctx, &j.site); err != nil {
-				return j.fail(c.stage, err)
+				return j.fail(c.stage, j.because(err))
 			}
 		}
 	}

@@ -204,7 +204,9 @@ type Attacher struct {
 // takes one to two seconds, and with DHCPv6 or SLAAC twice that, since the
 // link-local address comes first; IPv4 alone takes about a millisecond, and a DHCP
 // server as long as it takes (after eight seconds without an answer it is given
-// up, with an error that satisfies os.ErrDeadlineExceeded). After an error
+// up, with an error that satisfies os.ErrDeadlineExceeded). Where a spanning tree keeps
+// the bridge's port from forwarding, addresses are announced, and servers asked, when it
+// does: that is waited for up to forty seconds, and told as a warning. After an error
 // everything is as it was.
 //
 // Errors are of type *Error. Beside the Target's they satisfy fs.ErrInvalid (the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"reflect"
+	"slices"
 
 	"github.com/go-pipework/pipework/ns"
 )
@@ -130,11 +131,19 @@ type Port struct {
 	Index    int      // of the interface inside the guest, once it is there
 	HostName string   // of the host's end, where there is one
 	Warnings []string // one line each, for the caller to read
+	// Forwarding says in one phrase why what the host's end is a port of does not forward
+	// yet, and "" when it does. Plug and Check set it where the kernel cannot tell; nil:
+	// the host's end tells.
+	Forwarding func(context.Context) (why string, err error)
+	// Blocked is what Forwarding, or the kernel, said when it was waited for in vain.
+	Blocked string
 }
 
-// Warn adds one line to p.Warnings.
+// Warn adds one line to p.Warnings, once.
 func (p *Port) Warn(format string, args ...any) {
-	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); !slices.Contains(p.Warnings, text) {
+		p.Warnings = append(p.Warnings, text)
+	}
 }
 
 // A Drift is one difference between what was made and what is.

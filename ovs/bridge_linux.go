@@ -57,6 +57,7 @@ type bridge struct {
 	name     string // of the row; of a fake bridge, its parent's
 	datapath string
 	missing  bool       // it is to be created
+	tree     bool       // it has a spanning tree
 	fake     ovsdb.UUID // the port that makes the fake bridge
 	vlan     int        // of a fake bridge; 0: it is none
 }
@@ -65,12 +66,13 @@ type bridge struct {
 // created.
 func (b Bridge) find(ctx context.Context, s *Client) (*bridge, error) {
 	got, err := s.transact(ctx, "find bridge", []ovsdb.Op{
-		ovsdb.Select("Bridge", ovsdb.Has("name", b.Name), "datapath_type"),
+		ovsdb.Select("Bridge", ovsdb.Has("name", b.Name), bridgeColumns...),
 	})
 	if err != nil {
 		return nil, err
 	}
-	br := &bridge{name: b.Name, datapath: orSystem(got[0].First().Text("datapath_type"))}
+	row := got[0].First()
+	br := &bridge{name: b.Name, datapath: orSystem(row.Text("datapath_type")), tree: hasTree(row)}
 	if len(got[0]) == 0 {
 		br, err = s.findFake(ctx, b.Name)
 	}
@@ -124,6 +126,7 @@ func (b Bridge) Check(ctx context.Context, p *link.Port) ([]link.Drift, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.setForwarding(p, br.tree)
 	more, err := b.portDrifts(ctx, s, p, br)
 	if err != nil {
 		return nil, err

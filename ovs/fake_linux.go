@@ -20,13 +20,13 @@ func (s *Client) findFake(ctx context.Context, name string) (*bridge, error) {
 		return nil, errs.New(fs.ErrInvalid, "fake bridge %s has VLAN %s: pipework plugs into 1 to 4094", name, show(tag))
 	}
 	got, err = s.transact(ctx, "find parent bridge", []ovsdb.Op{
-		ovsdb.Select("Bridge", ovsdb.Includes("ports", port.Row("_uuid")), "name", "datapath_type"),
+		ovsdb.Select("Bridge", ovsdb.Includes("ports", port.Row("_uuid")), append([]string{"name"}, bridgeColumns...)...),
 	})
 	if err != nil || len(got[0]) == 0 {
 		return nil, err
 	}
 	row := got[0][0]
-	return &bridge{name: row.Text("name"), datapath: orSystem(row.Text("datapath_type")), fake: port.Row("_uuid"), vlan: tag[0]}, nil
+	return &bridge{name: row.Text("name"), datapath: orSystem(row.Text("datapath_type")), tree: hasTree(row), fake: port.Row("_uuid"), vlan: tag[0]}, nil
 }
 
 // fits is the Bridge with the VLAN of the fake bridge that it names.

@@ -33,9 +33,9 @@ func (b Bridge) join(ctx context.Context, s *Client, p *link.Port, u *link.Undo)
 // is, each half has one of its own.
 func joinAll(ctx context.Context, s *Client, all []*joining) {
 	for try := 1; len(all) > 0; try++ {
-		number, datapaths, err := commit(ctx, s, all)
+		number, bridges, err := commit(ctx, s, all)
 		if err == nil {
-			settle(ctx, all, datapaths)
+			settle(ctx, all, bridges)
 			applied(ctx, s, willing(all), number)
 			ignoreRouters(ctx, willing(all))
 			setUp(ctx, willing(all))
@@ -92,8 +92,8 @@ func willing(all []*joining) []*joining {
 }
 
 // commit is the transaction. It returns the number of the configuration that has the
-// ports, and the datapath of every bridge by its name.
-func commit(ctx context.Context, s *Client, all []*joining) (number []int, datapaths map[string]string, err error) {
+// ports, and the row of every bridge by its name.
+func commit(ctx context.Context, s *Client, all []*joining) (number []int, bridges map[string]ovsdb.Record, err error) {
 	var ops []ovsdb.Op
 	for _, j := range all {
 		ops = append(ops, j.operations()...)
@@ -101,19 +101,19 @@ func commit(ctx context.Context, s *Client, all []*joining) (number []int, datap
 	next := reconfigure()
 	ops = append(ops, next[:]...)
 	at := len(ops) - 1
-	bridges := names(all)
-	for _, name := range bridges {
-		ops = append(ops, ovsdb.Select("Bridge", ovsdb.Has("name", name), "datapath_type"))
+	names := names(all)
+	for _, name := range names {
+		ops = append(ops, ovsdb.Select("Bridge", ovsdb.Has("name", name), bridgeColumns...))
 	}
 	got, err := s.transact(ctx, "add port", ops)
 	if err != nil {
 		return nil, nil, err
 	}
-	datapaths = make(map[string]string)
-	for i, name := range bridges {
-		datapaths[name] = orSystem(got[at+1+i].First().Text("datapath_type"))
+	bridges = make(map[string]ovsdb.Record)
+	for i, name := range names {
+		bridges[name] = got[at+1+i].First()
 	}
-	return got[at].First().Numbers("next_cfg"), datapaths, nil
+	return got[at].First().Numbers("next_cfg"), bridges, nil
 }
 
 // names are the names of the bridges, each once.
@@ -126,10 +126,12 @@ func names(all []*joining) (list []string) {
 	return list
 }
 
-// settle prepares the guests for the datapath that their bridges have.
-func settle(ctx context.Context, all []*joining, datapaths map[string]string) {
+// settle prepares the guests for what their bridges are.
+func settle(ctx context.Context, all []*joining, bridges map[string]ovsdb.Record) {
 	for _, j := range all {
-		if datapaths[j.on.name] == Netdev {
+		row := bridges[j.on.name]
+		j.setForwarding(j.at, hasTree(row))
+		if orSystem(row.Text("datapath_type")) == Netdev {
 			j.err = setOffload(ctx, j.at, off)
 		}
 	}

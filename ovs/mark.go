@@ -3,9 +3,7 @@ package ovs
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -69,23 +67,3 @@ func guestIDs(g ns.Identity) map[string]string {
 }
 
 func netnsID(id ns.Inode) string { return fmt.Sprintf("%d:%d", id.Dev, id.Ino) }
-
-// formatSettings writes names of settings as external_ids keep them; lastSettings reads
-// them. Versions that did not write them are not known.
-func formatSettings(names []string) string {
-	escaped := make([]string, len(names))
-	for i, name := range names {
-		escaped[i] = url.QueryEscape(name)
-	}
-	return strings.Join(escaped, " ")
-}
-
-func lastSettings(ids map[string]string) (names []string, known bool) {
-	text, known := ids[keySettings]
-	for word := range strings.FieldsSeq(text) {
-		if name, err := url.QueryUnescape(word); err == nil {
-			names = append(names, name)
-		}
-	}
-	return names, known
-}

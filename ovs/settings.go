@@ -1,10 +1,10 @@
 package ovs
 
-import "slices"
-
-// What a Bridge does not ask for is an administrator's to set on a port of pipework's, as
-// trunks and other_config are. So that an update can tell what the last Bridge asked for,
-// the port's external_ids say it.
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
 
 // configPrefix begins the names of settings that are keys of other_config.
 const configPrefix = "other_config:"
@@ -23,4 +23,24 @@ func (b Bridge) settings() (names []string) {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// formatSettings writes names of settings as external_ids keep them; lastSettings reads
+// them. Versions that did not write them are not known.
+func formatSettings(names []string) string {
+	escaped := make([]string, len(names))
+	for i, name := range names {
+		escaped[i] = url.QueryEscape(name)
+	}
+	return strings.Join(escaped, " ")
+}
+
+func lastSettings(ids map[string]string) (names []string, known bool) {
+	text, known := ids[keySettings]
+	for word := range strings.FieldsSeq(text) {
+		if name, err := url.QueryUnescape(word); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names, known
 }

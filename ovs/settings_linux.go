@@ -8,6 +8,10 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
+// What a Bridge does not ask for is an administrator's to set on a port of pipework's, as
+// trunks and other_config are. So that an update can tell what the last Bridge asked for,
+// the port's external_ids say it.
+
 // vlanColumns say together which VLANs a port carries.
 var vlanColumns = []string{"tag", "trunks", "vlan_mode"}
 

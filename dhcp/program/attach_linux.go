@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -45,19 +46,28 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 		return nil, nil, err
 	}
 	s.Name = at.Name
-	r, err := c.run(ctx, t, at, path)
+	var r *Running
+	if err = awaitForwarding(ctx, a, t, s.Link, at); err == nil {
+		r, err = c.run(ctx, t, at, path)
+	}
 	var now *pipework.Attachment
 	if err == nil {
 		r.attacher, r.spec = a, s
 		now, err = r.configured(ctx)
 	}
+	if err != nil && len(at.Warnings) > 0 { // which may be why
+		err = fmt.Errorf("%w (%s)", err, strings.Join(at.Warnings, "; "))
+	}
 	if err == nil {
 		now.Existed, now.Mended = at.Existed, at.Mended // before this call, not this moment
+		now.Warnings = append(now.Warnings, slices.DeleteFunc(at.Warnings, func(w string) bool { return slices.Contains(now.Warnings, w) })...)
 	}
 	if err == nil && c.Stay {
 		return now, r, nil
 	}
-	r.close()
+	if r != nil {
+		r.close()
+	}
 	if err != nil && !at.Existed {
 		_, undone := a.Detach(context.WithoutCancel(ctx), t, s)
 		err = join(err, undone)

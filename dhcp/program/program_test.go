@@ -232,6 +232,26 @@ func stay(ctx context.Context, t *testing.T, name string, pid int) (r *program.R
 	return r, at.Addrs[0].Addr(), "/run/" + name + ".pid:" + strconv.Itoa(pid) + ".pid"
 }
 
+// TestSpanningTree starts a program once the port forwards, which takes longer than the
+// program tries.
+func TestSpanningTree(t *testing.T) {
+	dhcptest.Need(t, "udhcpc")
+	lan(t)
+	dhcptest.SpanningTree(t, 6)
+	target, _ := nstest.Guest(t)
+	s := pipework.Spec{Link: link.Bridge{Name: dhcptest.Bridge}}
+	at, _, err := (&program.Client{Name: "udhcpc"}).Attach(t.Context(), new(pipework.Attacher), target, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(at.Addrs) != 1 {
+		t.Errorf("%+v", at)
+	}
+	if _, err := pipework.Detach(t.Context(), target, s); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNamesakes has two guests called web: docker:web and podman:web.
 func TestNamesakes(t *testing.T) {
 	dhcptest.Need(t, "udhcpc")

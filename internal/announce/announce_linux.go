@@ -24,9 +24,11 @@ import (
 )
 
 const (
-	// forwardTime bounds the wait for a port that does not forward yet: one
-	// with spanning tree listens and learns for 30 seconds.
-	forwardTime = 2 * time.Second
+	// carrierTime bounds the wait for an interface to be up and to have carrier.
+	carrierTime = 2 * time.Second
+	// treeTime bounds the wait for spanning tree: a port listens and learns for 15
+	// seconds each by default, and Open vSwitch tells of that up to five seconds later.
+	treeTime = 40 * time.Second
 	// dadTime bounds duplicate address detection: a random delay of up to one
 	// second, and one probe that is waited for a second (RFC 4862, 5.4).
 	dadTime = 4 * time.Second
@@ -63,8 +65,8 @@ func (a *Sender) Close() {
 // 5227 section 3; arping -U and -A), and an unsolicited neighbour advertisement
 // for every IPv6 one once duplicate address detection is over (RFC 4861 section
 // 7.2.6). It waits until the guest's interface has carrier and the host's end
-// forwards, for two seconds at most, and says so on p.Warnings when it did not
-// come to that. A duplicate IPv6 address is an error that satisfies fs.ErrExist.
+// forwards, as [WaitForwarding] does. A duplicate IPv6 address is an error that satisfies
+// fs.ErrExist.
 //
 // First it looks for other hosts that have an IPv4 address, see Probe; those that answer
 // until it returns are told on p.Warnings.
@@ -93,7 +95,8 @@ func (a *Sender) Announce(ctx context.Context, p *link.Port, addrs []netip.Prefi
 }
 
 // WaitForwarding waits until frames that the guest sends reach others, for two
-// seconds at most, and says so on p.Warnings when it did not come to that.
+// seconds at most, or forty where spanning tree keeps them. It says so on p.Warnings when
+// it did not come to that, or took more than two seconds.
 func WaitForwarding(ctx context.Context, p *link.Port) error {
 	_, err := waitForwarding(ctx, p)
 	return err
@@ -103,18 +106,28 @@ func WaitForwarding(ctx context.Context, p *link.Port) error {
 // took a while, it asks for the guest's MAC again. It returns the link that it
 // looked at: the host's end, or the guest's interface where there is none.
 func waitForwarding(ctx context.Context, p *link.Port) (*rtnl.Link, error) {
-	end := time.Now().Add(forwardTime)
-	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
+	start, last := time.Now(), ""
+	for wait := 50 * time.Microsecond; ; wait = min(2*wait, longest(time.Since(start))) {
 		l, why, err := blocked(ctx, p)
-		if err != nil || why == "" {
+		took := time.Since(start)
+		switch {
+		case err != nil && ctx.Err() != nil && last != "":
+			return nil, givenUp(last, err)
+		case err != nil:
 			return l, err
-		}
-		if time.Now().After(end) {
-			p.Warn("announced before frames pass: %s", why)
+		case why.text == "":
+			if took > carrierTime {
+				p.Warn("frames passed only after %v: %s", took.Round(time.Second), last)
+			}
+			return l, nil
+		case took > why.lasts || p.Blocked == why.text: // which was waited for before
+			p.Warn("frames do not pass yet: %s", why.text)
+			p.Blocked = why.text
 			return l, nil
 		}
+		last = why.text
 		if err := pause.For(ctx, wait); err != nil {
-			return nil, err
+			return nil, givenUp(last, err)
 		}
 		guest, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
 		if err != nil {
@@ -124,9 +137,29 @@ func waitForwarding(ctx context.Context, p *link.Port) (*rtnl.Link, error) {
 	}
 }
 
-// blocked says in one phrase why frames do not pass yet; "" when they do. A
-// host's end tells it all: it has carrier only when both ends are up.
-func blocked(ctx context.Context, p *link.Port) (l *rtnl.Link, why string, err error) {
+func givenUp(why string, err error) error {
+	return fmt.Errorf("frames do not pass yet: %s: %w", why, err)
+}
+
+// longest is the longest time between two looks, after a while: a spanning tree takes its
+// time, and a database is asked each time.
+func longest(after time.Duration) time.Duration {
+	if after > carrierTime {
+		return 100 * time.Millisecond
+	}
+	return 10 * time.Millisecond
+}
+
+// An obstacle is why frames do not pass yet, in one phrase, and how long that is waited
+// for.
+type obstacle struct {
+	text  string // "": they pass
+	lasts time.Duration
+}
+
+// blocked says why frames do not pass yet. A host's end tells it all: it has carrier only
+// when both ends are up.
+func blocked(ctx context.Context, p *link.Port) (l *rtnl.Link, why obstacle, err error) {
 	c, name := p.Host.Conn, p.HostName
 	if name == "" {
 		c, name = p.Conn, p.Name
@@ -134,15 +167,22 @@ func blocked(ctx context.Context, p *link.Port) (l *rtnl.Link, why string, err e
 	l, err = rtnl.LinkByName(ctx, c, name)
 	switch {
 	case err != nil:
-		return nil, "", err
+		return nil, obstacle{}, err
 	case !l.Up:
-		return l, name + " is down", nil
+		return l, obstacle{name + " is down", carrierTime}, nil
 	case !l.Running:
-		return l, name + " has no carrier", nil
+		return l, obstacle{name + " has no carrier", carrierTime}, nil
 	case l.PortState >= 0 && l.PortState != brStateForwarding:
-		return l, "the bridge port " + name + " is not forwarding yet (spanning tree)", nil
+		return l, obstacle{"the bridge port " + name + " is not forwarding yet (spanning tree)", treeTime}, nil
+	case p.Forwarding == nil:
+		return l, obstacle{}, nil
 	}
-	return l, "", nil
+	text, err := p.Forwarding(ctx)
+	if err != nil && ctx.Err() == nil { // which must not keep the guest from its network
+		p.Warn("whether %s forwards is not known: %v", name, err)
+		return l, obstacle{}, nil
+	}
+	return l, obstacle{text, treeTime}, err
 }
 
 // brStateForwarding is BR_STATE_FORWARDING of linux/if_bridge.h.

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +75,19 @@ func Network(t testing.TB) {
 			addr.Flags = unix.IFA_F_NODAD
 		}
 		must(t, h.AddrAdd(br, addr))
+	}
+}
+
+// SpanningTree has ports of the network listen, and learn, for some seconds each. Where
+// the sandbox does not let it, the test is skipped.
+func SpanningTree(t testing.TB, seconds int) {
+	t.Helper()
+	if err := unix.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
+		t.Skip("no sysfs in the sandbox:", err)
+	}
+	defer func() { must(t, unix.Unmount("/sys", unix.MNT_DETACH)) }()
+	for file, value := range map[string]int{"stp_state": 1, "forward_delay": 100 * seconds} {
+		must(t, os.WriteFile("/sys/class/net/"+Bridge+"/bridge/"+file, []byte(strconv.Itoa(value)), 0))
 	}
 }
 

@@ -113,6 +113,12 @@ func (r Record) Strings(column string) []string {
 	return list
 }
 
+// Bool is a boolean column.
+func (r Record) Bool(column string) bool {
+	b, _ := r[column].(bool)
+	return b
+}
+
 // Row is the first row that a column refers to.
 func (r Record) Row(column string) UUID {
 	for _, v := range elements(r[column]) {
