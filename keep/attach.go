@@ -67,9 +67,16 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 			return nil, nil, err
 		}
 	}
+	var stuck error
+	if !there {
+		stuck = p.detachFormer(ctx, r.Before)
+	}
 	at, keep, err = p.plugIn(ctx, t, d)
 	if err != nil {
-		return nil, nil, together(err, p.Store.restore(&r))
+		return nil, nil, together(together(err, stuck), p.Store.restore(&r))
+	}
+	if stuck != nil {
+		at.Warnings = append(at.Warnings, stuck.Error())
 	}
 	err = p.attached(r, at)
 	if err != nil && !there {
@@ -79,6 +86,19 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 		return nil, nil, err
 	}
 	return at, keep, nil
+}
+
+// detachFormer takes away what the record's guest had where it is not any more.
+func (p *Plugger) detachFormer(ctx context.Context, r *Record) error {
+	if r == nil || r.Attachment == nil || r.Namespace == nil {
+		return nil
+	}
+	now := p.guests().observe(ctx, r.Guest)
+	if !now.runs() {
+		return nil // which whoever attaches will tell
+	}
+	_, err := p.former(r, now.inode).detach(ctx)
+	return err
 }
 
 // plugIn attaches, with the address that d asks for.
