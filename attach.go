@@ -9,8 +9,10 @@ import (
 	"net/netip"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // Attach is [Attach] by this Attacher.
@@ -92,8 +94,18 @@ func (j *job) end(ctx context.Context, out *Attachment, addrs []netip.Prefix) er
 	if err := j.guest.Alive(); err != nil {
 		return j.fail(StageGuest, err)
 	}
-	out.Warnings = j.port.Warnings
+	out.Warnings, out.Namespace = j.port.Warnings, j.instance(ctx)
 	return nil
+}
+
+// instance is the guest's namespace, as it can be told from later ones. What is not known of
+// it is no reason to fail.
+func (j *job) instance(ctx context.Context) *ns.Instance {
+	id, err := rtnl.Number(fault.Off(ctx), j.host.Conn, j.guest.Handle)
+	if err != nil {
+		id = -1
+	}
+	return &ns.Instance{Boot: ns.BootID(), Inode: j.guest.Inode(), Cookie: j.port.Conn.Cookie(), NSID: id}
 }
 
 // attachment is what the parts know, without asking the kernel again.

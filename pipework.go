@@ -148,6 +148,8 @@ type Attachment struct {
 	// Warnings are for people: what works less well than it should, and what to
 	// do about it.
 	Warnings []string `json:"warnings,omitempty"`
+	// Namespace is the guest's network namespace; only Attach and Update fill it.
+	Namespace *ns.Instance `json:"-"`
 }
 
 // A MAC is a hardware address that is text in JSON.

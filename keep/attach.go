@@ -71,12 +71,20 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 			return nil, nil, err
 		}
 	}
+	var stuck error
+	if !there {
+		stuck = p.detachFormer(ctx, r.Before)
+	}
 	at, keep, err = p.plugIn(ctx, t, d)
 	if err != nil {
+		err = together(err, stuck)
 		if written {
 			err = together(err, p.Store.restore(&r))
 		}
 		return nil, nil, err
+	}
+	if stuck != nil {
+		at.Warnings = append(at.Warnings, stuck.Error())
 	}
 	switch err = p.attached(r, at); {
 	case err != nil && there: // what is declared is written already
@@ -85,6 +93,19 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 		return nil, nil, together(err, together(recovery{p}.unplug(context.WithoutCancel(ctx), &r), p.Store.restore(&r)))
 	}
 	return at, keep, nil
+}
+
+// detachFormer takes away what the record's guest had where it is not any more.
+func (p *Plugger) detachFormer(ctx context.Context, r *Record) error {
+	if r == nil || r.Attachment == nil || r.Namespace == nil {
+		return nil
+	}
+	now := p.guests().observe(ctx, r.Guest)
+	if !now.runs() {
+		return nil // which whoever attaches will tell
+	}
+	_, err := p.former(r, now.inode).detach(ctx)
+	return err
 }
 
 // plugIn attaches, with the address that d asks for.

@@ -66,7 +66,7 @@ func (c *collection) records(ctx context.Context) error {
 	all, damaged, err := c.plugger.Store.All()
 	failed := append(damaged, err)
 	for _, r := range all {
-		if r.Phase != Attached || r.Guest.Ephemeral() {
+		if r.Phase != Attached || r.Guest.Ephemeral() || r.Namespace != nil {
 			failed = append(failed, c.record(ctx, &r))
 		}
 	}
@@ -98,6 +98,8 @@ func (c *collection) record(ctx context.Context, r *Record) error {
 			_, err := recovery{c.plugger}.complete(ctx, r)
 			return err
 		})
+	case !r.Guest.Ephemeral():
+		return c.former(ctx, r)
 	}
 	g, err := c.plugger.Target(r.Guest).Open(ctx)
 	if err == nil {

@@ -153,6 +153,9 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 		s.Force = opts.Force
 		err = recovery{p}.unplugFrom(ctx, t, s)
 	}
+	if err == nil {
+		_, err = p.former(r, now.inode).detach(ctx)
+	}
 	if err != nil {
 		if full == nil {
 			full = p.Store.Put(*r)

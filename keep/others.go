@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
 type dirHandle struct{ dir string }
@@ -23,3 +24,14 @@ func (s *Store) all() ([]Record, []error, error)           { return nil, nil, er
 func (s *Store) lock(context.Context, key) (func(), error) { return nil, errUnimplemented }
 func (s *Store) close() error                              { return nil }
 func (d *dirHandle) sweep() error                          { return errUnimplemented }
+
+type former struct{}
+
+func (p *Plugger) former(*Record, ns.Inode) *former         { return nil }
+func (f *former) detach(context.Context) (bool, error)      { return false, nil }
+func (c *collection) former(context.Context, *Record) error { return nil }
+
+// DetachFormer needs Linux.
+func (p *Plugger) DetachFormer(context.Context, *ns.Guest, ns.Ref, string) (found bool, err error) {
+	return false, errUnimplemented
+}

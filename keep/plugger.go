@@ -44,14 +44,14 @@ func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
 	if at.Existed {
 		r.mergeBefore(at)
 	}
-	r.Phase, r.Before, r.Attachment, r.Guest.ID = Attached, nil, stored(at), at.Guest.ID
+	r.Phase, r.Before, r.Attachment, r.Guest.ID, r.Namespace = Attached, nil, stored(at), at.Guest.ID, at.Namespace
 	return p.Store.Put(r)
 }
 
 // stored is the Attachment without what is of one call alone.
 func stored(at *pipework.Attachment) *pipework.Attachment {
 	made := *at
-	made.Existed, made.Mended, made.Added, made.Warnings = false, nil, nil, nil
+	made.Existed, made.Mended, made.Added, made.Warnings, made.Namespace = false, nil, nil, nil, nil
 	return &made
 }
 

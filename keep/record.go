@@ -43,6 +43,9 @@ type Record struct {
 	// Attachment is the result of the last Attach; nil before that. Of an Intent it is what
 	// was there already, to be added to.
 	Attachment *pipework.Attachment `json:"attachment,omitempty"`
+	// Namespace is the one that the Attachment is in: the guest may have got another since,
+	// and something may keep this one. nil: it is not known.
+	Namespace *ns.Instance `json:"namespace,omitempty"`
 	// Before is the record that an Intent took the place of, to go back to; nil:
 	// there was none. It has no Before itself.
 	Before *Record `json:"before,omitempty"`
@@ -64,7 +67,7 @@ func (r Record) Reattached(d Declared, at *pipework.Attachment) Record {
 	if r.Source != FromCommand || r.line != nil { // else it goes on to say what it said
 		r.declare(d)
 	}
-	r.Attachment, r.Guest.ID = stored(at), cmp.Or(at.Guest.ID, r.Guest.ID)
+	r.Attachment, r.Guest.ID, r.Namespace = stored(at), cmp.Or(at.Guest.ID, r.Guest.ID), cmp.Or(at.Namespace, r.Namespace)
 	return r
 }
 

@@ -60,3 +60,12 @@ func (*Guest) Here() (bool, error) { return false, errors.ErrUnsupported }
 
 // Again finds nothing.
 func (*Guest) Again() Target { return Named("") }
+
+// BootID is "".
+func BootID() string { return "" }
+
+// Cookie is 0.
+func (*Conn) Cookie() uint64 { return 0 }
+
+// Open needs Linux.
+func (Instance) Open(context.Context) (*Guest, error) { return nil, errors.ErrUnsupported }

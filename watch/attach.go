@@ -48,6 +48,9 @@ func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, want 
 	case err != nil && want.mendOnly:
 		return nil, fmt.Errorf("%w: it is not plugged in again, since another process may have the number by now", err)
 	}
+	if err != nil {
+		a.detachFormer(working, g, opened, want)
+	}
 	var running *program.Running
 	if now.made, running, err = a.configure(working, a.later(g, opened), now.spec, d.Program); err != nil {
 		return nil, err
@@ -58,6 +61,16 @@ func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, want 
 		return now, nil
 	}
 	return now, a.leases.keep(ctx, a.target(g.ref), now)
+}
+
+// detachFormer takes away what the guest had in a network namespace that it has no more.
+func (a *attacher) detachFormer(ctx context.Context, g *guest, opened *ns.Guest, want *desired) {
+	found, err := a.plugger.DetachFormer(ctx, opened, want.record.Guest, want.record.Interface)
+	if err != nil {
+		a.log.warn(ctx, "not taken away", "guest", g.name, "interface", want.record.Interface, "error", err)
+	} else if found {
+		a.log.info("taken from the network namespace that the guest had before", "guest", g.name, "interface", want.record.Interface)
+	}
 }
 
 // later is the guest as a Target that is opened after it was reconciled, too: one without a

@@ -151,3 +151,12 @@ func must(t testing.TB, err error) {
 		t.Error(err)
 	}
 }
+
+// Ended waits until a process that was killed has ended.
+func Ended(t testing.TB, pid int) {
+	t.Helper()
+	testwait.Eventually(t, fmt.Sprint("process ", pid, " ends"), func() bool {
+		_, err := ns.PID(pid).Open(context.Background())
+		return errors.Is(err, os.ErrNotExist)
+	})
+}

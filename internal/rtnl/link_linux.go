@@ -190,6 +190,37 @@ func NSID(ctx context.Context, c *ns.Conn, other *ns.Handle) (int, error) {
 	return int(int32(u32(Attr(msgs[0][4:], netnsaNSID)))), nil
 }
 
+// Number has the namespace of c call the other namespace by a number, RTM_NEWNSID, and
+// returns that: the one that it has, or a new one.
+func Number(ctx context.Context, c *ns.Conn, other *ns.Handle) (int, error) {
+	if id, err := NSID(ctx, c, other); id >= 0 || err != nil {
+		return id, err
+	}
+	m := make(message, 4, 24)
+	m.attrU32(netnsaFD, uint32(other.NetNS()))
+	m.attrU32(netnsaNSID, ^uint32(0)) // NETNSA_NSID_NOT_ASSIGNED: the kernel chooses
+	if _, err := c.Do(ctx, m.request(unix.RTM_NEWNSID, unix.NLM_F_ACK), 0); err != nil && !errors.Is(err, unix.EEXIST) {
+		return -1, fmt.Errorf("number a network namespace: %w", err)
+	}
+	return NSID(ctx, c, other)
+}
+
+// LinkIn asks for one link by its index in the namespace that c's calls by this number. One
+// that is not there, as of a namespace that is gone, is fs.ErrNotExist.
+func LinkIn(ctx context.Context, c *ns.Conn, nsid, index int) (*Link, error) {
+	m := linkHeader(index, 0, 0)
+	m.attrU32(unix.IFLA_TARGET_NETNSID, uint32(nsid))
+	m.attrU32(unix.IFLA_EXT_MASK, skipStats)
+	msgs, err := c.Do(ctx, m.request(unix.RTM_GETLINK, 0), 0)
+	switch {
+	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.EINVAL), err == nil && len(msgs) != 1:
+		return nil, errs.New(fs.ErrNotExist, "no interface %d in network namespace %d", index, nsid)
+	case err != nil:
+		return nil, fmt.Errorf("look up interface %d in network namespace %d: %w", index, nsid, err)
+	}
+	return parseLink(msgs[0])
+}
+
 // Attributes of linux/net_namespace.h.
 const (
 	netnsaNSID = 1 // NETNSA_NSID

@@ -1,0 +1,50 @@
+//go:build linux
+
+package watch_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/go-pipework/pipework/internal/testwait"
+	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/watch"
+)
+
+// TestTakesFromFormerNamespace restarts containers whose network namespace somebody else
+// keeps, as a container that shares the network does: what they had there goes, and the new
+// start has it.
+func TestTakesFromFormerNamespace(t *testing.T) {
+	makeNIC(t, "nicx", "02:00:00:00:09:09")
+	for name, line := range map[string]string{"bridge": "br1 10.0.0.2/24", "macvlan": "nicx 10.0.0.2/24"} {
+		t.Run(name, func(t *testing.T) {
+			s, r := store(t), newRuntime(t)
+			r.create("web", map[string]string{"pipework.eth1": line})
+			r.begin("web")
+			w := runWatcher(t, &watch.Watcher{Plugger: r.plugger(s), Sources: []ns.Source{r}})
+			testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+			web := r.Container(id("web"))
+			was := has(t, web, "eth1")
+			g, err := web.Open(t.Context())
+			must(t, err)
+			defer func() { _ = g.Close() }()
+			r.restart("web")
+			if now := has(t, web, "eth1"); now["eth1"] != was["eth1"] {
+				t.Errorf("it has %q, and had %q", now, was)
+			}
+			inGuest(t, g, func(h *netlink.Handle) {
+				if l, err := h.LinkByName("eth1"); err == nil {
+					t.Errorf("the namespace of before has %v %v", l.Attrs().Name, net.HardwareAddr(l.Attrs().HardwareAddr))
+				}
+			})
+			if !strings.Contains(w.said.String(), "taken from the network namespace that the guest had before") || w.metrics()["failures_total"] != "0" {
+				t.Error("it was not told, or something failed")
+			}
+			w.end()
+			r.remove("web")
+		})
+	}
+}
