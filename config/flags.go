@@ -18,6 +18,9 @@ type Flags struct {
 	// WaitGuest is how long to wait for a guest that is not there yet
 	// (--wait-guest); 0 does not wait.
 	WaitGuest time.Duration
+	// Probe is how long to look for other hosts that have an IPv4 address of the
+	// interface (--probe); 0 does not wait for their answers.
+	Probe time.Duration
 	// Force has detach bring an interface home that nothing but its mark speaks for
 	// (--force).
 	Force bool
@@ -91,7 +94,9 @@ const resolvConf = "--resolv-conf="
 func (f *Flags) valued(name string) func(value string, p *problems) {
 	switch name {
 	case "--wait-guest":
-		return f.waitGuest
+		return func(value string, p *problems) { p.duration(&f.WaitGuest, name, value) }
+	case "--probe":
+		return func(value string, p *problems) { p.duration(&f.Probe, name, value) }
 	case "--state-dir":
 		return f.stateDir
 	case "--spec":
@@ -100,15 +105,15 @@ func (f *Flags) valued(name string) func(value string, p *problems) {
 	return nil
 }
 
-// most is the longest that --wait-guest waits.
+// most is the longest that a flag has somebody wait.
 const most = 24 * time.Hour
 
-func (f *Flags) waitGuest(value string, p *problems) {
+func (p *problems) duration(to *time.Duration, name, value string) {
 	d, err := time.ParseDuration(value)
 	if err != nil || d <= 0 || d > most {
-		p.addf("--wait-guest %q is no time to wait: write one such as 10s or 2m", value)
+		p.addf("%s %q is no time to wait: write one such as 10s or 2m", name, value)
 	}
-	f.WaitGuest = d
+	*to = d
 }
 
 func (f *Flags) stateDir(dir string, p *problems) {

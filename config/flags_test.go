@@ -22,6 +22,7 @@ func TestSplit(t *testing.T) {
 		{"anywhere", []string{"br1", "--json", "-i", "eth2", "web", "--no-forward", "0/0", "-v"}, Flags{JSON: true, Verbose: true, Forward: "off"}, []string{"br1", "-i", "eth2", "web", "0/0"}},
 		{"a path", []string{"--resolv-conf=/a/b", "br1"}, Flags{ResolvConf: "/a/b"}, []string{"br1"}},
 		{"wait", []string{"br1", "--wait-guest", "10s", "web", "0/0"}, Flags{WaitGuest: 10 * time.Second}, []string{"br1", "web", "0/0"}},
+		{"probe", []string{"br1", "--probe=2s", "web", "0/0"}, Flags{Probe: 2 * time.Second}, []string{"br1", "web", "0/0"}},
 		{"wait inline", []string{"--wait-guest=2m"}, Flags{WaitGuest: 2 * time.Minute}, nil},
 		{"state", []string{"check", "--state-dir", "/var/x", "web"}, Flags{State: "/var/x"}, []string{"check", "web"}},
 		{"state inline", []string{"--state-dir=a b", "--state-dir", "a b"}, Flags{State: "a b"}, nil},
@@ -61,7 +62,9 @@ func TestWaitGuestRefused(t *testing.T) {
 		_, _, err := Split([]string{"--wait-guest=" + value})
 		checkRefusal(t, err, fmt.Sprintf("--wait-guest %q is no time to wait: write one such as 10s or 2m", value))
 	}
-	_, _, err := Split([]string{"br1", "--wait-guest"})
+	_, _, err := Split([]string{"br1", "--probe", "soon"})
+	checkRefusal(t, err, `--probe "soon" is no time to wait: write one such as 10s or 2m`)
+	_, _, err = Split([]string{"br1", "--wait-guest"})
 	checkRefusal(t, err, `--wait-guest "" is no time to wait: write one such as 10s or 2m`)
 }
 
@@ -95,7 +98,7 @@ func TestParseDetachRefuses(t *testing.T) {
 	}{
 		{"no guest", nil, "too few words (0 of at least 1): " + syntax},
 		{"two guests", []string{"web", "db"}, `too many words, the first too many is "db": ` + syntax},
-		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are --all, --force, -i, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --help, --version`},
+		{"classic option", []string{"web", "-l", "x"}, `unknown option "-l": the options are --all, --force, -i, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --probe, --help, --version`},
 		{"one and all", []string{"web", "-i", "eth1", "--all"}, "-i and --all contradict each other: keep one"},
 		{"no value", []string{"web", "-i"}, "option -i has no value: write -i value, or -i=value for one that begins with a dash"},
 		{"everything at once", []string{"", "-i", ".."}, `the guest is empty: name a container, or check that the variable it came from is set; -i ".." names a folder, not an interface: write one such as eth1`},

@@ -156,7 +156,7 @@ func TestParseRefuses(t *testing.T) {
 	const (
 		syntax = "write pipework <hostinterface> <guest> <address>/<prefix>[@gateway] [macaddr][@vlan]"
 		last   = " (the last word is [macaddr|U:string][@vlan])"
-		known  = "the options are --direct-phys, -a, -i, -l, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --help, --version"
+		known  = "the options are --direct-phys, -a, -i, -l, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --probe, --help, --version"
 		plain  = "holds control characters or broken UTF-8: write printable characters only"
 		name   = "holds a '/', ':', white space or unprintable character: leave it out, an interface's name has none"
 	)

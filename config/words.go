@@ -38,7 +38,7 @@ func scan(args []string, known map[string]bool) words {
 func isOption(word string) bool { return len(word) > 1 && word[0] == '-' }
 
 // everywhere are the options that [Split] knows.
-const everywhere = "for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --help, --version"
+const everywhere = "for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --probe, --help, --version"
 
 // option reads one option, and its value from rest where it needs it, and
 // returns what is left of rest.

@@ -11,8 +11,10 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/watch"
 )
@@ -31,6 +33,32 @@ func TestTellsOnceWhatCannotBeCompared(t *testing.T) {
 	w.compares()
 	if n := strings.Count(w.said.String(), "level=WARN"); n != 1 || w.metrics()["failures_total"] != "0" {
 		t.Errorf("told %d times; %v", n, w.metrics())
+	}
+}
+
+// TestTellsOfAnotherHost has another guest take the address later.
+func TestTellsOfAnotherHost(t *testing.T) {
+	r := newRuntime(t)
+	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+	w.compares()
+	const warning = "has 10.0.0.2 too"
+	if strings.Contains(w.said.String(), warning) {
+		t.Error("told of nobody")
+	}
+	other, _ := nstest.Guest(t)
+	s := pipework.Spec{Link: link.Bridge{Name: "br1"}, Addrs: addrs("10.0.0.2/24")}
+	if _, err := pipework.Attach(t.Context(), other, s); err != nil {
+		t.Fatal(err)
+	}
+	testwait.Eventually(t, "it is told", func() bool { return strings.Contains(w.said.String(), warning) })
+	w.compares()
+	if n := strings.Count(w.said.String(), warning); n != 1 || w.metrics()["failures_total"] != "0" {
+		t.Errorf("told %d times; %v", n, w.metrics())
+	}
+	if _, err := pipework.Detach(t.Context(), other, s); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -133,7 +133,7 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 		if n.compare {
 			s = a.spec
 		}
-		at, err := r.attacher.plugger.Check(working, opened.Again(), s)
+		at, err := r.check(working, opened.Again(), s, n)
 		switch {
 		case stage.NoInterface(err):
 			a.lost = true
@@ -141,12 +141,32 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 			a.drift.is = nil
 		case n.compare && err == nil:
 			r.drifted(ctx, g, a, at.Drifts)
+			r.warned(ctx, g, name, at.Warnings)
 		case n.compare && !stage.NoGuest(err):
 			r.uncompared(ctx, g, name, err)
 		}
 	}
 	if n.compare {
 		r.metrics.add("compared_total")
+	}
+}
+
+// probeTime is how long a comparison looks for other hosts that have an address.
+const probeTime = 100 * time.Millisecond
+
+func (r *reconciler) check(ctx context.Context, t pipework.Target, s pipework.Spec, n news) (*pipework.Attachment, error) {
+	a := r.attacher.plugger.Attacher
+	if n.compare {
+		a.Probe = probeTime
+	}
+	return a.Check(ctx, t, s)
+}
+
+// warned tells once what a comparison warns of, such as another host that has an address.
+func (r *reconciler) warned(ctx context.Context, g *guest, name string, warnings []string) {
+	text := strings.Join(warnings, "; ")
+	if about := "warnings of " + name; g.unsaid(about, text) && text != "" {
+		r.log.warn(ctx, text, "guest", g.name, "interface", name)
 	}
 }
 

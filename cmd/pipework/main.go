@@ -47,6 +47,7 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 		Plugger: keep.Plugger{Target: find.Target, OVS: ovs.FromEnvironment(), Output: warn},
 		Printer: cli.Printer{Out: out, JSON: flags.JSON}, flags: flags, warn: warn,
 	}
+	c.Probe = flags.Probe
 	defer func() { _ = c.OVS.Close() }()
 	if flags.Verbose {
 		c.logFrom(slog.LevelDebug)

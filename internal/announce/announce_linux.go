@@ -172,6 +172,8 @@ func blocked(ctx context.Context, p *link.Port) (l *rtnl.Link, why obstacle, err
 		return l, obstacle{name + " is down", carrierTime}, nil
 	case !l.Running:
 		return l, obstacle{name + " has no carrier", carrierTime}, nil
+	case l.PortState == brStateDisabled:
+		return l, obstacle{"the bridge that " + name + " is a port of is down", carrierTime}, nil
 	case l.PortState >= 0 && l.PortState != brStateForwarding:
 		return l, obstacle{"the bridge port " + name + " is not forwarding yet (spanning tree)", treeTime}, nil
 	case p.Forwarding == nil:
@@ -185,8 +187,12 @@ func blocked(ctx context.Context, p *link.Port) (l *rtnl.Link, why obstacle, err
 	return l, obstacle{text, treeTime}, err
 }
 
-// brStateForwarding is BR_STATE_FORWARDING of linux/if_bridge.h.
-const brStateForwarding = 3
+// BR_STATE_DISABLED, of ports whose bridge is down, too, and BR_STATE_FORWARDING of
+// linux/if_bridge.h.
+const (
+	brStateDisabled   = 0
+	brStateForwarding = 3
+)
 
 // announceARP sends both forms for every address.
 func (a *Sender) announceARP(ctx context.Context, p *link.Port, l *rtnl.Link, addrs []netip.Addr) error {

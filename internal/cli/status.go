@@ -18,6 +18,9 @@ func Report(found []keep.Status) string {
 		if len(f.Details) > 0 {
 			b.WriteString(": " + strings.Join(f.Details, "; "))
 		}
+		if f.Attachment != nil && len(f.Attachment.Warnings) > 0 {
+			b.WriteString("; warning: " + strings.Join(f.Attachment.Warnings, "; "))
+		}
 		b.WriteByte('\n')
 	}
 	return b.String()

@@ -41,6 +41,7 @@ Flags:
   --resolv-conf=<path>
                    write the name servers that dhcp brings into this resolv.conf; with detach: take them out again
   --wait-guest 10s wait for a guest that is being created
+  --probe 1s       look so long for other hosts that have an IPv4 address of the interface; also of check
   --state-dir DIR  where attachments are recorded (also PIPEWORK_STATE; /var/lib/pipework)
   --forward        accept the bridge's frames in Docker's firewall
   --no-forward     leave that firewall alone
