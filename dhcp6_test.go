@@ -237,6 +237,30 @@ func TestSLAAC(t *testing.T) {
 	world.Unchanged(t)
 }
 
+// TestOutrankedRouter has a guest with a default route that comes before an advertised one.
+func TestOutrankedRouter(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	dhcptest.Dnsmasq(t, dhcptest.SLAAC...)
+	target, g := nstest.Guest(t)
+	nstest.Uplink(t, g)
+	spec := pipework.Spec{Link: link.Bridge{Name: dhcptest.Bridge}, SLAAC: true}
+	a, err := pipework.Attach(t.Context(), target, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Gateways) > 0 || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "the guest's default via fd20::1 metric 1024 comes before that") {
+		t.Errorf("attachment %+v", a)
+	}
+	ip(t, g, "ip", "-6", "route", "del", "default", "via", "fd20::1")
+	if a, err := pipework.Check(t.Context(), target, spec); err != nil || len(a.Gateways) != 1 {
+		t.Errorf("check: %+v, %v", a, err)
+	}
+	if _, err := pipework.Detach(t.Context(), target, spec); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestKeptLease6Moves renews, lets the server die, rebinds with another, which
 // moves the guest, and then be silent until the lease expires.
 func TestKeptLease6Moves(t *testing.T) {

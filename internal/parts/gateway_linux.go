@@ -185,7 +185,7 @@ func (s *Site) readDefaults(ctx context.Context) error {
 			return err
 		}
 		for _, r := range now {
-			if r.Index == s.Link.Index {
+			if r.Index == s.Link.Index && s.outranks(r, now) == nil {
 				s.Gateways = append(s.Gateways, r.Gateway)
 			}
 		}
@@ -195,6 +195,20 @@ func (s *Site) readDefaults(ctx context.Context) error {
 		}
 		for _, r := range saved {
 			s.Displaced = append(s.Displaced, r.String())
+		}
+	}
+	return nil
+}
+
+// outranks is the default route of another interface that comes before r, which a router
+// advertised through this one: traffic does not follow r.
+func (s *Site) outranks(r rtnl.Route, all []rtnl.Route) *rtnl.Route {
+	if r.Protocol() != unix.RTPROT_RA {
+		return nil
+	}
+	for i, o := range all {
+		if o.Index != s.Link.Index && o.Before(r) {
+			return &all[i]
 		}
 	}
 	return nil

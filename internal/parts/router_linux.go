@@ -63,7 +63,26 @@ func (r Routers) Apply(ctx context.Context, s *Site) error {
 	if err == nil && len(gateways) == 0 {
 		s.Port.Warn("no router has advertised a default route on %s within %v: only what other IPv6 routes lead to can be reached", s.Link.Name, routerTime)
 	}
-	s.Gateways = append(s.Gateways, gateways...)
+	if err != nil || len(gateways) == 0 {
+		return err
+	}
+	return s.warnOfOutranked(ctx)
+}
+
+// warnOfOutranked notes the gateways that routers advertised, and warns of those that
+// traffic does not follow.
+func (s *Site) warnOfOutranked(ctx context.Context) error {
+	now, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
+	for _, r := range now {
+		if r.Index != s.Link.Index || !r.Gateway.IsValid() || slices.Contains(s.Gateways, r.Gateway) {
+			continue
+		}
+		if first := s.outranks(r, now); first != nil {
+			s.Port.Warn("a router advertises itself on %s (%s), and the guest's %s comes before that: give %s as the gateway to have it otherwise", s.Link.Name, r.Gateway, first, r.Gateway)
+			continue
+		}
+		s.Gateways = append(s.Gateways, r.Gateway)
+	}
 	return err
 }
 

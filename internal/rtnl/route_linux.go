@@ -30,8 +30,11 @@ type Route struct {
 	attrs []nlAttr
 }
 
-// rtaNhID is RTA_NH_ID of linux/rtnetlink.h.
-const rtaNhID = 30
+// RTA_PREF and RTA_NH_ID of linux/rtnetlink.h.
+const (
+	rtaPref = 20
+	rtaNhID = 30
+)
 
 type nlAttr struct {
 	attrType uint16
@@ -158,6 +161,25 @@ func (r Route) Expires() bool {
 func (r Route) Lasting() Route {
 	r.attrs = slices.DeleteFunc(slices.Clone(r.attrs), func(a nlAttr) bool { return a.attrType == unix.RTA_CACHEINFO })
 	return r
+}
+
+// Before says whether the kernel takes the default route r rather than o: that of the
+// smaller metric, and of IPv6 then that of the higher preference (RFC 4191), or the first.
+func (r Route) Before(o Route) bool {
+	if r.metric() != o.metric() {
+		return r.metric() < o.metric()
+	}
+	return r.preference() >= o.preference()
+}
+
+// preference is 1 (high), 0 or -1 (low).
+func (r Route) preference() int {
+	for _, a := range r.attrs {
+		if a.attrType == rtaPref && len(a.value) == 1 {
+			return map[byte]int{1: 1, 3: -1}[a.value[0]]
+		}
+	}
+	return 0
 }
 
 // Put adds the route, replacing one with the same destination and metric.
