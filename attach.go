@@ -192,10 +192,8 @@ func (j *job) reattach(ctx context.Context) (*Attachment, error) {
 
 // mendAnd puts right what differs, takes up the leases, and reads what the interface is.
 func (j *job) mendAnd(ctx context.Context, differs []drift) (*Attachment, error) {
-	if len(differs) > 0 || j.spec.DHCP != nil { // whose server may have something else by now
-		if err := j.site.Keep(ctx); err != nil {
-			return nil, j.fail(StageRoute, err)
-		}
+	if err := j.keep(ctx, len(differs) > 0); err != nil {
+		return nil, err
 	}
 	mended, err := j.mend(ctx, differs)
 	if err != nil {
@@ -215,6 +213,18 @@ func (j *job) mendAnd(ctx context.Context, differs []drift) (*Attachment, error)
 	}
 	out.Existed, out.Mended = true, mended
 	return out, nil
+}
+
+// keep sees to it that addresses and routes come back after a failure, where something
+// differs, or a server may have something else by now.
+func (j *job) keep(ctx context.Context, differs bool) error {
+	if !differs && j.spec.DHCP == nil {
+		return nil
+	}
+	if err := j.site.Keep(ctx); err != nil {
+		return j.fail(StageRoute, err)
+	}
+	return nil
 }
 
 // inUse refuses to change the interface.

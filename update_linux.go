@@ -63,11 +63,12 @@ func (j *job) change(ctx context.Context, digest string) (changed []string, err 
 	if err != nil {
 		return nil, err
 	}
-	if j.port.Mark.Spec == digest && len(missing)+len(surplus) == 0 {
-		return nil, j.refresh(ctx)
+	differs := j.port.Mark.Spec != digest || len(missing)+len(surplus) > 0
+	if err := j.keep(ctx, differs); err != nil {
+		return nil, err
 	}
-	if err := j.site.Keep(ctx); err != nil {
-		return nil, j.fail(StageRoute, err)
+	if !differs {
+		return nil, j.refresh(ctx)
 	}
 	if err := j.remark(ctx, ""); err != nil {
 		return nil, err

@@ -117,7 +117,8 @@ func TestLeaseMovesFaults(t *testing.T) {
 		return func() { v4.Stop(); v6.Stop() }
 	}
 	for name, call := range map[string]func(context.Context, pipework.Target, pipework.Spec) (*pipework.Attachment, error){
-		"attach": pipework.Attach,
+		"attach":   pipework.Attach,
+		"the same": pipework.Update,
 		"update": func(ctx context.Context, target pipework.Target, s pipework.Spec) (*pipework.Attachment, error) {
 			s.Addrs = append(slices.Clone(s.Addrs), netip.MustParsePrefix("10.78.0.1/24"))
 			return pipework.Update(ctx, target, s)
