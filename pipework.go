@@ -20,7 +20,8 @@
 // that is in a guest (link.Phys) the host keeps a record, in /run/pipework-nics.
 //
 // It works on Linux 5.3 and later with CAP_NET_ADMIN and CAP_SYS_ADMIN in the
-// host's and the guest's namespaces; elsewhere every call answers
+// host's and the guest's namespaces, CAP_NET_RAW in the guest's, and CAP_SYS_PTRACE over
+// its process; elsewhere every call answers
 // [errors.ErrUnsupported]. It starts no program, and no goroutine or thread
 // outlives a call, but for some milliseconds the goroutine that closes the
 // socket an announcement was sent on.

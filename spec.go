@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/hostaddr"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -105,8 +106,24 @@ func validAddr(p netip.Prefix) error {
 		return errors.New("an address is not valid: it needs an address and a prefix length, such as 10.0.0.2/24")
 	case a.Is4In6():
 		return fmt.Errorf("address %s is IPv4 written as IPv6: write %s", p, a.Unmap())
-	case a.IsUnspecified(), a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return fmt.Errorf("%s is no address of an interface", a)
+	}
+	return hostaddr.In(p)
+}
+
+// reachable says why no other host on the link can have the gateway's address. An IPv6
+// router answers to that of all routers, too.
+func (s Spec) reachable(g netip.Addr) error {
+	wrong := hostaddr.Alone(g)
+	for _, p := range s.Addrs {
+		switch {
+		case p.Addr() == g:
+			return fmt.Errorf("gateway %s is the interface's own address", g)
+		case wrong == nil && g.Is4() && p.Bits() > 0 && p.Contains(g):
+			wrong = hostaddr.In(netip.PrefixFrom(g, p.Bits()))
+		}
+	}
+	if wrong != nil {
+		return fmt.Errorf("gateway %s: %w", g, wrong)
 	}
 	return nil
 }
@@ -124,8 +141,8 @@ func (s Spec) validGateway(g netip.Addr, before []netip.Addr) error {
 			return fmt.Errorf("gateways %s and %s: only one default route of each family", b, g)
 		}
 	}
-	if slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr() == g }) {
-		return fmt.Errorf("gateway %s is the interface's own address", g)
+	if err := s.reachable(g); err != nil {
+		return err
 	}
 	dynamic := s.asks(dhcp.IPv4) && g.Is4() || s.advertised() && g.Is6()
 	if !dynamic && !slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr().Is4() == g.Is4() }) {

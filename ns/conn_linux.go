@@ -250,7 +250,7 @@ func kernelError(kind, flags uint16, body []byte) error {
 	}
 	err := error(unix.Errno(errno))
 	if flags&unix.NLM_F_ACK_TLVS == 0 {
-		return err
+		return named(err)
 	}
 	tlvs := body[4:]
 	if kind == unix.NLMSG_ERROR && len(tlvs) >= unix.SizeofNlMsghdr {
@@ -265,6 +265,15 @@ func kernelError(kind, flags uint16, body []byte) error {
 		if a.Attr.Type == nl.NLMSGERR_ATTR_MSG {
 			return fmt.Errorf("%w: %s", err, unix.ByteSliceToString(a.Value))
 		}
+	}
+	return named(err)
+}
+
+// named says which capability the kernel misses where it refuses without a word
+// (rtnetlink_rcv_msg in net/core/rtnetlink.c).
+func named(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%w: needs CAP_NET_ADMIN (run as root)", err)
 	}
 	return err
 }

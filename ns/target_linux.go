@@ -63,7 +63,7 @@ func pidError(pid int, err error) error {
 	case errors.Is(err, unix.EINVAL):
 		return errs.New(fs.ErrNotExist, "%d is a thread, not a process: give the PID of its process", pid)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return errs.New(fs.ErrPermission, "open the network namespace of PID %d: needs CAP_SYS_PTRACE (run as root)", pid)
+		return errs.New(fs.ErrPermission, "open the network namespace of PID %d: needs CAP_SYS_PTRACE (run as root; in a container with --cap-add SYS_PTRACE)", pid)
 	case errors.Is(err, unix.ENOSYS):
 		return errs.New(errors.ErrUnsupported, "this kernel has no pidfd_open: needs Linux 5.3 or later")
 	}

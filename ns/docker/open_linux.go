@@ -89,14 +89,18 @@ func (s *session) guest(ctx context.Context, c *container) (*ns.Guest, error) {
 // is nobody's, or that of a process we may not open.
 func (s *session) process(ctx context.Context, c *container) (*ns.Guest, error) {
 	g, err := ns.PID(c.State.Pid).Open(ctx)
-	gone := errors.Is(err, fs.ErrNotExist)
-	switch {
-	case err == nil:
+	gone, denied := errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission)
+	if err == nil {
 		return g, nil
-	case (gone || errors.Is(err, fs.ErrPermission)) && !s.sharesPIDs():
-		return nil, s.foreign(c)
-	case gone:
-		return nil, s.moved(c)
+	}
+	if gone || denied {
+		elsewhere := s.sharesPIDs(c)
+		switch {
+		case errors.Is(elsewhere, errors.ErrUnsupported), gone && elsewhere != nil:
+			return nil, elsewhere
+		case gone:
+			return nil, s.moved(c)
+		}
 	}
 	return nil, fmt.Errorf("container %s: %w", label(c), err)
 }

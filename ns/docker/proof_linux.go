@@ -21,8 +21,8 @@ func (s *session) prove(ctx context.Context, g *ns.Guest, c *container) error {
 	if inGroupOf(g.PID, c.ID) {
 		return s.stillThere(g, c)
 	}
-	if !s.sharesPIDs() {
-		return s.foreign(c)
+	if err := s.sharesPIDs(c); err != nil {
+		return err
 	}
 	again, err := s.inspect(ctx, c.ID)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -90,16 +90,22 @@ func (s *session) foreign(c *container) error {
 	return errs.New(errors.ErrUnsupported, "container %s: the engine at %s counts processes in another PID namespace: run this program in the host's (%s run --pid=host)", label(c), s.host, s.program)
 }
 
-// sharesPIDs tells whether the engine counts processes as we do. Its own PID,
-// as the kernel translated it for us, is 0 where we cannot see the engine.
-func (s *session) sharesPIDs() bool {
+// sharesPIDs is nil where the engine counts processes as we do, and else says that it
+// does not, or that we may not ask. Its own PID, as the kernel translated it for us, is 0
+// where we cannot see the engine.
+func (s *session) sharesPIDs(c *container) error {
 	if s.peer <= 0 {
-		return false
+		return s.foreign(c)
 	}
 	theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", s.peer))
-	if err != nil {
-		return false
+	if errors.Is(err, fs.ErrPermission) {
+		return errs.New(fs.ErrPermission, "container %s: look at the process %d of the engine at %s: needs CAP_SYS_PTRACE (run as root; in a container with --cap-add SYS_PTRACE)", label(c), s.peer, s.host)
 	}
-	ours, err := os.Readlink("/proc/self/ns/pid")
-	return err == nil && ours == theirs
+	if err != nil {
+		return s.foreign(c)
+	}
+	if ours, err := os.Readlink("/proc/self/ns/pid"); err != nil || ours != theirs {
+		return s.foreign(c)
+	}
+	return nil
 }

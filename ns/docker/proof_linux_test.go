@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -34,11 +35,11 @@ func TestNamesGroup(t *testing.T) {
 }
 
 func TestSharesPIDs(t *testing.T) {
-	if !(&session{peer: os.Getpid()}).sharesPIDs() {
-		t.Error("not with ourselves")
+	if err := (&session{peer: os.Getpid()}).sharesPIDs(new(container)); err != nil {
+		t.Error("not with ourselves:", err)
 	}
-	if new(session).sharesPIDs() {
-		t.Error("with a process that cannot be seen")
+	if err := new(session).sharesPIDs(new(container)); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error("with a process that cannot be seen:", err)
 	}
 }
 
