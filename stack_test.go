@@ -143,3 +143,43 @@ func TestStackSettles(t *testing.T) {
 		})
 	}
 }
+
+// TestLostDefaultComesBack has an interface end, and not be detached: what it displaced is
+// the next one's to keep, and no other detach's to drop.
+func TestLostDefaultComesBack(t *testing.T) {
+	one := spec("eth1", "br1", "10.1.0.2/24", "10.1.0.1")
+	plain := spec("eth2", "br1", "10.1.0.3/24")
+	two := spec("eth2", "br2", "10.2.0.2/24", "10.2.0.1")
+	for name, do := range map[string]func(s *stack){
+		"another is detached": func(s *stack) {
+			attach(s.T, s.Named, one)
+			attach(s.T, s.Named, plain)
+			detach(s.T, s.Named, plain)
+			detach(s.T, s.Named, one)
+		},
+		"twice": func(s *stack) {
+			attach(s.T, s.Named, one)
+			s.gone("eth1")
+			attach(s.T, s.Named, one)
+			attach(s.T, s.Named, two)
+			detach(s.T, s.Named, one)
+			detach(s.T, s.Named, two)
+		},
+		"another takes it over": func(s *stack) {
+			attach(s.T, s.Named, two)
+			detach(s.T, s.Named, two)
+		},
+		"another is attached before": func(s *stack) {
+			attach(s.T, s.Named, plain)
+			detach(s.T, s.Named, plain)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStack(t)
+			at := attach(t, s.Named, one)
+			nstest.DelLink(t, at.HostName)
+			do(s)
+			s.unchanged()
+		})
+	}
+}

@@ -336,7 +336,9 @@ func (s *Site) restoreDefaults(ctx context.Context, family int) error {
 			err = s.addAll(ctx, old) // those that can be; ours goes with the interface
 		}
 	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(saved)): // else a killed call put some back
-		err = s.handOver(ctx, saved, index, family)
+		if saved, err = s.withoutLost(ctx, saved, now); err == nil {
+			err = s.handOver(ctx, saved, index, family)
+		}
 	default:
 		err = s.addAll(ctx, slices.DeleteFunc(inTable(saved, unix.RT_TABLE_MAIN), oneOf(now)))
 	}

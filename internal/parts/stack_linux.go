@@ -75,7 +75,8 @@ func (s *Site) isBeneath(ctx context.Context, gw netip.Addr) (bool, error) {
 }
 
 // adjustStack prepares the stack for the interface's default route. What it has in the stack
-// already goes from there. It returns the interface that stays on top, where this one is to go beneath, or 0.
+// already goes from there. What interfaces displaced that are gone is this one's to keep
+// now. It returns the interface that stays on top, where this one is to go beneath, or 0.
 func (s *Site) adjustStack(ctx context.Context, family int) (top int, err error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
 	if err != nil {
@@ -83,6 +84,9 @@ func (s *Site) adjustStack(ctx context.Context, family int) (top int, err error)
 	}
 	if slices.ContainsFunc(all, func(r rtnl.Route) bool { return r.Table&savedBit != 0 }) {
 		if err := s.leaveStack(ctx, all); err != nil {
+			return 0, err
+		}
+		if err := s.adopt(ctx, all, family); err != nil {
 			return 0, err
 		}
 	}
@@ -110,6 +114,28 @@ func (s *Site) leaveStack(ctx context.Context, all []rtnl.Route) error {
 	return s.deleteAll(ctx, own)
 }
 
+// adopt takes over what interfaces displaced that are gone, but for what somebody has chosen
+// another default route for.
+func (s *Site) adopt(ctx context.Context, all []rtnl.Route, family int) error {
+	lost, err := s.savedDefaults(ctx, 0, family)
+	if err != nil || len(lost) == 0 {
+		return err
+	}
+	top, err := s.top(ctx, all)
+	if err != nil {
+		return err
+	}
+	replaced := func(r rtnl.Route) bool {
+		return slices.ContainsFunc(all, func(o rtnl.Route) bool {
+			return o.Table == unix.RT_TABLE_MAIN && o.Index != s.index() && (top == nil || o.Index != top.Index) && o.SameKey(r)
+		})
+	}
+	if err := s.moveAll(ctx, slices.DeleteFunc(slices.Clone(lost), replaced), savedTable(s.index())); err != nil {
+		return err
+	}
+	return s.deleteAll(ctx, lost)
+}
+
 // putBeneath puts the default route beneath the one of the interface that is on top.
 func (s *Site) putBeneath(ctx context.Context, ours rtnl.Route, top int) error {
 	saved, err := rtnl.Defaults(ctx, s.Port.Conn, ours.Family, savedTable(top))
@@ -128,4 +154,14 @@ func (s *Site) moveAll(ctx context.Context, routes []rtnl.Route, table uint32) e
 		return err
 	}
 	return s.deleteAll(ctx, routes)
+}
+
+// withoutLost leaves out what interfaces displaced that are gone, where another interface of
+// pipework's has the default route now: it comes back with that one's detach.
+func (s *Site) withoutLost(ctx context.Context, saved, now []rtnl.Route) ([]rtnl.Route, error) {
+	top, err := s.top(ctx, now)
+	if top == nil || err != nil {
+		return saved, err
+	}
+	return slices.DeleteFunc(slices.Clone(saved), s.isSaved), nil
 }
