@@ -122,7 +122,7 @@ func (j *job) prepare(ctx context.Context) error {
 		Mark:  link.Mark{Interface: j.spec.Name, Guest: j.guest.Identity, Rules: link.FormatRules(j.spec.Rules)},
 		Force: j.spec.Force,
 	}
-	j.site = parts.Site{Name: j.spec.Name, Port: &j.port, Undo: &j.undo, Log: j.log}
+	j.site = parts.Site{Name: j.spec.Name, Port: &j.port, Undo: &j.undo, Log: j.log, Beneath: j.spec.Beneath}
 	if j.port.MAC == nil {
 		j.port.MAC = j.spec.DefaultMAC
 	}

@@ -103,6 +103,10 @@ type Spec struct {
 	// Without Add, where they are not, and where it lacks some of Rules, Egress and
 	// Ingress, that is an error that satisfies fs.ErrExist.
 	Add bool `json:"-"`
+	// Beneath are names of other interfaces of pipework's. Where one of them has the default
+	// route, it keeps it, and the gateways here, and those of leases, count once that is
+	// detached. It is of one call.
+	Beneath []string `json:"-"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
 	AllowHost bool `json:"allow_host,omitempty"`

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
+	"time"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/stage"
@@ -44,8 +46,16 @@ func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
 	if at.Existed {
 		r.mergeBefore(at)
 	}
+	if r.Since = time.Now().UTC().Round(time.Millisecond); at.Existed && r.Before != nil && r.sameDefaults(r.Before) {
+		r.Since = r.Before.Since
+	}
 	r.Phase, r.Before, r.Attachment, r.Guest.ID, r.Namespace = Attached, nil, stored(at), at.Guest.ID, at.Namespace
 	return p.Store.Put(r)
+}
+
+// sameDefaults says whether both declare the same gateways, or a lease.
+func (r *Record) sameDefaults(o *Record) bool {
+	return slices.Equal(r.Spec.Gateways, o.Spec.Gateways) && (r.Spec.DHCP == nil) == (o.Spec.DHCP == nil)
 }
 
 // stored is the Attachment without what is of one call alone.

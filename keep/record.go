@@ -49,6 +49,9 @@ type Record struct {
 	// Before is the record that an Intent took the place of, to go back to; nil:
 	// there was none. It has no Before itself.
 	Before *Record `json:"before,omitempty"`
+	// Since is when its gateways, or its lease, were declared: of several interfaces of a guest
+	// the latest has the default route. Zero in records of earlier versions.
+	Since time.Time `json:"since,omitzero"`
 	// Changed is when the record was written; Put fills it.
 	Changed time.Time `json:"changed"`
 

@@ -19,7 +19,7 @@ import (
 func Collect(ctx context.Context, h Host) ([]string, error) {
 	late, end := finish.Context(ctx) // what has begun is finished, and nothing more is begun
 	defer end()
-	c := collection{Host: h, stopped: func() error { return context.Cause(ctx) }}
+	c := collect(ctx, h)
 	err := c.run(late)
 	return c.names, err
 }
@@ -39,6 +39,11 @@ type collection struct {
 	dry     bool
 	stopped func() error // why nothing more is to be begun
 	names   []string
+}
+
+// collect is a collection that begins nothing more when ctx has ended.
+func collect(ctx context.Context, h Host) collection {
+	return collection{Host: h, stopped: func() error { return context.Cause(ctx) }}
 }
 
 // run goes on after a failure: what is stuck must not keep the rest.

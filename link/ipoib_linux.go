@@ -137,7 +137,7 @@ func (i IPoIB) Unplug(ctx context.Context, p *Port) error {
 
 // removeOrphans removes the children of lower whose guests are gone.
 func (i IPoIB) removeOrphans(ctx context.Context, h Host, lower *rtnl.Link) error {
-	c := collection{Host: h}
+	c := collect(ctx, h)
 	return c.orphans(ctx, "ipoib", func(l *rtnl.Link) bool { return isOrphan(l) && l.Parent == lower.Index })
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -35,6 +36,7 @@ func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, acti
 			g.detached[a.name] = true
 		}
 	}
+	slices.SortStableFunc(todo, func(a, b task) int { return a.desired.since().Compare(b.desired.since()) })
 	made, res := r.attachAll(ctx, g, opened, todo)
 	for _, a := range made {
 		if err := r.attacher.record(ctx, a); err != nil {

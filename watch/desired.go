@@ -1,11 +1,13 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/keep"
@@ -21,6 +23,25 @@ type desired struct {
 	resolve     resolver     // what is declared, as the host has it now
 	record      *keep.Record // of the command line, or the one to be written
 	mendOnly    bool         // it may be mended, but not plugged in again
+}
+
+// since is when its default routes were declared: those of a container's own declarations at
+// its start, before all that is typed. The latest are to hold.
+func (d *desired) since() time.Time {
+	if d.byContainer {
+		return time.Time{}
+	}
+	return cmp.Or(d.record.Since, d.record.Changed)
+}
+
+// above are the guest's other interfaces that were declared later.
+func (d *desired) above(all map[string]*desired) (names []string) {
+	for name, o := range all {
+		if cmp.Or(o.since().Compare(d.since()), strings.Compare(name, d.record.Interface)) > 0 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // A resolver finds what is declared by means of a Plugger whose Target is the guest.

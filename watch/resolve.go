@@ -50,7 +50,7 @@ func (a *attacher) findNIC(ctx context.Context, d keep.Declared) error {
 // added to, keeps what it has.
 func (a *attacher) spec(g *guest, want *desired, d keep.Declared) pipework.Spec {
 	s := d.Spec
-	s.Name, s.Add = want.record.Interface, true
+	s.Name, s.Add, s.Beneath = want.record.Interface, true, want.above(g.desired)
 	if s.MAC == nil {
 		s.DefaultMAC = mac(a.machine, g.name, want, d)
 	}

@@ -88,6 +88,11 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 		return r.Index == s.Link.Index && r.Gateway == gw && s.stays(r)
 	})
 	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
+	if !there && len(through) == 0 {
+		if beneath, err := s.isBeneath(ctx, gw); beneath || err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case !there && len(through) > 0:
 		d.What, d.Chosen = "default route goes via "+through[0].Gateway.String()+" instead of "+gw.String(), true
@@ -225,18 +230,23 @@ func savedTable(index int) uint32 { return savedBit | uint32(index) }
 // replaceDefault makes ours the default route of its family, and keeps every one that
 // was there through other interfaces. The addresses are the interface's.
 func (s *Site) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix) (displaced []string, err error) {
-	c, gw := s.Port.Conn, ours.Gateway
+	c := s.Port.Conn
+	top, err := s.adjustStack(ctx, ours.Family)
+	if err != nil {
+		return nil, err
+	}
+	if top != 0 {
+		if err := s.addHop(ctx, ours, addrs); err != nil {
+			return nil, err
+		}
+		return nil, s.putBeneath(ctx, ours, top)
+	}
 	old, err := s.saveDefaults(ctx, ours.Family)
 	if err != nil {
 		return nil, err
 	}
-	if !covers(addrs, gw) {
-		// Beside one through another interface, not instead of it.
-		hop := s.hop(gw).By(ours.Protocol())
-		if err := hop.Add(ctx, c); err != nil {
-			return nil, err
-		}
-		s.Undo.Push("route to "+gw.String(), func(ctx context.Context) error { return hop.Delete(ctx, c) })
+	if err := s.addHop(ctx, ours, addrs); err != nil {
+		return nil, err
 	}
 	if err := ours.Put(ctx, c); err != nil {
 		return nil, err
@@ -253,6 +263,21 @@ func (s *Site) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 		}
 	}
 	return displaced, nil
+}
+
+// addHop adds the host route to a gateway that no address covers.
+func (s *Site) addHop(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix) error {
+	c, gw := s.Port.Conn, ours.Gateway
+	if covers(addrs, gw) {
+		return nil
+	}
+	// Beside one through another interface, not instead of it.
+	hop := s.hop(gw).By(ours.Protocol())
+	if err := hop.Add(ctx, c); err != nil {
+		return err
+	}
+	s.Undo.Push("route to "+gw.String(), func(ctx context.Context) error { return hop.Delete(ctx, c) })
+	return nil
 }
 
 // saveDefaults copies the default routes of others into the interface's table.
@@ -337,6 +362,10 @@ func (s *Site) restoreDefaults(ctx context.Context, family int) error {
 			err = s.addAll(ctx, old) // those that can be; ours goes with the interface
 		}
 	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(saved)): // else a killed call put some back
+		if saved, err = s.withoutLost(ctx, saved, now); err != nil {
+			return err
+		}
+		learned, _ = byKernel(saved)
 		var handed bool
 		if handed, err = s.handOver(ctx, saved, index, family); handed {
 			learned = nil

@@ -64,6 +64,9 @@ func (p Leases) leaseDefault(ctx context.Context, s *Site, last, next *dhcp.Leas
 	}) {
 		return nil, nil
 	}
+	if beneath, err := s.isBeneath(ctx, gw); beneath || err != nil {
+		return nil, err
+	}
 	ours := rtnl.Via(defaultTo(gw), gw, s.Link.Index).By(unix.RTPROT_DHCP)
 	return s.replaceDefault(ctx, ours, append(slices.Clone(p.Gateways.Addrs), next.Addr))
 }

@@ -52,6 +52,9 @@ type Site struct {
 	Link *rtnl.Link // nil until it is there
 	// Exact says that the interface is to have nothing but what is asked for.
 	Exact bool
+	// Beneath are the names of those interfaces of pipework's that keep the default route
+	// where they have it.
+	Beneath []string
 
 	// What the interface has, as far as the parts know.
 	Addrs     []netip.Prefix

@@ -1,0 +1,167 @@
+package parts
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// Interfaces with gateways are a stack: the one that was attached last has the default
+// route, and keeps that of the one beneath it in its table of saved routes. The lowest one
+// keeps what the guest had of its own.
+
+// madeByUs says whether the route is a gateway's or a lease's.
+func madeByUs(r rtnl.Route) bool {
+	return r.Protocol() == rtnl.Protocol || r.Protocol() == unix.RTPROT_DHCP
+}
+
+// top is the other interface with a mark that has the default route among these; nil: none.
+// A DHCP client of the guest's own makes routes as leases do.
+func (s *Site) top(ctx context.Context, now []rtnl.Route) (*rtnl.Link, error) {
+	for _, r := range now {
+		if r.Table != unix.RT_TABLE_MAIN || r.Index == s.index() || r.Index == 0 || !madeByUs(r) {
+			continue
+		}
+		l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, r.Index)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err == nil {
+			if _, ours := link.ParseMark(l.Alias); ours {
+				return l, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// isSaved says whether the route is in the table of an interface other than this one.
+func (s *Site) isSaved(r rtnl.Route) bool {
+	return r.Table&savedBit != 0 && r.Table != savedTable(s.index())
+}
+
+// isBeneath says whether the default route via gw waits beneath another interface, which
+// has the default route now, or is beneath one that has it.
+func (s *Site) isBeneath(ctx context.Context, gw netip.Addr) (bool, error) {
+	all, err := rtnl.Defaults(ctx, s.Port.Conn, rtnl.Family(gw), 0)
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(all, func(r rtnl.Route) bool {
+		return s.isSaved(r) && r.Index == s.index() && r.Gateway == gw && s.stays(r)
+	})
+	for range all { // no further than there are routes
+		if i < 0 {
+			return false, nil
+		}
+		above := int(all[i].Table &^ savedBit)
+		if slices.ContainsFunc(all, func(r rtnl.Route) bool {
+			return r.Table == unix.RT_TABLE_MAIN && r.Index == above && madeByUs(r)
+		}) {
+			return true, nil
+		}
+		i = slices.IndexFunc(all, func(r rtnl.Route) bool {
+			return s.isSaved(r) && r.Index == above && r.Table != savedTable(above) && madeByUs(r)
+		})
+	}
+	return false, nil
+}
+
+// adjustStack prepares the stack for the interface's default route. What it has in the stack
+// already goes from there. What interfaces displaced that are gone is this one's to keep
+// now. It returns the interface that stays on top, where this one is to go beneath, or 0.
+func (s *Site) adjustStack(ctx context.Context, family int) (top int, err error) {
+	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
+	if err != nil {
+		return 0, err
+	}
+	if slices.ContainsFunc(all, func(r rtnl.Route) bool { return r.Table&savedBit != 0 }) {
+		if err := s.leaveStack(ctx, all); err != nil {
+			return 0, err
+		}
+		if err := s.adopt(ctx, all, family); err != nil {
+			return 0, err
+		}
+	}
+	if len(s.Beneath) == 0 {
+		return 0, nil
+	}
+	l, err := s.top(ctx, all)
+	if l == nil || !slices.Contains(s.Beneath, l.Name) {
+		return 0, err
+	}
+	return l.Index, nil
+}
+
+// leaveStack takes the interface's default route from beneath another one, which gets what
+// this one displaced.
+func (s *Site) leaveStack(ctx context.Context, all []rtnl.Route) error {
+	own := slices.DeleteFunc(slices.Clone(all), func(r rtnl.Route) bool { return !s.isSaved(r) || r.Index != s.index() })
+	if len(own) == 0 {
+		return nil
+	}
+	saved := slices.DeleteFunc(slices.Clone(all), func(r rtnl.Route) bool { return r.Table != savedTable(s.index()) })
+	if err := s.moveAll(ctx, saved, own[0].Table); err != nil {
+		return err
+	}
+	return s.deleteAll(ctx, own)
+}
+
+// adopt takes over what interfaces displaced that are gone, but for what somebody has chosen
+// another default route for.
+func (s *Site) adopt(ctx context.Context, all []rtnl.Route, family int) error {
+	lost, err := s.savedDefaults(ctx, 0, family)
+	if err != nil || len(lost) == 0 {
+		return err
+	}
+	top, err := s.top(ctx, all)
+	if err != nil {
+		return err
+	}
+	replaced := func(r rtnl.Route) bool {
+		return slices.ContainsFunc(all, func(o rtnl.Route) bool {
+			return o.Table == unix.RT_TABLE_MAIN && o.Index != s.index() && (top == nil || o.Index != top.Index) && o.SameKey(r)
+		})
+	}
+	if err := s.moveAll(ctx, slices.DeleteFunc(slices.Clone(lost), replaced), savedTable(s.index())); err != nil {
+		return err
+	}
+	return s.deleteAll(ctx, lost)
+}
+
+// putBeneath puts the default route beneath the one of the interface that is on top.
+func (s *Site) putBeneath(ctx context.Context, ours rtnl.Route, top int) error {
+	saved, err := rtnl.Defaults(ctx, s.Port.Conn, ours.Family, savedTable(top))
+	if err != nil {
+		return err
+	}
+	if err := s.moveAll(ctx, saved, savedTable(s.index())); err != nil {
+		return err
+	}
+	return s.addAll(ctx, []rtnl.Route{ours.InTable(savedTable(top))})
+}
+
+// moveAll moves saved routes to another table.
+func (s *Site) moveAll(ctx context.Context, routes []rtnl.Route, table uint32) error {
+	if err := s.addAll(ctx, inTable(routes, table)); err != nil {
+		return err
+	}
+	return s.deleteAll(ctx, routes)
+}
+
+// withoutLost leaves out what interfaces displaced that are gone, where another interface of
+// pipework's has the default route now: it comes back with that one's detach.
+func (s *Site) withoutLost(ctx context.Context, saved, now []rtnl.Route) ([]rtnl.Route, error) {
+	top, err := s.top(ctx, now)
+	if top == nil || err != nil {
+		return saved, err
+	}
+	return slices.DeleteFunc(slices.Clone(saved), s.isSaved), nil
+}
