@@ -30,7 +30,11 @@ func (a *Attacher) AttachAll(ctx context.Context, jobs []Job) ([]*Attachment, er
 
 func (a *Attacher) attachAll(ctx context.Context, jobs []Job, out []*Attachment) JobErrors {
 	return a.all(ctx, "attach", jobs, func(ctx context.Context, round []*item) {
-		parallel(round, func(i *item) { i.tryLock(ctx) })
+		parallel(round, func(i *item) {
+			if i.tryLock(ctx); i.ready() {
+				i.err = i.refuseTwin(ctx)
+			}
+		})
 		for _, batch := range batches(round) {
 			if backend, ok := batch[0].spec.Link.(link.BatchPlugger); ok && len(batch) > 1 {
 				together(batch, func(calls []*link.Call) { backend.PlugAll(ctx, calls) })
@@ -44,12 +48,16 @@ func (a *Attacher) attachAll(ctx context.Context, jobs []Job, out []*Attachment)
 // undone: nobody sees, or builds on, what may yet be taken back.
 func (i *item) attach(ctx context.Context) *Attachment {
 	if i.err == nil && i.unlock == nil {
-		i.unlock, i.err = i.lock(ctx)
+		if i.unlock, i.err = i.lock(ctx); i.err == nil {
+			i.err = i.refuseTwin(ctx)
+		}
+	}
+	if i.unlock != nil {
+		defer i.unlock()
 	}
 	if i.err != nil {
 		return nil
 	}
-	defer i.unlock()
 	i.warnOfNetwork()
 	var plugged error
 	if i.call != nil {
@@ -72,7 +80,7 @@ func (j *job) plugged(ctx context.Context, err error) (out *Attachment, _ error)
 	case errors.Is(err, fs.ErrExist):
 		out, err = j.again(ctx, err)
 	case err != nil:
-		err = j.fail(StageLink, err)
+		err = j.asTwin(ctx, j.fail(StageLink, err))
 	default:
 		out, err = j.apply(ctx)
 	}

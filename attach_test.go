@@ -336,7 +336,23 @@ func TestDuplicateIPv6(t *testing.T) {
 	if len(at.Warnings) != 1 || !strings.Contains(at.Warnings[0], "another node has fd01::2 already") {
 		t.Errorf("warnings: %q", at.Warnings)
 	}
+	drifts := func(want string) {
+		t.Helper()
+		at, err := pipework.Check(t.Context(), two, s)
+		if err != nil || strings.Join(at.Drifts, "") != want {
+			t.Errorf("check: %+v, %v, want %q", at, err, want)
+		}
+		all, err := pipework.List(t.Context(), two)
+		if err != nil || len(all) != 1 || strings.Join(all[0].Drifts, "") != want {
+			t.Errorf("list: %+v, %v, want %q", all, err, want)
+		}
+	}
+	drifts("address fd01::2/64 is not in use, because another node has it (duplicate address detection failed)")
 	detach(t, one, s)
+	if at := attach(t, two, s); len(at.Mended) != 1 || len(at.Warnings) > 0 {
+		t.Errorf("attach again: %+v", at)
+	}
+	drifts("")
 	detach(t, two, s)
 }
 
@@ -380,6 +396,7 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.SortFunc(list, func(x, y *pipework.Attachment) int { return strings.Compare(x.Addrs[0].String(), y.Addrs[0].String()) })
+	a.Namespace, b.Namespace = nil, nil
 	if diff := cmp.Diff([]*pipework.Attachment{a, b}, list, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Errorf("list (-attached +listed):\n%s", diff)
 	}

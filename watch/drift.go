@@ -3,6 +3,7 @@ package watch
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // mostMended bounds how many differences of one interface are mended until the guest's next
@@ -17,11 +18,26 @@ type drift struct {
 }
 
 // A dealt is what was done about one difference.
-type dealt string
+type dealt struct {
+	fate fate
+	at   time.Time
+	calm time.Duration // one that comes back earlier than this is left so
+}
+
+// A fate is what became of a difference.
+type fate string
 
 const (
-	mended dealt = "mended"
-	left   dealt = "left" // it came back, or cannot be mended, which was told
+	mended fate = "mended"
+	left   fate = "left" // it came back soon, or cannot be mended, which was told
+)
+
+// What comes back later than leastCalm has another cause, such as a bridge that is made
+// anew once more, and is mended again. The next time it has to stay away twice as long, up to
+// mostCalm: nobody is fought with.
+const (
+	leastCalm = time.Minute
+	mostCalm  = time.Hour
 )
 
 // unmended is what is to be mended yet.
@@ -29,28 +45,35 @@ func (d drift) unmended() []string {
 	if len(d.dealt) >= mostMended {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(d.is), func(what string) bool { return d.dealt[what] != "" })
+	return slices.DeleteFunc(slices.Clone(d.is), func(what string) bool { return d.dealt[what].fate != "" })
 }
 
 // all is the drift with all that differs dealt with so.
-func (d drift) all(as dealt) drift {
+func (d drift) all(as fate) drift {
 	done := maps.Clone(d.dealt)
 	if done == nil {
 		done = map[string]dealt{}
 	}
 	for _, what := range d.is {
-		if done[what] != left && len(done) < mostMended {
-			done[what] = as
+		was, known := done[what]
+		if was.fate != left && (known || len(done) < mostMended) {
+			done[what] = dealt{as, time.Now(), max(was.calm, leastCalm)}
 		}
 	}
 	return drift{d.is, done}
 }
 
-// back is what has come back after it was mended, and is left so from now on.
+// back is what has come back soon after it was mended, and is left so from now on. What
+// has stayed away for long is to be mended again.
 func (d drift) back() (again []string) {
 	for _, what := range d.is {
-		if d.dealt[what] == mended {
-			d.dealt[what] = left
+		was := d.dealt[what]
+		switch {
+		case was.fate != mended:
+		case time.Since(was.at) >= was.calm:
+			d.dealt[what] = dealt{calm: min(2*was.calm, mostCalm)}
+		default:
+			d.dealt[what] = dealt{fate: left}
 			again = append(again, what)
 		}
 	}

@@ -3,6 +3,7 @@ package watch
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // TestDrift has an interface differ in several ways, one after the other.
@@ -22,6 +23,27 @@ func TestDrift(t *testing.T) {
 		back := d.back()
 		if got, want := fmt.Sprint(d.unmended(), back), fmt.Sprint(step.unmended, step.back); got != want {
 			t.Errorf("%v: to be mended, and back: %s, want %s", step.is, got, want)
+		}
+		d = d.all(mended)
+	}
+}
+
+// TestDriftOfLater has the same difference come back, later and later, and at last soon.
+func TestDriftOfLater(t *testing.T) {
+	d := drift{is: []string{"down"}}
+	for _, step := range []struct {
+		after time.Duration
+		mend  bool
+	}{
+		{0, true}, {leastCalm, true}, {2 * leastCalm, true}, {4*leastCalm - time.Second, false}, {mostCalm, false},
+	} {
+		for what, was := range d.dealt {
+			was.at = was.at.Add(-step.after)
+			d.dealt[what] = was
+		}
+		back := d.back()
+		if mend := len(d.unmended()) > 0; mend != step.mend || mend && len(back) > 0 {
+			t.Errorf("after %v: to be mended %v, back: %q", step.after, mend, back)
 		}
 		d = d.all(mended)
 	}

@@ -36,9 +36,6 @@ func (Addresses) Remove(context.Context, *Site) error { return nil }
 
 // Compare finds those that are gone, and those that nobody asked for; see [Part].
 func (a Addresses) Compare(ctx context.Context, s *Site) (d Diff, err error) {
-	if len(a) == 0 && !s.Exact {
-		return d, nil
-	}
 	have, err := rtnl.Addrs(ctx, s.Port.Conn, s.Link.Index)
 	if err != nil {
 		return d, err
@@ -50,10 +47,25 @@ func (a Addresses) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 			}})
 		}
 	}
+	for _, h := range have {
+		if h.Duplicate() {
+			d.Missing = append(d.Missing, a.duplicate(s, h, have))
+		}
+	}
 	if s.Exact {
 		d.Surplus = a.surplus(s, have)
 	}
 	return d, nil
+}
+
+// duplicate tells of an IPv6 address that another node has: the kernel does not use it. To
+// mend has the kernel look again.
+func (a Addresses) duplicate(s *Site, h rtnl.Addr, have []rtnl.Addr) link.Drift {
+	d := link.Drift{What: "address " + h.Prefix.String() + " is not in use, because another node has it (duplicate address detection failed)"}
+	if slices.Contains(a, h.Prefix) {
+		d.Mend = func(ctx context.Context, u *link.Undo) error { return s.mendAddr(ctx, h.Prefix, have) }
+	}
+	return d
 }
 
 func hasAddr(addrs []rtnl.Addr, p netip.Prefix) bool {
