@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,23 @@ func TestSpanningTree(t *testing.T) {
 	detach(t, target, pipework.Spec{})
 }
 
+// TestBridgeIsDown plugs into a bridge that is down, which no spanning tree will end: that
+// is waited for a moment only.
+func TestBridgeIsDown(t *testing.T) {
+	br := addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
+	must(t, netlink.LinkSetDown(br))
+	target, _ := nstest.Guest(t)
+	start := time.Now()
+	at := attach(t, target, spec("", "lan", "10.1.0.2/24"))
+	if want := "frames do not pass yet: the bridge that " + at.HostName + " is a port of is down"; !slices.Contains(at.Warnings, want) {
+		t.Errorf("warnings: %q", at.Warnings)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %v", took)
+	}
+	detach(t, target, pipework.Spec{})
+}
+
 // TestSpanningTreeGivenUp ends before the port forwards: the error says so.
 func TestSpanningTreeGivenUp(t *testing.T) {
 	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
@@ -86,7 +104,7 @@ func TestSpanningTreeGivenUp(t *testing.T) {
 		"DHCP":   {Link: static.Link, DHCP: new(dhcp.Config)},
 		"SLAAC":  {Link: static.Link, SLAAC: true},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		_, err := pipework.Attach(ctx, target, s)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "is not forwarding yet (spanning tree)") {

@@ -65,11 +65,13 @@ func (b Bridge) settingDrifts(p *link.Port, row ovsdb.Record) []link.Drift {
 		if is == should {
 			continue
 		}
-		what := fmt.Sprintf("%s of port %s is %s instead of %s", name, p.HostName, is, should)
+		what, chosen := fmt.Sprintf("%s of port %s is %s instead of %s", name, p.HostName, is, should), true
 		if is, ok := have[name].(map[string]string); ok {
-			what = fmt.Sprintf("%s of port %s differ in %s", name, p.HostName, strings.Join(different(is, want[name].(map[string]string)), ", "))
+			keys := different(is, want[name].(map[string]string))
+			what = fmt.Sprintf("%s of port %s differ in %s", name, p.HostName, strings.Join(keys, ", "))
+			chosen = !slices.Equal(keys, []string{keySettings}) // which tells of the others
 		}
-		drifts = append(drifts, link.Drift{Chosen: true, What: what, Mend: func(ctx context.Context, u *link.Undo) error {
+		drifts = append(drifts, link.Drift{Chosen: chosen, What: what, Mend: func(ctx context.Context, u *link.Undo) error {
 			return b.set(ctx, u, p.HostName, change{row.Row("_uuid"), name, have[name], want[name]})
 		}})
 	}

@@ -9,8 +9,11 @@
 // takes longer.
 //
 // Every port bears external_ids that say whose it is (pipework.interface,
-// .bridge, .containerid, .containername, .nspid, .netns, .vlan) and that
+// .bridge, .containerid, .containername, .nspid, .netns, .vlan, and .settings, which
+// Bridge.Trunks and the like were asked for) and that
 // pipework made it (pipework.made, pipework.mark); nothing else is ever removed.
+// Settings of a port that the Bridge does not ask for are an administrator's: they are no
+// drift, and stay.
 // Ports outlive their container in Open vSwitch: Detach and [Client.Collect]
 // remove them.
 //

@@ -3,13 +3,18 @@
 package ovs_test
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ovs"
 )
 
@@ -98,6 +103,46 @@ func TestUpdateResets(t *testing.T) {
 	}
 	if got := strings.TrimSpace(db.Vsctl(t, "get", "port", "vport", "trunks")); got != "[]" {
 		t.Error("trunks of an earlier version:", got)
+	}
+	detach(t, target, plain)
+}
+
+// TestTakenOver attaches to a port that an earlier version made, with and without what
+// this Bridge asks for: its row does not tell what that version's asked for.
+func TestTakenOver(t *testing.T) {
+	db, c := dummy(t)
+	addBridge(t, db, "lan")
+	target, guest := nstest.Guest(t)
+	s := spec(ovs.Bridge{Name: "lan", Trunks: []int{7, 8}, HostName: "vport", Client: c}, "10.0.0.1/24")
+	attach(t, target, s)
+	whole := db.Dump(t)
+	outdate := func() {
+		t.Helper()
+		db.Vsctl(t, "remove", "port", "vport", "external_ids", "pipework.settings")
+		h, err := netlink.NewHandleAt(guest.NetNS(), unix.NETLINK_ROUTE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		l, err := h.LinkByName("eth1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mark, _ := link.ParseMark(l.Attrs().Alias)
+		mark.Spec = "0123456789abcdef"
+		if err := h.LinkSetAlias(l, mark.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	outdate()
+	attach(t, target, s)
+	if diff := diff(whole, db.Dump(t)); diff != "" {
+		t.Error(diff)
+	}
+	outdate()
+	plain := spec(ovs.Bridge{Name: "lan", HostName: "vport", Client: c}, "10.0.0.1/24")
+	if _, err := pipework.Attach(t.Context(), target, plain); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "trunks of port vport is 7 8 instead of none") {
+		t.Error(err)
 	}
 	detach(t, target, plain)
 }

@@ -111,10 +111,8 @@ func waitForwarding(ctx context.Context, p *link.Port) (*rtnl.Link, error) {
 		l, why, err := blocked(ctx, p)
 		took := time.Since(start)
 		switch {
-		case err != nil && ctx.Err() != nil && last != "":
-			return nil, givenUp(last, err)
 		case err != nil:
-			return l, err
+			return nil, givenUp(ctx, last, err)
 		case why.text == "":
 			if took > carrierTime {
 				p.Warn("frames passed only after %v: %s", took.Round(time.Second), last)
@@ -127,17 +125,21 @@ func waitForwarding(ctx context.Context, p *link.Port) (*rtnl.Link, error) {
 		}
 		last = why.text
 		if err := pause.For(ctx, wait); err != nil {
-			return nil, givenUp(last, err)
+			return nil, givenUp(ctx, last, err)
 		}
 		guest, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
 		if err != nil {
-			return nil, err
+			return nil, givenUp(ctx, last, err)
 		}
 		p.MAC = guest.MAC
 	}
 }
 
-func givenUp(why string, err error) error {
+// givenUp is err, with why frames did not pass where ctx ended meanwhile.
+func givenUp(ctx context.Context, why string, err error) error {
+	if ctx.Err() == nil || why == "" {
+		return err
+	}
 	return fmt.Errorf("frames do not pass yet: %s: %w", why, err)
 }
 
