@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -48,6 +49,20 @@ type attachment struct {
 
 func newGuest(k ref) *guest {
 	return &guest{ref: k, name: k.id, attached: map[string]*attachment{}, detached: map[string]bool{}, ending: map[string]<-chan struct{}{}, said: map[string]string{}}
+}
+
+// uses are the links of the host that what is attached stands on.
+func (g *guest) uses() map[string]use {
+	all := map[string]use{}
+	for _, a := range g.attached {
+		if a.made.HostName != "" {
+			all[a.made.HostName] |= hostEnd
+		}
+		if on, is := a.spec.Link.(link.OnInterface); is && on.HostInterface() != "" {
+			all[on.HostInterface()] |= beneath
+		}
+	}
+	return all
 }
 
 // unobserved says whether nothing tells of the guest's end: no source, and no process.

@@ -107,6 +107,34 @@ func TestMendsWhatTheHostDoes(t *testing.T) {
 	})
 }
 
+// TestHearsOfTheHost sees to what happens on the host within seconds, long before it compares.
+func TestHearsOfTheHost(t *testing.T) {
+	for name, row := range hostDrifts {
+		t.Run(name, func(t *testing.T) { mendsWhat(t, row.line, row.happen, time.Hour) })
+	}
+}
+
+// TestDoesNotFight has something on the host take away the host's end as soon as it is there:
+// it is made again less and less often.
+func TestDoesNotFight(t *testing.T) {
+	r := newRuntime(t)
+	r.create("web", map[string]string{"pipework.eth1": "br9 10.0.0.2/24"})
+	r.begin("web")
+	web := r.Container(id("web"))
+	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Resync: time.Hour})
+	testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+	for begun := time.Now(); time.Since(begun) < 4*time.Second; time.Sleep(10 * time.Millisecond) {
+		if len(plugged(t, web)) > 0 {
+			nstest.DelLink(t, hostEndOf(t, web))
+		}
+	}
+	if n := w.metrics()["plugged_total"]; n != "2" && n != "3" && n != "4" { // after 0.5, 1 and 2 s
+		t.Errorf("it was plugged in %s times", n)
+	}
+	w.end()
+	r.remove("web")
+}
+
 // mendsWhat has something happen to what the line plugged in, under a Watcher.
 func mendsWhat(t *testing.T, line string, happen func(*testing.T, pipework.Target), resync time.Duration) {
 	t.Helper()

@@ -26,6 +26,12 @@ func (*process) known() bool                             { return false }
 func (*process) ended() bool                             { return false }
 func (*process) close()                                  {}
 
+type links struct{}
+
+func newLinks(context.Context, *ns.Handle) (*links, error) { return nil, errUnimplemented }
+func (*links) follow(context.Context, *queue, bool) error  { return errUnimplemented }
+func (*links) close()                                      {}
+
 type changes struct{}
 
 func newChanges(*keep.Store) (*changes, error)                       { return nil, errUnimplemented }

@@ -45,6 +45,7 @@ type item struct {
 	failures int    // in a row
 	timer    *time.Timer
 	shown    shown
+	uses     map[string]use // links of the host that it uses
 }
 
 // A news is what was heard of a guest.
@@ -188,8 +189,38 @@ func (q *queue) done(ctx context.Context, it *item, r result) bool {
 			q.requeue(ctx, it, q.poll)
 		}
 	}
+	it.uses = it.guest.uses()
 	q.show(it, shown{len(it.guest.attached), r.outcome == failing})
 	return true
+}
+
+// users are the guests that use the link of the host in one of these ways.
+func (q *queue) users(name string, as use) (all []ref) {
+	if as == 0 {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for k, it := range q.items {
+		if it.uses[name]&as != 0 {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// wake has a guest compared with what is declared, also one that is looked at now and then
+// because nothing tells of its end; one that fails when it is tried again.
+func (q *queue) wake(ctx context.Context, k ref) {
+	q.mu.Lock()
+	it := q.items[k]
+	polled := it != nil && !it.busy && it.timer != nil && it.failures == 0
+	q.mu.Unlock()
+	if polled {
+		q.enqueue(ctx, k, func(it *item) { it.news.compare = true })
+		return
+	}
+	q.compare(ctx, k)
 }
 
 // requeue has a guest reconciled after a while. The lock is held.

@@ -18,6 +18,7 @@ type run struct {
 	cleanup *cleanup
 	exits   *exits
 	changes *changes
+	links   *links
 	records *recordFollower
 	ready   *readiness
 }
@@ -56,6 +57,7 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		func() error { return r.watchdog(ctx) },
 		func() error { return r.resync(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
 		func() error { return r.changes.follow(ctx, r.records.reconcile) },
+		func() error { return r.links.follow(ctx, r.queue, r.watcher.Resync >= 0) },
 	}
 	for _, s := range r.watcher.Sources {
 		f := &sourceFollower{source: s, queue: r.queue, cleanup: r.cleanup, listed: r.listed, metrics: &r.watcher.metrics, log: logger{r.watcher.Log}}

@@ -92,12 +92,19 @@ func (w *Watcher) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	changes, err := newChanges(plugger.Store)
+	links, err := newLinks(ctx, plugger.Host)
 	if err != nil {
 		exits.close()
 		return err
 	}
+	changes, err := newChanges(plugger.Store)
+	if err != nil {
+		links.close()
+		exits.close()
+		return err
+	}
 	r := w.newRun(&plugger, exits, changes)
+	r.links = links
 	defer r.end()
 	r.run(ctx, cancel)
 	return context.Cause(ctx)

@@ -1,0 +1,94 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/go-pipework/pipework/internal/onhost"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// links hears of what happens to the host's links.
+type links struct {
+	events  *rtnl.LinkEvents
+	indexes map[string]int // of the host's links, by their names
+	wakes   wakes
+}
+
+// newLinks listens on the host; nil stands for the namespace that this process is in.
+func newLinks(ctx context.Context, host *ns.Handle) (*links, error) {
+	l := &links{indexes: map[string]int{}, wakes: wakes{}}
+	err := onhost.Do(ctx, host, func(h link.Host) error {
+		err := h.Do(ctx, func() (err error) {
+			l.events, err = rtnl.NewLinkEvents()
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		all, err := rtnl.Links(ctx, h.Conn)
+		for _, one := range all {
+			l.indexes[one.Name] = one.Index
+		}
+		if err != nil {
+			l.close()
+		}
+		return err
+	})
+	return l, err
+}
+
+func (l *links) close() { l.events.Close() }
+
+// follow has guests compared with what is declared, if they are to be, soon after something
+// has happened to a link of the host that they use, until ctx ends.
+func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
+	defer l.close()
+	if !compare {
+		return nil
+	}
+	defer context.AfterFunc(ctx, l.close)()
+	for {
+		events, err := l.events.Next(l.wakes.next())
+		if errors.Is(err, os.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("watch the host's interfaces: %w", err)
+		}
+		now := time.Now()
+		for _, e := range events {
+			for _, k := range q.users(e.Name, l.kind(e)) {
+				l.wakes.add(k, now)
+			}
+		}
+		for _, k := range l.wakes.due(now) {
+			q.wake(ctx, k)
+		}
+	}
+}
+
+// kind tells which users an event matters to: to a guest whose end on the host it is of that
+// this is gone, down, or out of its bridge; to those on a bridge or a parent that this is
+// another one now. One that is gone may come back at once.
+func (l *links) kind(e rtnl.LinkEvent) (k use) {
+	if e.Gone || e.Left || !e.Up {
+		k |= hostEnd
+	}
+	was, known := l.indexes[e.Name]
+	if !e.Gone && !e.Left {
+		l.indexes[e.Name] = e.Index
+		if !known || was != e.Index {
+			k |= beneath
+		}
+	}
+	if e.Gone {
+		delete(l.indexes, e.Name)
+	}
+	return k
+}
