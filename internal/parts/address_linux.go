@@ -48,7 +48,7 @@ func (a Addresses) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		}
 	}
 	for _, h := range have {
-		if h.Duplicate() {
+		if h.Duplicate() && (!h.ByKernel() || slices.Contains(a, h.Prefix)) {
 			d.Missing = append(d.Missing, a.duplicate(s, h, have))
 		}
 	}
