@@ -41,14 +41,14 @@ func (f finder) lookUp(ctx context.Context) (*rtnl.Link, error) {
 	if pair, err := f.pair(ctx, l); pair != nil || err != nil {
 		return pair, err
 	}
-	if l != nil {
+	if l != nil && !f.isAnother(ctx, l, nics) {
 		return l, nil
 	}
 	links, err := rtnl.Links(ctx, f.port.Conn)
 	if err != nil {
 		return nil, err
 	}
-	var found *rtnl.Link
+	found := l
 	onHost := f.guest.Inode() == f.host.Inode()
 	for _, l := range links {
 		m, ours := link.ParseMark(l.Alias)
@@ -56,7 +56,7 @@ func (f finder) lookUp(ctx context.Context) (*rtnl.Link, error) {
 		case !ours || m.Interface != f.spec.Name || onHost:
 		case !m.IsNIC():
 			return l, nil
-		default: // no record says so: only where there is no other
+		case found == nil: // no record says so: only where there is no other
 			found = l
 		}
 	}
@@ -64,6 +64,19 @@ func (f finder) lookUp(ctx context.Context) (*rtnl.Link, error) {
 		return found, nil
 	}
 	return nil, missing
+}
+
+// isAnother says whether the link with the Spec's name was plugged in under another one, and
+// the guest has renamed it.
+func (f finder) isAnother(ctx context.Context, l *rtnl.Link, nics map[int]link.Mark) bool {
+	m, known := nics[l.Index]
+	if !known {
+		m, known = link.PairMark(ctx, &f.port)
+	}
+	if !known {
+		m, known = link.ParseMark(l.Alias)
+	}
+	return known && m.Interface != f.spec.Name
 }
 
 // pair is the guest's end of a pair that the host's end of is pipework's for this

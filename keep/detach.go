@@ -24,6 +24,8 @@ type DetachOptions struct {
 	// ResolvConf is a file that has what a lease wrote into it taken out, too; "": only
 	// the one that is recorded has.
 	ResolvConf string
+
+	declared bool // what is only called so in the guest, and is declared as another, stays
 }
 
 // Detach unplugs the interface called name from the guest, and forgets it; ""
@@ -38,6 +40,7 @@ func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts De
 	if name != "" {
 		return p.detachNamed(ctx, guest, name, opts)
 	}
+	opts.declared = true
 	r, err := p.detachNamed(ctx, guest, pipework.DefaultName, opts)
 	if nothing := err == nil || stage.NoGuest(err) || errors.Is(err, fs.ErrPermission); r == nil && nothing && p.hasIPoIB(ctx, guest) {
 		return p.detachNamed(ctx, guest, ipoibName, opts)
@@ -78,6 +81,9 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 	}
 	if err != nil {
 		return nil, err
+	}
+	if others := len(known) > 0 && !slices.ContainsFunc(known, func(r Record) bool { return r.Interface == name }); others && opts.declared {
+		return nil, nil
 	}
 	if len(known) == 0 && at == nil {
 		if full, ok := p.Store.fullRef(guest); ok {
@@ -183,23 +189,23 @@ func withoutDNS(s pipework.Spec, resolvConf string) pipework.Spec {
 	return s
 }
 
-// plugged finds what is plugged into the guest under this name, "" for eth1; nil: nothing.
+// plugged finds what was plugged into the guest under this name, "" for eth1, or is called
+// so by now; nil: nothing.
 func plugged(ctx context.Context, a *pipework.Attacher, t pipework.Target, name string) (*pipework.Attachment, error) {
-	all, err := a.List(ctx, t)
-	if err != nil {
-		return nil, err
+	at, wrong := a.Check(ctx, t, pipework.Spec{Name: name})
+	switch {
+	case wrong == nil:
+		return at, nil
+	case stage.NoInterface(wrong):
+		return nil, nil
+	case stage.NoGuest(wrong):
+		return nil, wrong
 	}
+	all, err := a.List(ctx, t) // a backend that does not answer
 	for _, at := range all {
 		if at.Name == cmp.Or(name, pipework.DefaultName) {
 			return at, nil
 		}
 	}
-	at, err := a.Check(ctx, t, pipework.Spec{Name: name}) // renamed, or not ours
-	switch {
-	case err == nil:
-		return at, nil
-	case stage.NoInterface(err):
-		return nil, nil
-	}
-	return nil, err
+	return nil, cmp.Or(err, wrong)
 }
