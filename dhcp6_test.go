@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/contract"
@@ -23,6 +26,7 @@ import (
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // TestContractWithDHCP6 gets an address of each family from dnsmasq, beside the
@@ -30,7 +34,7 @@ import (
 func TestContractWithDHCP6(t *testing.T) {
 	dhcptest.Need(t, "dnsmasq")
 	contract.Run(t, contract.Case{
-		Peers: true, Drifts: 5, Guest: dhcptest.NoDAD,
+		Peers: true, Drifts: 5, Guest: yielding,
 		Setup: func(t testing.TB) link.Backend {
 			dhcptest.Network(t)
 			s := dhcptest.Dnsmasq(t, append(dhcptest.Range6, "--dhcp-range=10.77.0.50,10.77.0.99,255.255.255.0,120")...)
@@ -43,6 +47,32 @@ func TestContractWithDHCP6(t *testing.T) {
 		},
 		Change: func(s *pipework.Spec) { s.DHCP = &dhcp.Config{Family: dhcp.Both} },
 	})
+}
+
+// yielding is a guest whose own IPv6 default route comes after advertised ones, and which
+// does not check for duplicates.
+func yielding(t testing.TB, g *ns.Guest) {
+	t.Helper()
+	dhcptest.NoDAD(t, g)
+	h, err := netlink.NewHandleAt(g.NetNS(), unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	routes, err := nstest.Whole(func() ([]netlink.Route, error) { return h.RouteList(nil, unix.AF_INET6) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range routes {
+		if ones, _ := r.Dst.Mask.Size(); ones > 0 || r.Gw == nil {
+			continue
+		}
+		later := r
+		later.Priority = 4096
+		if err := errors.Join(h.RouteAdd(&later), h.RouteDel(&r)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // spec6 asks for IPv6 alone.

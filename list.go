@@ -87,6 +87,9 @@ func (j lister) list(ctx context.Context, seen map[ns.Inode]bool) ([]*Attachment
 		if ours && mark.IsNIC() && !known && theTrueOneIsIn(nics, mark) {
 			continue // Check of that one tells of it
 		}
+		if l.Unfinished() {
+			continue // somebody is at work on it, or was killed: gc tells
+		}
 		if !ours || onHost && (!l.Up || l.Foreign && l.Kind == "veth" || mark.Interface != l.Name) {
 			continue // host ends bear the mark too, and what returned from dead guests
 		}

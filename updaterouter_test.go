@@ -19,7 +19,7 @@ func TestUpdateRouters(t *testing.T) {
 	dhcptest.Dnsmasq(t, dhcptest.SLAAC...)
 	target, g := nstest.Guest(t)
 	nstest.Uplink(t, g)
-	dhcptest.NoDAD(t, g)
+	yielding(t, g)
 	static := dhcpSpec()
 	static.DHCP, static.Addrs, static.Gateways = nil, []netip.Prefix{netip.MustParsePrefix("fd77::5/64")}, []netip.Addr{netip.MustParseAddr("fd77::ff")}
 	both, advertised := static, static

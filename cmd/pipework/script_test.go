@@ -330,6 +330,28 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
+// atRest lists the links, once the kernel has said of each bridge with a port that runs that
+// it does, too: it says so behind everybody's back.
+func atRest(h *netlink.Handle) (links []netlink.Link, err error) {
+	for end := time.Now().Add(testwait.Patience); ; time.Sleep(5 * time.Millisecond) {
+		if links, err = nstest.Whole(h.LinkList); err != nil || time.Now().After(end) {
+			return links, err
+		}
+		runs := map[int]bool{}
+		for _, l := range links {
+			if a := l.Attrs(); a.RawFlags&unix.IFF_RUNNING != 0 {
+				runs[a.MasterIndex] = true
+			}
+		}
+		if !slices.ContainsFunc(links, func(l netlink.Link) bool {
+			a := l.Attrs()
+			return l.Type() == "bridge" && a.Flags&net.FlagUp != 0 && runs[a.Index] && a.RawFlags&unix.IFF_RUNNING == 0
+		}) {
+			return links, nil
+		}
+	}
+}
+
 // show prints links, addresses and routes of the guest, or of the host, much as
 // ip(8) would; what the kernel makes by itself is left out.
 func show(ts *testscript.TestScript, _ bool, args []string) {
@@ -343,7 +365,7 @@ func show(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	defer func() { _ = h.Close() }()
 	_, _ = fmt.Fprintln(ts.Stdout(), args[0]+":")
-	links, err := nstest.Whole(h.LinkList)
+	links, err := atRest(h)
 	ts.Check(err)
 	names := map[int]string{}
 	for _, l := range links {
