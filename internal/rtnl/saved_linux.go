@@ -7,8 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -20,46 +18,39 @@ import (
 
 // Of linux/if_addr.h: who made an address, and the flags that it may be made with.
 const (
-	protoLoopback  = 1 // IFAPROT_KERNEL_LO
-	protoLinkLocal = 3 // IFAPROT_KERNEL_LL
+	protoLoopback      = 1 // IFAPROT_KERNEL_LO
+	protoAdvertisement = 2 // IFAPROT_KERNEL_RA
 
 	addrFlags = unix.IFA_F_NODAD | unix.IFA_F_OPTIMISTIC | unix.IFA_F_HOMEADDRESS | unix.IFA_F_MANAGETEMPADDR |
 		unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_MCAUTOJOIN
 )
 
-// SaveAddrs are the link's addresses, but for those that the kernel makes itself.
+// SaveAddrs are the link's addresses, but for those of router advertisements. Those that
+// the kernel makes of the MAC are among them: it makes them once there is a carrier, and then
+// they would come after the others.
 func SaveAddrs(ctx context.Context, c *ns.Conn, l *Link) ([]Saved, error) {
 	msgs, err := addrMessages(ctx, c, l.Index)
 	var saved []Saved
 	for _, m := range msgs {
-		if a, ok := parseAddr(m); ok && a.Index == l.Index && !a.kernels(l.MAC) {
+		if a, ok := parseAddr(m); ok && a.Index == l.Index && !a.kernels() {
 			saved = append(saved, bytes.Clone(m))
 		}
 	}
 	return saved, err
 }
 
-// kernels says whether the kernel makes the address: a link-local one of the MAC, or of a
-// router advertisement.
-func (a Addr) kernels(mac net.HardwareAddr) bool {
-	ip := a.Prefix.Addr()
+// kernels says whether the kernel makes the address anew: the loopback's, or one of a router
+// advertisement.
+func (a Addr) kernels() bool {
 	switch {
-	case a.Proto >= protoLoopback && a.Proto <= protoLinkLocal:
+	case a.Proto >= protoLoopback && a.Proto <= protoAdvertisement:
 		return true
-	case ip.Is4():
+	case a.Prefix.Addr().Is4():
 		return false
-	case a.Proto != 0:
-		return a.Flags&unix.IFA_F_TEMPORARY != 0
+	case a.Flags&unix.IFA_F_TEMPORARY != 0:
+		return true
 	}
-	return a.Flags&unix.IFA_F_TEMPORARY != 0 || ip == linkLocal(mac) || a.Advertised() && a.Flags&unix.IFA_F_NOPREFIXROUTE == 0
-}
-
-// linkLocal is the address that the kernel makes of an Ethernet MAC (RFC 4291 appendix A).
-func linkLocal(mac net.HardwareAddr) netip.Addr {
-	if len(mac) != 6 {
-		return netip.Addr{}
-	}
-	return netip.AddrFrom16([16]byte{0xfe, 0x80, 8: mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]})
+	return a.Proto == 0 && a.Advertised() && a.Flags&unix.IFA_F_NOPREFIXROUTE == 0
 }
 
 // InOrder are saved addresses in the order to restore them in: of IPv4 the first one is the
