@@ -39,8 +39,10 @@ func sinceBoot() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// ago is how long ago addresses and routes were saved.
-func (w past) ago() time.Duration { return max(0, sinceBoot()-w.Saved) }
+// home is where addresses and routes come back to.
+func (w past) home(l *rtnl.Link) rtnl.Home {
+	return rtnl.Home{From: w.Index, To: l.Index, Ago: max(0, sinceBoot()-w.Saved)}
+}
 
 func (w past) restoreAddrs(ctx context.Context, h Host, l *rtnl.Link) error {
 	for _, a := range w.Addrs {
@@ -49,7 +51,7 @@ func (w past) restoreAddrs(ctx context.Context, h Host, l *rtnl.Link) error {
 		}
 	}
 	for _, a := range rtnl.InOrder(w.IfAddrs) {
-		if err := a.RestoreAddr(ctx, h.Conn, l.Index, w.ago()); err != nil {
+		if err := a.RestoreAddr(ctx, h.Conn, w.home(l)); err != nil {
 			return err
 		}
 	}
@@ -92,7 +94,7 @@ func (w past) restoreRoutes(ctx context.Context, h Host, l *rtnl.Link, warn func
 // tryRoutes puts back what the kernel takes, and says what it refused and why.
 func (w past) tryRoutes(ctx context.Context, h Host, l *rtnl.Link, routes []rtnl.Saved) (refused []rtnl.Saved, why []error, err error) {
 	for _, r := range routes {
-		err := r.RestoreRoute(ctx, h.Conn, w.Index, l.Index, w.ago())
+		err := r.RestoreRoute(ctx, h.Conn, w.home(l))
 		switch {
 		case err == nil:
 		case errors.As(err, new(unix.Errno)):

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -75,18 +76,18 @@ func (s Saved) family() int {
 	return int(s[0])
 }
 
-// RestoreAddr gives the link the address, which was saved so long ago. One whose lifetime
-// is over, or that is there, is left.
-func (s Saved) RestoreAddr(ctx context.Context, c *ns.Conn, index int, ago time.Duration) error {
+// RestoreAddr gives the link the address. One whose lifetime is over, or that is there, is
+// left.
+func (s Saved) RestoreAddr(ctx context.Context, c *ns.Conn, h Home) error {
 	a, ok := parseAddr(s)
-	valid, alive := remaining(a.Valid, ago)
+	valid, alive := remaining(a.Valid, h.Ago)
 	if !ok || !alive {
 		return nil
 	}
-	preferred, _ := remaining(a.Preferred, ago)
+	preferred, _ := remaining(a.Preferred, h.Ago)
 	m := message(bytes.Clone(s[:unix.SizeofIfAddrmsg]))
 	m[2] = 0 // the flags are in an attribute
-	binary.NativeEndian.PutUint32(m[4:], uint32(index))
+	binary.NativeEndian.PutUint32(m[4:], uint32(h.To))
 	for attr, value := range attrs(s[unix.SizeofIfAddrmsg:]) {
 		if attr != unix.IFA_FLAGS && attr != unix.IFA_CACHEINFO {
 			m.attr(attr, value...)
@@ -124,7 +125,7 @@ func SaveRoutes(ctx context.Context, c *ns.Conn, index int) ([]Saved, error) {
 		}
 		for _, m := range msgs {
 			r, ok := parseRoute(m)
-			if ok && r.Family == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && r.Protocol() != unix.RTPROT_KERNEL && r.Protocol() != unix.RTPROT_RA && r.Protocol() != unix.RTPROT_REDIRECT && r.through(index) {
+			if ok && r.Family == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && r.Protocol() != unix.RTPROT_KERNEL && r.Protocol() != unix.RTPROT_RA && r.Protocol() != unix.RTPROT_REDIRECT && r.Through(index) {
 				saved = append(saved, bytes.Clone(m))
 			}
 		}
@@ -132,8 +133,8 @@ func SaveRoutes(ctx context.Context, c *ns.Conn, index int) ([]Saved, error) {
 	return saved, nil
 }
 
-// through says whether the route, or a part of it, leads through the link.
-func (r Route) through(index int) bool {
+// Through says whether the route, or a part of it, leads through the link.
+func (r Route) Through(index int) bool {
 	if r.Index == index {
 		return true
 	}
@@ -162,49 +163,129 @@ func nextHops(b []byte) func(yield func([]byte) bool) {
 	}
 }
 
-// RestoreRoute puts the route back that was saved so long ago, when the link's index was
-// from; now it is to. Like `ip route append` it comes after others of the same key; with
-// several next hops it takes the place of what is left of it.
-func (s Saved) RestoreRoute(ctx context.Context, c *ns.Conn, from, to int, ago time.Duration) error {
+// A Home is where saved addresses and routes come back to.
+type Home struct {
+	From, To int           // index of the link when they were saved, and now
+	Ago      time.Duration // since they were saved
+}
+
+// RestoreRoute puts the route back, unless its lifetime is over. Like `ip route append` it
+// comes after others of the same key. Of IPv6 the kernel would make one route with several
+// next hops of them: there it takes the place of what is left of it, and what leads elsewhere
+// meanwhile is EEXIST.
+func (s Saved) RestoreRoute(ctx context.Context, c *ns.Conn, h Home) error {
 	r, ok := parseRoute(s)
 	if !ok {
 		return nil
 	}
-	r.attrs = slices.Clone(r.attrs)
-	several := false
-	for i, a := range r.attrs {
-		value := bytes.Clone(a.value)
+	r, alive := r.at(h)
+	switch {
+	case !alive:
+		return nil
+	case r.Family == unix.AF_INET:
+		return r.Append(ctx, c)
+	}
+	err := r.send(ctx, c, unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	if errors.Is(err, unix.EEXIST) {
+		return r.rejoin(ctx, c, err)
+	}
+	return err
+}
+
+// at is the route on the link as it is now, with what is left of its lifetime.
+func (r Route) at(h Home) (now Route, alive bool) {
+	now = r
+	now.attrs = nil
+	if r.Index == h.From {
+		now.Index = h.To
+	}
+	for _, a := range r.attrs {
+		a.value = bytes.Clone(a.value)
 		switch a.attrType {
 		case unix.RTA_OIF:
-			if int(u32(value)) == from {
-				binary.NativeEndian.PutUint32(value, uint32(to))
-			}
+			h.move(a.value)
 		case unix.RTA_MULTIPATH:
-			several = true
-			for hop := range nextHops(value) {
-				if int(u32(hop[4:])) == from {
-					binary.NativeEndian.PutUint32(hop[4:], uint32(to))
-				}
+			for hop := range nextHops(a.value) {
+				h.move(hop[4:])
 			}
 		case unix.RTA_CACHEINFO:
-			if len(value) >= 12 && int32(u32(value[8:])) > 0 { // ticks of 1/100 s, see addExpiry
-				left, alive := remaining(u32(value[8:])/100, ago)
-				if !alive {
-					return nil
-				}
-				binary.NativeEndian.PutUint32(value[8:], left*100)
+			if !h.age(a.value) {
+				return now, false
 			}
 		}
-		r.attrs[i].value = value
+		now.attrs = append(now.attrs, a)
 	}
-	flags := unix.NLM_F_CREATE | unix.NLM_F_APPEND
-	if several {
-		flags = unix.NLM_F_CREATE | unix.NLM_F_REPLACE
+	return now, true
+}
+
+// move changes the index of the link that saved bytes begin with.
+func (h Home) move(b []byte) {
+	if int(u32(b)) == h.From {
+		binary.NativeEndian.PutUint32(b, uint32(h.To))
 	}
-	if err := r.send(ctx, c, unix.RTM_NEWROUTE, flags); err != nil && !errors.Is(err, unix.EEXIST) {
+}
+
+// age changes the lifetime in a rta_cacheinfo: ticks of 1/100 s, see addExpiry.
+func (h Home) age(cacheinfo []byte) (alive bool) {
+	if len(cacheinfo) < 12 || int32(u32(cacheinfo[8:])) <= 0 {
+		return true
+	}
+	left, alive := remaining(u32(cacheinfo[8:])/100, h.Ago)
+	binary.NativeEndian.PutUint32(cacheinfo[8:], left*100)
+	return alive
+}
+
+// rejoin puts an IPv6 route beside others of its key: those without a gateway stay routes of
+// their own, and those with one have to be parts of it.
+func (r Route) rejoin(ctx context.Context, c *ns.Conn, taken error) error {
+	all, err := Routes(ctx, c, r.Family, r.Table)
+	if err != nil {
 		return err
 	}
-	return nil
+	var there []hop
+	for _, o := range all {
+		if o.Table == r.Table && o.SameKey(r) {
+			there = append(there, o.joinable()...)
+		}
+	}
+	mine := r.joinable()
+	switch {
+	case len(mine) == 0 || len(there) == 0:
+		return r.Append(ctx, c)
+	case slices.ContainsFunc(there, func(h hop) bool { return !slices.Contains(mine, h) }):
+		return taken
+	}
+	return r.Put(ctx, c)
+}
+
+// A hop is a gateway on the link with this index.
+type hop struct {
+	index   int
+	gateway netip.Addr
+}
+
+// joinable are the next hops of an IPv6 route that the kernel takes together with others of
+// the same key (rt6_qualify_for_ecmp in include/net/ip6_route.h).
+func (r Route) joinable() (hops []hop) {
+	if r.Protocol() == unix.RTPROT_RA || r.has(rtaNhID) {
+		return nil
+	}
+	if r.Gateway.IsValid() {
+		return []hop{{r.Index, r.Gateway}}
+	}
+	for _, a := range r.attrs {
+		if a.attrType != unix.RTA_MULTIPATH {
+			continue
+		}
+		for part := range nextHops(a.value) {
+			for attr, value := range attrs(part[unix.SizeofRtNexthop:]) {
+				if gw, ok := netip.AddrFromSlice(value); ok && attr == unix.RTA_GATEWAY {
+					hops = append(hops, hop{int(u32(part[4:])), gw})
+				}
+			}
+		}
+	}
+	return hops
 }
 
 // lifetimes is the struct ifa_cacheinfo of an address, in seconds.

@@ -1,0 +1,72 @@
+//go:build linux
+
+package pipework_test
+
+import (
+	"errors"
+	"io/fs"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/link"
+)
+
+// typed runs a command on the host and returns what it prints.
+func typed(t *testing.T, words string) string {
+	t.Helper()
+	args := strings.Fields(words)
+	b, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", words, err, b)
+	}
+	return string(b)
+}
+
+// addOther makes a second NIC of the host, with a network of its own.
+func addOther(t *testing.T) {
+	t.Helper()
+	for _, words := range []string{
+		"ip link add other type veth peer name other1", "ip link set other up", "ip link set other1 up",
+		"ip addr add 10.30.0.1/24 dev other", "ip addr add fd30::1/64 dev other nodad",
+	} {
+		typed(t, words)
+	}
+	t.Cleanup(func() { del(t, "other") })
+}
+
+// TestPhysSharedDefault has a default route that leads through two NICs: it is the host's, too,
+// and when it comes back it does not take another's place.
+func TestPhysSharedDefault(t *testing.T) {
+	for family, c := range map[string]struct{ addr, hops, admin string }{
+		"-4": {"10.8.9.1/24", "nexthop via 10.8.9.254 dev nic0 nexthop via 10.30.0.254 dev other", "via 10.30.0.77 dev other"},
+		"-6": {"fd08::1/64", "nexthop via fd08::fe dev nic0 nexthop via fd30::fe dev other", "via fd30::77 dev other"},
+	} {
+		t.Run(family, func(t *testing.T) {
+			addPhys(t, physVeth())
+			addOther(t)
+			typed(t, "ip addr add dev nic0 "+c.addr)
+			add := "ip " + family + " route add 0::/0 "
+			if family == "-4" {
+				add = "ip route add 0.0.0.0/0 "
+			}
+			typed(t, add+c.hops)
+			target, _ := nstest.Guest(t)
+			if _, err := pipework.Attach(t.Context(), target, pipework.Spec{Link: link.Phys{Device: "nic0"}}); !errors.Is(err, fs.ErrPermission) {
+				t.Errorf("attach: %v", err)
+			}
+			s := pipework.Spec{Link: link.Phys{Device: "nic0", AllowDefaultRoute: true}}
+			attach(t, target, s)
+			typed(t, "ip "+family+" route flush default")
+			typed(t, add+c.admin)
+			detach(t, target, s)
+			got := typed(t, "ip "+family+" route show default")
+			if !strings.HasPrefix(got, "default "+c.admin) {
+				t.Errorf("the administrator's default route: %s", got)
+			}
+			typed(t, "ip "+family+" route flush default")
+		})
+	}
+}
