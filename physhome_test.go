@@ -8,9 +8,13 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -69,4 +73,40 @@ func TestPhysSharedDefault(t *testing.T) {
 			typed(t, "ip "+family+" route flush default")
 		})
 	}
+}
+
+// TestPhysRoutesAtOnce has routes that need what takes its time, or went with the NIC: a nexthop
+// object, and an address while there is no carrier. Nobody waits for them.
+func TestPhysRoutesAtOnce(t *testing.T) {
+	addPhys(t, physVeth())
+	typed(t, "ip addr add fd21::1/64 dev nic0")
+	testwait.Eventually(t, "the address is usable", func() bool { return !strings.Contains(typed(t, "ip -6 addr show dev nic0"), "tentative") })
+	routes := func() string {
+		return typed(t, "ip route show 10.93.0.0/16") + typed(t, "ip -6 route show fd90::/32") + typed(t, "ip -6 route show fd93::/32")
+	}
+	for _, words := range []string{
+		"ip nexthop add id 7 via 10.8.0.254 dev nic0", "ip nexthop add id 8 via fd21::fd dev nic0",
+		"ip route add 10.93.0.0/16 nhid 7 proto static", "ip -6 route add fd93::/32 nhid 8 proto static",
+		"ip -6 route add fd90::/32 via fd21::fe dev nic0 proto static metric 50 src fd21::1",
+	} {
+		typed(t, words)
+	}
+	before := strings.NewReplacer("nhid 7 ", "", "nhid 8 ", "").Replace(routes())
+	target, _ := nstest.Guest(t)
+	s := pipework.Spec{Link: link.Phys{Device: "nic0"}}
+	attach(t, target, s)
+	typed(t, "ip link set wire down")
+	start := time.Now()
+	detach(t, target, s)
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("detach took %v", took)
+	}
+	if diff := cmp.Diff(before, strings.ReplaceAll(routes(), "linkdown ", "")); diff != "" {
+		t.Errorf("-before +after:\n%s", diff)
+	}
+	if got := typed(t, "cat /proc/sys/net/ipv6/conf/nic0/optimistic_dad"); got != "0\n" {
+		t.Errorf("optimistic_dad: %s", got)
+	}
+	typed(t, "ip link set wire up")
+	testwait.Eventually(t, "the address is checked", func() bool { return !strings.Contains(typed(t, "ip -6 addr show dev nic0"), "tentative") })
 }

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,31 @@ func (w past) restoreConf(ctx context.Context, h Host, name string, warn func(st
 		}
 		return nil
 	})
+}
+
+// usableAtOnce has add make IPv6 addresses with a flag that makes them usable at once: that of
+// RFC 4429, which the interface's optimistic_dad permits meanwhile, or, where the kernel has
+// not that (CONFIG_IPV6_OPTIMISTIC_DAD), that for no detection of duplicates.
+func usableAtOnce(ctx context.Context, h Host, name string, add func(flag uint32) error) (err error) {
+	path := filepath.Join("/proc/sys/net/ipv6/conf", name, "optimistic_dad")
+	var was string
+	set := func(ctx context.Context, value string) error {
+		return enter(h)(ctx, func() error {
+			if err := fault.Step(ctx, "sysctl "+path); err != nil {
+				return err
+			}
+			was, _ = readSetting(path)
+			return writeSetting(path, value)
+		})
+	}
+	switch err := set(ctx, "1"); {
+	case errors.As(err, new(*os.PathError)):
+		return add(unix.IFA_F_NODAD)
+	case err != nil:
+		return err
+	}
+	defer func(was string) { err = errors.Join(err, set(fault.Off(ctx), was)) }(was)
+	return add(unix.IFA_F_OPTIMISTIC)
 }
 
 func writeSetting(path, value string) error {

@@ -93,13 +93,32 @@ func (s Saved) RestoreAddr(ctx context.Context, c *ns.Conn, h Home) error {
 			m.attr(attr, value...)
 		}
 	}
-	m.attrU32(unix.IFA_FLAGS, a.Flags&addrFlags)
+	m.attrU32(unix.IFA_FLAGS, h.flags(a))
 	m.lifetimes(preferred, valid)
 	_, err := c.Do(ctx, m.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK), 0)
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("put address %s back: %w", a.Prefix, err)
 	}
 	return nil
+}
+
+// flags are those that the address is made with.
+func (h Home) flags(a Addr) uint32 {
+	flags := a.Flags & addrFlags
+	if a.Prefix.Addr().Is6() && a.Usable() && flags&unix.IFA_F_NODAD == 0 && slices.Contains(h.Sources, a.Prefix.Addr()) {
+		return flags&^unix.IFA_F_OPTIMISTIC | h.AtOnce
+	}
+	return flags
+}
+
+// Sources are the IPv6 addresses that saved routes prefer as their source.
+func Sources(routes []Saved) (all []netip.Addr) {
+	for _, s := range routes {
+		if r, ok := parseRoute(s); ok && r.Src.Is6() {
+			all = append(all, r.Src)
+		}
+	}
+	return all
 }
 
 // remaining is what is left of a lifetime in seconds.
@@ -167,6 +186,11 @@ func nextHops(b []byte) func(yield func([]byte) bool) {
 type Home struct {
 	From, To int           // index of the link when they were saved, and now
 	Ago      time.Duration // since they were saved
+	// Sources are addresses that routes prefer as their source. Of IPv6 the kernel takes such
+	// a route only once the address is usable, which takes seconds and a carrier (RFC 4862):
+	// those that were get the flag AtOnce.
+	Sources []netip.Addr
+	AtOnce  uint32 // IFA_F_OPTIMISTIC or IFA_F_NODAD
 }
 
 // RestoreRoute puts the route back, unless its lifetime is over. Like `ip route append` it
@@ -192,7 +216,8 @@ func (s Saved) RestoreRoute(ctx context.Context, c *ns.Conn, h Home) error {
 	return err
 }
 
-// at is the route on the link as it is now, with what is left of its lifetime.
+// at is the route on the link as it is now, with what is left of its lifetime, and without
+// its nexthop object, which went with the link; the kernel has told what it said.
 func (r Route) at(h Home) (now Route, alive bool) {
 	now = r
 	now.attrs = nil
@@ -202,6 +227,8 @@ func (r Route) at(h Home) (now Route, alive bool) {
 	for _, a := range r.attrs {
 		a.value = bytes.Clone(a.value)
 		switch a.attrType {
+		case rtaNhID:
+			continue
 		case unix.RTA_OIF:
 			h.move(a.value)
 		case unix.RTA_MULTIPATH:
