@@ -110,3 +110,50 @@ func TestPhysRoutesAtOnce(t *testing.T) {
 	typed(t, "ip link set wire up")
 	testwait.Eventually(t, "the address is checked", func() bool { return !strings.Contains(typed(t, "ip -6 addr show dev nic0"), "tentative") })
 }
+
+// TestPhysRoutesOfOthers has a routing daemon and the administrator lead routes of the NIC
+// elsewhere while it is in the guest: there they stay.
+func TestPhysRoutesOfOthers(t *testing.T) {
+	addPhys(t, physVeth())
+	addOther(t)
+	for _, words := range []string{
+		"ip addr add fd31::1/64 dev nic0 nodad",
+		"ip route add 10.77.0.0/16 via 10.8.0.254 dev nic0 proto bgp metric 20",
+		"ip route add 10.78.0.0/16 via 10.8.0.254 dev nic0 proto dhcp metric 20",
+		"ip -6 route add fd90::/32 via fd31::fe dev nic0 proto static metric 50",
+		"ip -6 route add fd91::/32 dev nic0 proto static metric 50",
+		"ip -6 route append fd91::/32 dev other proto static metric 50",
+		"ip -6 route add fd92::/32 proto static nexthop via fd31::fe dev nic0 nexthop via fd30::fe dev other",
+	} {
+		typed(t, words)
+	}
+	const dhcp, shared = "10.78.0.0/16 via 10.8.0.254 dev nic0 proto dhcp metric 20 \n", "fd92::/32"
+	beside := typed(t, "ip -6 route show "+shared)
+	target, _ := nstest.Guest(t)
+	s := pipework.Spec{Link: link.Phys{Device: "nic0"}}
+	attach(t, target, s)
+	typed(t, "ip route add 10.77.0.0/16 via 10.30.0.254 dev other proto bgp metric 20")
+	typed(t, "ip -6 route add fd90::/32 via fd30::fe dev other proto static metric 50")
+	detach(t, target, s)
+	for dst, want := range map[string]string{
+		"10.77.0.0/16": "10.77.0.0/16 via 10.30.0.254 dev other proto bgp metric 20 \n",
+		"10.78.0.0/16": dhcp,
+		"fd90::/32":    "fd90::/32 via fd30::fe dev other proto static metric 50 pref medium\n",
+		"fd91::/32":    "fd91::/32 dev other proto static metric 50 pref medium\nfd91::/32 dev nic0 proto static metric 50 pref medium\n",
+	} {
+		if diff := cmp.Diff(want, typed(t, "ip "+family(dst)+" route show "+dst)); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", dst, diff)
+		}
+	}
+	if got := typed(t, "ip -6 route show "+shared); strings.Count(got, "nexthop via") != 2 {
+		t.Errorf("%s\nwas\n%s", got, beside)
+	}
+}
+
+// family is iproute2's option for a destination.
+func family(dst string) string {
+	if strings.Contains(dst, ":") {
+		return "-6"
+	}
+	return "-4"
+}

@@ -134,22 +134,39 @@ func remaining(lifetime uint32, ago time.Duration) (left uint32, alive bool) {
 }
 
 // SaveRoutes are the routes of all tables that lead through the link, those with others
-// included, but for those that the kernel makes of addresses and router advertisements.
+// included, that an administrator or a DHCP client has made: the kernel and routing daemons
+// bring their own ones back.
 func SaveRoutes(ctx context.Context, c *ns.Conn, index int) ([]Saved, error) {
 	var saved []Saved
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		msgs, err := routeMessages(ctx, c, family, 0)
+		m := make(message, unix.SizeofRtMsg, 32)
+		m[0] = uint8(family)
+		m.attrU32(unix.RTA_OIF, uint32(index)) // a filter since Linux 4.20
+		msgs, err := c.Do(ctx, m.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP), unix.RTM_NEWROUTE)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("list routes: %w", err)
 		}
 		for _, m := range msgs {
 			r, ok := parseRoute(m)
-			if ok && r.Family == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && r.Protocol() != unix.RTPROT_KERNEL && r.Protocol() != unix.RTPROT_RA && r.Protocol() != unix.RTPROT_REDIRECT && r.Through(index) {
+			if ok && r.Family == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && r.lasts() && r.Through(index) {
 				saved = append(saved, bytes.Clone(m))
 			}
 		}
 	}
 	return saved, nil
+}
+
+// lasts says whether nobody makes the route anew when its link returns, by its protocol
+// (linux/rtnetlink.h): those from RTPROT_GATED on are daemons.
+func (r Route) lasts() bool {
+	switch p := r.Protocol(); p {
+	case unix.RTPROT_KERNEL, unix.RTPROT_REDIRECT:
+		return false
+	case unix.RTPROT_DHCP, Protocol:
+		return true
+	default:
+		return p < unix.RTPROT_GATED
+	}
 }
 
 // Through says whether the route, or a part of it, leads through the link.
