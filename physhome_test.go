@@ -157,3 +157,37 @@ func family(dst string) string {
 	}
 	return "-4"
 }
+
+// TestPhysSettings has settings that a NIC could come home without: one that only the
+// administrator's later change of the default makes different, those of its neighbours, and the
+// secret of its link-local address (RFC 7217).
+func TestPhysSettings(t *testing.T) {
+	addPhys(t, physVeth())
+	const secret = "net.ipv6.conf.nic0.stable_secret"
+	for _, words := range []string{
+		"sysctl -qw net.ipv4.neigh.nic0.base_reachable_time_ms=61500", "sysctl -qw net.ipv6.neigh.nic0.gc_stale_time=77",
+		"sysctl -qw " + secret + "=2001:db8::1234", "ip link set nic0 down", "ip link set nic0 up",
+	} {
+		typed(t, words)
+	}
+	const linkLocal = "ip -6 -o addr show dev nic0 scope link"
+	usable := func() bool {
+		s := typed(t, linkLocal)
+		return s != "" && !strings.Contains(s, "tentative")
+	}
+	testwait.Eventually(t, "the link-local address is usable", usable)
+	world := func() string {
+		return typed(t, linkLocal) + typed(t, "sysctl net.ipv4.conf.nic0 net.ipv6.conf.nic0 net.ipv4.neigh.nic0 net.ipv6.neigh.nic0")
+	}
+	before := world()
+	target, _ := nstest.Guest(t)
+	s := pipework.Spec{Link: link.Phys{Device: "nic0"}}
+	attach(t, target, s)
+	typed(t, "sysctl -qw net.ipv4.conf.default.accept_local=1")
+	defer typed(t, "sysctl -qw net.ipv4.conf.default.accept_local=0")
+	detach(t, target, s)
+	testwait.Eventually(t, "the link-local address is usable", usable)
+	if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(world(), "\n")); diff != "" {
+		t.Errorf("-before +after:\n%s", diff)
+	}
+}
