@@ -191,3 +191,21 @@ func TestPhysSettings(t *testing.T) {
 		t.Errorf("-before +after:\n%s", diff)
 	}
 }
+
+// TestPhysNamesShown has a guest name an interface so that a terminal, or who types what an error
+// says, would do something.
+func TestPhysNamesShown(t *testing.T) {
+	addPhys(t, physVeth())
+	target, g := nstest.Guest(t)
+	const name = "a\x1b[31m;reboot"
+	for _, args := range [][]string{{"link", "add", name, "type", "veth"}, {"link", "property", "add", "dev", name, "altname", "enp9s0f1"}} {
+		err := g.Do(t.Context(), func() error { return exec.CommandContext(t.Context(), "ip", args...).Run() })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := pipework.Attach(t.Context(), target, pipework.Spec{Link: link.Phys{Device: "nic0"}})
+	if err == nil || !strings.Contains(err.Error(), `$'a\x1b[31m;reboot' in the guest is called enp9s0f1`) {
+		t.Errorf("attach: %q", err)
+	}
+}
