@@ -24,7 +24,7 @@ type past struct {
 	// this time since the boot, when the interface had this index.
 	IfAddrs []rtnl.Saved `json:"rtm_newaddr,omitempty"`
 	Routes  []rtnl.Saved `json:"rtm_newroute,omitempty"`
-	// Conf are its settings below /proc/sys/net that are not those of a new interface.
+	// Conf are its settings below /proc/sys/net.
 	Conf  map[string]string `json:"sysctls,omitempty"`
 	Saved time.Duration     `json:"saved,omitempty"`
 	Index int               `json:"index,omitempty"`

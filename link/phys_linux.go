@@ -77,7 +77,7 @@ func (n Phys) movable(ctx context.Context, p *Port, nic *rtnl.Link) error {
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(routes, func(r rtnl.Route) bool { return r.Index == nic.Index }) {
+		if slices.ContainsFunc(routes, func(r rtnl.Route) bool { return r.Through(nic.Index) }) {
 			return errs.New(fs.ErrPermission, "%s carries the host's default route: moving it may cut the host off (only a spec with allow_default_route permits it)", n.Device)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/namespaces"
@@ -225,7 +226,7 @@ func (n Phys) warnOfFalse(p *Port, links []*rtnl.Link, isTrue func(index int) bo
 func names(links []*rtnl.Link) string {
 	var all []string
 	for _, l := range links {
-		all = append(all, l.Name)
+		all = append(all, charset.Shown(l.Name))
 	}
 	return strings.Join(all, ", ")
 }
@@ -233,7 +234,7 @@ func names(links []*rtnl.Link) string {
 // unproven is the error of an interface that bears the mark of n and is not known
 // to be n.
 func unproven(p *Port, n Phys) error {
-	return errs.New(fs.ErrPermission, "%s in %s bears the mark of the host's interface %s, and this host has no record that it is the one: leaving it alone (detach --force brings it to the host all the same)", p.Name, p.Guest.Name, n.Device)
+	return errs.New(fs.ErrPermission, "%s in %s bears the mark of the host's interface %s, and this host has no record that it is the one: leaving it alone (detach --force brings it to the host all the same)", charset.Shown(p.Name), p.Guest.Name, n.Device)
 }
 
 // Unproven is the error of an interface in the guest that bears the mark m of one of

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
@@ -44,7 +45,7 @@ func Unrecorded(ctx context.Context, h Host) (lines []string, err error) {
 	links, err = unrecorded(ctx, h)
 	for _, l := range links {
 		m, _ := ParseMark(l.Alias)
-		lines = append(lines, fmt.Sprintf("%s bears the mark %s, of which this host has no record: leaving it alone (detach --force of the guest that it was in makes it that, ip link set dev %s alias '' makes this go away)", l.Name, m.Link, l.Name))
+		lines = append(lines, fmt.Sprintf("%s bears the mark %s, of which this host has no record: leaving it alone (detach --force of the guest that it was in makes it that, ip link set dev %s alias '' makes this go away)", charset.Shown(l.Name), m.Link, charset.Shown(l.Name)))
 	}
 	return lines, err
 }

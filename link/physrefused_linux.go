@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
@@ -51,7 +52,7 @@ func nameTaken(ctx context.Context, p *Port, l *rtnl.Link) error {
 		case err != nil || name == p.Name:
 			return taken(p, err)
 		default:
-			return errs.New(fs.ErrInvalid, "%s in the guest is called %s, too, which is an altname of %s: ip link property del dev %s altname %s", has.Name, name, l.Name, l.Name, name)
+			return errs.New(fs.ErrInvalid, "%s in the guest is called %s, too, which is an altname of %s: ip link property del dev %s altname %s", charset.Shown(has.Name), charset.Shown(name), l.Name, l.Name, charset.Shown(name))
 		}
 	}
 	return errs.New(fs.ErrInvalid, "the guest has an interface of one of the names of %s: see ip link", l.Name)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
@@ -124,7 +125,7 @@ func renameTo(ctx context.Context, h Host, l *rtnl.Link, name string) error {
 		l.Name = name
 	}
 	if errors.Is(err, unix.EEXIST) {
-		return errs.New(fs.ErrExist, "it is %s now, because another interface has taken the name %s", l.Name, name)
+		return errs.New(fs.ErrExist, "it is %s now, because another interface has taken the name %s", charset.Shown(l.Name), name)
 	}
 	return err
 }

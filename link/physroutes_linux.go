@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
@@ -39,8 +38,10 @@ func sinceBoot() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// ago is how long ago addresses and routes were saved.
-func (w past) ago() time.Duration { return max(0, sinceBoot()-w.Saved) }
+// home is where addresses and routes come back to.
+func (w past) home(l *rtnl.Link) rtnl.Home {
+	return rtnl.Home{From: w.Index, To: l.Index, Ago: max(0, sinceBoot()-w.Saved)}
+}
 
 func (w past) restoreAddrs(ctx context.Context, h Host, l *rtnl.Link) error {
 	for _, a := range w.Addrs {
@@ -48,17 +49,27 @@ func (w past) restoreAddrs(ctx context.Context, h Host, l *rtnl.Link) error {
 			return err
 		}
 	}
+	home := w.home(l)
+	if w.Up { // or there are no routes
+		home.Sources = rtnl.Sources(w.Routes)
+	}
+	if len(home.Sources) == 0 {
+		return w.addAddrs(ctx, h, home)
+	}
+	return usableAtOnce(ctx, h, w.Name, func(flag uint32) error {
+		home.AtOnce = flag
+		return w.addAddrs(ctx, h, home)
+	})
+}
+
+func (w past) addAddrs(ctx context.Context, h Host, home rtnl.Home) error {
 	for _, a := range rtnl.InOrder(w.IfAddrs) {
-		if err := a.RestoreAddr(ctx, h.Conn, l.Index, w.ago()); err != nil {
+		if err := a.RestoreAddr(ctx, h.Conn, home); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-// routesTime bounds the wait for addresses that routes prefer as their source: IPv6 checks
-// for duplicates first (RFC 4862).
-const routesTime = 3 * time.Second
 
 // restoreRoutes puts the routes back, those that need others after them. What the kernel
 // does not take any more, because the network has changed meanwhile, is told.
@@ -66,19 +77,13 @@ func (w past) restoreRoutes(ctx context.Context, h Host, l *rtnl.Link, warn func
 	if !w.Up { // it has none
 		return nil
 	}
-	left := w.Routes
-	for end := time.Now().Add(routesTime); len(left) > 0; {
+	for left := w.Routes; len(left) > 0; {
 		refused, why, err := w.tryRoutes(ctx, h, l, left)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case len(refused) < len(left):
+		}
+		if len(refused) < len(left) {
 			left = refused
-			continue
-		case errors.Is(errors.Join(why...), unix.EINVAL) && time.Now().Before(end):
-			if err := pause.For(ctx, 50*time.Millisecond); err != nil {
-				return err
-			}
 			continue
 		}
 		for _, err := range why {
@@ -92,7 +97,7 @@ func (w past) restoreRoutes(ctx context.Context, h Host, l *rtnl.Link, warn func
 // tryRoutes puts back what the kernel takes, and says what it refused and why.
 func (w past) tryRoutes(ctx context.Context, h Host, l *rtnl.Link, routes []rtnl.Saved) (refused []rtnl.Saved, why []error, err error) {
 	for _, r := range routes {
-		err := r.RestoreRoute(ctx, h.Conn, w.Index, l.Index, w.ago())
+		err := r.RestoreRoute(ctx, h.Conn, w.home(l))
 		switch {
 		case err == nil:
 		case errors.As(err, new(unix.Errno)):

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -20,46 +19,39 @@ import (
 
 // Of linux/if_addr.h: who made an address, and the flags that it may be made with.
 const (
-	protoLoopback  = 1 // IFAPROT_KERNEL_LO
-	protoLinkLocal = 3 // IFAPROT_KERNEL_LL
+	protoLoopback      = 1 // IFAPROT_KERNEL_LO
+	protoAdvertisement = 2 // IFAPROT_KERNEL_RA
 
 	addrFlags = unix.IFA_F_NODAD | unix.IFA_F_OPTIMISTIC | unix.IFA_F_HOMEADDRESS | unix.IFA_F_MANAGETEMPADDR |
 		unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_MCAUTOJOIN
 )
 
-// SaveAddrs are the link's addresses, but for those that the kernel makes itself.
+// SaveAddrs are the link's addresses, but for those of router advertisements. Those that
+// the kernel makes of the MAC are among them: it makes them once there is a carrier, and then
+// they would come after the others.
 func SaveAddrs(ctx context.Context, c *ns.Conn, l *Link) ([]Saved, error) {
 	msgs, err := addrMessages(ctx, c, l.Index)
 	var saved []Saved
 	for _, m := range msgs {
-		if a, ok := parseAddr(m); ok && a.Index == l.Index && !a.kernels(l.MAC) {
+		if a, ok := parseAddr(m); ok && a.Index == l.Index && !a.kernels() {
 			saved = append(saved, bytes.Clone(m))
 		}
 	}
 	return saved, err
 }
 
-// kernels says whether the kernel makes the address: a link-local one of the MAC, or of a
-// router advertisement.
-func (a Addr) kernels(mac net.HardwareAddr) bool {
-	ip := a.Prefix.Addr()
+// kernels says whether the kernel makes the address anew: the loopback's, or one of a router
+// advertisement.
+func (a Addr) kernels() bool {
 	switch {
-	case a.Proto >= protoLoopback && a.Proto <= protoLinkLocal:
+	case a.Proto >= protoLoopback && a.Proto <= protoAdvertisement:
 		return true
-	case ip.Is4():
+	case a.Prefix.Addr().Is4():
 		return false
-	case a.Proto != 0:
-		return a.Flags&unix.IFA_F_TEMPORARY != 0
+	case a.Flags&unix.IFA_F_TEMPORARY != 0:
+		return true
 	}
-	return a.Flags&unix.IFA_F_TEMPORARY != 0 || ip == linkLocal(mac) || a.Advertised() && a.Flags&unix.IFA_F_NOPREFIXROUTE == 0
-}
-
-// linkLocal is the address that the kernel makes of an Ethernet MAC (RFC 4291 appendix A).
-func linkLocal(mac net.HardwareAddr) netip.Addr {
-	if len(mac) != 6 {
-		return netip.Addr{}
-	}
-	return netip.AddrFrom16([16]byte{0xfe, 0x80, 8: mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]})
+	return a.Proto == 0 && a.Advertised() && a.Flags&unix.IFA_F_NOPREFIXROUTE == 0
 }
 
 // InOrder are saved addresses in the order to restore them in: of IPv4 the first one is the
@@ -84,30 +76,49 @@ func (s Saved) family() int {
 	return int(s[0])
 }
 
-// RestoreAddr gives the link the address, which was saved so long ago. One whose lifetime
-// is over, or that is there, is left.
-func (s Saved) RestoreAddr(ctx context.Context, c *ns.Conn, index int, ago time.Duration) error {
+// RestoreAddr gives the link the address. One whose lifetime is over, or that is there, is
+// left.
+func (s Saved) RestoreAddr(ctx context.Context, c *ns.Conn, h Home) error {
 	a, ok := parseAddr(s)
-	valid, alive := remaining(a.Valid, ago)
+	valid, alive := remaining(a.Valid, h.Ago)
 	if !ok || !alive {
 		return nil
 	}
-	preferred, _ := remaining(a.Preferred, ago)
+	preferred, _ := remaining(a.Preferred, h.Ago)
 	m := message(bytes.Clone(s[:unix.SizeofIfAddrmsg]))
 	m[2] = 0 // the flags are in an attribute
-	binary.NativeEndian.PutUint32(m[4:], uint32(index))
+	binary.NativeEndian.PutUint32(m[4:], uint32(h.To))
 	for attr, value := range attrs(s[unix.SizeofIfAddrmsg:]) {
 		if attr != unix.IFA_FLAGS && attr != unix.IFA_CACHEINFO {
 			m.attr(attr, value...)
 		}
 	}
-	m.attrU32(unix.IFA_FLAGS, a.Flags&addrFlags)
+	m.attrU32(unix.IFA_FLAGS, h.flags(a))
 	m.lifetimes(preferred, valid)
 	_, err := c.Do(ctx, m.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK), 0)
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("put address %s back: %w", a.Prefix, err)
 	}
 	return nil
+}
+
+// flags are those that the address is made with.
+func (h Home) flags(a Addr) uint32 {
+	flags := a.Flags & addrFlags
+	if a.Prefix.Addr().Is6() && a.Usable() && flags&unix.IFA_F_NODAD == 0 && slices.Contains(h.Sources, a.Prefix.Addr()) {
+		return flags&^unix.IFA_F_OPTIMISTIC | h.AtOnce
+	}
+	return flags
+}
+
+// Sources are the IPv6 addresses that saved routes prefer as their source.
+func Sources(routes []Saved) (all []netip.Addr) {
+	for _, s := range routes {
+		if r, ok := parseRoute(s); ok && r.Src.Is6() {
+			all = append(all, r.Src)
+		}
+	}
+	return all
 }
 
 // remaining is what is left of a lifetime in seconds.
@@ -123,17 +134,21 @@ func remaining(lifetime uint32, ago time.Duration) (left uint32, alive bool) {
 }
 
 // SaveRoutes are the routes of all tables that lead through the link, those with others
-// included, but for those that the kernel makes of addresses and router advertisements.
+// included, that an administrator or a DHCP client has made: the kernel and routing daemons
+// bring their own ones back.
 func SaveRoutes(ctx context.Context, c *ns.Conn, index int) ([]Saved, error) {
 	var saved []Saved
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		msgs, err := routeMessages(ctx, c, family, 0)
+		m := make(message, unix.SizeofRtMsg, 32)
+		m[0] = uint8(family)
+		m.attrU32(unix.RTA_OIF, uint32(index)) // a filter since Linux 4.20
+		msgs, err := c.Do(ctx, m.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP), unix.RTM_NEWROUTE)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("list routes: %w", err)
 		}
 		for _, m := range msgs {
 			r, ok := parseRoute(m)
-			if ok && r.Family == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && r.Protocol() != unix.RTPROT_KERNEL && r.Protocol() != unix.RTPROT_RA && r.Protocol() != unix.RTPROT_REDIRECT && r.through(index) {
+			if ok && r.Family == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && r.lasts() && r.Through(index) {
 				saved = append(saved, bytes.Clone(m))
 			}
 		}
@@ -141,8 +156,21 @@ func SaveRoutes(ctx context.Context, c *ns.Conn, index int) ([]Saved, error) {
 	return saved, nil
 }
 
-// through says whether the route, or a part of it, leads through the link.
-func (r Route) through(index int) bool {
+// lasts says whether nobody makes the route anew when its link returns, by its protocol
+// (linux/rtnetlink.h): those from RTPROT_GATED on are daemons.
+func (r Route) lasts() bool {
+	switch p := r.Protocol(); p {
+	case unix.RTPROT_KERNEL, unix.RTPROT_REDIRECT:
+		return false
+	case unix.RTPROT_DHCP, Protocol:
+		return true
+	default:
+		return p < unix.RTPROT_GATED
+	}
+}
+
+// Through says whether the route, or a part of it, leads through the link.
+func (r Route) Through(index int) bool {
 	if r.Index == index {
 		return true
 	}
@@ -171,49 +199,137 @@ func nextHops(b []byte) func(yield func([]byte) bool) {
 	}
 }
 
-// RestoreRoute puts the route back that was saved so long ago, when the link's index was
-// from; now it is to. Like `ip route append` it comes after others of the same key; with
-// several next hops it takes the place of what is left of it.
-func (s Saved) RestoreRoute(ctx context.Context, c *ns.Conn, from, to int, ago time.Duration) error {
+// A Home is where saved addresses and routes come back to.
+type Home struct {
+	From, To int           // index of the link when they were saved, and now
+	Ago      time.Duration // since they were saved
+	// Sources are addresses that routes prefer as their source. Of IPv6 the kernel takes such
+	// a route only once the address is usable, which takes seconds and a carrier (RFC 4862):
+	// those that were get the flag AtOnce.
+	Sources []netip.Addr
+	AtOnce  uint32 // IFA_F_OPTIMISTIC or IFA_F_NODAD
+}
+
+// RestoreRoute puts the route back, unless its lifetime is over. Like `ip route append` it
+// comes after others of the same key. Of IPv6 the kernel would make one route with several
+// next hops of them: there it takes the place of what is left of it, and what leads elsewhere
+// meanwhile is EEXIST.
+func (s Saved) RestoreRoute(ctx context.Context, c *ns.Conn, h Home) error {
 	r, ok := parseRoute(s)
 	if !ok {
 		return nil
 	}
-	r.attrs = slices.Clone(r.attrs)
-	several := false
-	for i, a := range r.attrs {
-		value := bytes.Clone(a.value)
+	r, alive := r.at(h)
+	switch {
+	case !alive:
+		return nil
+	case r.Family == unix.AF_INET:
+		return r.Append(ctx, c)
+	}
+	err := r.send(ctx, c, unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	if errors.Is(err, unix.EEXIST) {
+		return r.rejoin(ctx, c, err)
+	}
+	return err
+}
+
+// at is the route on the link as it is now, with what is left of its lifetime, and without
+// its nexthop object, which went with the link; the kernel has told what it said.
+func (r Route) at(h Home) (now Route, alive bool) {
+	now = r
+	now.attrs = nil
+	if r.Index == h.From {
+		now.Index = h.To
+	}
+	for _, a := range r.attrs {
+		a.value = bytes.Clone(a.value)
 		switch a.attrType {
+		case rtaNhID:
+			continue
 		case unix.RTA_OIF:
-			if int(u32(value)) == from {
-				binary.NativeEndian.PutUint32(value, uint32(to))
-			}
+			h.move(a.value)
 		case unix.RTA_MULTIPATH:
-			several = true
-			for hop := range nextHops(value) {
-				if int(u32(hop[4:])) == from {
-					binary.NativeEndian.PutUint32(hop[4:], uint32(to))
-				}
+			for hop := range nextHops(a.value) {
+				h.move(hop[4:])
 			}
 		case unix.RTA_CACHEINFO:
-			if len(value) >= 12 && int32(u32(value[8:])) > 0 { // ticks of 1/100 s, see addExpiry
-				left, alive := remaining(u32(value[8:])/100, ago)
-				if !alive {
-					return nil
-				}
-				binary.NativeEndian.PutUint32(value[8:], left*100)
+			if !h.age(a.value) {
+				return now, false
 			}
 		}
-		r.attrs[i].value = value
+		now.attrs = append(now.attrs, a)
 	}
-	flags := unix.NLM_F_CREATE | unix.NLM_F_APPEND
-	if several {
-		flags = unix.NLM_F_CREATE | unix.NLM_F_REPLACE
+	return now, true
+}
+
+// move changes the index of the link that saved bytes begin with.
+func (h Home) move(b []byte) {
+	if int(u32(b)) == h.From {
+		binary.NativeEndian.PutUint32(b, uint32(h.To))
 	}
-	if err := r.send(ctx, c, unix.RTM_NEWROUTE, flags); err != nil && !errors.Is(err, unix.EEXIST) {
+}
+
+// age changes the lifetime in a rta_cacheinfo: ticks of 1/100 s, see addExpiry.
+func (h Home) age(cacheinfo []byte) (alive bool) {
+	if len(cacheinfo) < 12 || int32(u32(cacheinfo[8:])) <= 0 {
+		return true
+	}
+	left, alive := remaining(u32(cacheinfo[8:])/100, h.Ago)
+	binary.NativeEndian.PutUint32(cacheinfo[8:], left*100)
+	return alive
+}
+
+// rejoin puts an IPv6 route beside others of its key: those without a gateway stay routes of
+// their own, and those with one have to be parts of it.
+func (r Route) rejoin(ctx context.Context, c *ns.Conn, taken error) error {
+	all, err := Routes(ctx, c, r.Family, r.Table)
+	if err != nil {
 		return err
 	}
-	return nil
+	var there []hop
+	for _, o := range all {
+		if o.Table == r.Table && o.SameKey(r) {
+			there = append(there, o.joinable()...)
+		}
+	}
+	mine := r.joinable()
+	switch {
+	case len(mine) == 0 || len(there) == 0:
+		return r.Append(ctx, c)
+	case slices.ContainsFunc(there, func(h hop) bool { return !slices.Contains(mine, h) }):
+		return taken
+	}
+	return r.Put(ctx, c)
+}
+
+// A hop is a gateway on the link with this index.
+type hop struct {
+	index   int
+	gateway netip.Addr
+}
+
+// joinable are the next hops of an IPv6 route that the kernel takes together with others of
+// the same key (rt6_qualify_for_ecmp in include/net/ip6_route.h).
+func (r Route) joinable() (hops []hop) {
+	if r.Protocol() == unix.RTPROT_RA || r.has(rtaNhID) {
+		return nil
+	}
+	if r.Gateway.IsValid() {
+		return []hop{{r.Index, r.Gateway}}
+	}
+	for _, a := range r.attrs {
+		if a.attrType != unix.RTA_MULTIPATH {
+			continue
+		}
+		for part := range nextHops(a.value) {
+			for attr, value := range attrs(part[unix.SizeofRtNexthop:]) {
+				if gw, ok := netip.AddrFromSlice(value); ok && attr == unix.RTA_GATEWAY {
+					hops = append(hops, hop{int(u32(part[4:])), gw})
+				}
+			}
+		}
+	}
+	return hops
 }
 
 // lifetimes is the struct ifa_cacheinfo of an address, in seconds.
