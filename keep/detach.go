@@ -154,7 +154,9 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 		err = recovery{p}.unplugFrom(ctx, t, s)
 	}
 	if err == nil {
-		_, err = p.former(r, now.inode).detach(ctx)
+		late, end := finish.Context(ctx)
+		defer end()
+		_, err = p.former(r, now.inode).detach(late)
 	}
 	if err != nil {
 		if full == nil {

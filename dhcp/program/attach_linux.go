@@ -17,6 +17,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/finish"
 )
 
 // leaseTime bounds the wait for the first address.
@@ -69,7 +70,9 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 		r.close()
 	}
 	if err != nil && !at.Existed {
-		_, undone := a.Detach(context.WithoutCancel(ctx), t, s)
+		late, end := finish.Context(ctx)
+		defer end()
+		_, undone := a.Detach(late, t, s)
 		err = join(err, undone)
 	}
 	return now, nil, err
