@@ -59,7 +59,7 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	if err := r.Before.sameKind(d); err != nil {
 		return nil, nil, &pipework.Error{Op: "attach", Stage: pipework.StageLink, Interface: name, Err: err}
 	}
-	was, there, err := there(ctx, p.attacher(), t, name)
+	was, there, err := there(ctx, p.observer(), t, name)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -61,7 +61,7 @@ func (p *Plugger) hasIPoIB(ctx context.Context, guest ns.Ref) bool {
 // detachNamed is Detach of the interface of this name.
 func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
 	guests := p.guests()
-	at, err := plugged(ctx, p.attacher(), p.Target(guest), name)
+	at, err := plugged(ctx, p.observer(), p.Target(guest), name)
 	switch {
 	case stage.NoGuest(err):
 		if byID, ok := guests.renamedGuest(ctx, guest); ok {

@@ -155,10 +155,11 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 const probeTime = 100 * time.Millisecond
 
 func (r *reconciler) check(ctx context.Context, t pipework.Target, s pipework.Spec, n news) (*pipework.Attachment, error) {
-	a := r.attacher.plugger.Attacher
-	if n.compare {
-		a.Probe = probeTime
+	if !n.compare {
+		return r.attacher.check(ctx, t, s)
 	}
+	a := r.attacher.plugger.Attacher
+	a.Probe = probeTime
 	return a.Check(ctx, t, s)
 }
 

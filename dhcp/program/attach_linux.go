@@ -156,9 +156,12 @@ func (r *Running) configured(ctx context.Context) (at *pipework.Attachment, err 
 	}
 }
 
-// look reads what the interface is.
+// look reads what the interface is, and does not look for other hosts with its address: that
+// is done when it is announced.
 func (r *Running) look(ctx context.Context) (*pipework.Attachment, error) {
-	return r.attacher.Check(ctx, r.guest.Again(), r.spec)
+	a := *r.attacher
+	a.Probe = 0
+	return a.Check(ctx, r.guest.Again(), r.spec)
 }
 
 // atRest says whether what was read of the interface is final: the program's script
