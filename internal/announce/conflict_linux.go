@@ -106,9 +106,12 @@ func (a *Sender) probe(ctx context.Context, p *link.Port, addr netip.Addr) error
 func (o *others) hear() {
 	b := make([]byte, 128)
 	for range maxFrames {
-		n, _, err := unix.Recvfrom(o.packet, b, unix.MSG_DONTWAIT)
+		n, from, err := unix.Recvfrom(o.packet, b, unix.MSG_DONTWAIT)
 		if err != nil {
 			return
+		}
+		if ll, is := from.(*unix.SockaddrLinklayer); is && ll.Pkttype == unix.PACKET_OTHERHOST {
+			continue // of a VLAN that this interface is not in, and without its tag here
 		}
 		if addr, mac := claims(b[:n]); mac != nil && !bytes.Equal(mac, o.own) && slices.Contains(o.addrs, addr) && o.found[addr] == nil {
 			o.found[addr] = mac
