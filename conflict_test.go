@@ -74,6 +74,7 @@ func TestAddressInUseByNobody(t *testing.T) {
 		told int
 	}{
 		"a reply":            {mac, 0, 1},
+		"a probe":            {nil, 0, 0},
 		"a reply of VLAN 10": {mac, 10, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
