@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 )
 
@@ -91,4 +93,29 @@ func TestAddressInUseByNobody(t *testing.T) {
 	}
 	detach(t, first, pipework.Spec{})
 	detach(t, second, pipework.Spec{})
+}
+
+// TestAddressInUseIsNotKnown has Check fail to send: what differs is told all the same.
+func TestAddressInUseIsNotKnown(t *testing.T) {
+	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
+	target, g := nstest.Guest(t)
+	s := spec("eth1", "lan", "10.1.0.2/24")
+	attach(t, target, s)
+	ip(t, g, "ip", "addr", "add", "10.2.0.3/24", "dev", "eth1")
+	ip(t, g, "ip", "addr", "del", "10.1.0.2/24", "dev", "eth1")
+	ctx := fault.With(t.Context(), func(step string) error {
+		if step == "send ARP" {
+			return unix.ENOBUFS
+		}
+		return nil
+	})
+	patient := pipework.Attacher{Probe: 30 * time.Millisecond}
+	at, err := patient.Check(ctx, target, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(at.Drifts) == 0 || len(at.Warnings) != 1 || !strings.Contains(at.Warnings[0], "is not known") {
+		t.Errorf("drifts %q, warnings %q", at.Drifts, at.Warnings)
+	}
+	detach(t, target, s)
 }

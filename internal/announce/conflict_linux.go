@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -26,8 +27,11 @@ const (
 	maxFrames = 256
 )
 
+// unsent are errors of an interface that is busy, or has gone down or away meanwhile.
+var unsent = []error{unix.ENOBUFS, unix.ENETDOWN, unix.ENODEV, unix.ENXIO}
+
 // Probe looks for as long for other hosts that have an IPv4 address of the interface (RFC
-// 5227 section 2.4), and tells them on p.Warnings. It changes nothing.
+// 5227 section 2.4), and tells them on p.Warnings, or why that is not known. It changes nothing.
 func (a *Sender) Probe(ctx context.Context, p *link.Port, addrs []netip.Prefix, wait time.Duration) error {
 	l, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
 	if err != nil || l.NoARP || !l.Running {
@@ -40,6 +44,10 @@ func (a *Sender) Probe(ctx context.Context, p *link.Port, addrs []netip.Prefix, 
 		}
 	}
 	others, err := a.search(ctx, p, l, query{v4, wait, true})
+	if slices.ContainsFunc(unsent, func(e error) bool { return errors.Is(err, e) }) {
+		p.Warn("whether another host has an address of %s is not known: %v", p.Name, err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
