@@ -3,13 +3,17 @@
 package pipework_test
 
 import (
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 )
 
@@ -55,4 +59,63 @@ func TestAddressInUse(t *testing.T) {
 	says("check of an interface that is down", at, err, 0)
 	detach(t, second, other)
 	detach(t, second, s)
+}
+
+// TestAddressInUseByNobody has others send, while Check looks for who has the address, what
+// does not say that they have it.
+func TestAddressInUseByNobody(t *testing.T) {
+	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
+	first, g := nstest.Guest(t)
+	attach(t, first, spec("eth1", "lan", "10.1.0.3/24"))
+	second, _ := nstest.Guest(t)
+	attach(t, second, spec("eth1", "lan", "10.1.0.2/24"))
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 0x10}
+	for name, row := range map[string]struct {
+		mac  net.HardwareAddr
+		vlan uint16
+		told int
+	}{
+		"a reply":            {mac, 0, 1},
+		"a probe":            {nil, 0, 0},
+		"a reply of VLAN 10": {mac, 10, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			patient := pipework.Attacher{Probe: 300 * time.Millisecond}
+			sending := time.AfterFunc(50*time.Millisecond, func() { nstest.SendARP(t, g, "eth1", row.mac, netip.MustParseAddr("10.1.0.2"), row.vlan) })
+			at, err := patient.Check(t.Context(), second, spec("eth1", "lan", "10.1.0.2/24"))
+			if sending.Stop() || err != nil {
+				t.Fatal("not sent in time, or", err)
+			}
+			if len(at.Warnings) != row.told {
+				t.Errorf("warnings: %q", at.Warnings)
+			}
+		})
+	}
+	detach(t, first, pipework.Spec{})
+	detach(t, second, pipework.Spec{})
+}
+
+// TestAddressInUseIsNotKnown has Check fail to send: what differs is told all the same.
+func TestAddressInUseIsNotKnown(t *testing.T) {
+	addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
+	target, g := nstest.Guest(t)
+	s := spec("eth1", "lan", "10.1.0.2/24")
+	attach(t, target, s)
+	ip(t, g, "ip", "addr", "add", "10.2.0.3/24", "dev", "eth1")
+	ip(t, g, "ip", "addr", "del", "10.1.0.2/24", "dev", "eth1")
+	ctx := fault.With(t.Context(), func(step string) error {
+		if step == "send ARP" {
+			return unix.ENOBUFS
+		}
+		return nil
+	})
+	patient := pipework.Attacher{Probe: 30 * time.Millisecond}
+	at, err := patient.Check(ctx, target, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(at.Drifts) == 0 || len(at.Warnings) != 1 || !strings.Contains(at.Warnings[0], "is not known") {
+		t.Errorf("drifts %q, warnings %q", at.Drifts, at.Warnings)
+	}
+	detach(t, target, s)
 }

@@ -84,3 +84,21 @@ func TestRefusesTwin(t *testing.T) {
 		})
 	}
 }
+
+// TestQuotesTwin has the guest choose a name that a shell would not take for one.
+func TestQuotesTwin(t *testing.T) {
+	target, g := nstest.Guest(t)
+	s := spec("eth1", "br1", "10.1.0.2/24")
+	attach(t, target, s)
+	defer detach(t, target, s)
+	keeptest.InGuest(t, g, func(h *netlink.Handle) {
+		l := keeptest.LinkOf(t, h, "eth1")
+		if err := errors.Join(h.LinkSetDown(l), h.LinkSetName(l, "a\x1b[31m;reboot"), h.LinkSetUp(l)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	_, err := pipework.Attach(t.Context(), target, s)
+	if err == nil || strings.Contains(err.Error(), "\x1b") || !strings.Contains(err.Error(), `(ip link set $'a\x1b[31m;reboot' name eth1)`) {
+		t.Errorf("attach again: %v", err)
+	}
+}

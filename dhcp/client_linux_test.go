@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -215,6 +216,30 @@ func TestClaim(t *testing.T) {
 		other, err := p.conflict(t.Context())
 		return err == nil && other.String() == squatter.MAC.String()
 	})
+}
+
+// TestClaimOfAnotherVLAN has somebody in another VLAN have the address, which is no matter, and
+// then somebody here.
+func TestClaimOfAnotherVLAN(t *testing.T) {
+	dhcptest.Network(t)
+	_, g := guest(t)
+	c, _ := guest(t)
+	p, err := c.claim(t.Context(), netip.MustParseAddr("10.77.0.50"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	nstest.SendARP(t, g, "eth1", net.HardwareAddr{2, 0, 0, 0, 0, 0x10}, p.addr, 10)
+	here := net.HardwareAddr{2, 0, 0, 0, 0, 0x11}
+	nstest.SendARP(t, g, "eth1", here, p.addr, 0)
+	var other net.HardwareAddr
+	testwait.Eventually(t, "the second", func() bool {
+		other, err = p.conflict(t.Context())
+		return err != nil || other != nil
+	})
+	if err != nil || other.String() != here.String() {
+		t.Errorf("%v has it, want %v; %v", other, here, err)
+	}
 }
 
 func declined(t *testing.T, last *Lease) {

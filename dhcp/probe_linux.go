@@ -25,6 +25,15 @@ import (
 // probes is how many ARP probes are sent (PROBE_NUM of RFC 5227).
 const probes = 3
 
+// notOthers lets no frames of VLANs pass that the interface is not in: they arrive without
+// their tag, and for another host.
+var notOthers = []bpf.Instruction{
+	bpf.LoadExtension{Num: bpf.ExtType},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OTHERHOST, SkipFalse: 1},
+	bpf.RetConstant{Val: 0},
+	bpf.RetConstant{Val: 0xffff},
+}
+
 // A claim looks for another user of an address.
 type claim struct {
 	*Client
@@ -35,8 +44,7 @@ type claim struct {
 
 // claim begins to look for another user of the address, by an ARP probe.
 func (c *Client) claim(ctx context.Context, a netip.Addr) (*claim, error) {
-	all := []bpf.Instruction{bpf.RetConstant{Val: 0xffff}}
-	conn, err := c.packet(ctx, packet.Raw, unix.ETH_P_ARP, all)
+	conn, err := c.packet(ctx, packet.Raw, unix.ETH_P_ARP, notOthers)
 	if err != nil {
 		return nil, err
 	}

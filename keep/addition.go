@@ -38,7 +38,7 @@ func (r *Record) mergeBefore(at *pipework.Attachment) {
 // there; else it is left to who plugs it in again.
 func (c recovery) finishAddition(ctx context.Context, r *Record) (*Record, error) {
 	p, t := c.plugger, c.plugger.guests().targetOf(ctx, r)
-	_, is, err := there(ctx, p.attacher(), t, r.Interface)
+	_, is, err := there(ctx, p.observer(), t, r.Interface)
 	if err != nil {
 		return nil, err
 	}

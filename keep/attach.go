@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp/program"
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/link"
@@ -58,7 +59,7 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	if err := r.Before.sameKind(d); err != nil {
 		return nil, nil, &pipework.Error{Op: "attach", Stage: pipework.StageLink, Interface: name, Err: err}
 	}
-	was, there, err := there(ctx, p.attacher(), t, name)
+	was, there, err := there(ctx, p.observer(), t, name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,7 +91,9 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	case err != nil && there: // what is declared is written already
 		at.Warnings = append(at.Warnings, fmt.Sprintf("the record stays as it was before the last step: %v: see pipework check", err))
 	case err != nil:
-		return nil, nil, together(err, together(recovery{p}.unplug(context.WithoutCancel(ctx), &r), p.Store.restore(&r)))
+		late, end := finish.Context(ctx)
+		defer end()
+		return nil, nil, together(err, together(recovery{p}.unplug(late, &r), p.Store.restore(&r)))
 	}
 	return at, keep, nil
 }

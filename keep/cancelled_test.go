@@ -46,6 +46,28 @@ func TestDetachCancelled(t *testing.T) {
 	}
 }
 
+// TestDetachOfFormerCancelled ends the context at every step of a detach of a guest that does
+// not run, and whose network namespace is kept.
+func TestDetachOfFormerCancelled(t *testing.T) {
+	guests, p := newTown(t)
+	contract.WhileAtWork(t, 1, func(ctx context.Context) {
+		guests.settle(t, id("web"), "docker:web")
+		plugIn(t, p, "br1 docker:web 10.0.0.2/24")
+		k := guests.restart(t, "docker:web", "file")
+		guests["docker:web"] = ns.Identity{Name: "web", ID: id("web")} // stopped
+		r, err := p.Detach(ctx, ns.ParseRef("docker:web"), "eth1", keep.DetachOptions{})
+		there, left := k.has("eth1"), len(recorded(t, p))
+		switch {
+		case err == nil && (r == nil || there || left > 0):
+			t.Errorf("done with %+v, and left is the interface (%v), %d records", r, there, left)
+		case err != nil && (!errors.Is(err, context.Canceled) || !there || left != 1):
+			t.Errorf("after %v: the interface is there: %v, %d records", err, there, left)
+		case err != nil:
+			unplugs(t, p, "docker:web", "eth1", "")
+		}
+	})
+}
+
 // TestNobodyIsFoundInTime ends the context while guests are looked up for a record whose
 // interface is gone: that is no answer.
 func TestNobodyIsFoundInTime(t *testing.T) {

@@ -64,7 +64,7 @@ func (p *Plugger) hasIPoIB(ctx context.Context, guest ns.Ref) bool {
 // detachNamed is Detach of the interface of this name.
 func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
 	guests := p.guests()
-	at, err := plugged(ctx, p.attacher(), p.Target(guest), name)
+	at, err := plugged(ctx, p.observer(), p.Target(guest), name)
 	switch {
 	case stage.NoGuest(err):
 		if byID, ok := guests.renamedGuest(ctx, guest); ok {
@@ -160,7 +160,9 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 		err = recovery{p}.unplugFrom(ctx, t, s)
 	}
 	if err == nil {
-		_, err = p.former(r, now.inode).detach(ctx)
+		late, end := finish.Context(ctx)
+		defer end()
+		_, err = p.former(r, now.inode).detach(late)
 	}
 	if err != nil {
 		if full == nil {

@@ -27,7 +27,7 @@ type guests struct {
 	attacher *pipework.Attacher
 }
 
-func (p *Plugger) guests() guests { return guests{p.Store, p.Target, p.attacher()} }
+func (p *Plugger) guests() guests { return guests{p.Store, p.Target, p.observer()} }
 
 // observe looks up which guest the Ref means.
 func (g guests) observe(ctx context.Context, ref ns.Ref) observed {

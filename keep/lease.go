@@ -30,9 +30,10 @@ func keepLease(ctx context.Context, p *Plugger, t pipework.Target, s pipework.Sp
 			p.say("%s: lease %s: %s", e.Interface, e.Kind, text)
 		}
 	}
+	observer := p.observer()
 	go func() {
 		for pause.For(ctx, checkInterval) == nil {
-			if _, err := p.Check(ctx, t, pipework.Spec{Name: at.Name}); errors.Is(err, fs.ErrNotExist) {
+			if _, err := observer.Check(ctx, t, pipework.Spec{Name: at.Name}); errors.Is(err, fs.ErrNotExist) {
 				cancel()
 			}
 		}

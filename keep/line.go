@@ -65,7 +65,7 @@ func (p *Plugger) linkOf(ctx context.Context, line config.Line) (link.Backend, e
 	if !errors.Is(err, fs.ErrNotExist) {
 		return b, err
 	}
-	at, missing := plugged(ctx, p.attacher(), p.Target(ns.ParseRef(line.Guest)), line.Name)
+	at, missing := plugged(ctx, p.observer(), p.Target(ns.ParseRef(line.Guest)), line.Name)
 	if missing != nil || at == nil {
 		return nil, err
 	}

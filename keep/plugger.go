@@ -41,6 +41,14 @@ func (p *Plugger) attacher() *pipework.Attacher {
 	return &a
 }
 
+// observer is the attacher for what is looked at on the way: it does not look for other hosts
+// that have an address, which takes its time.
+func (p *Plugger) observer() *pipework.Attacher {
+	a := p.attacher()
+	a.Probe = 0
+	return a
+}
+
 // attached records the result of an Attach.
 func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
 	if at.Existed {

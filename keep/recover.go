@@ -72,7 +72,7 @@ func (c recovery) unplug(ctx context.Context, r *Record) error {
 // unplugFrom is unplug, where the guest and the Spec are known.
 func (c recovery) unplugFrom(ctx context.Context, t pipework.Target, s pipework.Spec) error {
 	err := pullOut(ctx, c.plugger.attacher(), t, s)
-	if stage.Is(err, pipework.StageLink) && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && foreign(ctx, c.plugger.attacher(), t, s.Name) {
+	if stage.Is(err, pipework.StageLink) && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && foreign(ctx, c.plugger.observer(), t, s.Name) {
 		return nil
 	}
 	return err

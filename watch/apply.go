@@ -97,7 +97,7 @@ func (r *reconciler) stillThere(ctx context.Context, opened *ns.Guest, t task) *
 	}
 	ctx, cancel := context.WithTimeout(ctx, compareTime)
 	defer cancel()
-	at, err := r.attacher.plugger.Check(ctx, opened.Again(), pipework.Spec{Name: t.was.spec.Name, Link: t.was.spec.Link})
+	at, err := r.attacher.check(ctx, opened.Again(), pipework.Spec{Name: t.was.spec.Name, Link: t.was.spec.Link})
 	if err != nil {
 		return nil
 	}

@@ -40,7 +40,7 @@ func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, want 
 		return nil, err
 	}
 	now := &attachment{guest: g.ref, desired: want, declared: d, spec: a.spec(g, want, d)}
-	there, err := a.plugger.Check(working, opened.Again(), pipework.Spec{Name: now.spec.Name, Link: now.spec.Link})
+	there, err := a.check(working, opened.Again(), pipework.Spec{Name: now.spec.Name, Link: now.spec.Link})
 	switch {
 	case err == nil && g.isRenamed(ctx, a.log, now.spec.Name, there.Name):
 		there.Existed, now.made = true, withLeases(there)
@@ -90,6 +90,13 @@ func (a *attacher) target(k ref) pipework.Target {
 	return a.plugger.Target(ns.ParseRef(k.id))
 }
 
+// check is [pipework.Check], which does not look for other hosts that have an address.
+func (a *attacher) check(ctx context.Context, t pipework.Target, s pipework.Spec) (*pipework.Attachment, error) {
+	quiet := a.plugger.Attacher
+	quiet.Probe = 0
+	return quiet.Check(ctx, t, s)
+}
+
 // configure has the program that is declared configure the interface, where none
 // has done so yet, or none does any more. One that stays is running then.
 func (a *attacher) configure(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *keep.Program) (*pipework.Attachment, *program.Running, error) {
@@ -112,7 +119,7 @@ func (a *attacher) needsProgram(ctx context.Context, t pipework.Target, spec pip
 	if asked == nil {
 		return false, false, nil
 	}
-	at, err := a.plugger.Check(ctx, t, pipework.Spec{Name: spec.Name, Link: spec.Link})
+	at, err := a.check(ctx, t, pipework.Spec{Name: spec.Name, Link: spec.Link})
 	if err != nil {
 		return stage.NoInterface(err), false, nil // of the others Attach tells
 	}

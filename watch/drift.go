@@ -2,6 +2,7 @@ package watch
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -34,7 +35,7 @@ const (
 
 // What comes back later than leastCalm has another cause, such as a bridge that is made
 // anew once more, and is mended again. The next time it has to stay away twice as long, up to
-// mostCalm: nobody is fought with.
+// mostCalm, or two comparisons: nobody is fought with.
 const (
 	leastCalm = time.Minute
 	mostCalm  = time.Hour
@@ -63,15 +64,21 @@ func (d drift) all(as fate) drift {
 	return drift{d.is, done}
 }
 
+// longestCalm is the longest time that a difference has to stay away, where comparisons are
+// this far apart: more than one of them, as what comes back is found no sooner.
+func longestCalm(resync time.Duration) time.Duration {
+	return max(mostCalm, 2*min(resync, math.MaxInt64/2))
+}
+
 // back is what has come back soon after it was mended, and is left so from now on. What
-// has stayed away for long is to be mended again.
-func (d drift) back() (again []string) {
+// has stayed away for long is to be mended again, most being the longest that it has to.
+func (d drift) back(most time.Duration) (again []string) {
 	for _, what := range d.is {
 		was := d.dealt[what]
 		switch {
 		case was.fate != mended:
 		case time.Since(was.at) >= was.calm:
-			d.dealt[what] = dealt{calm: min(2*was.calm, mostCalm)}
+			d.dealt[what] = dealt{calm: min(2*was.calm, most)}
 		default:
 			d.dealt[what] = dealt{fate: left}
 			again = append(again, what)

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 )
@@ -20,7 +21,7 @@ func TestDrift(t *testing.T) {
 		{is: []string{"mtu", "down"}},
 	} {
 		d.is = step.is
-		back := d.back()
+		back := d.back(mostCalm)
 		if got, want := fmt.Sprint(d.unmended(), back), fmt.Sprint(step.unmended, step.back); got != want {
 			t.Errorf("%v: to be mended, and back: %s, want %s", step.is, got, want)
 		}
@@ -41,11 +42,38 @@ func TestDriftOfLater(t *testing.T) {
 			was.at = was.at.Add(-step.after)
 			d.dealt[what] = was
 		}
-		back := d.back()
+		back := d.back(mostCalm)
 		if mend := len(d.unmended()) > 0; mend != step.mend || mend && len(back) > 0 {
 			t.Errorf("after %v: to be mended %v, back: %q", step.after, mend, back)
 		}
 		d = d.all(mended)
+	}
+}
+
+// TestDriftOfRareComparisons has a difference be there again at every comparison, of which
+// there is one in a day: that is not mended for ever.
+func TestDriftOfRareComparisons(t *testing.T) {
+	const day = 24 * time.Hour
+	d, mends := drift{is: []string{"down"}}, 0
+	for range 100 {
+		for what, was := range d.dealt {
+			was.at = was.at.Add(-day)
+			d.dealt[what] = was
+		}
+		d.back(longestCalm(day))
+		mends += len(d.unmended())
+		d = d.all(mended)
+	}
+	if mends > 12 {
+		t.Errorf("it was mended %d times", mends)
+	}
+	for resync, want := range map[time.Duration]time.Duration{-1: mostCalm, 0: mostCalm, time.Minute: mostCalm, day: 2 * day} {
+		if got := longestCalm(resync); got != want {
+			t.Errorf("longest after %v: %v", resync, got)
+		}
+	}
+	if longestCalm(math.MaxInt64) < mostCalm {
+		t.Error("it runs over")
 	}
 }
 

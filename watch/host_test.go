@@ -3,6 +3,7 @@
 package watch_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,10 @@ var hostDrifts = map[string]struct {
 		onTheHost(t, func(h *netlink.Handle) error { return h.LinkSetNoMaster(linkOf(t, h, hostEndOf(t, web))) })
 	}},
 	"the host's end is gone": {"br9 docker:web 10.0.0.2/24", func(t *testing.T, web pipework.Target) { nstest.DelLink(t, hostEndOf(t, web)) }},
+	"long news, then its bridge made anew": {"br9 docker:web 10.0.0.2/24", func(t *testing.T, _ pipework.Target) {
+		manyNames(t, "nicx")
+		remakeBridge(t, "br9")
+	}},
 	"the host's end is down": {"br9 docker:web 10.0.0.2/24", func(t *testing.T, web pipework.Target) {
 		onTheHost(t, func(h *netlink.Handle) error { return h.LinkSetDown(linkOf(t, h, hostEndOf(t, web))) })
 	}},
@@ -76,6 +81,24 @@ func makeHalf(t *testing.T, name string) {
 			return err
 		}
 		return h.LinkSetUp(nic)
+	})
+}
+
+// manyNames gives a link so many alternative names that what the kernel tells of it does not
+// fit into 64 KiB, and has it tell.
+func manyNames(t *testing.T, name string) {
+	t.Helper()
+	onTheHost(t, func(h *netlink.Handle) error {
+		l := linkOf(t, h, name)
+		for n := range 490 {
+			if err := h.LinkAddAltName(l, fmt.Sprintf("%0127d", n)); err != nil {
+				return err
+			}
+		}
+		if err := h.LinkSetDown(l); err != nil {
+			return err
+		}
+		return h.LinkSetUp(l)
 	})
 }
 

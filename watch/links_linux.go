@@ -54,7 +54,7 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 	}
 	defer context.AfterFunc(ctx, l.close)()
 	for {
-		events, err := l.events.Next(l.wakes.next())
+		events, lost, err := l.events.Next(l.wakes.next())
 		if errors.Is(err, os.ErrClosed) {
 			return nil
 		}
@@ -62,6 +62,9 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 			return fmt.Errorf("watch the host's interfaces: %w", err)
 		}
 		now := time.Now()
+		if lost {
+			l.lost(q, now)
+		}
 		for _, e := range events {
 			for _, k := range q.users(e.Name, l.kind(e)) {
 				l.wakes.add(k, now)
@@ -70,6 +73,15 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 		for _, k := range l.wakes.due(now) {
 			q.wake(ctx, k)
 		}
+	}
+}
+
+// lost has every guest compared, since events were lost. Links that are told of from now on
+// count as others than before.
+func (l *links) lost(q *queue, now time.Time) {
+	clear(l.indexes)
+	for _, k := range q.known() {
+		l.wakes.add(k, now)
 	}
 }
 

@@ -41,6 +41,7 @@ type item struct {
 	busy     bool   // a worker is at it, or about to be
 	compared func() // ends the comparison that is at work; nil: there is none
 	dirty    bool   // and is to reconcile it again
+	woken    bool   // it waits for others to be compared
 	news     news   // since it was reconciled last
 	failures int    // in a row
 	timer    *time.Timer
@@ -210,17 +211,28 @@ func (q *queue) users(name string, as use) (all []ref) {
 }
 
 // wake has a guest compared with what is declared, also one that is looked at now and then
-// because nothing tells of its end; one that fails when it is tried again.
+// because nothing tells of its end; one that fails when it is tried again. It does not wait
+// for others to be compared.
 func (q *queue) wake(ctx context.Context, k ref) {
 	q.mu.Lock()
 	it := q.items[k]
-	polled := it != nil && !it.busy && it.timer != nil && it.failures == 0
+	if it == nil || it.woken {
+		q.mu.Unlock()
+		return
+	}
+	polled := !it.busy && it.timer != nil && it.failures == 0
+	it.woken = !polled
 	q.mu.Unlock()
 	if polled {
 		q.enqueue(ctx, k, func(it *item) { it.news.compare = true })
 		return
 	}
-	q.compare(ctx, k)
+	q.workers.Go(func() {
+		q.compare(ctx, k)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		it.woken = false
+	})
 }
 
 // requeue has a guest reconciled after a while. The lock is held.

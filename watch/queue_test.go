@@ -225,3 +225,34 @@ func TestQueueInterrupts(t *testing.T) {
 		}
 	})
 }
+
+// TestWakeDoesNotWait wakes guests while comparisons hang: nobody waits for those, and each
+// guest is compared once when there is room again.
+func TestWakeDoesNotWait(t *testing.T) {
+	inQueue(t, func(t *testing.T, ctx context.Context, q *queue, jobs <-chan job) {
+		var hanging []job
+		for n := range comparisons + 1 {
+			q.add(ctx, ref{id: fmt.Sprint("guest", n)})
+			(<-jobs).answer <- result{}
+		}
+		synctest.Wait()
+		for n := range comparisons {
+			q.wake(ctx, ref{id: fmt.Sprint("guest", n)})
+			hanging = append(hanging, <-jobs)
+		}
+		last := ref{id: fmt.Sprint("guest", comparisons)}
+		for range 3 {
+			q.wake(ctx, last) // hangs for ever, where it waits
+		}
+		q.wake(ctx, ref{id: "stranger"})
+		synctest.Wait()
+		for _, j := range hanging {
+			j.answer <- result{}
+		}
+		if j := <-jobs; j.guest != last || !j.news.compare {
+			t.Errorf("%+v", j)
+		} else {
+			j.answer <- result{}
+		}
+	})
+}

@@ -22,6 +22,8 @@ type reconciler struct {
 	desired  *declarations
 	metrics  *metrics
 	log      logger
+
+	longestCalm time.Duration // that a difference has to stay away
 }
 
 // jobTime bounds the work on one interface, a DHCP server's time included.
@@ -155,10 +157,11 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 const probeTime = 100 * time.Millisecond
 
 func (r *reconciler) check(ctx context.Context, t pipework.Target, s pipework.Spec, n news) (*pipework.Attachment, error) {
-	a := r.attacher.plugger.Attacher
-	if n.compare {
-		a.Probe = probeTime
+	if !n.compare {
+		return r.attacher.check(ctx, t, s)
 	}
+	a := r.attacher.plugger.Attacher
+	a.Probe = probeTime
 	return a.Check(ctx, t, s)
 }
 
@@ -182,7 +185,7 @@ func (r *reconciler) findOrphans(g *guest) {
 // back after it was mended.
 func (r *reconciler) drifted(ctx context.Context, g *guest, a *attachment, drifts []string) {
 	a.drift.is = drifts
-	if again := a.drift.back(); len(again) > 0 {
+	if again := a.drift.back(r.longestCalm); len(again) > 0 {
 		r.log.warn(ctx, "not as declared again, and left so", "guest", g.name, "interface", a.spec.Name, "drift", strings.Join(again, "; "))
 	}
 	if len(drifts) > 0 && len(a.drift.dealt) >= mostMended && g.unsaid("drift of "+a.spec.Name, "ever new") {

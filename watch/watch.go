@@ -52,9 +52,11 @@ type Watcher struct {
 	Poll time.Duration
 	// Resync is how often each guest's interfaces are compared with what is declared, for
 	// what nobody tells of: a link that was set down, or taken from its bridge; 0 stands
-	// for a minute, less than 0 for never. What differs is mended once. What differs in
-	// the same way again stays so until the guest's next start, and is told; so does what
-	// was renamed in the guest. What a DHCP client program is at work on is left to that.
+	// for a minute, less than 0 for never. What differs is mended. What differs in the same
+	// way again within a minute of that stays so until the guest's next start, and is told;
+	// what comes back later is mended again, and has to stay away twice as long the next
+	// time, up to an hour or twice the Resync. What was renamed in the guest stays so. What
+	// a DHCP client program is at work on is left to that.
 	Resync time.Duration
 	// Log hears what is done, and what fails; nil is silence.
 	Log *slog.Logger

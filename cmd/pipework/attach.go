@@ -66,7 +66,7 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 		return err
 	}
 	for _, w := range append(at.Warnings, unrecorded...) {
-		fmt.Fprintln(c.warn, "pipework: warning:", w)
+		fmt.Fprintln(c.warn, "pipework: warning:", cli.Printable(w))
 	}
 	if keep != nil || at.Existed || at.Lease == nil && at.Lease6 == nil {
 		keeper = ""

@@ -17,6 +17,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/finish"
 )
 
 // leaseTime bounds the wait for the first address.
@@ -69,7 +70,9 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 		r.close()
 	}
 	if err != nil && !at.Existed {
-		_, undone := a.Detach(context.WithoutCancel(ctx), t, s)
+		late, end := finish.Context(ctx)
+		defer end()
+		_, undone := a.Detach(late, t, s)
 		err = join(err, undone)
 	}
 	return now, nil, err
@@ -153,9 +156,12 @@ func (r *Running) configured(ctx context.Context) (at *pipework.Attachment, err 
 	}
 }
 
-// look reads what the interface is.
+// look reads what the interface is, and does not look for other hosts with its address: that
+// is done when it is announced.
 func (r *Running) look(ctx context.Context) (*pipework.Attachment, error) {
-	return r.attacher.Check(ctx, r.guest.Again(), r.spec)
+	a := *r.attacher
+	a.Probe = 0
+	return a.Check(ctx, r.guest.Again(), r.spec)
 }
 
 // atRest says whether what was read of the interface is final: the program's script

@@ -89,7 +89,7 @@ func (a *Sender) Announce(ctx context.Context, p *link.Port, addrs []netip.Prefi
 			v6 = append(v6, a.Addr())
 		}
 	}
-	others, err := a.search(ctx, p, l, v4, probe)
+	others, err := a.search(ctx, p, l, query{addrs: v4, wait: probe})
 	err = errors.Join(err, a.announceARP(ctx, p, l, v4), announceND(ctx, p, v6))
 	return errors.Join(err, others.tell(ctx, p))
 }

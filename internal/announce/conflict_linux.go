@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -26,8 +27,11 @@ const (
 	maxFrames = 256
 )
 
+// unsent are errors of an interface that is busy, or has gone down or away meanwhile.
+var unsent = []error{unix.ENOBUFS, unix.ENETDOWN, unix.ENODEV, unix.ENXIO}
+
 // Probe looks for as long for other hosts that have an IPv4 address of the interface (RFC
-// 5227 section 2.1.1), and tells them on p.Warnings. It changes nothing.
+// 5227 section 2.4), and tells them on p.Warnings, or why that is not known. It changes nothing.
 func (a *Sender) Probe(ctx context.Context, p *link.Port, addrs []netip.Prefix, wait time.Duration) error {
 	l, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
 	if err != nil || l.NoARP || !l.Running {
@@ -39,25 +43,36 @@ func (a *Sender) Probe(ctx context.Context, p *link.Port, addrs []netip.Prefix, 
 			v4 = append(v4, a.Addr())
 		}
 	}
-	others, err := a.search(ctx, p, l, v4, wait)
+	others, err := a.search(ctx, p, l, query{v4, wait, true})
+	if slices.ContainsFunc(unsent, func(e error) bool { return errors.Is(err, e) }) {
+		p.Warn("whether another host has an address of %s is not known: %v", p.Name, err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	return others.tell(ctx, p)
 }
 
+// A query is what is asked of the network.
+type query struct {
+	addrs []netip.Addr
+	wait  time.Duration
+	inUse bool // for long: who probes for an address now does not have it
+}
+
 // others are the hosts that have an address which the interface has, too.
 type others struct {
+	query
 	packet int
 	own    net.HardwareAddr
-	addrs  []netip.Addr
 	found  map[netip.Addr]net.HardwareAddr
 }
 
 // search sends ARP probes for the addresses, and hears for as long who answers; without a
 // time it sends one, and tell hears what has come by then.
-func (a *Sender) search(ctx context.Context, p *link.Port, l *rtnl.Link, addrs []netip.Addr, wait time.Duration) (*others, error) {
-	if len(addrs) == 0 || a.err != nil || len(p.MAC) != 6 || l.Type == unix.ARPHRD_INFINIBAND {
+func (a *Sender) search(ctx context.Context, p *link.Port, l *rtnl.Link, q query) (*others, error) {
+	if len(q.addrs) == 0 || a.err != nil || len(p.MAC) != 6 || l.Type == unix.ARPHRD_INFINIBAND {
 		return nil, nil
 	}
 	// A socket of protocol 0 receives nothing before this.
@@ -65,17 +80,17 @@ func (a *Sender) search(ctx context.Context, p *link.Port, l *rtnl.Link, addrs [
 	if err := unix.Bind(a.packet, &unix.SockaddrLinklayer{Protocol: arpType, Ifindex: p.Index}); err != nil {
 		return nil, fmt.Errorf("listen for ARP on %s: %w", p.Name, err)
 	}
-	o := &others{packet: a.packet, own: p.MAC, addrs: addrs, found: map[netip.Addr]net.HardwareAddr{}}
+	o := &others{query: q, packet: a.packet, own: p.MAC, found: map[netip.Addr]net.HardwareAddr{}}
 	for n := range probes {
-		for _, addr := range addrs {
+		for _, addr := range q.addrs {
 			if err := a.probe(ctx, p, addr); err != nil {
 				return nil, err
 			}
 		}
-		if wait <= 0 {
+		if q.wait <= 0 {
 			break
 		}
-		for end := time.Now().Add(wait*time.Duration(n+1)/probes - wait*time.Duration(n)/probes); time.Now().Before(end); o.hear() {
+		for end := time.Now().Add(q.wait*time.Duration(n+1)/probes - q.wait*time.Duration(n)/probes); time.Now().Before(end); o.hear() {
 			if err := pause.For(ctx, min(time.Until(end), 10*time.Millisecond)); err != nil {
 				return nil, err
 			}
@@ -106,24 +121,28 @@ func (a *Sender) probe(ctx context.Context, p *link.Port, addr netip.Addr) error
 func (o *others) hear() {
 	b := make([]byte, 128)
 	for range maxFrames {
-		n, _, err := unix.Recvfrom(o.packet, b, unix.MSG_DONTWAIT)
+		n, from, err := unix.Recvfrom(o.packet, b, unix.MSG_DONTWAIT)
 		if err != nil {
 			return
 		}
-		if addr, mac := claims(b[:n]); mac != nil && !bytes.Equal(mac, o.own) && slices.Contains(o.addrs, addr) && o.found[addr] == nil {
+		if ll, is := from.(*unix.SockaddrLinklayer); is && ll.Pkttype == unix.PACKET_OTHERHOST {
+			continue // of a VLAN that this interface is not in, and without its tag here
+		}
+		if addr, mac := o.claims(b[:n]); mac != nil && !bytes.Equal(mac, o.own) && slices.Contains(o.addrs, addr) && o.found[addr] == nil {
 			o.found[addr] = mac
 		}
 	}
 }
 
-// claims is the address that the sender of an ARP frame has, or probes for.
-func claims(frame []byte) (netip.Addr, net.HardwareAddr) {
+// claims is the address that the sender of an ARP frame has, or probes for (RFC 5227 section
+// 2.1.1), which counts only where it is not in use yet.
+func (q query) claims(frame []byte) (netip.Addr, net.HardwareAddr) {
 	var f ethernet.Frame
 	var p arp.Packet
 	if f.UnmarshalBinary(frame) != nil || p.UnmarshalBinary(f.Payload) != nil || len(p.SenderHardwareAddr) != 6 {
 		return netip.Addr{}, nil
 	}
-	if p.Operation == arp.OperationRequest && p.SenderIP.IsUnspecified() {
+	if !q.inUse && p.Operation == arp.OperationRequest && p.SenderIP.IsUnspecified() {
 		return p.TargetIP, p.SenderHardwareAddr
 	}
 	return p.SenderIP, p.SenderHardwareAddr

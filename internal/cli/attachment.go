@@ -43,7 +43,11 @@ func WriteTable(w io.Writer, all []*pipework.Attachment) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "GUEST\tINTERFACE\tLINK\tHOST END\tMAC\tADDRESSES\tDRIFT")
 	for _, a := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Guest.Name, a.Name, a.Link, a.HostName, a.MAC, list("", a.Addrs), list("", a.Drifts))
+		cells := []string{a.Guest.Name, a.Name, a.Link, a.HostName, a.MAC.String(), list("", a.Addrs), list("", a.Drifts)}
+		for i := range cells {
+			cells[i] = Printable(cells[i])
+		}
+		fmt.Fprintln(table, strings.Join(cells, "\t"))
 	}
 	return table.Flush()
 }

@@ -21,10 +21,10 @@ func Exit(w io.Writer, err error) int {
 		return int(ended)
 	}
 	if errors.Is(err, config.ErrUsage) {
-		fmt.Fprintf(w, "pipework: %v (see pipework --help)\n", err)
+		fmt.Fprintf(w, "pipework: %s (see pipework --help)\n", Printable(err.Error()))
 		return 2
 	}
-	fmt.Fprintf(w, "pipework: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintf(w, "pipework: %s\n", Printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	return 1
 }
 

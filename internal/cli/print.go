@@ -16,7 +16,7 @@ type Printer struct {
 // Show prints v as JSON, or else the text.
 func (p Printer) Show(v any, format string, args ...any) error {
 	if !p.JSON {
-		_, err := fmt.Fprintf(p.Out, format, args...)
+		_, err := io.WriteString(p.Out, Printable(fmt.Sprintf(format, args...)))
 		return err
 	}
 	enc := json.NewEncoder(p.Out)

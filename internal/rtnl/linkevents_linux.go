@@ -36,27 +36,42 @@ func NewLinkEvents() (*LinkEvents, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("hear of changes of interfaces: %w", err)
 	}
-	return &LinkEvents{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, 64<<10)}, nil
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, eventsRoom) != nil { // not root
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, eventsRoom) // as much as there may be
+	}
+	return &LinkEvents{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, 128<<10)}, nil
 }
 
-// Next waits for events, until then at the latest; the zero time is never. Events that the
-// socket had no room for are lost. After Close the error satisfies os.ErrClosed.
-func (e *LinkEvents) Next(until time.Time) ([]LinkEvent, error) {
+// eventsRoom is how much of events the socket holds, some thousands of them.
+const eventsRoom = 4 << 20
+
+// Next waits for events, until then at the latest; the zero time is never. Where lost is
+// true there were others, which the socket had no room for, or which cannot be read: a link
+// with hundreds of alternative names makes long ones. After Close the error satisfies
+// os.ErrClosed.
+func (e *LinkEvents) Next(until time.Time) (events []LinkEvent, lost bool, err error) {
 	if err := e.file.SetReadDeadline(until); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	n, err := e.file.Read(e.buf)
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, unix.ENOBUFS):
-		return nil, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, false, nil
+	case errors.Is(err, unix.ENOBUFS):
+		return nil, true, nil
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	}
-	msgs, err := syscall.ParseNetlinkMessage(e.buf[:n])
+	events, err = parseLinkEvents(e.buf[:n])
+	return events, err != nil, nil
+}
+
+// parseLinkEvents are the events of a datagram. The error is of one that was cut.
+func parseLinkEvents(b []byte) (events []LinkEvent, err error) {
+	msgs, err := syscall.ParseNetlinkMessage(b)
 	if err != nil {
 		return nil, fmt.Errorf("read changes of interfaces: %w", err)
 	}
-	var events []LinkEvent
 	for _, m := range msgs {
 		gone := m.Header.Type == unix.RTM_DELLINK
 		if !gone && m.Header.Type != unix.RTM_NEWLINK || len(m.Data) < unix.SizeofIfInfomsg {
