@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -33,7 +36,43 @@ func TestTypedSavedRoute(t *testing.T) {
 	run("ip route add default proto ra metric 9 " + table + " nexthop via 172.20.0.7 dev eth0 nexthop via 172.20.0.8 dev eth0")
 	run("ip -6 route add default proto ra metric 9 " + table + " nexthop via fd20::7 dev eth0 nexthop via fd20::8 dev eth0")
 	detach(t, target, s)
-	if left := run("ip route show " + table) + run("ip -6 route show " + table); left != "" {
+	if left := run("ip route show "+table) + run("ip -6 route show "+table); left != "" {
 		t.Errorf("left: %s", left)
+	}
+}
+
+// TestOthersTables has a guest use a table of a high number: what is in it stays.
+func TestOthersTables(t *testing.T) {
+	target, run := routed(t, "ip route add default via 172.20.0.7 dev eth0 table 3000000000", "ip -6 route add default via fd20::7 dev eth0 table 3000000000",
+		"ip route add default via 172.20.0.7 dev eth0 table 2147489999")
+	routes := func() string {
+		return run("ip route show table all type unicast") + run("ip -6 route show table all type unicast")
+	}
+	before := routes()
+	for _, s := range []pipework.Spec{spec("eth1", "br1", "10.1.0.2/24", "10.1.0.1", "fd01::2/64", "fd01::1"), spec("eth1", "br1", "10.1.0.2/24")} {
+		attach(t, target, s)
+		detach(t, target, s)
+		if diff := cmp.Diff(before, routes()); diff != "" {
+			t.Errorf("-before +after:\n%s", diff)
+		}
+	}
+}
+
+// TestProgramsAdvertisedRoute has a program of the guest's listen to routers, and not the
+// kernel: its default route comes back, and the kernel goes on learning none.
+func TestProgramsAdvertisedRoute(t *testing.T) {
+	for _, sysctls := range [][2]string{{"0", "0"}, {"1", "0"}, {"1", "1"}} {
+		target, run := routed(t, "ip -6 route del default", "ip -6 route add default via fd20::1 dev eth0 proto ra metric 100",
+			"sysctl -qw net.ipv6.conf.eth0.accept_ra="+sysctls[0], "sysctl -qw net.ipv6.conf.eth0.accept_ra_defrtr="+sysctls[1])
+		state := func() string {
+			return run("ip -6 route show default") + run("cat /proc/sys/net/ipv6/conf/eth0/accept_ra_defrtr")
+		}
+		before := state()
+		s := spec("eth1", "br1", "fd09::2/64", "fd09::1")
+		attach(t, target, s)
+		detach(t, target, s)
+		if diff := cmp.Diff(before, state()); diff != "" {
+			t.Errorf("accept_ra, accept_ra_defrtr %q: -before +after:\n%s", sysctls, diff)
+		}
 	}
 }

@@ -64,6 +64,7 @@ func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		if err != nil {
 			return d, err
 		}
+		saved = originals(saved)
 		if i < 0 {
 			d.Surplus = append(d.Surplus, s.surplusDefault(now, saved, family)...)
 			continue
@@ -198,7 +199,7 @@ func (s *Site) readDefaults(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, r := range saved {
+		for _, r := range originals(saved) {
 			s.Displaced = append(s.Displaced, r.String())
 		}
 	}
@@ -222,8 +223,12 @@ func (s *Site) outranks(r rtnl.Route, all []rtnl.Route) *rtnl.Route {
 // Default routes that an interface displaced are kept by the kernel itself, in
 // a routing table of the guest that no rule looks into: number 2³¹ plus the
 // interface's index. So they are whole, need no file, go away by themselves
-// with the device they use, and `ip route show table all` shows them.
-const savedBit = 1 << 31
+// with the device they use, and `ip route show table all` shows them. Each bears a mark:
+// others may use tables of such numbers, too.
+const (
+	savedBit = 1 << 31
+	maxIndex = 1<<24 - 1 // more than an interface ever gets as its index
+)
 
 func savedTable(index int) uint32 { return savedBit | uint32(index) }
 
@@ -293,9 +298,9 @@ func (s *Site) saveDefaults(ctx context.Context, family int) ([]rtnl.Route, erro
 		if err != nil {
 			return nil, err
 		}
-		saved := r.InTable(savedTable(index))
+		saved := r.Kept(savedTable(index))
 		if learnsOn != "" {
-			saved = saved.Lasting()
+			saved = r.KeptLearned(savedTable(index))
 		}
 		if err := saved.Append(ctx, s.Port.Conn); err != nil {
 			return nil, err
@@ -357,11 +362,11 @@ func (s *Site) restoreDefaults(ctx context.Context, family int) error {
 	}
 	switch {
 	case i >= 0:
-		old := inTable(unlearned, unix.RT_TABLE_MAIN)
+		old := originals(unlearned)
 		if err = s.swapDefaults(ctx, old, now[i]); refusedRoute(err) {
 			err = s.addAll(ctx, old) // those that can be; ours goes with the interface
 		}
-	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(saved)): // else a killed call put some back
+	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(originals(saved))): // else a killed call put some back
 		if saved, err = s.withoutLost(ctx, saved, now); err != nil {
 			return err
 		}
@@ -371,7 +376,7 @@ func (s *Site) restoreDefaults(ctx context.Context, family int) error {
 			learned = nil
 		}
 	default:
-		err = s.addAll(ctx, slices.DeleteFunc(inTable(unlearned, unix.RT_TABLE_MAIN), oneOf(now)))
+		err = s.addAll(ctx, slices.DeleteFunc(originals(unlearned), oneOf(now)))
 	}
 	if err == nil {
 		err = s.relearn(ctx, learned)
@@ -395,7 +400,7 @@ func oneOf(routes []rtnl.Route) func(rtnl.Route) bool {
 // that are gone without having been detached. Index 0 stands for those alone.
 func (s *Site) savedDefaults(ctx context.Context, index, family int) ([]rtnl.Route, error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
-	all = slices.DeleteFunc(all, func(r rtnl.Route) bool { return r.Table&savedBit == 0 })
+	all = slices.DeleteFunc(all, func(r rtnl.Route) bool { return r.Table != savedTable(index) && !isKept(r) })
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
@@ -404,6 +409,20 @@ func (s *Site) savedDefaults(ctx context.Context, index, family int) ([]rtnl.Rou
 		owner := int(r.Table &^ savedBit)
 		return owner != index && slices.ContainsFunc(links, func(l *rtnl.Link) bool { return l.Index == owner })
 	}), err
+}
+
+// isKept says whether the route is pipework's in a table of saved routes.
+func isKept(r rtnl.Route) bool {
+	return r.Table&savedBit != 0 && r.Table&^savedBit <= maxIndex && (r.IsKept() || r.Protocol() == rtnl.Protocol)
+}
+
+// originals are saved routes as they were in the main table.
+func originals(saved []rtnl.Route) []rtnl.Route {
+	were := make([]rtnl.Route, 0, len(saved))
+	for _, r := range saved {
+		were = append(were, r.Original())
+	}
+	return were
 }
 
 func inTable(routes []rtnl.Route, table uint32) []rtnl.Route {
@@ -461,7 +480,7 @@ func (s *Site) handOver(ctx context.Context, saved []rtnl.Route, index, family i
 		return false, err
 	}
 	i := slices.IndexFunc(all, func(r rtnl.Route) bool {
-		return r.Table&savedBit != 0 && r.Table != savedTable(index) && r.Index == index
+		return isKept(r) && r.Table != savedTable(index) && r.Index == index
 	})
 	if i < 0 {
 		return false, nil

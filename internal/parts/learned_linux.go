@@ -17,21 +17,24 @@ import (
 // another one is in their place it is told to learn none on their interfaces
 // (accept_ra_defrtr), since it would take them again within seconds, and afterwards it
 // learns anew. What is in the table of displaced routes only says where that is: such a
-// route does not expire there, and is never put back.
+// route is marked, does not expire there, and is never put back. One that does not expire
+// is a program's of the guest's, as is one where the kernel learns none.
 
 // learnsOn is the name of the interface where the kernel learned this route; "": it did
 // not, but somebody made it.
 func (s *Site) learnsOn(ctx context.Context, r rtnl.Route) (name string, err error) {
-	if r.Protocol() != unix.RTPROT_RA || r.Index == 0 { // several next hops: the kernel learns none such
+	if r.Protocol() != unix.RTPROT_RA || r.Index == 0 || !r.Expires() { // the kernel learns none with several next hops
 		return "", nil
 	}
 	l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, r.Index)
 	if err != nil {
 		return "", unless(err, fs.ErrNotExist)
 	}
-	accept, err := s.sysctlOf(ctx, l.Name, "ipv6", "accept_ra")
-	if err != nil || accept == "0" { // a program of the guest's listens to routers
-		return "", err
+	for _, key := range [...]string{"accept_ra", "accept_ra_defrtr"} {
+		accept, err := s.sysctlOf(ctx, l.Name, "ipv6", key)
+		if err != nil || accept == "0" { // a program of the guest's listens to routers
+			return "", err
+		}
 	}
 	return l.Name, nil
 }
@@ -60,7 +63,7 @@ func unless(err, class error) error {
 // byKernel are the saved routes that the kernel learned, and those that it did not.
 func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 	for _, r := range saved {
-		if r.Protocol() == unix.RTPROT_RA && r.Index != 0 && !r.Expires() {
+		if r.IsKeptLearned() {
 			learned = append(learned, r)
 		} else {
 			others = append(others, r)
