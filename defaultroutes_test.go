@@ -76,3 +76,40 @@ func TestProgramsAdvertisedRoute(t *testing.T) {
 		}
 	}
 }
+
+// TestDefaultIsBack has a guest put a default route back beside the gateway's, in every
+// order: that is a drift, and mending leaves the gateway's alone, as detach does the guest's.
+func TestDefaultIsBack(t *testing.T) {
+	for _, back := range []string{
+		"ip route append default via 172.20.0.1 dev eth0",
+		"ip route prepend default via 172.20.0.1 dev eth0",
+		"ip -6 route append default via fd20::1 dev eth0 metric 1024",
+		"ip -6 route append default dev eth0 metric 1024",
+		"ip -6 route prepend default via fd20::1 dev eth0 metric 1024 pref high",
+	} {
+		t.Run(back, func(t *testing.T) {
+			target, run := routed(t, "ip -6 route append default dev eth0 metric 1024")
+			routes := func() string {
+				return run("ip route show table all type unicast default") + run("ip -6 route show table all type unicast default")
+			}
+			before := routes()
+			s := spec("eth1", "br1", "10.1.0.2/24", "10.1.0.1", "fd01::2/64", "fd01::1")
+			attach(t, target, s)
+			declared := routes()
+			run(back)
+			if at, err := pipework.Check(t.Context(), target, s); err != nil || len(at.Drifts) != 1 {
+				t.Errorf("check: %v, %v\n%s", at, err, routes())
+			}
+			if at := attach(t, target, s); len(at.Mended) != 1 {
+				t.Errorf("mended %q", at.Mended)
+			}
+			if diff := cmp.Diff(declared, routes()); diff != "" {
+				t.Errorf("mended: -want +got:\n%s", diff)
+			}
+			detach(t, target, s)
+			if diff := cmp.Diff(before, routes()); diff != "" {
+				t.Errorf("detached: -before +after:\n%s", diff)
+			}
+		})
+	}
+}

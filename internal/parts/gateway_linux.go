@@ -86,7 +86,7 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 	}}
 	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) })
 	there := slices.ContainsFunc(now, func(r rtnl.Route) bool {
-		return r.Index == s.Link.Index && r.Gateway == gw && s.stays(r)
+		return slices.Contains(r.Hops(), rtnl.Hop{Index: s.Link.Index, Gateway: gw}) && s.stays(r)
 	})
 	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
 	if !there && len(through) == 0 {
@@ -246,28 +246,39 @@ func (s *Site) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 		}
 		return nil, s.putBeneath(ctx, ours, top)
 	}
-	old, err := s.saveDefaults(ctx, ours.Family)
+	now, err := rtnl.Defaults(ctx, c, ours.Family, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return nil, err
+	}
+	old, err := s.saveDefaults(ctx, now)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.addHop(ctx, ours, addrs); err != nil {
 		return nil, err
 	}
-	if err := ours.Put(ctx, c); err != nil {
+	if slices.ContainsFunc(now, sameAs(ours)) { // others are beside it
+		s.Undo.Push("default routes", func(ctx context.Context) error { return putBack(ctx, c, old) })
+	} else if err := s.putDefault(ctx, ours, old); err != nil {
 		return nil, err
 	}
-	s.Undo.Push("default route", func(ctx context.Context) error { return putBack(ctx, c, old, ours) })
-	replaced := slices.IndexFunc(old, ours.SameKey) // the first of them
-	for i, r := range old {
+	for _, r := range old {
 		displaced = append(displaced, r.String())
-		if i == replaced {
-			continue
-		}
 		if err := r.Delete(ctx, c); err != nil {
 			return nil, err
 		}
 	}
 	return displaced, nil
+}
+
+// putDefault puts ours in the place of one of these, if the kernel takes one for the other;
+// its undo puts all of them back.
+func (s *Site) putDefault(ctx context.Context, ours rtnl.Route, old []rtnl.Route) error {
+	if err := ours.Put(ctx, s.Port.Conn); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	s.Undo.Push("default route", func(ctx context.Context) error { return putBack(ctx, s.Port.Conn, old, ours) })
+	return nil
 }
 
 // addHop adds the host route to a gateway that no address covers.
@@ -285,14 +296,15 @@ func (s *Site) addHop(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix
 	return nil
 }
 
-// saveDefaults copies the default routes of others into the interface's table.
-func (s *Site) saveDefaults(ctx context.Context, family int) ([]rtnl.Route, error) {
+// saveDefaults copies those of the default routes that are others' into the interface's
+// table.
+func (s *Site) saveDefaults(ctx context.Context, now []rtnl.Route) (old []rtnl.Route, err error) {
 	index := s.Link.Index
-	old, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
-	if err != nil {
-		return nil, err
+	for _, r := range now {
+		if others, ok := r.Without(index); ok {
+			old = append(old, others)
+		}
 	}
-	old = slices.DeleteFunc(old, func(r rtnl.Route) bool { return r.Index == index })
 	for _, r := range old {
 		learnsOn, err := s.learnsOn(ctx, r)
 		if err != nil {
@@ -314,7 +326,7 @@ func (s *Site) saveDefaults(ctx context.Context, family int) ([]rtnl.Route, erro
 }
 
 // putBack makes old the default routes again, instead of new. One that has the
-// same key takes the other's place in one step, so that there is always one.
+// same key takes another's place in one step, so that there is always one.
 func putBack(ctx context.Context, c *ns.Conn, old []rtnl.Route, new ...rtnl.Route) error {
 	for _, n := range new {
 		i := slices.IndexFunc(old, n.SameKey)
@@ -387,11 +399,12 @@ func (s *Site) restoreDefaults(ctx context.Context, family int) error {
 	return s.deleteAll(ctx, saved)
 }
 
-// oneOf returns whether a route is one of these, in whatever table.
+// oneOf returns whether a route is one of these, in whatever table, or has a next hop of
+// one: of IPv6 the kernel makes one route of those that have the same key.
 func oneOf(routes []rtnl.Route) func(rtnl.Route) bool {
 	return func(r rtnl.Route) bool {
 		return slices.ContainsFunc(routes, func(o rtnl.Route) bool {
-			return r.SameKey(o) && r.Index == o.Index && r.Gateway == o.Gateway
+			return r.SameKey(o) && slices.ContainsFunc(r.Hops(), func(hop rtnl.Hop) bool { return slices.Contains(o.Hops(), hop) })
 		})
 	}
 }
