@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,7 @@ func routerSocket(t *testing.T, g *ns.Guest) (conn *ndp.Conn) {
 		err = g.Do(t.Context(), func() error {
 			eth1, err := net.InterfaceByName("eth1")
 			if err == nil {
+				eth1.Name = strconv.Itoa(eth1.Index) // as a zone: package net remembers indexes of names, of whatever namespace
 				conn, _, err = ndp.Listen(eth1, ndp.LinkLocal)
 			}
 			return err

@@ -125,3 +125,30 @@ func TestLearnedDefaultRoute(t *testing.T) {
 		}
 	}
 }
+
+// TestLearnedBesideOthers has a gateway displace an advertised default route and another one
+// of the same metric, of which the kernel makes no single route where they are kept.
+func TestLearnedBesideOthers(t *testing.T) {
+	target, g := nstest.Guest(t)
+	r := newRouter(t, g, target)
+	r.advertise("fd01::", 30*time.Minute)
+	ip(t, g, "ip", "-6", "addr", "add", "fd05::2/64", "dev", "eth0", "nodad")
+	ip(t, g, "ip", "-6", "route", "append", "default", "via", "fd05::1", "dev", "eth0", "metric", "1024")
+	s := spec("eth1", "br1", "fd09::2/64", "fd09::1")
+	if at := attach(t, target, s); len(at.Displaced) != 2 {
+		t.Errorf("displaced %q", at.Displaced)
+	}
+	if got := r.defaults(); strings.Count(got, "via") != 1 || !strings.Contains(got, "via fd09::1 dev eth1") {
+		t.Errorf("routes with a gateway: %s", got)
+	}
+	if at, err := pipework.Check(t.Context(), target, s); err != nil || len(at.Drifts) > 0 {
+		t.Errorf("check: %+v, %v", at, err)
+	}
+	detach(t, target, s)
+	if got := r.defaults(); strings.Count(got, "via") != 1 || !strings.Contains(got, "via fd05::1 dev eth0") {
+		t.Errorf("routes afterwards: %s", got)
+	}
+	if all := ip(t, g, "ip", "-6", "route", "show", "table", "all"); strings.Contains(all, "table 21474") {
+		t.Errorf("saved routes are left: %s", all)
+	}
+}

@@ -64,6 +64,7 @@ func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		if err != nil {
 			return d, err
 		}
+		saved = originals(saved)
 		if i < 0 {
 			d.Surplus = append(d.Surplus, s.surplusDefault(now, saved, family)...)
 			continue
@@ -85,7 +86,7 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 	}}
 	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) })
 	there := slices.ContainsFunc(now, func(r rtnl.Route) bool {
-		return r.Index == s.Link.Index && r.Gateway == gw && s.stays(r)
+		return slices.Contains(r.Hops(), rtnl.Hop{Index: s.Link.Index, Gateway: gw}) && s.stays(r)
 	})
 	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
 	if !there && len(through) == 0 {
@@ -198,7 +199,7 @@ func (s *Site) readDefaults(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, r := range saved {
+		for _, r := range originals(saved) {
 			s.Displaced = append(s.Displaced, r.String())
 		}
 	}
@@ -222,8 +223,12 @@ func (s *Site) outranks(r rtnl.Route, all []rtnl.Route) *rtnl.Route {
 // Default routes that an interface displaced are kept by the kernel itself, in
 // a routing table of the guest that no rule looks into: number 2³¹ plus the
 // interface's index. So they are whole, need no file, go away by themselves
-// with the device they use, and `ip route show table all` shows them.
-const savedBit = 1 << 31
+// with the device they use, and `ip route show table all` shows them. Each bears a mark:
+// others may use tables of such numbers, too.
+const (
+	savedBit = 1 << 31
+	maxIndex = 1<<24 - 1 // more than an interface ever gets as its index
+)
 
 func savedTable(index int) uint32 { return savedBit | uint32(index) }
 
@@ -241,28 +246,39 @@ func (s *Site) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 		}
 		return nil, s.putBeneath(ctx, ours, top)
 	}
-	old, err := s.saveDefaults(ctx, ours.Family)
+	now, err := rtnl.Defaults(ctx, c, ours.Family, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return nil, err
+	}
+	old, err := s.saveDefaults(ctx, now)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.addHop(ctx, ours, addrs); err != nil {
 		return nil, err
 	}
-	if err := ours.Put(ctx, c); err != nil {
+	if slices.ContainsFunc(now, sameAs(ours)) { // others are beside it
+		s.Undo.Push("default routes", func(ctx context.Context) error { return putBack(ctx, c, old) })
+	} else if err := s.putDefault(ctx, ours, old); err != nil {
 		return nil, err
 	}
-	s.Undo.Push("default route", func(ctx context.Context) error { return putBack(ctx, c, old, ours) })
-	replaced := slices.IndexFunc(old, ours.SameKey) // the first of them
-	for i, r := range old {
+	for _, r := range old {
 		displaced = append(displaced, r.String())
-		if i == replaced {
-			continue
-		}
 		if err := r.Delete(ctx, c); err != nil {
 			return nil, err
 		}
 	}
 	return displaced, nil
+}
+
+// putDefault puts ours in the place of one of these, if the kernel takes one for the other;
+// its undo puts all of them back.
+func (s *Site) putDefault(ctx context.Context, ours rtnl.Route, old []rtnl.Route) error {
+	if err := ours.Put(ctx, s.Port.Conn); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	s.Undo.Push("default route", func(ctx context.Context) error { return putBack(ctx, s.Port.Conn, old, ours) })
+	return nil
 }
 
 // addHop adds the host route to a gateway that no address covers.
@@ -280,22 +296,23 @@ func (s *Site) addHop(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix
 	return nil
 }
 
-// saveDefaults copies the default routes of others into the interface's table.
-func (s *Site) saveDefaults(ctx context.Context, family int) ([]rtnl.Route, error) {
+// saveDefaults copies those of the default routes that are others' into the interface's
+// table.
+func (s *Site) saveDefaults(ctx context.Context, now []rtnl.Route) (old []rtnl.Route, err error) {
 	index := s.Link.Index
-	old, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
-	if err != nil {
-		return nil, err
+	for _, r := range now {
+		if others, ok := r.Without(index); ok {
+			old = append(old, others)
+		}
 	}
-	old = slices.DeleteFunc(old, func(r rtnl.Route) bool { return r.Index == index })
 	for _, r := range old {
 		learnsOn, err := s.learnsOn(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		saved := r.InTable(savedTable(index))
+		saved := r.Kept(savedTable(index))
 		if learnsOn != "" {
-			saved = saved.Lasting()
+			saved = r.KeptLearned(savedTable(index))
 		}
 		if err := saved.Append(ctx, s.Port.Conn); err != nil {
 			return nil, err
@@ -309,7 +326,7 @@ func (s *Site) saveDefaults(ctx context.Context, family int) ([]rtnl.Route, erro
 }
 
 // putBack makes old the default routes again, instead of new. One that has the
-// same key takes the other's place in one step, so that there is always one.
+// same key takes another's place in one step, so that there is always one.
 func putBack(ctx context.Context, c *ns.Conn, old []rtnl.Route, new ...rtnl.Route) error {
 	for _, n := range new {
 		i := slices.IndexFunc(old, n.SameKey)
@@ -357,11 +374,11 @@ func (s *Site) restoreDefaults(ctx context.Context, family int) error {
 	}
 	switch {
 	case i >= 0:
-		old := inTable(unlearned, unix.RT_TABLE_MAIN)
+		old := originals(unlearned)
 		if err = s.swapDefaults(ctx, old, now[i]); refusedRoute(err) {
 			err = s.addAll(ctx, old) // those that can be; ours goes with the interface
 		}
-	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(saved)): // else a killed call put some back
+	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(originals(saved))): // else a killed call put some back
 		if saved, err = s.withoutLost(ctx, saved, now); err != nil {
 			return err
 		}
@@ -371,7 +388,7 @@ func (s *Site) restoreDefaults(ctx context.Context, family int) error {
 			learned = nil
 		}
 	default:
-		err = s.addAll(ctx, slices.DeleteFunc(inTable(unlearned, unix.RT_TABLE_MAIN), oneOf(now)))
+		err = s.addAll(ctx, slices.DeleteFunc(originals(unlearned), oneOf(now)))
 	}
 	if err == nil {
 		err = s.relearn(ctx, learned)
@@ -382,11 +399,12 @@ func (s *Site) restoreDefaults(ctx context.Context, family int) error {
 	return s.deleteAll(ctx, saved)
 }
 
-// oneOf returns whether a route is one of these, in whatever table.
+// oneOf returns whether a route is one of these, in whatever table, or has a next hop of
+// one: of IPv6 the kernel makes one route of those that have the same key.
 func oneOf(routes []rtnl.Route) func(rtnl.Route) bool {
 	return func(r rtnl.Route) bool {
 		return slices.ContainsFunc(routes, func(o rtnl.Route) bool {
-			return r.SameKey(o) && r.Index == o.Index && r.Gateway == o.Gateway
+			return r.SameKey(o) && slices.ContainsFunc(r.Hops(), func(hop rtnl.Hop) bool { return slices.Contains(o.Hops(), hop) })
 		})
 	}
 }
@@ -395,7 +413,7 @@ func oneOf(routes []rtnl.Route) func(rtnl.Route) bool {
 // that are gone without having been detached. Index 0 stands for those alone.
 func (s *Site) savedDefaults(ctx context.Context, index, family int) ([]rtnl.Route, error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
-	all = slices.DeleteFunc(all, func(r rtnl.Route) bool { return r.Table&savedBit == 0 })
+	all = slices.DeleteFunc(all, func(r rtnl.Route) bool { return r.Table != savedTable(index) && !isKept(r) })
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
@@ -404,6 +422,20 @@ func (s *Site) savedDefaults(ctx context.Context, index, family int) ([]rtnl.Rou
 		owner := int(r.Table &^ savedBit)
 		return owner != index && slices.ContainsFunc(links, func(l *rtnl.Link) bool { return l.Index == owner })
 	}), err
+}
+
+// isKept says whether the route is pipework's in a table of saved routes.
+func isKept(r rtnl.Route) bool {
+	return r.Table&savedBit != 0 && r.Table&^savedBit <= maxIndex && (r.IsKept() || r.Protocol() == rtnl.Protocol)
+}
+
+// originals are saved routes as they were in the main table.
+func originals(saved []rtnl.Route) []rtnl.Route {
+	were := make([]rtnl.Route, 0, len(saved))
+	for _, r := range saved {
+		were = append(were, r.Original())
+	}
+	return were
 }
 
 func inTable(routes []rtnl.Route, table uint32) []rtnl.Route {
@@ -461,7 +493,7 @@ func (s *Site) handOver(ctx context.Context, saved []rtnl.Route, index, family i
 		return false, err
 	}
 	i := slices.IndexFunc(all, func(r rtnl.Route) bool {
-		return r.Table&savedBit != 0 && r.Table != savedTable(index) && r.Index == index
+		return isKept(r) && r.Table != savedTable(index) && r.Index == index
 	})
 	if i < 0 {
 		return false, nil

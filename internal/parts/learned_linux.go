@@ -17,21 +17,24 @@ import (
 // another one is in their place it is told to learn none on their interfaces
 // (accept_ra_defrtr), since it would take them again within seconds, and afterwards it
 // learns anew. What is in the table of displaced routes only says where that is: such a
-// route does not expire there, and is never put back.
+// route is marked, does not expire there, and is never put back. One that does not expire
+// is a program's of the guest's, as is one where the kernel learns none.
 
 // learnsOn is the name of the interface where the kernel learned this route; "": it did
 // not, but somebody made it.
 func (s *Site) learnsOn(ctx context.Context, r rtnl.Route) (name string, err error) {
-	if r.Protocol() != unix.RTPROT_RA {
+	if r.Protocol() != unix.RTPROT_RA || r.Index == 0 || !r.Expires() { // the kernel learns none with several next hops
 		return "", nil
 	}
 	l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, r.Index)
 	if err != nil {
 		return "", unless(err, fs.ErrNotExist)
 	}
-	accept, err := s.sysctlOf(ctx, l.Name, "ipv6", "accept_ra")
-	if err != nil || accept == "0" { // a program of the guest's listens to routers
-		return "", err
+	for _, key := range [...]string{"accept_ra", "accept_ra_defrtr"} {
+		accept, err := s.sysctlOf(ctx, l.Name, "ipv6", key)
+		if err != nil || accept == "0" { // a program of the guest's listens to routers
+			return "", err
+		}
 	}
 	return l.Name, nil
 }
@@ -60,7 +63,7 @@ func unless(err, class error) error {
 // byKernel are the saved routes that the kernel learned, and those that it did not.
 func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 	for _, r := range saved {
-		if r.Protocol() == unix.RTPROT_RA && !r.Expires() {
+		if r.IsKeptLearned() {
 			learned = append(learned, r)
 		} else {
 			others = append(others, r)
@@ -70,6 +73,7 @@ func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 }
 
 // relearn has the kernel learn default routes again where it did, and asks the routers.
+// Where that fails it is said: no reason for the interface to stay.
 func (s *Site) relearn(ctx context.Context, learned []rtnl.Route) error {
 	var done []int
 	for _, r := range learned {
@@ -77,23 +81,30 @@ func (s *Site) relearn(ctx context.Context, learned []rtnl.Route) error {
 			continue
 		}
 		done = append(done, r.Index)
-		l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, r.Index)
-		if err == nil {
-			err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "1")
-		}
-		switch {
-		case errors.Is(err, fs.ErrPermission):
-			s.Port.Warn("no default route is learned on %s: %v", l.Name, err)
-			continue
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errors.ErrUnsupported): // the interface, or IPv6 on it, is gone
-			continue
-		case err != nil:
+		if err := s.relearnOn(ctx, r.Index); ctx.Err() != nil {
 			return err
+		} else if err != nil {
+			s.Port.Warn("no default route is learned on the interface with index %d: %v", r.Index, err)
 		}
-		ask := link.Port{Guest: s.Port.Guest, Conn: s.Port.Conn, Name: l.Name, Index: l.Index, MAC: l.MAC}
-		if err := announce.SolicitRouters(ctx, &ask); err != nil {
-			s.Log(ctx, "solicit routers", "interface", l.Name, "error", err)
-		}
+	}
+	return nil
+}
+
+// relearnOn is relearn for one interface; nil when it is gone, or IPv6 on it.
+func (s *Site) relearnOn(ctx context.Context, index int) error {
+	l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, index)
+	if err == nil {
+		err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "1")
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ask := link.Port{Guest: s.Port.Guest, Conn: s.Port.Conn, Name: l.Name, Index: l.Index, MAC: l.MAC}
+	if err := announce.SolicitRouters(ctx, &ask); err != nil {
+		s.Log(ctx, "solicit routers", "interface", l.Name, "error", err)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func (s *Site) top(ctx context.Context, now []rtnl.Route) (*rtnl.Link, error) {
 
 // isSaved says whether the route is in the table of an interface other than this one.
 func (s *Site) isSaved(r rtnl.Route) bool {
-	return r.Table&savedBit != 0 && r.Table != savedTable(s.index())
+	return isKept(r) && r.Table != savedTable(s.index())
 }
 
 // isBeneath says whether the default route via gw waits beneath another interface, which
@@ -145,7 +145,7 @@ func (s *Site) putBeneath(ctx context.Context, ours rtnl.Route, top int) error {
 	if err := s.moveAll(ctx, saved, savedTable(s.index())); err != nil {
 		return err
 	}
-	return s.addAll(ctx, []rtnl.Route{ours.InTable(savedTable(top))})
+	return s.addAll(ctx, []rtnl.Route{ours.Kept(savedTable(top))})
 }
 
 // moveAll moves saved routes to another table.
