@@ -40,15 +40,15 @@ func SaveAddrs(ctx context.Context, c *ns.Conn, l *Link) ([]Saved, error) {
 	return saved, err
 }
 
-// kernels says whether the kernel makes the address anew: the loopback's, or one of a router
-// advertisement.
+// kernels says whether only the kernel makes such an address: the loopback's, one of a router
+// advertisement, or of the interface's secret (RFC 7217).
 func (a Addr) kernels() bool {
 	switch {
 	case a.Proto >= protoLoopback && a.Proto <= protoAdvertisement:
 		return true
 	case a.Prefix.Addr().Is4():
 		return false
-	case a.Flags&unix.IFA_F_TEMPORARY != 0:
+	case a.Flags&(unix.IFA_F_TEMPORARY|unix.IFA_F_STABLE_PRIVACY) != 0:
 		return true
 	}
 	return a.Proto == 0 && a.Advertised() && a.Flags&unix.IFA_F_NOPREFIXROUTE == 0
