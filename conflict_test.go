@@ -81,7 +81,7 @@ func TestAddressInUseByNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			patient := pipework.Attacher{Probe: 300 * time.Millisecond}
-			sending := time.AfterFunc(50*time.Millisecond, func() { nstest.SendARP(t, g, "eth1", row.mac, netip.MustParseAddr("10.1.0.2"), row.vlan) })
+			sending := time.AfterFunc(50*time.Millisecond, func() { nstest.SendARP(t, g, row.mac, netip.MustParseAddr("10.1.0.2"), row.vlan) })
 			at, err := patient.Check(t.Context(), second, spec("eth1", "lan", "10.1.0.2/24"))
 			if sending.Stop() || err != nil {
 				t.Fatal("not sent in time, or", err)

@@ -229,9 +229,9 @@ func TestClaimOfAnotherVLAN(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	nstest.SendARP(t, g, "eth1", net.HardwareAddr{2, 0, 0, 0, 0, 0x10}, p.addr, 10)
+	nstest.SendARP(t, g, net.HardwareAddr{2, 0, 0, 0, 0, 0x10}, p.addr, 10)
 	here := net.HardwareAddr{2, 0, 0, 0, 0, 0x11}
-	nstest.SendARP(t, g, "eth1", here, p.addr, 0)
+	nstest.SendARP(t, g, here, p.addr, 0)
 	var other net.HardwareAddr
 	testwait.Eventually(t, "the second", func() bool {
 		other, err = p.conflict(t.Context())

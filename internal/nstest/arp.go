@@ -15,9 +15,9 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// SendARP has a guest send an ARP reply to all that mac has the address, with the tag of a
+// SendARP has a guest send, by its eth1, an ARP reply to all that mac has the address, with the tag of a
 // VLAN, if that is not 0; where mac is nil, a probe for the address in its place.
-func SendARP(t testing.TB, g *ns.Guest, iface string, mac net.HardwareAddr, addr netip.Addr, vlan uint16) {
+func SendARP(t testing.TB, g *ns.Guest, mac net.HardwareAddr, addr netip.Addr, vlan uint16) {
 	t.Helper()
 	p, err := arp.NewPacket(arp.OperationReply, mac, addr, ethernet.Broadcast, addr)
 	if mac == nil {
@@ -34,7 +34,7 @@ func SendARP(t testing.TB, g *ns.Guest, iface string, mac net.HardwareAddr, addr
 	frame, err := f.MarshalBinary()
 	must(t, err)
 	must(t, g.Do(t.Context(), func() error {
-		l, err := netlink.LinkByName(iface)
+		l, err := netlink.LinkByName("eth1")
 		if err != nil {
 			return err
 		}
