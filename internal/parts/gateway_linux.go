@@ -314,10 +314,9 @@ func (s *Site) saveDefaults(ctx context.Context, now []rtnl.Route) (old []rtnl.R
 		if learnsOn != "" {
 			saved = r.KeptLearned(savedTable(index))
 		}
-		if err := saved.Append(ctx, s.Port.Conn); err != nil {
+		if err := s.append(ctx, saved); err != nil {
 			return nil, err
 		}
-		s.Undo.Push("copy of "+r.String(), func(ctx context.Context) error { return saved.Delete(ctx, s.Port.Conn) })
 		if err := s.unlearn(ctx, learnsOn); err != nil {
 			return nil, err
 		}
@@ -333,17 +332,17 @@ func putBack(ctx context.Context, c *ns.Conn, old []rtnl.Route, new ...rtnl.Rout
 		if i < 0 {
 			continue
 		}
-		if err := old[i].Put(ctx, c); err != nil {
+		if err := old[i].Put(ctx, c); err != nil && !errors.Is(err, unix.EEXIST) {
 			return err
 		}
 	}
 	for _, r := range old {
-		if err := r.Append(ctx, c); err != nil {
+		if _, err := r.Append(ctx, c); err != nil {
 			return err
 		}
 	}
-	for _, n := range new {
-		if slices.ContainsFunc(old, n.SameKey) {
+	for _, n := range new { // also one that has a key of the old: the kernel may have replaced another
+		if oneOf(old)(n) {
 			continue
 		}
 		if err := n.Delete(ctx, c); err != nil {
@@ -453,17 +452,23 @@ func (s *Site) swapDefaults(ctx context.Context, old []rtnl.Route, ours rtnl.Rou
 	return putBack(ctx, s.Port.Conn, old, ours)
 }
 
+// append adds a route after others of the same key. What was there before is not undone.
+func (s *Site) append(ctx context.Context, r rtnl.Route) error {
+	added, err := r.Append(ctx, s.Port.Conn)
+	if added {
+		s.Undo.Push("added "+r.String(), func(ctx context.Context) error { return r.Delete(ctx, s.Port.Conn) })
+	}
+	return err
+}
+
 func (s *Site) addAll(ctx context.Context, routes []rtnl.Route) error {
 	for _, r := range routes {
-		err := r.Append(ctx, s.Port.Conn)
+		err := s.append(ctx, r)
 		if refusedRoute(err) {
 			s.Port.Warn("what the interface displaced does not come back: %v", err)
-			continue
-		}
-		if err != nil {
+		} else if err != nil {
 			return err
 		}
-		s.Undo.Push("restored "+r.String(), func(ctx context.Context) error { return r.Delete(ctx, s.Port.Conn) })
 	}
 	return nil
 }
