@@ -190,8 +190,8 @@ func (s *Site) readDefaults(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, r := range now {
-			if r.Index == s.Link.Index && s.outranks(r, now) == nil {
+		for i, r := range now {
+			if r.Index == s.Link.Index && s.outranks(i, now) == nil {
 				s.Gateways = append(s.Gateways, r.Gateway)
 			}
 		}
@@ -206,14 +206,15 @@ func (s *Site) readDefaults(ctx context.Context) error {
 	return nil
 }
 
-// outranks is the default route of another interface that comes before r, which a router
-// advertised through this one: traffic does not follow r.
-func (s *Site) outranks(r rtnl.Route, all []rtnl.Route) *rtnl.Route {
+// outranks is the default route of another interface that comes before all[at], which a
+// router advertised through this one: traffic does not follow that.
+func (s *Site) outranks(at int, all []rtnl.Route) *rtnl.Route {
+	r := all[at]
 	if r.Protocol() != unix.RTPROT_RA {
 		return nil
 	}
 	for i, o := range all {
-		if o.Index != s.Link.Index && o.Before(r) {
+		if o.Index != s.Link.Index && (o.Before(r) || i < at && !r.Before(o)) {
 			return &all[i]
 		}
 	}

@@ -164,12 +164,13 @@ func (r Route) Lasting() Route {
 }
 
 // Before says whether the kernel takes the default route r rather than o: that of the
-// smaller metric, and of IPv6 then that of the higher preference (RFC 4191), or the first.
+// smaller metric, and of IPv6 then that of the higher preference (RFC 4191). Of equal ones
+// it is the one that the kernel lists first.
 func (r Route) Before(o Route) bool {
 	if r.metric() != o.metric() {
 		return r.metric() < o.metric()
 	}
-	return r.preference() >= o.preference()
+	return r.preference() > o.preference()
 }
 
 // preference is 1 (high), 0 or -1 (low).
