@@ -206,4 +206,38 @@ func TestBeneathIsRefused(t *testing.T) {
 	if diff := cmp.Diff(before, ip(t, s.guest, "ip", "route", "show", "table", "all")); diff != "" {
 		t.Errorf("-before +after:\n%s", diff)
 	}
+	one.Beneath = nil
+	detach(t, s.Named, one)
+	detach(t, s.Named, spec("eth2", "br2", "10.2.0.2/24", "10.2.0.1"))
+	collectBridges(t)
+}
+
+// TestHopBeneath has Update put the host route to a gateway back that waits beneath another
+// interface, and leave it there.
+func TestHopBeneath(t *testing.T) {
+	s := newStack(t)
+	one := spec("eth1", "br1", "10.1.0.2/24", "10.9.0.1")
+	two := spec("eth2", "br2", "10.2.0.2/24", "10.2.0.1")
+	attach(t, s.Named, one)
+	attach(t, s.Named, two)
+	hop := func() string { return ip(t, s.guest, "ip", "route", "show", "10.9.0.1") }
+	before := hop()
+	ip(t, s.guest, "ip", "route", "del", "10.9.0.1", "dev", "eth1")
+	update(t, s.Named, one)
+	if after := hop(); after != before || before == "" {
+		t.Errorf("route to the gateway: %q, was %q", after, before)
+	}
+	s.as("10.2.0.1", one, two)
+	detach(t, s.Named, two)
+	s.as("10.9.0.1", one)
+	detach(t, s.Named, one)
+	collectBridges(t)
+}
+
+// collectBridges removes the bridges that nobody uses.
+func collectBridges(t *testing.T) {
+	t.Helper()
+	if _, err := pipework.Collect(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

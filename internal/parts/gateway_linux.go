@@ -90,8 +90,10 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 	})
 	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
 	if !there && len(through) == 0 {
-		if beneath, err := s.isBeneath(ctx, gw); beneath || err != nil {
+		if beneath, err := s.isBeneath(ctx, gw); err != nil {
 			return nil, err
+		} else if beneath {
+			return g.hopDrift(ctx, s, gw)
 		}
 	}
 	switch {
@@ -101,17 +103,25 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 		d.What = "default route via " + gw.String() + " is gone"
 	case back >= 0:
 		d.What = "default route " + now[back].String() + " is back"
-	case s.Exact && !covers(g.Addrs, gw):
-		hop := s.hop(gw)
-		have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table)
-		if err != nil || s.has(have, hop) {
-			return nil, err
-		}
-		d.What = "route to " + gw.String() + " is gone"
 	default:
-		return nil, nil
+		return g.hopDrift(ctx, s, gw)
 	}
 	return []link.Drift{d}, nil
+}
+
+// hopDrift tells whether the host route to the gateway is gone.
+func (g Gateways) hopDrift(ctx context.Context, s *Site, gw netip.Addr) ([]link.Drift, error) {
+	if !s.Exact || covers(g.Addrs, gw) {
+		return nil, nil
+	}
+	hop := s.hop(gw)
+	have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table)
+	if err != nil || s.has(have, hop) {
+		return nil, err
+	}
+	return []link.Drift{{What: "route to " + gw.String() + " is gone", Mend: func(ctx context.Context, _ *link.Undo) error {
+		return s.addHop(ctx, s.ours(defaultTo(gw), gw), g.Addrs)
+	}}}, nil
 }
 
 // surplusDefault tells of a default route that is not asked for any more, and of

@@ -120,7 +120,8 @@ func (p Routes) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 	}
 	asked = append(asked, p.Gateways.hops(s)...)
 	for _, r := range own {
-		if !s.isDefault(r) && !slices.ContainsFunc(asked, r.Same) {
+		beneath := isKept(r) && slices.Contains(p.Gateways.Via, r.Gateway)
+		if !s.isDefault(r) && !beneath && !slices.ContainsFunc(asked, r.Same) {
 			d.Surplus = append(d.Surplus, s.surplusRoute("it has the route "+r.String(), r))
 		}
 	}
