@@ -3,6 +3,7 @@
 package pipework_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -111,5 +113,29 @@ func TestDefaultIsBack(t *testing.T) {
 				t.Errorf("detached: -before +after:\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestFailedDetachIsUndone has a guest with several default routes of one metric, and a
+// detach that fails: all routes are as before.
+func TestFailedDetachIsUndone(t *testing.T) {
+	target, run := routed(t, "ip route append default via 172.20.0.4 dev eth0", "ip -6 route append default via fd20::4 dev eth0")
+	s := spec("eth1", "br1", "10.1.0.2/24", "10.1.0.1", "fd01::2/64", "fd01::1")
+	attach(t, target, s)
+	routes := func() string {
+		return run("ip route show table all type unicast default") + run("ip -6 route show table all type unicast default")
+	}
+	before := routes()
+	ctx := fault.With(t.Context(), func(step string) error {
+		if strings.Contains(step, "DELLINK") {
+			return errors.New("no")
+		}
+		return nil
+	})
+	if _, err := pipework.Detach(ctx, target, s); err == nil {
+		t.Error("detach did not fail")
+	}
+	if diff := cmp.Diff(before, routes()); diff != "" {
+		t.Errorf("-before +after:\n%s", diff)
 	}
 }

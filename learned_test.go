@@ -78,7 +78,7 @@ func TestLearnedDefaultRoute(t *testing.T) {
 	setting := func() string {
 		return strings.TrimSpace(ip(t, g, "cat", "/proc/sys/net/ipv6/conf/eth0/accept_ra_defrtr"))
 	}
-	r.advertise("fd01::", 30*time.Minute)
+	r.advertise("fd01::", 31*time.Minute)
 	before := seconds(r.defaults())
 	if !strings.Contains(before, "proto ra") || !strings.Contains(before, "expires") {
 		t.Fatalf("routes %q", before)
@@ -97,8 +97,8 @@ func TestLearnedDefaultRoute(t *testing.T) {
 		if len(at.Displaced) != 1 {
 			t.Errorf("displaced %q", at.Displaced)
 		}
-		r.advertise("fd02::", 30*time.Minute)
-		r.advertise("fd03::", 30*time.Minute) // the second is dealt with after the first
+		r.advertise("fd02::", 31*time.Minute)
+		r.advertise("fd03::", 31*time.Minute) // the second is dealt with after the first
 		if got := r.defaults(); strings.Contains(got, "proto ra") || !strings.Contains(got, "via fd09::1 dev eth1") || setting() != "0" {
 			t.Errorf("routes with a gateway: %s, accept_ra_defrtr %s", got, setting())
 		}
@@ -119,7 +119,7 @@ func TestLearnedDefaultRoute(t *testing.T) {
 			}
 			_, asked = m.(*ndp.RouterSolicitation)
 		}
-		r.advertise("fd04::", 30*time.Minute)
+		r.advertise("fd04::", 31*time.Minute)
 		if got := seconds(r.defaults()); got != before {
 			t.Errorf("the router's route is %q, was %q", got, before)
 		}
@@ -131,7 +131,7 @@ func TestLearnedDefaultRoute(t *testing.T) {
 func TestLearnedBesideOthers(t *testing.T) {
 	target, g := nstest.Guest(t)
 	r := newRouter(t, g, target)
-	r.advertise("fd01::", 30*time.Minute)
+	r.advertise("fd01::", 31*time.Minute)
 	ip(t, g, "ip", "-6", "addr", "add", "fd05::2/64", "dev", "eth0", "nodad")
 	ip(t, g, "ip", "-6", "route", "append", "default", "via", "fd05::1", "dev", "eth0", "metric", "1024")
 	s := spec("eth1", "br1", "fd09::2/64", "fd09::1")

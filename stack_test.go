@@ -3,8 +3,13 @@
 package pipework_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
@@ -181,5 +186,58 @@ func TestLostDefaultComesBack(t *testing.T) {
 			do(s)
 			s.unchanged()
 		})
+	}
+}
+
+// TestBeneathIsRefused has the kernel refuse the gateway beneath another interface: it is
+// said, as it is of one on top.
+func TestBeneathIsRefused(t *testing.T) {
+	s := newStack(t)
+	one := spec("eth1", "br1", "10.1.0.2/24", "10.1.0.1")
+	attach(t, s.Named, one)
+	two := attach(t, s.Named, spec("eth2", "br2", "10.2.0.2/24", "10.2.0.1"))
+	ip(t, s.guest, "ip", "route", "del", "default", "via", "10.1.0.1", "table", fmt.Sprint(1<<31+two.Index))
+	ip(t, s.guest, "ip", "route", "del", "10.1.0.0/24", "dev", "eth1")
+	before := ip(t, s.guest, "ip", "route", "show", "table", "all")
+	one.Beneath = []string{"eth2"}
+	if at, err := pipework.Attach(t.Context(), s.Named, one); !errors.Is(err, unix.ENETUNREACH) {
+		t.Errorf("attach: %+v, %v", at, err)
+	}
+	if diff := cmp.Diff(before, ip(t, s.guest, "ip", "route", "show", "table", "all")); diff != "" {
+		t.Errorf("-before +after:\n%s", diff)
+	}
+	one.Beneath = nil
+	detach(t, s.Named, one)
+	detach(t, s.Named, spec("eth2", "br2", "10.2.0.2/24", "10.2.0.1"))
+	collectBridges(t)
+}
+
+// TestHopBeneath has Update put the host route to a gateway back that waits beneath another
+// interface, and leave it there.
+func TestHopBeneath(t *testing.T) {
+	s := newStack(t)
+	one := spec("eth1", "br1", "10.1.0.2/24", "10.9.0.1")
+	two := spec("eth2", "br2", "10.2.0.2/24", "10.2.0.1")
+	attach(t, s.Named, one)
+	attach(t, s.Named, two)
+	hop := func() string { return ip(t, s.guest, "ip", "route", "show", "10.9.0.1") }
+	before := hop()
+	ip(t, s.guest, "ip", "route", "del", "10.9.0.1", "dev", "eth1")
+	update(t, s.Named, one)
+	if after := hop(); after != before || before == "" {
+		t.Errorf("route to the gateway: %q, was %q", after, before)
+	}
+	s.as("10.2.0.1", one, two)
+	detach(t, s.Named, two)
+	s.as("10.9.0.1", one)
+	detach(t, s.Named, one)
+	collectBridges(t)
+}
+
+// collectBridges removes the bridges that nobody uses.
+func collectBridges(t *testing.T) {
+	t.Helper()
+	if _, err := pipework.Collect(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

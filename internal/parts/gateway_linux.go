@@ -90,8 +90,10 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 	})
 	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
 	if !there && len(through) == 0 {
-		if beneath, err := s.isBeneath(ctx, gw); beneath || err != nil {
+		if beneath, err := s.isBeneath(ctx, gw); err != nil {
 			return nil, err
+		} else if beneath {
+			return g.hopDrift(ctx, s, gw)
 		}
 	}
 	switch {
@@ -101,17 +103,25 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 		d.What = "default route via " + gw.String() + " is gone"
 	case back >= 0:
 		d.What = "default route " + now[back].String() + " is back"
-	case s.Exact && !covers(g.Addrs, gw):
-		hop := s.hop(gw)
-		have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table)
-		if err != nil || s.has(have, hop) {
-			return nil, err
-		}
-		d.What = "route to " + gw.String() + " is gone"
 	default:
-		return nil, nil
+		return g.hopDrift(ctx, s, gw)
 	}
 	return []link.Drift{d}, nil
+}
+
+// hopDrift tells whether the host route to the gateway is gone.
+func (g Gateways) hopDrift(ctx context.Context, s *Site, gw netip.Addr) ([]link.Drift, error) {
+	if !s.Exact || covers(g.Addrs, gw) {
+		return nil, nil
+	}
+	hop := s.hop(gw)
+	have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table)
+	if err != nil || s.has(have, hop) {
+		return nil, err
+	}
+	return []link.Drift{{What: "route to " + gw.String() + " is gone", Mend: func(ctx context.Context, _ *link.Undo) error {
+		return s.addHop(ctx, s.ours(defaultTo(gw), gw), g.Addrs)
+	}}}, nil
 }
 
 // surplusDefault tells of a default route that is not asked for any more, and of
@@ -190,8 +200,8 @@ func (s *Site) readDefaults(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, r := range now {
-			if r.Index == s.Link.Index && s.outranks(r, now) == nil {
+		for i, r := range now {
+			if r.Index == s.Link.Index && s.outranks(i, now) == nil {
 				s.Gateways = append(s.Gateways, r.Gateway)
 			}
 		}
@@ -206,14 +216,15 @@ func (s *Site) readDefaults(ctx context.Context) error {
 	return nil
 }
 
-// outranks is the default route of another interface that comes before r, which a router
-// advertised through this one: traffic does not follow r.
-func (s *Site) outranks(r rtnl.Route, all []rtnl.Route) *rtnl.Route {
+// outranks is the default route of another interface that comes before all[at], which a
+// router advertised through this one: traffic does not follow that.
+func (s *Site) outranks(at int, all []rtnl.Route) *rtnl.Route {
+	r := all[at]
 	if r.Protocol() != unix.RTPROT_RA {
 		return nil
 	}
 	for i, o := range all {
-		if o.Index != s.Link.Index && o.Before(r) {
+		if o.Index != s.Link.Index && (o.Before(r) || i < at && !r.Before(o)) {
 			return &all[i]
 		}
 	}
@@ -314,10 +325,9 @@ func (s *Site) saveDefaults(ctx context.Context, now []rtnl.Route) (old []rtnl.R
 		if learnsOn != "" {
 			saved = r.KeptLearned(savedTable(index))
 		}
-		if err := saved.Append(ctx, s.Port.Conn); err != nil {
+		if err := s.append(ctx, saved); err != nil {
 			return nil, err
 		}
-		s.Undo.Push("copy of "+r.String(), func(ctx context.Context) error { return saved.Delete(ctx, s.Port.Conn) })
 		if err := s.unlearn(ctx, learnsOn); err != nil {
 			return nil, err
 		}
@@ -333,17 +343,17 @@ func putBack(ctx context.Context, c *ns.Conn, old []rtnl.Route, new ...rtnl.Rout
 		if i < 0 {
 			continue
 		}
-		if err := old[i].Put(ctx, c); err != nil {
+		if err := old[i].Put(ctx, c); err != nil && !errors.Is(err, unix.EEXIST) {
 			return err
 		}
 	}
 	for _, r := range old {
-		if err := r.Append(ctx, c); err != nil {
+		if _, err := r.Append(ctx, c); err != nil {
 			return err
 		}
 	}
-	for _, n := range new {
-		if slices.ContainsFunc(old, n.SameKey) {
+	for _, n := range new { // also one that has a key of the old: the kernel may have replaced another
+		if oneOf(old)(n) {
 			continue
 		}
 		if err := n.Delete(ctx, c); err != nil {
@@ -453,17 +463,23 @@ func (s *Site) swapDefaults(ctx context.Context, old []rtnl.Route, ours rtnl.Rou
 	return putBack(ctx, s.Port.Conn, old, ours)
 }
 
+// append adds a route after others of the same key. What was there before is not undone.
+func (s *Site) append(ctx context.Context, r rtnl.Route) error {
+	added, err := r.Append(ctx, s.Port.Conn)
+	if added {
+		s.Undo.Push("added "+r.String(), func(ctx context.Context) error { return r.Delete(ctx, s.Port.Conn) })
+	}
+	return err
+}
+
 func (s *Site) addAll(ctx context.Context, routes []rtnl.Route) error {
 	for _, r := range routes {
-		err := r.Append(ctx, s.Port.Conn)
+		err := s.append(ctx, r)
 		if refusedRoute(err) {
 			s.Port.Warn("what the interface displaced does not come back: %v", err)
-			continue
-		}
-		if err != nil {
+		} else if err != nil {
 			return err
 		}
-		s.Undo.Push("restored "+r.String(), func(ctx context.Context) error { return r.Delete(ctx, s.Port.Conn) })
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func (s *Site) putBackAddrs(ctx context.Context, before []rtnl.Addr) error {
 func (s *Site) putBackRoutes(ctx context.Context, before []rtnl.Route) error {
 	now, err := s.routes(ctx)
 	for _, r := range now {
-		if byUs(r) && !slices.ContainsFunc(before, sameAs(r)) {
+		if madeByUs(r) && !slices.ContainsFunc(before, sameAs(r)) {
 			err = errors.Join(err, r.Delete(ctx, s.Port.Conn))
 		}
 	}

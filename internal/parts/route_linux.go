@@ -120,7 +120,8 @@ func (p Routes) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 	}
 	asked = append(asked, p.Gateways.hops(s)...)
 	for _, r := range own {
-		if !s.isDefault(r) && !slices.ContainsFunc(asked, r.Same) {
+		beneath := isKept(r) && slices.Contains(p.Gateways.Via, r.Gateway)
+		if !s.isDefault(r) && !beneath && !slices.ContainsFunc(asked, r.Same) {
 			d.Surplus = append(d.Surplus, s.surplusRoute("it has the route "+r.String(), r))
 		}
 	}
@@ -130,15 +131,10 @@ func (p Routes) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 // replacing is how to add k where these are in its table: of Update in the place of one
 // that pipework or a lease made on the interface and that has the same key, if there is one.
 func (s *Site) replacing(have []rtnl.Route, k rtnl.Route) func(rtnl.Route, context.Context, *ns.Conn) error {
-	if s.Exact && slices.ContainsFunc(have, func(o rtnl.Route) bool { return o.SameKey(k) && o.Index == k.Index && byUs(o) }) {
+	if s.Exact && slices.ContainsFunc(have, func(o rtnl.Route) bool { return o.SameKey(k) && o.Index == k.Index && madeByUs(o) }) {
 		return rtnl.Route.Put
 	}
 	return rtnl.Route.AddNew
-}
-
-// byUs says whether pipework made the route, for a Spec or for a lease.
-func byUs(r rtnl.Route) bool {
-	return r.Protocol() == rtnl.Protocol || r.Protocol() == unix.RTPROT_DHCP
 }
 
 // has says whether k is among these, to stay.

@@ -73,11 +73,11 @@ func (r Routers) Apply(ctx context.Context, s *Site) error {
 // traffic does not follow.
 func (s *Site) warnOfOutranked(ctx context.Context) error {
 	now, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
-	for _, r := range now {
+	for i, r := range now {
 		if r.Index != s.Link.Index || !r.Gateway.IsValid() || slices.Contains(s.Gateways, r.Gateway) {
 			continue
 		}
-		if first := s.outranks(r, now); first != nil {
+		if first := s.outranks(i, now); first != nil {
 			s.Port.Warn("a router advertises itself on %s (%s), and the guest's %s comes before that: give %s as the gateway to have it otherwise", s.Link.Name, r.Gateway, first, r.Gateway)
 			continue
 		}

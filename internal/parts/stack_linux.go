@@ -133,7 +133,7 @@ func (s *Site) adopt(ctx context.Context, all []rtnl.Route, family int) error {
 	if err := s.moveAll(ctx, slices.DeleteFunc(slices.Clone(lost), replaced), savedTable(s.index())); err != nil {
 		return err
 	}
-	return s.deleteAll(ctx, lost)
+	return s.deleteAll(ctx, slices.DeleteFunc(lost, func(r rtnl.Route) bool { return !replaced(r) }))
 }
 
 // putBeneath puts the default route beneath the one of the interface that is on top.
@@ -145,15 +145,24 @@ func (s *Site) putBeneath(ctx context.Context, ours rtnl.Route, top int) error {
 	if err := s.moveAll(ctx, saved, savedTable(s.index())); err != nil {
 		return err
 	}
-	return s.addAll(ctx, []rtnl.Route{ours.Kept(savedTable(top))})
+	return s.append(ctx, ours.Kept(savedTable(top)))
 }
 
-// moveAll moves saved routes to another table.
+// moveAll moves saved routes to another table. What the kernel does not take there stays.
 func (s *Site) moveAll(ctx context.Context, routes []rtnl.Route, table uint32) error {
-	if err := s.addAll(ctx, inTable(routes, table)); err != nil {
-		return err
+	var moved []rtnl.Route
+	for _, r := range routes {
+		err := s.append(ctx, r.InTable(table))
+		if refusedRoute(err) {
+			s.Port.Warn("what another interface displaced stays with that: %v", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		moved = append(moved, r)
 	}
-	return s.deleteAll(ctx, routes)
+	return s.deleteAll(ctx, moved)
 }
 
 // withoutLost leaves out what interfaces displaced that are gone, where another interface of

@@ -164,12 +164,13 @@ func (r Route) Lasting() Route {
 }
 
 // Before says whether the kernel takes the default route r rather than o: that of the
-// smaller metric, and of IPv6 then that of the higher preference (RFC 4191), or the first.
+// smaller metric, and of IPv6 then that of the higher preference (RFC 4191). Of equal ones
+// it is the one that the kernel lists first.
 func (r Route) Before(o Route) bool {
 	if r.metric() != o.metric() {
 		return r.metric() < o.metric()
 	}
-	return r.preference() >= o.preference()
+	return r.preference() > o.preference()
 }
 
 // preference is 1 (high), 0 or -1 (low).
@@ -198,16 +199,18 @@ func (r Route) Add(ctx context.Context, c *ns.Conn) error {
 }
 
 // Append is Add, after others with the same destination and metric, of which the kernel
-// takes the first. Of IPv6 all of these are one route with several next hops.
-func (r Route) Append(ctx context.Context, c *ns.Conn) error {
-	if r.Family != unix.AF_INET {
-		return r.Add(ctx, c)
+// takes the first. Of IPv6 all of these are one route with several next hops. It tells
+// whether the route was not there already.
+func (r Route) Append(ctx context.Context, c *ns.Conn) (added bool, err error) {
+	flags := unix.NLM_F_CREATE
+	if r.Family == unix.AF_INET {
+		flags |= unix.NLM_F_APPEND
 	}
-	err := r.send(ctx, c, unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND)
+	err = r.send(ctx, c, unix.RTM_NEWROUTE, flags)
 	if errors.Is(err, unix.EEXIST) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // AddNew adds the route; one with the same destination, metric and table is
