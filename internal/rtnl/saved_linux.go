@@ -224,7 +224,8 @@ func (s Saved) RestoreRoute(ctx context.Context, c *ns.Conn, h Home) error {
 	case !alive:
 		return nil
 	case r.Family == unix.AF_INET:
-		return r.Append(ctx, c)
+		_, err := r.Append(ctx, c)
+		return err
 	}
 	err := r.send(ctx, c, unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
 	if errors.Is(err, unix.EEXIST) {
@@ -295,7 +296,8 @@ func (r Route) rejoin(ctx context.Context, c *ns.Conn, taken error) error {
 	mine := r.joinable()
 	switch {
 	case len(mine) == 0 || len(there) == 0:
-		return r.Append(ctx, c)
+		_, err := r.Append(ctx, c)
+		return err
 	case slices.ContainsFunc(there, func(h hop) bool { return !slices.Contains(mine, h) }):
 		return taken
 	}
