@@ -344,11 +344,12 @@ func TestKeptLease6Moves(t *testing.T) {
 	world.Unchanged(t)
 }
 
-// TestDHCP6Expires lets a lease run out that nobody keeps.
+// TestDHCP6Expires lets a lease run out that nobody keeps. Attach itself waits two seconds
+// for a router.
 func TestDHCP6Expires(t *testing.T) {
 	dhcptest.Need(t, "kea-dhcp6")
 	dhcptest.Network(t)
-	dhcptest.Kea6(t, 2, "fd77::600-fd77::6ff")
+	dhcptest.Kea6(t, 6, "fd77::600-fd77::6ff")
 	target, g := nstest.Guest(t)
 	dhcptest.NoDAD(t, g)
 	spec := spec6()

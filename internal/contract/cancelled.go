@@ -52,12 +52,12 @@ func isCancelled(t *testing.T, err error) {
 	}
 }
 
-// detachCancelled ends the context at every step of a Detach: either nothing was done,
-// or all of it.
+// detachCancelled ends the context at steps of a Detach: either nothing was done, or all of
+// it.
 func (c Case) detachCancelled(t *testing.T) {
 	f := c.fixture(t)
 	finished := 0
-	WhileAtWork(t, 1, func(ctx context.Context) {
+	WhileAtWork(t, (some()+1)/2, func(ctx context.Context) {
 		attach(t, f.target, f.spec())
 		attached := f.observe(t)
 		if _, err := pipework.Detach(ctx, f.target, f.spec()); err != nil {
