@@ -64,13 +64,18 @@ func (b Bridge) await(ctx context.Context, failed []error) {
 
 // sameWay undoes by the connection that is shared. What is not answered in time stays
 // asked for, as long as the connection does: the error is errUnsure then.
+// A connection that has ended is not made anew: the Client may be closed by now.
 func (c *Client) sameWay(ctx context.Context, undo [][]ovsdb.Op) error {
+	way, lives := c.server().Living()
+	if !lives {
+		return errors.New("the connection has ended")
+	}
 	answered := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastingTime)
 		defer cancel()
 		for _, ops := range undo {
-			if err := c.takeBack(ctx, ops); err != nil {
+			if err := takeBack(ctx, way, ops); err != nil {
 				answered <- err
 				return
 			}
@@ -86,7 +91,14 @@ func (c *Client) sameWay(ctx context.Context, undo [][]ovsdb.Op) error {
 }
 
 func (c *Client) takeBack(ctx context.Context, ops []ovsdb.Op) error {
-	_, err := c.run(ctx, "take back", ops)
+	if err := c.connect(ctx); err != nil {
+		return err
+	}
+	return takeBack(ctx, c.transactor(), ops)
+}
+
+func takeBack(ctx context.Context, t ovsdb.Transactor, ops []ovsdb.Op) error {
+	_, err := ovsdb.Run(ctx, t, "take back", ops)
 	return unless(ovsdb.TimedOut, err)
 }
 

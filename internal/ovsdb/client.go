@@ -49,6 +49,28 @@ func (c *Client) Transact(ctx context.Context, ops ...libovsdb.Operation) ([]lib
 	if err != nil {
 		return nil, err
 	}
+	return c.transact(ctx, conn, ops)
+}
+
+// Living is the connection that there is, for transactions that are no use on another
+// one; false: there is none.
+func (c *Client) Living() (Transactor, bool) {
+	conn := c.alive()
+	return living{c, conn}, conn != nil
+}
+
+// living is one connection of a Client.
+type living struct {
+	client *Client
+	conn   *conn
+}
+
+// Transact fails once the connection has ended.
+func (l living) Transact(ctx context.Context, ops ...libovsdb.Operation) ([]libovsdb.OperationResult, error) {
+	return l.client.transact(ctx, l.conn, ops)
+}
+
+func (c *Client) transact(ctx context.Context, conn *conn, ops []libovsdb.Operation) ([]libovsdb.OperationResult, error) {
 	answer, err := conn.call(ctx, "transact", request(c.Database, ops))
 	if err == nil {
 		var all []libovsdb.OperationResult
