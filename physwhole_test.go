@@ -48,6 +48,7 @@ func TestPhysComesHomeWhole(t *testing.T) {
 		"ip addr add fd21::1/64 dev nic0 metric 90",
 		"ip addr add fd22::1 peer fd22::9/128 dev nic0",
 		"ip addr add fd23::1/64 dev nic0 valid_lft 4000 preferred_lft 0",
+		"ip addr add fd24::1/64 dev nic0 nodad valid_lft 4000 preferred_lft 3000",
 		"ip addr add fe80::77/64 dev nic0",
 		"ip link add other type veth peer name other1",
 		"ip link set other up", "ip link set other1 up", "ip addr add 10.30.0.1/24 dev other",

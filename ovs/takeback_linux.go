@@ -64,7 +64,8 @@ func (b Bridge) await(ctx context.Context, failed []error) {
 
 // sameWay undoes by the connection that is shared. What is not answered in time stays
 // asked for, as long as the connection does: the error is errUnsure then.
-// A connection that has ended is not made anew: the Client may be closed by now.
+// Where that has ended, because the Client is closed by now, one more is made for it, and
+// closed.
 func (c *Client) sameWay(ctx context.Context, undo [][]ovsdb.Op) error {
 	way, lives := c.server().Living()
 	if !lives {
@@ -74,8 +75,14 @@ func (c *Client) sameWay(ctx context.Context, undo [][]ovsdb.Op) error {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastingTime)
 		defer cancel()
+		later := &Client{Endpoint: c.Endpoint, TLS: c.TLS}
+		defer func() { _ = later.Close() }()
 		for _, ops := range undo {
-			if err := takeBack(ctx, way, ops); err != nil {
+			err := takeBack(ctx, way, ops)
+			if err != nil && !errors.As(err, new(*ovsdb.Refusal)) {
+				err = later.takeBack(ctx, ops)
+			}
+			if err != nil {
 				answered <- err
 				return
 			}

@@ -31,9 +31,13 @@ const (
 // they would come after the others.
 func SaveAddrs(ctx context.Context, c *ns.Conn, l *Link) ([]Saved, error) {
 	msgs, err := addrMessages(ctx, c, l.Index)
+	told := slices.ContainsFunc(msgs, func(m []byte) bool { // since Linux 5.18 of what the kernel made
+		a, ok := parseAddr(m)
+		return ok && a.Proto != 0
+	})
 	var saved []Saved
 	for _, m := range msgs {
-		if a, ok := parseAddr(m); ok && a.Index == l.Index && !a.kernels() {
+		if a, ok := parseAddr(m); ok && a.Index == l.Index && !a.kernels(told) {
 			saved = append(saved, bytes.Clone(m))
 		}
 	}
@@ -41,8 +45,9 @@ func SaveAddrs(ctx context.Context, c *ns.Conn, l *Link) ([]Saved, error) {
 }
 
 // kernels says whether only the kernel makes such an address: the loopback's, one of a router
-// advertisement, or of the interface's secret (RFC 7217).
-func (a Addr) kernels() bool {
+// advertisement, or of the interface's secret (RFC 7217). Where the kernel has not told who
+// made addresses, one that has a lifetime is taken for an advertised one.
+func (a Addr) kernels(told bool) bool {
 	switch {
 	case a.Proto >= protoLoopback && a.Proto <= protoAdvertisement:
 		return true
@@ -51,7 +56,7 @@ func (a Addr) kernels() bool {
 	case a.Flags&(unix.IFA_F_TEMPORARY|unix.IFA_F_STABLE_PRIVACY) != 0:
 		return true
 	}
-	return a.Proto == 0 && a.Advertised() && a.Flags&unix.IFA_F_NOPREFIXROUTE == 0
+	return !told && a.Advertised() && a.Flags&unix.IFA_F_NOPREFIXROUTE == 0
 }
 
 // InOrder are saved addresses in the order to restore them in: of IPv4 the first one is the
