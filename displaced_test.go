@@ -73,7 +73,7 @@ func TestDisplacedComeBack(t *testing.T) {
 				return strings.Split(seconds(ip(t, g, "ip", "-d", "route")+ip(t, g, "ip", "-d", "-6", "route")), "\n")
 			}
 			before := routes()
-			s := spec("eth1", "br1", "10.1.0.2/24", "10.1.0.1", "fd01::2/64", "fd01::1")
+			s := spec("eth1", "br-back", "10.1.0.2/24", "10.1.0.1", "fd01::2/64", "fd01::1")
 			attach(t, target, s)
 			if got := defaults(t, g); !slices.Equal(got, []string{"10.1.0.1", "fd01::1"}) {
 				t.Errorf("default gateways while it is there: %q", got)
