@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/rtnl"
@@ -58,7 +59,7 @@ func (j *job) isGuests(ctx context.Context, l *rtnl.Link, m link.Mark) (bool, er
 }
 
 func (j *job) twin(l *rtnl.Link) error {
-	return j.fail(StageLink, errs.New(fs.ErrExist, "it is called %s in the guest now: detach it first, or rename it back (ip link set %[1]s name %s)", errs.Name(l.Name), j.spec.Name))
+	return j.fail(StageLink, errs.New(fs.ErrExist, "it is called %s in the guest now: detach it first, or rename it back (ip link set %[1]s name %s)", charset.Shown(l.Name), j.spec.Name))
 }
 
 // asTwin is err, or what it comes from: a pair whose end in the guest was renamed, and

@@ -12,18 +12,15 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
-	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ethernet"
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/acd"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 )
-
-// probes is how many ARP probes are sent (PROBE_NUM of RFC 5227).
-const probes = 3
 
 // notOthers lets no frames of VLANs pass that the interface is not in: they arrive without
 // their tag, and for another host.
@@ -49,7 +46,7 @@ func (c *Client) claim(ctx context.Context, a netip.Addr) (*claim, error) {
 		return nil, err
 	}
 	p := &claim{c, conn, a, nil}
-	if p.frame, err = probeFrame(c.MAC, a); err == nil {
+	if p.frame, err = acd.Probe(c.MAC, a); err == nil {
 		err = p.send(ctx)
 	}
 	if err != nil {
@@ -85,13 +82,13 @@ func (p *claim) conflict(ctx context.Context) (net.HardwareAddr, error) {
 		return p.known()
 	}
 	defer context.AfterFunc(ctx, func() { _ = p.conn.SetReadDeadline(time.Unix(1, 0)) })()
-	for n := range probes {
+	for n := range acd.Probes {
 		if n > 0 {
 			if err := p.send(ctx); err != nil {
 				return nil, err
 			}
 		}
-		other, err := p.listen(time.Now().Add(p.Probe / probes))
+		other, err := p.listen(time.Now().Add(p.Probe / acd.Probes))
 		if ended := context.Cause(ctx); ended != nil {
 			return nil, ended
 		}
@@ -110,7 +107,7 @@ func (p *claim) known() (other net.HardwareAddr, err error) {
 	}
 	b := make([]byte, 128)
 	err = raw.Read(func(fd uintptr) bool {
-		for range maxFrames {
+		for range acd.MaxFrames {
 			n, _, err := unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT)
 			if err != nil {
 				break
@@ -123,9 +120,6 @@ func (p *claim) known() (other net.HardwareAddr, err error) {
 	})
 	return other, err
 }
-
-// maxFrames bounds what is read of a network that says much.
-const maxFrames = 256
 
 // claimed gets a lease of the address, and looks for another user of it meanwhile: then the
 // lease is declined.
@@ -201,28 +195,8 @@ func (p *claim) listen(end time.Time) (net.HardwareAddr, error) {
 // user is the sender of an ARP frame, when it is another than own and has the
 // address a, or probes for it.
 func user(frame []byte, own net.HardwareAddr, a netip.Addr) net.HardwareAddr {
-	var f ethernet.Frame
-	var p arp.Packet
-	if f.UnmarshalBinary(frame) != nil || p.UnmarshalBinary(f.Payload) != nil || bytes.Equal(p.SenderHardwareAddr, own) {
-		return nil
-	}
-	probing := p.Operation == arp.OperationRequest && p.SenderIP.IsUnspecified() && p.TargetIP == a
-	if p.SenderIP == a || probing {
-		return p.SenderHardwareAddr
+	if claimed, mac, _ := acd.Claim(frame); claimed == a && !bytes.Equal(mac, own) {
+		return mac
 	}
 	return nil
-}
-
-// probeFrame asks for a on behalf of nobody.
-func probeFrame(mac net.HardwareAddr, a netip.Addr) ([]byte, error) {
-	p, err := arp.NewPacket(arp.OperationRequest, mac, netip.IPv4Unspecified(), make(net.HardwareAddr, 6), a)
-	if err != nil {
-		return nil, err
-	}
-	payload, err := p.MarshalBinary()
-	if err != nil {
-		return nil, err
-	}
-	f := ethernet.Frame{Destination: ethernet.Broadcast, Source: mac, EtherType: ethernet.EtherTypeARP, Payload: payload}
-	return f.MarshalBinary()
 }

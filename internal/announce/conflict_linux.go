@@ -11,20 +11,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mdlayher/arp"
-	"github.com/mdlayher/ethernet"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/acd"
 	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
-)
-
-const (
-	// probes is how many ARP probes are sent where there is time (PROBE_NUM of RFC 5227).
-	probes = 3
-	// maxFrames bounds what is read at a time of a network that says much.
-	maxFrames = 256
 )
 
 // unsent are errors of an interface that is busy, or has gone down or away meanwhile.
@@ -81,7 +73,7 @@ func (a *Sender) search(ctx context.Context, p *link.Port, l *rtnl.Link, q query
 		return nil, fmt.Errorf("listen for ARP on %s: %w", p.Name, err)
 	}
 	o := &others{query: q, packet: a.packet, own: p.MAC, found: map[netip.Addr]net.HardwareAddr{}}
-	for n := range probes {
+	for n := range acd.Probes {
 		for _, addr := range q.addrs {
 			if err := a.probe(ctx, p, addr); err != nil {
 				return nil, err
@@ -90,7 +82,7 @@ func (a *Sender) search(ctx context.Context, p *link.Port, l *rtnl.Link, q query
 		if q.wait <= 0 {
 			break
 		}
-		for end := time.Now().Add(q.wait*time.Duration(n+1)/probes - q.wait*time.Duration(n)/probes); time.Now().Before(end); o.hear() {
+		for end := time.Now().Add(q.wait*time.Duration(n+1)/acd.Probes - q.wait*time.Duration(n)/acd.Probes); time.Now().Before(end); o.hear() {
 			if err := pause.For(ctx, min(time.Until(end), 10*time.Millisecond)); err != nil {
 				return nil, err
 			}
@@ -101,16 +93,7 @@ func (a *Sender) search(ctx context.Context, p *link.Port, l *rtnl.Link, q query
 
 // probe asks for the address on behalf of nobody.
 func (a *Sender) probe(ctx context.Context, p *link.Port, addr netip.Addr) error {
-	pkt, err := arp.NewPacket(arp.OperationRequest, p.MAC, netip.IPv4Unspecified(), make(net.HardwareAddr, 6), addr)
-	if err != nil {
-		return err
-	}
-	payload, err := pkt.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	f := ethernet.Frame{Destination: ethernet.Broadcast, Source: p.MAC, EtherType: ethernet.EtherTypeARP, Payload: payload}
-	frame, err := f.MarshalBinary()
+	frame, err := acd.Probe(p.MAC, addr)
 	if err != nil {
 		return err
 	}
@@ -120,7 +103,7 @@ func (a *Sender) probe(ctx context.Context, p *link.Port, addr netip.Addr) error
 // hear reads what has come.
 func (o *others) hear() {
 	b := make([]byte, 128)
-	for range maxFrames {
+	for range acd.MaxFrames {
 		n, from, err := unix.Recvfrom(o.packet, b, unix.MSG_DONTWAIT)
 		if err != nil {
 			return
@@ -128,24 +111,11 @@ func (o *others) hear() {
 		if ll, is := from.(*unix.SockaddrLinklayer); is && ll.Pkttype == unix.PACKET_OTHERHOST {
 			continue // of a VLAN that this interface is not in, and without its tag here
 		}
-		if addr, mac := o.claims(b[:n]); mac != nil && !bytes.Equal(mac, o.own) && slices.Contains(o.addrs, addr) && o.found[addr] == nil {
+		addr, mac, probing := acd.Claim(b[:n])
+		if mac != nil && !(probing && o.inUse) && !bytes.Equal(mac, o.own) && slices.Contains(o.addrs, addr) && o.found[addr] == nil {
 			o.found[addr] = mac
 		}
 	}
-}
-
-// claims is the address that the sender of an ARP frame has, or probes for (RFC 5227 section
-// 2.1.1), which counts only where it is not in use yet.
-func (q query) claims(frame []byte) (netip.Addr, net.HardwareAddr) {
-	var f ethernet.Frame
-	var p arp.Packet
-	if f.UnmarshalBinary(frame) != nil || p.UnmarshalBinary(f.Payload) != nil || len(p.SenderHardwareAddr) != 6 {
-		return netip.Addr{}, nil
-	}
-	if !q.inUse && p.Operation == arp.OperationRequest && p.SenderIP.IsUnspecified() {
-		return p.TargetIP, p.SenderHardwareAddr
-	}
-	return p.SenderIP, p.SenderHardwareAddr
 }
 
 // tell warns of the hosts that have answered, other than the guest itself by another

@@ -1,7 +1,10 @@
 package charset_test
 
 import (
+	"os"
+	"os/exec"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/go-pipework/pipework/internal/charset"
 )
@@ -21,11 +24,21 @@ func TestShown(t *testing.T) {
 		"ä\u202e\xff":        `$'\u00e4\u202e\xff'`,
 		"#":                  "'#'",
 		"a b":                "'a b'",
+		"eth0.10@if7":        "eth0.10@if7",
+		"`id`{1,2}":          "'`id`{1,2}'",
 		"a\u200bb\U0001f600": `$'a\u200bb\U0001f600'`,
 		"\ufffd":             `$'\ufffd'`,
 	} {
-		if got := charset.Shown(name); got != want {
+		got := charset.Shown(name)
+		if got != want {
 			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+		if bash, err := exec.LookPath("bash"); err == nil && utf8.ValidString(name) {
+			cmd := exec.Command(bash, "-c", "printf %s "+got)
+			cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
+			if out, err := cmd.Output(); err != nil || string(out) != name {
+				t.Errorf("bash reads %s as %q, %v", got, out, err)
+			}
 		}
 	}
 }
