@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 
@@ -28,6 +29,11 @@ func (r Route) Hops() (hops []Hop) {
 	return []Hop{{r.Index, r.Gateway}}
 }
 
+// Through says whether the route, or a part of it, leads through the link.
+func (r Route) Through(index int) bool {
+	return slices.ContainsFunc(r.Hops(), func(h Hop) bool { return h.Index == index })
+}
+
 // Without is the route without its next hops through the interface; nothing is left of one
 // that has no others.
 func (r Route) Without(index int) (left Route, ok bool) {
@@ -50,4 +56,17 @@ func (r Route) Without(index int) (left Route, ok bool) {
 		left.attrs[i].value, ok = others, len(others) > 0
 	}
 	return left, ok
+}
+
+// nextHops are the parts of a RTA_MULTIPATH, each a struct rtnexthop with attributes.
+func nextHops(b []byte) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(b) >= unix.SizeofRtNexthop {
+			n := int(binary.NativeEndian.Uint16(b))
+			if n < unix.SizeofRtNexthop || n > len(b) || !yield(b[:n]) {
+				return
+			}
+			b = b[min((n+3)&^3, len(b)):]
+		}
+	}
 }

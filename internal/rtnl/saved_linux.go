@@ -174,36 +174,6 @@ func (r Route) lasts() bool {
 	}
 }
 
-// Through says whether the route, or a part of it, leads through the link.
-func (r Route) Through(index int) bool {
-	if r.Index == index {
-		return true
-	}
-	for _, a := range r.attrs {
-		if a.attrType == unix.RTA_MULTIPATH {
-			for hop := range nextHops(a.value) {
-				if int(u32(hop[4:])) == index {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// nextHops are the parts of a RTA_MULTIPATH, each a struct rtnexthop with attributes.
-func nextHops(b []byte) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
-		for len(b) >= unix.SizeofRtNexthop {
-			n := int(binary.NativeEndian.Uint16(b))
-			if n < unix.SizeofRtNexthop || n > len(b) || !yield(b[:n]) {
-				return
-			}
-			b = b[min((n+3)&^3, len(b)):]
-		}
-	}
-}
-
 // A Home is where saved addresses and routes come back to.
 type Home struct {
 	From, To int           // index of the link when they were saved, and now
@@ -292,7 +262,7 @@ func (r Route) rejoin(ctx context.Context, c *ns.Conn, taken error) error {
 	if err != nil {
 		return err
 	}
-	var there []hop
+	var there []Hop
 	for _, o := range all {
 		if o.Table == r.Table && o.SameKey(r) {
 			there = append(there, o.joinable()...)
@@ -303,40 +273,19 @@ func (r Route) rejoin(ctx context.Context, c *ns.Conn, taken error) error {
 	case len(mine) == 0 || len(there) == 0:
 		_, err := r.Append(ctx, c)
 		return err
-	case slices.ContainsFunc(there, func(h hop) bool { return !slices.Contains(mine, h) }):
+	case slices.ContainsFunc(there, func(h Hop) bool { return !slices.Contains(mine, h) }):
 		return taken
 	}
 	return r.Put(ctx, c)
 }
 
-// A hop is a gateway on the link with this index.
-type hop struct {
-	index   int
-	gateway netip.Addr
-}
-
 // joinable are the next hops of an IPv6 route that the kernel takes together with others of
 // the same key (rt6_qualify_for_ecmp in include/net/ip6_route.h).
-func (r Route) joinable() (hops []hop) {
+func (r Route) joinable() []Hop {
 	if r.Protocol() == unix.RTPROT_RA || r.has(rtaNhID) {
 		return nil
 	}
-	if r.Gateway.IsValid() {
-		return []hop{{r.Index, r.Gateway}}
-	}
-	for _, a := range r.attrs {
-		if a.attrType != unix.RTA_MULTIPATH {
-			continue
-		}
-		for part := range nextHops(a.value) {
-			for attr, value := range attrs(part[unix.SizeofRtNexthop:]) {
-				if gw, ok := netip.AddrFromSlice(value); ok && attr == unix.RTA_GATEWAY {
-					hops = append(hops, hop{int(u32(part[4:])), gw})
-				}
-			}
-		}
-	}
-	return hops
+	return slices.DeleteFunc(r.Hops(), func(h Hop) bool { return !h.Gateway.IsValid() })
 }
 
 // lifetimes is the struct ifa_cacheinfo of an address, in seconds.
