@@ -2,7 +2,6 @@ package parts
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"slices"
 
@@ -10,7 +9,6 @@ import (
 
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
-	"github.com/go-pipework/pipework/ns"
 )
 
 // Gateways are the default routes through the interface, at most one of each family.
@@ -27,7 +25,7 @@ var _ Part = Gateways{}
 func (g Gateways) Apply(ctx context.Context, s *Site) error {
 	for _, gw := range g.Via {
 		s.Log(ctx, "route", "gateway", gw)
-		displaced, err := s.replaceDefault(ctx, s.ours(defaultTo(gw), gw), g.Addrs)
+		displaced, err := s.stack().replaceDefault(ctx, s.ours(defaultTo(gw), gw), g.Addrs)
 		if err != nil {
 			return err
 		}
@@ -41,7 +39,7 @@ func (g Gateways) Apply(ctx context.Context, s *Site) error {
 func (Gateways) Remove(ctx context.Context, s *Site) error {
 	for _, family := range families {
 		s.Log(ctx, "restore routes", "family", family)
-		if err := s.restoreDefaults(ctx, family); err != nil {
+		if err := s.stack().restoreDefaults(ctx, family); err != nil {
 			return err
 		}
 	}
@@ -66,7 +64,7 @@ func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		}
 		saved = originals(saved)
 		if i < 0 {
-			d.Surplus = append(d.Surplus, s.surplusDefault(now, saved, family)...)
+			d.Surplus = append(d.Surplus, s.stack().surplusDefault(now, saved, family)...)
 			continue
 		}
 		drift, err := g.drift(ctx, s, g.Via[i], now, saved)
@@ -81,7 +79,7 @@ func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 // drift compares the default routes that there are now with the one via gw.
 func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved []rtnl.Route) ([]link.Drift, error) {
 	d := link.Drift{Mend: func(ctx context.Context, _ *link.Undo) error {
-		_, err := s.replaceDefault(ctx, s.ours(defaultTo(gw), gw), g.Addrs)
+		_, err := s.stack().replaceDefault(ctx, s.ours(defaultTo(gw), gw), g.Addrs)
 		return err
 	}}
 	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) })
@@ -90,7 +88,7 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 	})
 	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
 	if !there && len(through) == 0 {
-		if beneath, err := s.isBeneath(ctx, gw); err != nil {
+		if beneath, err := s.stack().isBeneath(ctx, gw); err != nil {
 			return nil, err
 		} else if beneath {
 			return g.hopDrift(ctx, s, gw)
@@ -122,34 +120,6 @@ func (g Gateways) hopDrift(ctx context.Context, s *Site, gw netip.Addr) ([]link.
 	return []link.Drift{{What: "route to " + gw.String() + " is gone", Mend: func(ctx context.Context, _ *link.Undo) error {
 		return s.addHop(ctx, s.ours(defaultTo(gw), gw), g.Addrs)
 	}}}, nil
-}
-
-// surplusDefault tells of a default route that is not asked for any more, and of
-// displaced ones that a killed call did not put back. One by a lease is the lease's.
-func (s *Site) surplusDefault(now, saved []rtnl.Route, family int) []link.Drift {
-	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) })
-	own := slices.ContainsFunc(through, func(r rtnl.Route) bool { return r.Protocol() == rtnl.Protocol })
-	if !own && (len(through) > 0 || len(saved) == 0) {
-		return nil
-	}
-	return []link.Drift{{What: "it has a default route", Mend: func(ctx context.Context, _ *link.Undo) error {
-		return s.dropDefault(ctx, family, rtnl.Protocol)
-	}}}
-}
-
-// dropDefault puts back what the interface displaced, and removes its own default route
-// of this protocol.
-func (s *Site) dropDefault(ctx context.Context, family, protocol int) error {
-	if err := s.restoreDefaults(ctx, family); err != nil {
-		return err
-	}
-	now, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
-	if err != nil {
-		return err
-	}
-	return s.deleteAll(ctx, slices.DeleteFunc(now, func(r rtnl.Route) bool {
-		return !s.isDefault(r) || r.Protocol() != protocol
-	}))
 }
 
 // isDefault says whether the route is the default one through the interface, of no
@@ -193,105 +163,6 @@ func covers(addrs []netip.Prefix, gw netip.Addr) bool {
 		slices.ContainsFunc(addrs, func(p netip.Prefix) bool { return p.Contains(gw) })
 }
 
-// readDefaults fills in the gateways and what was displaced.
-func (s *Site) readDefaults(ctx context.Context) error {
-	for _, family := range families {
-		now, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
-		if err != nil {
-			return err
-		}
-		for i, r := range now {
-			if r.Index == s.Link.Index && s.outranks(i, now) == nil {
-				s.Gateways = append(s.Gateways, r.Gateway)
-			}
-		}
-		saved, err := rtnl.Defaults(ctx, s.Port.Conn, family, savedTable(s.Link.Index))
-		if err != nil {
-			return err
-		}
-		for _, r := range originals(saved) {
-			s.Displaced = append(s.Displaced, r.String())
-		}
-	}
-	return nil
-}
-
-// outranks is the default route of another interface that comes before all[at], which a
-// router advertised through this one: traffic does not follow that.
-func (s *Site) outranks(at int, all []rtnl.Route) *rtnl.Route {
-	r := all[at]
-	if r.Protocol() != unix.RTPROT_RA {
-		return nil
-	}
-	for i, o := range all {
-		if o.Index != s.Link.Index && (o.Before(r) || i < at && !r.Before(o)) {
-			return &all[i]
-		}
-	}
-	return nil
-}
-
-// Default routes that an interface displaced are kept by the kernel itself, in
-// a routing table of the guest that no rule looks into: number 2³¹ plus the
-// interface's index. So they are whole, need no file, go away by themselves
-// with the device they use, and `ip route show table all` shows them. Each bears a mark:
-// others may use tables of such numbers, too.
-const (
-	savedBit = 1 << 31
-	maxIndex = 1<<24 - 1 // more than an interface ever gets as its index
-)
-
-func savedTable(index int) uint32 { return savedBit | uint32(index) }
-
-// replaceDefault makes ours the default route of its family, and keeps every one that
-// was there through other interfaces. The addresses are the interface's.
-func (s *Site) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix) (displaced []string, err error) {
-	c := s.Port.Conn
-	top, err := s.adjustStack(ctx, ours.Family)
-	if err != nil {
-		return nil, err
-	}
-	if top != 0 {
-		if err := s.addHop(ctx, ours, addrs); err != nil {
-			return nil, err
-		}
-		return nil, s.putBeneath(ctx, ours, top)
-	}
-	now, err := rtnl.Defaults(ctx, c, ours.Family, unix.RT_TABLE_MAIN)
-	if err != nil {
-		return nil, err
-	}
-	old, err := s.saveDefaults(ctx, now)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.addHop(ctx, ours, addrs); err != nil {
-		return nil, err
-	}
-	if slices.ContainsFunc(now, sameAs(ours)) { // others are beside it
-		s.Undo.Push("default routes", func(ctx context.Context) error { return putBack(ctx, c, old) })
-	} else if err := s.putDefault(ctx, ours, old); err != nil {
-		return nil, err
-	}
-	for _, r := range old {
-		displaced = append(displaced, r.String())
-		if err := r.Delete(ctx, c); err != nil {
-			return nil, err
-		}
-	}
-	return displaced, nil
-}
-
-// putDefault puts ours in the place of one of these, if the kernel takes one for the other;
-// its undo puts all of them back.
-func (s *Site) putDefault(ctx context.Context, ours rtnl.Route, old []rtnl.Route) error {
-	if err := ours.Put(ctx, s.Port.Conn); err != nil && !errors.Is(err, unix.EEXIST) {
-		return err
-	}
-	s.Undo.Push("default route", func(ctx context.Context) error { return putBack(ctx, s.Port.Conn, old, ours) })
-	return nil
-}
-
 // addHop adds the host route to a gateway that no address covers.
 func (s *Site) addHop(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix) error {
 	c, gw := s.Port.Conn, ours.Gateway
@@ -307,190 +178,6 @@ func (s *Site) addHop(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix
 	return nil
 }
 
-// saveDefaults copies those of the default routes that are others' into the interface's
-// table.
-func (s *Site) saveDefaults(ctx context.Context, now []rtnl.Route) (old []rtnl.Route, err error) {
-	index := s.Link.Index
-	for _, r := range now {
-		if others, ok := r.Without(index); ok {
-			old = append(old, others)
-		}
-	}
-	for _, r := range old {
-		learnsOn, err := s.learnsOn(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		saved := r.Kept(savedTable(index))
-		if learnsOn != "" {
-			saved = r.KeptLearned(savedTable(index))
-		}
-		if err := s.append(ctx, saved); err != nil {
-			return nil, err
-		}
-		if err := s.unlearn(ctx, learnsOn); err != nil {
-			return nil, err
-		}
-	}
-	return old, nil
-}
-
-// putBack makes old the default routes again, instead of new. One that has the
-// same key takes another's place in one step, so that there is always one.
-func putBack(ctx context.Context, c *ns.Conn, old []rtnl.Route, new ...rtnl.Route) error {
-	for _, n := range new {
-		i := slices.IndexFunc(old, n.SameKey)
-		if i < 0 {
-			continue
-		}
-		if err := old[i].Put(ctx, c); err != nil && !errors.Is(err, unix.EEXIST) {
-			return err
-		}
-	}
-	for _, r := range old {
-		if _, err := r.Append(ctx, c); err != nil {
-			return err
-		}
-	}
-	for _, n := range new { // also one that has a key of the old: the kernel may have replaced another
-		if oneOf(old)(n) {
-			continue
-		}
-		if err := n.Delete(ctx, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// restoreDefaults puts the routes back that the interface displaced, and empties
-// its table. Where another interface took its place as the default in the
-// meantime, they are handed over to that one; where somebody else chose a
-// default, they are dropped.
-func (s *Site) restoreDefaults(ctx context.Context, family int) error {
-	c, index := s.Port.Conn, s.index()
-	saved, err := s.savedDefaults(ctx, index, family)
-	if err != nil || len(saved) == 0 {
-		return err
-	}
-	learned, unlearned := byKernel(saved)
-	now, err := rtnl.Defaults(ctx, c, family, unix.RT_TABLE_MAIN)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(now, s.isDefault)
-	if i < 0 {
-		i = slices.IndexFunc(now, func(r rtnl.Route) bool { return r.Index == index && index != 0 })
-	}
-	switch {
-	case i >= 0:
-		old := originals(unlearned)
-		if err = s.swapDefaults(ctx, old, now[i]); refusedRoute(err) {
-			err = s.addAll(ctx, old) // those that can be; ours goes with the interface
-		}
-	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(originals(saved))): // else a killed call put some back
-		if saved, err = s.withoutLost(ctx, saved, now); err != nil {
-			return err
-		}
-		learned, _ = byKernel(saved)
-		var handed bool
-		if handed, err = s.handOver(ctx, saved, index, family); handed {
-			learned = nil
-		}
-	default:
-		err = s.addAll(ctx, slices.DeleteFunc(originals(unlearned), oneOf(now)))
-	}
-	if err == nil {
-		err = s.relearn(ctx, learned)
-	}
-	if err != nil {
-		return err
-	}
-	return s.deleteAll(ctx, saved)
-}
-
-// oneOf returns whether a route is one of these, in whatever table, or has a next hop of
-// one: of IPv6 the kernel makes one route of those that have the same key.
-func oneOf(routes []rtnl.Route) func(rtnl.Route) bool {
-	return func(r rtnl.Route) bool {
-		return slices.ContainsFunc(routes, func(o rtnl.Route) bool {
-			return r.SameKey(o) && slices.ContainsFunc(r.Hops(), func(hop rtnl.Hop) bool { return slices.Contains(o.Hops(), hop) })
-		})
-	}
-}
-
-// savedDefaults lists what the interface displaced, and what interfaces displaced
-// that are gone without having been detached. Index 0 stands for those alone.
-func (s *Site) savedDefaults(ctx context.Context, index, family int) ([]rtnl.Route, error) {
-	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
-	all = slices.DeleteFunc(all, func(r rtnl.Route) bool { return r.Table != savedTable(index) && !isKept(r) })
-	if err != nil || len(all) == 0 {
-		return nil, err
-	}
-	links, err := rtnl.Links(ctx, s.Port.Conn)
-	return slices.DeleteFunc(all, func(r rtnl.Route) bool {
-		owner := int(r.Table &^ savedBit)
-		return owner != index && slices.ContainsFunc(links, func(l *rtnl.Link) bool { return l.Index == owner })
-	}), err
-}
-
-// isKept says whether the route is pipework's in a table of saved routes.
-func isKept(r rtnl.Route) bool {
-	return r.Table&savedBit != 0 && r.Table&^savedBit <= maxIndex && (r.IsKept() || r.Protocol() == rtnl.Protocol)
-}
-
-// originals are saved routes as they were in the main table.
-func originals(saved []rtnl.Route) []rtnl.Route {
-	were := make([]rtnl.Route, 0, len(saved))
-	for _, r := range saved {
-		were = append(were, r.Original())
-	}
-	return were
-}
-
-func inTable(routes []rtnl.Route, table uint32) []rtnl.Route {
-	moved := make([]rtnl.Route, 0, len(routes))
-	for _, r := range routes {
-		moved = append(moved, r.InTable(table))
-	}
-	return moved
-}
-
-func (s *Site) swapDefaults(ctx context.Context, old []rtnl.Route, ours rtnl.Route) error {
-	s.Undo.Push("restored default routes", func(ctx context.Context) error {
-		return putBack(ctx, s.Port.Conn, []rtnl.Route{ours}, old...)
-	})
-	return putBack(ctx, s.Port.Conn, old, ours)
-}
-
-// append adds a route after others of the same key. What was there before is not undone.
-func (s *Site) append(ctx context.Context, r rtnl.Route) error {
-	added, err := r.Append(ctx, s.Port.Conn)
-	if added {
-		s.Undo.Push("added "+r.String(), func(ctx context.Context) error { return r.Delete(ctx, s.Port.Conn) })
-	}
-	return err
-}
-
-func (s *Site) addAll(ctx context.Context, routes []rtnl.Route) error {
-	for _, r := range routes {
-		err := s.append(ctx, r)
-		if refusedRoute(err) {
-			s.Port.Warn("what the interface displaced does not come back: %v", err)
-		} else if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// refusedRoute says that the kernel does not take a route as things are by now in the
-// guest, whose root may have seen to that: no reason for the interface to stay.
-func refusedRoute(err error) bool {
-	errno, is := errors.AsType[unix.Errno](err)
-	return is && !errno.Temporary() && errno != unix.EPERM && errno != unix.ENOMEM && errno != unix.ENOBUFS
-}
-
 func (s *Site) deleteAll(ctx context.Context, routes []rtnl.Route) error {
 	for _, r := range routes {
 		if err := r.Delete(ctx, s.Port.Conn); err != nil {
@@ -499,20 +186,4 @@ func (s *Site) deleteAll(ctx context.Context, routes []rtnl.Route) error {
 		s.Undo.Push(r.String(), func(ctx context.Context) error { return r.Add(ctx, s.Port.Conn) })
 	}
 	return nil
-}
-
-// handOver gives the saved routes to the interface that displaced ours: the one
-// whose table holds a default route through ours.
-func (s *Site) handOver(ctx context.Context, saved []rtnl.Route, index, family int) (handed bool, err error) {
-	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
-	if err != nil {
-		return false, err
-	}
-	i := slices.IndexFunc(all, func(r rtnl.Route) bool {
-		return isKept(r) && r.Table != savedTable(index) && r.Index == index
-	})
-	if i < 0 {
-		return false, nil
-	}
-	return true, s.addAll(ctx, inTable(saved, all[i].Table))
 }

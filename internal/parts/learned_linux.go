@@ -22,7 +22,7 @@ import (
 
 // learnsOn is the name of the interface where the kernel learned this route; "": it did
 // not, but somebody made it.
-func (s *Site) learnsOn(ctx context.Context, r rtnl.Route) (name string, err error) {
+func (s stack) learnsOn(ctx context.Context, r rtnl.Route) (name string, err error) {
 	if r.Protocol() != unix.RTPROT_RA || r.Index == 0 || !r.Expires() { // the kernel learns none with several next hops
 		return "", nil
 	}
@@ -40,7 +40,7 @@ func (s *Site) learnsOn(ctx context.Context, r rtnl.Route) (name string, err err
 }
 
 // unlearn has the kernel learn no default route on the interface.
-func (s *Site) unlearn(ctx context.Context, name string) error {
+func (s stack) unlearn(ctx context.Context, name string) error {
 	if name == "" {
 		return nil
 	}
@@ -74,7 +74,7 @@ func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 
 // relearn has the kernel learn default routes again where it did, and asks the routers.
 // Where that fails it is said: no reason for the interface to stay.
-func (s *Site) relearn(ctx context.Context, learned []rtnl.Route) error {
+func (s stack) relearn(ctx context.Context, learned []rtnl.Route) error {
 	var done []int
 	for _, r := range learned {
 		if slices.Contains(done, r.Index) {
@@ -91,7 +91,7 @@ func (s *Site) relearn(ctx context.Context, learned []rtnl.Route) error {
 }
 
 // relearnOn is relearn for one interface; nil when it is gone, or IPv6 on it.
-func (s *Site) relearnOn(ctx context.Context, index int) error {
+func (s stack) relearnOn(ctx context.Context, index int) error {
 	l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, index)
 	if err == nil {
 		err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "1")

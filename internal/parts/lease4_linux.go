@@ -239,7 +239,7 @@ func (p Leases) drop4(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 		return err
 	}
 	if !p.ownGateway() {
-		if err := s.dropDefault(ctx, unix.AF_INET, unix.RTPROT_DHCP); err != nil {
+		if err := s.stack().dropDefault(ctx, unix.AF_INET, unix.RTPROT_DHCP); err != nil {
 			return err
 		}
 	}

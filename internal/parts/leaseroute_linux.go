@@ -52,7 +52,7 @@ func (p Leases) leaseDefault(ctx context.Context, s *Site, last, next *dhcp.Leas
 		if last == nil {
 			return nil, nil
 		}
-		return nil, s.dropDefault(ctx, unix.AF_INET, unix.RTPROT_DHCP)
+		return nil, s.stack().dropDefault(ctx, unix.AF_INET, unix.RTPROT_DHCP)
 	}
 	now, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET, unix.RT_TABLE_MAIN)
 	if err != nil {
@@ -64,11 +64,11 @@ func (p Leases) leaseDefault(ctx context.Context, s *Site, last, next *dhcp.Leas
 	}) {
 		return nil, nil
 	}
-	if beneath, err := s.isBeneath(ctx, gw); beneath || err != nil {
+	if beneath, err := s.stack().isBeneath(ctx, gw); beneath || err != nil {
 		return nil, err
 	}
 	ours := rtnl.Via(defaultTo(gw), gw, s.Link.Index).By(unix.RTPROT_DHCP)
-	return s.replaceDefault(ctx, ours, append(slices.Clone(p.Gateways.Addrs), next.Addr))
+	return s.stack().replaceDefault(ctx, ours, append(slices.Clone(p.Gateways.Addrs), next.Addr))
 }
 
 // kernelRoutes are the lease's routes but the default one: those on the link

@@ -27,7 +27,7 @@ func TestOutranks(t *testing.T) {
 		all := []rtnl.Route{via(1, row.metrics[0]), via(2, row.metrics[1])}
 		for i, r := range all {
 			s := &Site{Link: &rtnl.Link{Index: r.Index}}
-			if got := s.outranks(i, all) == nil; got != (r.Index == row.first) {
+			if got := s.stack().outranks(i, all) == nil; got != (r.Index == row.first) {
 				t.Errorf("%s: traffic follows the route through %d: %v", name, r.Index, got)
 			}
 		}

@@ -134,5 +134,5 @@ func (s *Site) Read(ctx context.Context) error {
 			s.Addrs = append(s.Addrs, a.Prefix)
 		}
 	}
-	return s.readDefaults(ctx)
+	return s.stack().readDefaults(ctx)
 }

@@ -77,7 +77,7 @@ func (s *Site) warnOfOutranked(ctx context.Context) error {
 		if r.Index != s.Link.Index || !r.Gateway.IsValid() || slices.Contains(s.Gateways, r.Gateway) {
 			continue
 		}
-		if first := s.outranks(i, now); first != nil {
+		if first := s.stack().outranks(i, now); first != nil {
 			s.Port.Warn("a router advertises itself on %s (%s), and the guest's %s comes before that: give %s as the gateway to have it otherwise", s.Link.Name, r.Gateway, first, r.Gateway)
 			continue
 		}

@@ -17,6 +17,11 @@ import (
 // route, and keeps that of the one beneath it in its table of saved routes. The lowest one
 // keeps what the guest had of its own.
 
+// A stack is the default routes of a guest, as one of its interfaces has and displaces them.
+type stack struct{ *Site }
+
+func (s *Site) stack() stack { return stack{s} }
+
 // madeByUs says whether the route is a gateway's or a lease's.
 func madeByUs(r rtnl.Route) bool {
 	return r.Protocol() == rtnl.Protocol || r.Protocol() == unix.RTPROT_DHCP
@@ -24,7 +29,7 @@ func madeByUs(r rtnl.Route) bool {
 
 // top is the other interface with a mark that has the default route among these; nil: none.
 // A DHCP client of the guest's own makes routes as leases do.
-func (s *Site) top(ctx context.Context, now []rtnl.Route) (*rtnl.Link, error) {
+func (s stack) top(ctx context.Context, now []rtnl.Route) (*rtnl.Link, error) {
 	for _, r := range now {
 		if r.Table != unix.RT_TABLE_MAIN || r.Index == s.index() || r.Index == 0 || !madeByUs(r) {
 			continue
@@ -43,13 +48,13 @@ func (s *Site) top(ctx context.Context, now []rtnl.Route) (*rtnl.Link, error) {
 }
 
 // isSaved says whether the route is in the table of an interface other than this one.
-func (s *Site) isSaved(r rtnl.Route) bool {
+func (s stack) isSaved(r rtnl.Route) bool {
 	return isKept(r) && r.Table != savedTable(s.index())
 }
 
 // isBeneath says whether the default route via gw waits beneath another interface, which
 // has the default route now, or is beneath one that has it.
-func (s *Site) isBeneath(ctx context.Context, gw netip.Addr) (bool, error) {
+func (s stack) isBeneath(ctx context.Context, gw netip.Addr) (bool, error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, rtnl.Family(gw), 0)
 	if err != nil {
 		return false, err
@@ -77,7 +82,7 @@ func (s *Site) isBeneath(ctx context.Context, gw netip.Addr) (bool, error) {
 // adjustStack prepares the stack for the interface's default route. What it has in the stack
 // already goes from there. What interfaces displaced that are gone is this one's to keep
 // now. It returns the interface that stays on top, where this one is to go beneath, or 0.
-func (s *Site) adjustStack(ctx context.Context, family int) (top int, err error) {
+func (s stack) adjustStack(ctx context.Context, family int) (top int, err error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
 	if err != nil {
 		return 0, err
@@ -102,7 +107,7 @@ func (s *Site) adjustStack(ctx context.Context, family int) (top int, err error)
 
 // leaveStack takes the interface's default route from beneath another one, which gets what
 // this one displaced.
-func (s *Site) leaveStack(ctx context.Context, all []rtnl.Route) error {
+func (s stack) leaveStack(ctx context.Context, all []rtnl.Route) error {
 	own := slices.DeleteFunc(slices.Clone(all), func(r rtnl.Route) bool { return !s.isSaved(r) || r.Index != s.index() })
 	if len(own) == 0 {
 		return nil
@@ -116,7 +121,7 @@ func (s *Site) leaveStack(ctx context.Context, all []rtnl.Route) error {
 
 // adopt takes over what interfaces displaced that are gone, but for what somebody has chosen
 // another default route for.
-func (s *Site) adopt(ctx context.Context, all []rtnl.Route, family int) error {
+func (s stack) adopt(ctx context.Context, all []rtnl.Route, family int) error {
 	lost, err := s.savedDefaults(ctx, 0, family)
 	if err != nil || len(lost) == 0 {
 		return err
@@ -137,7 +142,7 @@ func (s *Site) adopt(ctx context.Context, all []rtnl.Route, family int) error {
 }
 
 // putBeneath puts the default route beneath the one of the interface that is on top.
-func (s *Site) putBeneath(ctx context.Context, ours rtnl.Route, top int) error {
+func (s stack) putBeneath(ctx context.Context, ours rtnl.Route, top int) error {
 	saved, err := rtnl.Defaults(ctx, s.Port.Conn, ours.Family, savedTable(top))
 	if err != nil {
 		return err
@@ -149,7 +154,7 @@ func (s *Site) putBeneath(ctx context.Context, ours rtnl.Route, top int) error {
 }
 
 // moveAll moves saved routes to another table. What the kernel does not take there stays.
-func (s *Site) moveAll(ctx context.Context, routes []rtnl.Route, table uint32) error {
+func (s stack) moveAll(ctx context.Context, routes []rtnl.Route, table uint32) error {
 	var moved []rtnl.Route
 	for _, r := range routes {
 		err := s.append(ctx, r.InTable(table))
@@ -167,7 +172,7 @@ func (s *Site) moveAll(ctx context.Context, routes []rtnl.Route, table uint32) e
 
 // withoutLost leaves out what interfaces displaced that are gone, where another interface of
 // pipework's has the default route now: it comes back with that one's detach.
-func (s *Site) withoutLost(ctx context.Context, saved, now []rtnl.Route) ([]rtnl.Route, error) {
+func (s stack) withoutLost(ctx context.Context, saved, now []rtnl.Route) ([]rtnl.Route, error) {
 	top, err := s.top(ctx, now)
 	if top == nil || err != nil {
 		return saved, err
