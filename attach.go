@@ -32,7 +32,7 @@ func (a *Attacher) attachAll(ctx context.Context, jobs []Job, out []*Attachment)
 	return a.all(ctx, "attach", jobs, func(ctx context.Context, round []*item) {
 		parallel(round, func(i *item) {
 			if i.tryLock(ctx); i.ready() {
-				i.err = i.refuseTwin(ctx)
+				i.err = finder{&i.job}.refuseTwin(ctx)
 			}
 		})
 		for _, batch := range batches(round) {
@@ -49,7 +49,7 @@ func (a *Attacher) attachAll(ctx context.Context, jobs []Job, out []*Attachment)
 func (i *item) attach(ctx context.Context) *Attachment {
 	if i.err == nil && i.unlock == nil {
 		if i.unlock, i.err = i.lock(ctx); i.err == nil {
-			i.err = i.refuseTwin(ctx)
+			i.err = finder{&i.job}.refuseTwin(ctx)
 		}
 	}
 	if i.unlock != nil {
@@ -80,7 +80,7 @@ func (j *job) plugged(ctx context.Context, err error) (out *Attachment, _ error)
 	case errors.Is(err, fs.ErrExist):
 		out, err = j.again(ctx, err)
 	case err != nil:
-		err = j.asTwin(ctx, j.fail(StageLink, err))
+		err = finder{j}.asTwin(ctx, j.fail(StageLink, err))
 	default:
 		out, err = j.apply(ctx)
 	}

@@ -17,8 +17,8 @@ import (
 type finder struct{ *job }
 
 // lookUp finds the interface: one of the host's own by the host's record, and the end
-// of a pair by its end on the host, whatever it is called by now; others by their name, or by their mark when somebody in the
-// guest has renamed it.
+// of a pair by its end on the host, whatever it is called by now; others by their name, or
+// by their mark when somebody in the guest has renamed it.
 func (f finder) lookUp(ctx context.Context) (*rtnl.Link, error) {
 	nics, err := link.NICs(ctx, f.guest.Handle)
 	if err != nil {

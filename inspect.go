@@ -15,16 +15,20 @@ import (
 // Check is [Check] by this Attacher.
 func (a *Attacher) Check(ctx context.Context, t Target, s Spec) (out *Attachment, err error) {
 	err = a.one(ctx, "check", Job{t, s}, func(j *job) error {
-		if out, err = j.check(ctx); err != nil {
-			err = j.orGone(ctx, err)
+		c := checker{j}
+		if out, err = c.check(ctx); err != nil {
+			err = c.orGone(ctx, err)
 		}
 		return err
 	})
 	return out, err
 }
 
+// A checker compares the interface of a job with its Spec.
+type checker struct{ *job }
+
 // probe looks for other hosts that have an address of the interface, where that is asked for.
-func (j *job) probe(ctx context.Context, addrs []netip.Prefix) error {
+func (j checker) probe(ctx context.Context, addrs []netip.Prefix) error {
 	if j.announcer == nil {
 		return nil
 	}
@@ -34,8 +38,8 @@ func (j *job) probe(ctx context.Context, addrs []netip.Prefix) error {
 	return nil
 }
 
-func (j *job) check(ctx context.Context) (*Attachment, error) {
-	l, err := finder{j}.find(ctx)
+func (j checker) check(ctx context.Context) (*Attachment, error) {
+	l, err := finder{j.job}.find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +61,7 @@ func (j *job) check(ctx context.Context) (*Attachment, error) {
 
 // orGone is err, or where the interface was taken away while it was looked at, that it is
 // not there.
-func (j *job) orGone(ctx context.Context, err error) error {
+func (j checker) orGone(ctx context.Context, err error) error {
 	if _, missing := rtnl.LinkByName(ctx, j.port.Conn, j.port.Name); !errors.Is(missing, fs.ErrNotExist) {
 		return err
 	}

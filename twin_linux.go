@@ -14,7 +14,7 @@ import (
 
 // refuseTwin refuses to make a second interface of the name, with the same MAC and
 // addresses, where somebody in the guest has renamed the first.
-func (j *job) refuseTwin(ctx context.Context) error {
+func (j finder) refuseTwin(ctx context.Context) error {
 	if j.guest.Inode() == j.host.Inode() { // where other guests' ends of pairs are
 		return nil
 	}
@@ -44,7 +44,7 @@ func (j *job) refuseTwin(ctx context.Context) error {
 // isGuests says whether the interface was plugged into the guest, as its mark says: one of
 // the host's own by the host's record. A veth with a mark may be the end of a pair to another
 // guest, of which this one is the host; its own has its other end here, or in a guest.
-func (j *job) isGuests(ctx context.Context, l *rtnl.Link, m link.Mark) (bool, error) {
+func (j finder) isGuests(ctx context.Context, l *rtnl.Link, m link.Mark) (bool, error) {
 	switch {
 	case m.IsNIC():
 		nics, err := link.NICs(ctx, j.guest.Handle)
@@ -58,13 +58,13 @@ func (j *job) isGuests(ctx context.Context, l *rtnl.Link, m link.Mark) (bool, er
 	return fromHere, nil
 }
 
-func (j *job) twin(l *rtnl.Link) error {
+func (j finder) twin(l *rtnl.Link) error {
 	return j.fail(StageLink, errs.New(fs.ErrExist, "it is called %s in the guest now: detach it first, or rename it back (ip link set %[1]s name %s)", charset.Shown(l.Name), j.spec.Name))
 }
 
 // asTwin is err, or what it comes from: a pair whose end in the guest was renamed, and
 // bears no mark any more.
-func (j *job) asTwin(ctx context.Context, err error) error {
+func (j finder) asTwin(ctx context.Context, err error) error {
 	if ctx.Err() != nil || j.guest.Inode() == j.host.Inode() {
 		return err
 	}

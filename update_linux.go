@@ -19,7 +19,8 @@ func (a *Attacher) Update(ctx context.Context, t Target, s Spec) (out *Attachmen
 			return err
 		}
 		defer unlock()
-		if out, err = j.update(ctx); err != nil {
+		out, err = updater{j}.update(ctx)
+		if err != nil {
 			out, err = nil, j.rollBack(ctx, err)
 		}
 		return err
@@ -27,9 +28,12 @@ func (a *Attacher) Update(ctx context.Context, t Target, s Spec) (out *Attachmen
 	return out, err
 }
 
-func (j *job) update(ctx context.Context) (*Attachment, error) {
+// An updater makes the interface of a job what its Spec says.
+type updater struct{ *job }
+
+func (j updater) update(ctx context.Context) (*Attachment, error) {
 	asked := j.port.Mark.Spec
-	l, err := finder{j}.find(ctx)
+	l, err := finder{j.job}.find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +61,7 @@ func (j *job) update(ctx context.Context) (*Attachment, error) {
 // change makes the interface what the Spec of this digest says, and tells what it changed.
 // What is missing comes before what is surplus goes. Meanwhile the mark has no digest: after
 // a kill nobody takes the interface for what it is not.
-func (j *job) change(ctx context.Context, digest string) (changed []string, err error) {
+func (j updater) change(ctx context.Context, digest string) (changed []string, err error) {
 	j.site.Exact = true
 	missing, surplus, err := j.compare(ctx)
 	if err != nil {
@@ -91,7 +95,7 @@ func (j *job) change(ctx context.Context, digest string) (changed []string, err 
 const changeRounds = 3
 
 // changeOnce adds what is missing, removes what is surplus, and tells what is missing then.
-func (j *job) changeOnce(ctx context.Context, missing []drift) (changed []string, left []drift, err error) {
+func (j updater) changeOnce(ctx context.Context, missing []drift) (changed []string, left []drift, err error) {
 	if changed, err = j.mend(ctx, missing); err != nil {
 		return nil, nil, err
 	}
