@@ -107,8 +107,9 @@ func (f finder) pair(ctx context.Context, l *rtnl.Link) (*rtnl.Link, error) {
 }
 
 // owner is the mark of the interface: of one of the host's own as the host recorded
-// it, of a pair's as its end on the host bears it, else its own. For one that a killed call could not mark any more it is link.Unmarked. An interface that
-// claims to be the host's, and is not known to be, is an error.
+// it, of a pair's as its end on the host bears it, else its own. For one that a killed call
+// could not mark any more it is link.Unmarked. An interface that claims to be the host's,
+// and is not known to be, is an error.
 func (f finder) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours bool, err error) {
 	nics, err := link.NICs(ctx, f.guest.Handle)
 	if err != nil {

@@ -3,17 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
-	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/keep"
-	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 )
 
@@ -59,15 +55,13 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 		return &pipework.Error{Op: "attach", Stage: pipework.StageGuest, Interface: cmp.Or(d.Spec.Name, pipework.DefaultName), Err: err}
 	}
 	at, keep, err := c.Attach(ctx, ref, d)
-	if _, stopped := errors.AsType[errs.Stopped](err); stopped && c.flags.WaitGuest == 0 && c.starts(ctx, ref) {
+	if c.flags.WaitGuest == 0 && find.Starts(ctx, c.Target(ref), err) {
 		at, keep, err = c.Attach(ctx, ref, d)
 	}
 	if err != nil {
 		return err
 	}
-	for _, w := range append(at.Warnings, unrecorded...) {
-		fmt.Fprintln(c.warn, "pipework: warning:", cli.Printable(w))
-	}
+	cli.Warn(c.warn, append(at.Warnings, unrecorded...)...)
 	if keep != nil || at.Existed || at.Lease == nil && at.Lease6 == nil {
 		keeper = ""
 	}
@@ -75,16 +69,4 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 		return err
 	}
 	return keep(ctx)
-}
-
-// startTime is how long the classic tool waited for a container that did not run yet.
-const startTime = 3 * time.Second
-
-// starts waits for a guest that is there and does not run, and says whether it does now.
-func (c *command) starts(ctx context.Context, guest ns.Ref) bool {
-	g, err := find.Wait{Target: c.Target(guest), For: startTime}.Open(ctx)
-	if err == nil {
-		_ = g.Close()
-	}
-	return err == nil
 }

@@ -61,9 +61,9 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	case flags.Version:
 		_, err = fmt.Fprintf(out, "pipework %s\n", cli.Version())
 	case config.IsTool(args):
-		err = tool(ctx, args)
+		err = cli.Tool(ctx, args, find.Guest)
 	case config.IsWait(args):
-		err = wait(ctx, args)
+		err = cli.Wait(ctx, args)
 	case flags.Spec != "":
 		err = c.attachSpec(ctx, args)
 	case len(args) > 0 && verbs[args[0]] != nil:

@@ -12,7 +12,6 @@ import (
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/keep"
-	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 )
@@ -32,7 +31,11 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	opts := keep.DetachOptions{Force: c.flags.Force, ResolvConf: c.flags.ResolvConf}
 	if asked.All {
 		gone, err := c.DetachGuest(ctx, guest, opts)
-		return errors.Join(err, c.showDetached(guest, gone, err))
+		if len(gone) == 0 && err != nil {
+			return err
+		}
+		attachments, text := cli.DetachedAll(guest, gone)
+		return errors.Join(err, c.Show(attachments, "%s", text))
 	}
 	r, err := c.Detach(ctx, guest, asked.Name, opts)
 	switch {
@@ -45,25 +48,6 @@ func (c *command) detach(ctx context.Context, args []string) error {
 		fmt.Fprintln(c.warn, "pipework: interrupted when it had begun: it is finished")
 	}
 	return c.Show(r.Attachment, "%s\n", cli.Detached(r))
-}
-
-// showDetached tells of all that were detached; of none only where nothing failed.
-func (c *command) showDetached(guest ns.Ref, gone []*keep.Record, failed error) error {
-	if len(gone) == 0 && failed != nil {
-		return nil
-	}
-	attachments := []*pipework.Attachment{}
-	var lines strings.Builder
-	for _, r := range gone {
-		fmt.Fprintln(&lines, cli.Detached(r))
-		if r.Attachment != nil {
-			attachments = append(attachments, r.Attachment)
-		}
-	}
-	if len(gone) == 0 {
-		fmt.Fprintf(&lines, "%s: nothing to detach\n", guest)
-	}
-	return c.Show(attachments, "%s", lines.String())
 }
 
 func (c *command) list(ctx context.Context, guests []string) error {
@@ -122,30 +106,4 @@ func (c *command) collect(ctx context.Context, args []string) error {
 	lines, err := collect(ctx)
 	text := strings.Join(append(lines, ""), "\n")
 	return errors.Join(err, c.Show(append([]string{}, lines...), "%s", text))
-}
-
-func tool(ctx context.Context, args []string) error {
-	t, err := config.ParseTool(args)
-	if err != nil {
-		return err
-	}
-	return cli.Tool(ctx, find.Guest(t.Guest), t.Words)
-}
-
-// wait is typed inside a container.
-func wait(ctx context.Context, args []string) error {
-	w, err := config.ParseWait(args)
-	if err != nil {
-		return err
-	}
-	if w.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, w.Timeout)
-		defer cancel()
-	}
-	state := link.Running
-	if w.Address {
-		state = link.Addressed
-	}
-	return link.Await(ctx, nil, cmp.Or(w.Name, pipework.DefaultName), state)
 }

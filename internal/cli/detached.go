@@ -2,8 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // Detached tells what [keep.Plugger.Detach] did.
@@ -13,4 +16,20 @@ func Detached(r *keep.Record) string {
 		return fmt.Sprintf("%s: %s was not plugged in any more, and is forgotten", r.Guest, r.Interface)
 	}
 	return fmt.Sprintf("%s: %s detached from %s", at.Guest.Name, at.Name, at.Link) + list(", back: ", at.Displaced)
+}
+
+// DetachedAll tells what [keep.Plugger.DetachGuest] did, a line each, and what was plugged in.
+func DetachedAll(guest ns.Ref, gone []*keep.Record) (attachments []*pipework.Attachment, text string) {
+	attachments = []*pipework.Attachment{}
+	var lines strings.Builder
+	for _, r := range gone {
+		fmt.Fprintln(&lines, Detached(r))
+		if r.Attachment != nil {
+			attachments = append(attachments, r.Attachment)
+		}
+	}
+	if len(gone) == 0 {
+		fmt.Fprintf(&lines, "%s: nothing to detach\n", guest)
+	}
+	return attachments, lines.String()
 }

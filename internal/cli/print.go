@@ -24,6 +24,13 @@ func (p Printer) Show(v any, format string, args ...any) error {
 	return enc.Encode(v)
 }
 
+// Warn tells people of warnings.
+func Warn(w io.Writer, warnings ...string) {
+	for _, text := range warnings {
+		fmt.Fprintln(w, "pipework: warning:", Printable(text))
+	}
+}
+
 // Version is that of the module, as go install knows it.
 func Version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {

@@ -10,13 +10,19 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/ns"
 )
 
-// Tool runs a program of iproute2, which the words begin with, in the guest's network
-// namespace, with this program's files. [Exit] gives its exit status for the error.
-func Tool(ctx context.Context, guest ns.Target, words []string) error {
-	g, err := guest.Open(ctx)
+// Tool runs the program of iproute2 that the args name in the guest's network namespace,
+// with this program's files. [Exit] gives its exit status for the error.
+func Tool(ctx context.Context, args []string, find func(guest string) ns.Target) error {
+	t, err := config.ParseTool(args)
+	if err != nil {
+		return err
+	}
+	words := t.Words
+	g, err := find(t.Guest).Open(ctx)
 	if err != nil {
 		return err
 	}

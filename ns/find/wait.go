@@ -52,3 +52,19 @@ func (w Wait) Open(ctx context.Context) (*ns.Guest, error) {
 func mayCome(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
 }
+
+// startTime is how long the classic tool waited for a container that did not run yet.
+const startTime = 3 * time.Second
+
+// Starts says whether a guest of which a call has told with err that it is there, and does
+// not run, runs now: it waits three seconds for that. With any other err it is false at once.
+func Starts(ctx context.Context, guest ns.Target, err error) bool {
+	if _, stopped := errors.AsType[errs.Stopped](err); !stopped {
+		return false
+	}
+	g, err := Wait{Target: guest, For: startTime}.Open(ctx)
+	if err == nil {
+		_ = g.Close()
+	}
+	return err == nil
+}
