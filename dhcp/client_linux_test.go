@@ -213,6 +213,9 @@ func TestClaim(t *testing.T) {
 	}
 	defer p.close()
 	testwait.Eventually(t, "the answer", func() bool {
+		if err := p.send(t.Context()); err != nil { // the first is lost where a port is not up yet
+			t.Fatal(err)
+		}
 		other, err := p.conflict(t.Context())
 		return err == nil && other.String() == squatter.MAC.String()
 	})
@@ -229,11 +232,11 @@ func TestClaimOfAnotherVLAN(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	nstest.SendARP(t, g, net.HardwareAddr{2, 0, 0, 0, 0, 0x10}, p.addr, 10)
 	here := net.HardwareAddr{2, 0, 0, 0, 0, 0x11}
-	nstest.SendARP(t, g, here, p.addr, 0)
 	var other net.HardwareAddr
-	testwait.Eventually(t, "the second", func() bool {
+	testwait.Eventually(t, "the second", func() bool { // the first ones are lost where a port is not up yet
+		nstest.SendARP(t, g, net.HardwareAddr{2, 0, 0, 0, 0, 0x10}, p.addr, 10)
+		nstest.SendARP(t, g, here, p.addr, 0)
 		other, err = p.conflict(t.Context())
 		return err != nil || other != nil
 	})
