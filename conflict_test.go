@@ -81,10 +81,17 @@ func TestAddressInUseByNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			patient := pipework.Attacher{Probe: 300 * time.Millisecond}
-			sending := time.AfterFunc(50*time.Millisecond, func() { nstest.SendARP(t, g, row.mac, netip.MustParseAddr("10.1.0.2"), row.vlan) })
-			at, err := patient.Check(t.Context(), second, spec("eth1", "lan", "10.1.0.2/24"))
-			if sending.Stop() || err != nil {
-				t.Fatal("not sent in time, or", err)
+			sent := 0
+			ctx := fault.With(t.Context(), func(step string) error {
+				if step == "send ARP" { // it listens by now
+					sent++
+					nstest.SendARP(t, g, row.mac, netip.MustParseAddr("10.1.0.2"), row.vlan)
+				}
+				return nil
+			})
+			at, err := patient.Check(ctx, second, spec("eth1", "lan", "10.1.0.2/24"))
+			if sent == 0 || err != nil {
+				t.Fatal(sent, err)
 			}
 			if len(at.Warnings) != row.told {
 				t.Errorf("warnings: %q", at.Warnings)
