@@ -1,5 +1,4 @@
-# make test       installs what is missing (Debian, as root) and runs every lane; at
-#                 most twelve minutes on two cores
+# make test       installs what is missing (Debian, as root) and runs every lane
 # make test-long  what takes longer: more calls killed, also at every step of an update, a
 #                 larger crowd, every fuzz test
 # make quick      runs what needs neither root nor packages, and of what waits long a part
