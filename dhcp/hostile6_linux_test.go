@@ -42,7 +42,7 @@ func server6(t *testing.T, answer func(m *dhcpv6.Message) [][]byte) {
 				return
 			}
 			for _, a := range answer(m) {
-				if _, err := conn.WriteToUDP(a, from); err != nil {
+				if _, err := conn.WriteToUDP(a, from); err != nil && !errors.Is(err, net.ErrClosed) { // closed as the test ends
 					t.Error(err)
 				}
 			}

@@ -50,7 +50,7 @@ func server4(t *testing.T, answer func(m *dhcpv4.DHCPv4) *dhcpv4.DHCPv4) {
 				t.Errorf("the client sent %x: %v", b[:n], err)
 				return
 			}
-			if _, err := conn.WriteTo(answer(m).ToBytes(), &net.UDPAddr{IP: net.IPv4bcast, Port: clientPort}); err != nil {
+			if _, err := conn.WriteTo(answer(m).ToBytes(), &net.UDPAddr{IP: net.IPv4bcast, Port: clientPort}); err != nil && !errors.Is(err, net.ErrClosed) { // closed as the test ends
 				t.Error(err)
 			}
 		}

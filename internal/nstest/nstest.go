@@ -28,7 +28,7 @@ func Main(m *testing.M) {
 	sandbox.GuestMain()
 	Split(m, nil)
 	Enter("userns")
-	os.Exit(m.Run())
+	os.Exit(runClean(m))
 }
 
 // MainRoot is Main for packages with tests that need the machine's root: where
@@ -37,7 +37,7 @@ func MainRoot(m *testing.M) {
 	sandbox.GuestMain()
 	Split(m, nil)
 	EnterRoot("userns")
-	os.Exit(m.Run())
+	os.Exit(runClean(m))
 }
 
 // EnterRoot is what MainRoot does before it runs the tests, for a lane of this name.
