@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -29,41 +28,44 @@ func runClean(m *testing.M) (status int) {
 	return 0
 }
 
-// CleanHost deletes at the end of the test the interfaces that it leaves on its
-// host: bridges of guests that died without a detach.
+// CleanHost deletes at the end of the test the bridges that it leaves on its host:
+// those of guests that died without a detach.
 func CleanHost(t testing.TB) {
 	left := interfacesSince()
 	t.Cleanup(func() {
 		h := onHost(t)
 		defer func() { _ = h.Close() }()
 		for _, name := range left() {
-			l, err := h.LinkByName(name)
-			if err == nil {
-				err = h.LinkDel(l)
-			}
-			if NoLink(t, name) != nil { // it may have gone with its other end, or its guest
-				must(t, err)
+			if l, err := h.LinkByName(name); err == nil && l.Type() == "bridge" {
+				must(t, h.LinkDel(l))
 			}
 		}
 	})
 }
 
-// interfacesSince returns a function that names the interfaces of the host that are
-// there only since the call.
+// interfacesSince returns a function that names the interfaces of the host that were
+// made since the call.
 func interfacesSince() func() []string {
 	before := interfaces()
-	return func() []string {
-		return slices.DeleteFunc(interfaces(), func(name string) bool { return slices.Contains(before, name) })
+	return func() (names []string) {
+		for index, name := range interfaces() {
+			if before[index] == "" {
+				names = append(names, name)
+			}
+		}
+		return names
 	}
 }
 
-func interfaces() (names []string) {
+// interfaces are the host's, by index, which stays where the name changes.
+func interfaces() map[int]string {
 	is, err := net.Interfaces()
 	if err != nil {
 		panic(err)
 	}
+	names := map[int]string{}
 	for _, i := range is {
-		names = append(names, i.Name)
+		names[i.Index] = i.Name
 	}
 	return names
 }
