@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -50,15 +49,6 @@ func (g *Guest) Here() (bool, error) {
 		return false, err
 	}
 	return here.Inode() == g.Inode(), here.Close()
-}
-
-// Lock is [Handle.Lock] on the file that the guest was found by, which nobody else
-// has open: a Guest serves one call.
-func (g *Guest) Lock(ctx context.Context, wait time.Duration) (unlock func(), err error) {
-	if err := flock(ctx, g.fd, unix.LOCK_EX, wait); err != nil {
-		return nil, err
-	}
-	return func() { _ = unix.Flock(g.fd, unix.LOCK_UN) }, nil
 }
 
 // Close lets the guest's namespace and process go.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
-	"strconv"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -166,59 +164,4 @@ func (h *Handle) Netlink(ctx context.Context) (*netlink.Handle, error) {
 		return err
 	})
 	return n, err
-}
-
-// Lock takes the namespace's lock, which all processes on the machine share, and
-// waits for it until ctx ends, or for the time wait: then the error satisfies
-// context.DeadlineExceeded. It is an advisory flock(2) on the namespace's own
-// file, so it needs no directory and ends with the process.
-func (h *Handle) Lock(ctx context.Context, wait time.Duration) (unlock func(), err error) {
-	return h.lockAnew(ctx, unix.LOCK_EX, wait)
-}
-
-// RLock is [Handle.Lock] shared with other holders of RLock.
-func (h *Handle) RLock(ctx context.Context, wait time.Duration) (unlock func(), err error) {
-	return h.lockAnew(ctx, unix.LOCK_SH, wait)
-}
-
-// lockAnew opens the file anew: a lock belongs to the open file description, and
-// h may be shared by goroutines that must exclude each other.
-func (h *Handle) lockAnew(ctx context.Context, how int, wait time.Duration) (func(), error) {
-	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(h.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("lock network namespace: %w", err)
-	}
-	if err := flock(ctx, fd, how, wait); err != nil {
-		_ = unix.Close(fd)
-		return nil, err
-	}
-	return func() { _ = unix.Close(fd) }, nil
-}
-
-// flock makes a timer only when it has to wait.
-func flock(ctx context.Context, fd, how int, wait time.Duration) error {
-	if err := fault.Step(ctx, "lock namespace"); err != nil {
-		return err
-	}
-	var end time.Time
-	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		err := unix.Flock(fd, how|unix.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("lock network namespace: %w", err)
-		}
-		if end.IsZero() {
-			end = time.Now().Add(wait)
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("another process is busy in this network namespace: %w", context.DeadlineExceeded)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("another process is busy in this network namespace: %w", context.Cause(ctx))
-		case <-time.After(pause):
-		}
-	}
 }

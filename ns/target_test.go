@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -193,6 +195,32 @@ func TestLock(t *testing.T) {
 	}
 	first()
 	second()
+}
+
+// TestLockIsRoots has somebody hold the namespace's own file, as a guest can: root does
+// not wait. A file of locks that others can open, and hold, is not used.
+func TestLockIsRoots(t *testing.T) {
+	name, g := nstest.Guest(t)
+	f, err := os.Open("/run/netns/" + string(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := g.Lock(t.Context(), 0)
+	if err != nil {
+		t.Fatal("somebody else's flock keeps root waiting:", err)
+	}
+	unlock()
+	if err := os.Chmod("/run/pipework.lock", 0o666); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Chmod("/run/pipework.lock", 0o600) }()
+	if _, err := g.Lock(t.Context(), 0); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error("a file that everybody can open is used:", err)
+	}
 }
 
 func TestAgain(t *testing.T) {
