@@ -19,7 +19,6 @@ import (
 // routed is a guest with an uplink and default routes, and runs commands in it.
 func routed(t *testing.T, commands ...string) (ns.Named, func(command string) string) {
 	t.Helper()
-	nstest.CleanHost(t)
 	target, g := nstest.Guest(t)
 	nstest.Uplink(t, g)
 	run := func(command string) string { return ip(t, g, strings.Fields(command)...) }

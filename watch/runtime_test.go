@@ -46,7 +46,6 @@ type container struct {
 }
 
 func newRuntime(t *testing.T) *runtime {
-	nstest.CleanHost(t)
 	return &runtime{t: t, containers: map[string]*container{}, events: make(chan ns.Event, 100), broken: make(chan struct{}), kind: "docker"}
 }
 

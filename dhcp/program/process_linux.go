@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	procs "github.com/go-pipework/pipework/internal/process"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -88,9 +88,8 @@ func (p *process) stop() {
 // and that is not its own second self, such as those to which dhcpcd leaves its
 // privileges.
 func (r *Running) scripting() bool {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range stats {
-		if name, parent := nameAndParent(path); parent == r.cmd.Process.Pid && name != r.client.Name {
+	for _, pid := range procs.All() {
+		if name, parent := nameAndParent(fmt.Sprintf("/proc/%d/stat", pid)); parent == r.cmd.Process.Pid && name != r.client.Name {
 			return true
 		}
 	}

@@ -10,10 +10,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -21,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/process"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -210,7 +209,7 @@ func (f footprint) remains(t *testing.T) (left []string) {
 		left = append(left, f.Dir)
 	}
 	left = append(left, cgroupDirs(cgroupParent(f.Dir))...)
-	for _, pid := range numbers(t) {
+	for _, pid := range process.All() {
 		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 		group, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 		netns, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
@@ -224,26 +223,12 @@ func (f footprint) remains(t *testing.T) (left []string) {
 // tree lists a process and everything that descends from it.
 func tree(root int) []int {
 	pids := []int{root}
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	all := process.All()
 	for i := 0; i < len(pids); i++ {
-		for _, path := range stats {
-			if pid, parent := parentOf(path); parent == pids[i] {
+		for _, pid := range all {
+			if parentOf(pid) == pids[i] {
 				pids = append(pids, pid)
 			}
-		}
-	}
-	return pids
-}
-
-func numbers(t *testing.T) (pids []int) {
-	t.Helper()
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		if pid, err := strconv.Atoi(entry.Name()); err == nil {
-			pids = append(pids, pid)
 		}
 	}
 	return pids

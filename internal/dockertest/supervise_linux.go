@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/process"
 )
 
 // dirEnv tells a test binary that it is a supervisor, and of which directory.
@@ -206,28 +208,26 @@ func killChildren() bool {
 
 // children lists this process's children, the ended ones included.
 func children() (pids []int) {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range stats {
-		if pid, parent := parentOf(path); parent == os.Getpid() {
+	for _, pid := range process.All() {
+		if parentOf(pid) == os.Getpid() {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
 }
 
-// parentOf reads a process's number and its parent's; see proc_pid_stat(5). The
-// name between them may hold anything, so the last parenthesis counts.
-func parentOf(stat string) (pid, parent int) {
-	line, err := os.ReadFile(stat)
+// parentOf reads the number of a process's parent; see proc_pid_stat(5). The
+// name before it may hold anything, so the last parenthesis counts.
+func parentOf(pid int) (parent int) {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, 0
+		return 0
 	}
 	end := bytes.LastIndexByte(line, ')')
 	if end < 0 {
-		return 0, 0
+		return 0
 	}
 	var state string
-	_, _ = fmt.Sscan(string(line), &pid)
 	_, _ = fmt.Sscan(string(line[end+1:]), &state, &parent)
-	return pid, parent
+	return parent
 }

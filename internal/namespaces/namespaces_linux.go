@@ -2,10 +2,13 @@
 package namespaces
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 
+	"github.com/go-pipework/pipework/internal/process"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -15,14 +18,12 @@ import (
 func Every() []ns.Target {
 	var targets []ns.Target
 	seen := map[string]bool{}
-	procs, _ := filepath.Glob("/proc/[0-9]*/ns/net")
-	for _, path := range procs {
-		inode, err := os.Readlink(path)
-		if seen[inode] && err == nil {
+	for _, pid := range process.All() {
+		inode, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
+		if errors.Is(err, fs.ErrNotExist) || seen[inode] && err == nil {
 			continue
 		}
 		seen[inode] = true
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
 		targets = append(targets, ns.PID(pid))
 	}
 	named, _ := filepath.Glob("/run/netns/*")

@@ -95,12 +95,17 @@ var count atomic.Int64
 // it.
 func Guest(t testing.TB) (ns.Named, *ns.Guest) {
 	t.Helper()
+	CleanHost(t)
 	name := fmt.Sprintf("g%d", count.Add(1))
 	remove, err := sandbox.Namespace(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { must(t, remove()) })
+	t.Cleanup(func() {
+		pairs := pairsOf(t, ns.Named(name))
+		must(t, remove())
+		gone(t, pairs)
+	})
 	g, err := sandbox.Open(name)
 	if err != nil {
 		t.Fatal(err)
@@ -112,11 +117,16 @@ func Guest(t testing.TB) (ns.Named, *ns.Guest) {
 // Process starts a guest that has a process, for the length of the test.
 func Process(t testing.TB) *sandbox.Process {
 	t.Helper()
+	CleanHost(t)
 	p, err := sandbox.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.Kill() })
+	t.Cleanup(func() {
+		pairs := pairsOf(t, ns.PID(p.PID))
+		_ = p.Kill()
+		gone(t, pairs)
+	})
 	return p
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -37,9 +38,17 @@ func Uplink(t testing.TB, g *ns.Guest) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if name == "uplink" { // the kernel gives addresses in its own time, also in the midst of a test
+			must(t, h.LinkSetIP6AddrGenMode(l, 1)) // IN6_ADDR_GEN_MODE_NONE
+		}
 		must(t, h.LinkSetUp(l))
 		eth0 = l
 	}
+	testwait.Eventually(t, "eth0 has its own IPv6 address", func() bool {
+		addrs, err := Whole(func() ([]netlink.Addr, error) { return h.AddrList(eth0, netlink.FAMILY_V6) })
+		must(t, err)
+		return len(addrs) > 0
+	})
 	for _, addr := range []string{"172.20.0.2/16", "fd20::2/64"} {
 		parsed, err := netlink.ParseAddr(addr)
 		must(t, err)
