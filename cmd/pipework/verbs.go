@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 
 	"github.com/go-pipework/pipework"
@@ -99,9 +98,6 @@ func (c *command) collect(ctx context.Context, args []string) error {
 	}
 	if err != nil {
 		return err
-	}
-	if c.Log == nil {
-		c.logFrom(slog.LevelWarn)
 	}
 	lines, err := collect(ctx)
 	text := strings.Join(append(lines, ""), "\n")
