@@ -270,7 +270,8 @@ func Detach(ctx context.Context, t Target, s Spec) (found bool, err error) {
 }
 
 // List tells what is plugged into the targets; without any, into every network
-// namespace that a process or a name under /run/netns holds.
+// namespace that a process or a name under /run/netns holds: then an error is of some of
+// them, beside what was found in the others.
 func List(ctx context.Context, targets ...Target) ([]*Attachment, error) {
 	return new(Attacher).List(ctx, targets...)
 }
