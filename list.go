@@ -140,6 +140,11 @@ func (j lister) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*At
 	if err != nil {
 		return nil, err
 	}
+	lost, err := j.site.LostDefaults(ctx)
+	if err != nil {
+		return nil, j.fail(StageRoute, err)
+	}
+	drifts = append(drifts, lost...)
 	if mark.Guest.Name != "" {
 		out.Guest.Name, out.Guest.ID, out.Guest.NetworkOf = mark.Guest.Name, fullID(mark.Guest, out.Guest), mark.Guest.NetworkOf
 	}

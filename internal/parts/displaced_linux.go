@@ -76,6 +76,25 @@ func (s stack) readDefaults(ctx context.Context) error {
 	return nil
 }
 
+// LostDefaults tells of default routes that are gone, as far as that is known without what
+// is asked for: those that others waited for, and wait yet.
+func (s *Site) LostDefaults(ctx context.Context) (lost []string, err error) {
+	for _, family := range families {
+		all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
+		if err != nil {
+			return nil, err
+		}
+		saved := slices.IndexFunc(all, func(r rtnl.Route) bool { return isKept(r) && r.Table == savedTable(s.Link.Index) })
+		there := slices.ContainsFunc(all, func(r rtnl.Route) bool {
+			return r.Index == s.Link.Index && (r.Table == unix.RT_TABLE_MAIN || s.stack().isSaved(r))
+		})
+		if saved >= 0 && !there {
+			lost = append(lost, "the default route that took the place of "+all[saved].Original().String()+" is gone")
+		}
+	}
+	return lost, nil
+}
+
 // outranks is the default route of another interface that comes before all[at], which a
 // router advertised through this one: traffic does not follow that.
 func (s stack) outranks(at int, all []rtnl.Route) *rtnl.Route {
