@@ -160,7 +160,12 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 		return nil, j.inUse("it is plugged into " + mark.Link)
 	}
 	j.here(l, mark)
+	why, err := j.stale(ctx)
 	switch {
+	case err != nil:
+		return nil, err
+	case why != "":
+		return j.replug(ctx, asked, why)
 	case outdated(mark.Spec):
 		return j.takeOver(ctx, asked)
 	case mark.Spec != asked.Spec:

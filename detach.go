@@ -63,11 +63,23 @@ func (i *item) detach(ctx, late context.Context) (found bool) {
 	}
 	if i.err != nil {
 		i.err = i.rollBack(late, i.err)
+	} else {
+		i.tellRestored()
 	}
 	if i.unlock != nil {
 		i.unlock()
 	}
 	return i.site.Link != nil
+}
+
+// tellRestored tells of the default routes that are there again.
+func (i *item) tellRestored() {
+	if i.Restored == nil {
+		return
+	}
+	for _, route := range i.site.Restored {
+		i.Restored(i.guest.Identity, i.spec.Name, route)
+	}
 }
 
 func (i *item) unplug(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // TestDisplacedComeBack has guests with all sorts of default routes, which an interface with
@@ -86,7 +87,8 @@ func TestDisplacedComeBack(t *testing.T) {
 			}
 			run(row.between)
 			var said strings.Builder
-			a := pipework.Attacher{Log: slog.New(slog.NewTextHandler(&said, nil))}
+			var back []string
+			a := pipework.Attacher{Log: slog.New(slog.NewTextHandler(&said, nil)), Restored: func(_ ns.Identity, iface, route string) { back = append(back, iface+" "+route) }}
 			if found, err := a.Detach(t.Context(), target, s); err != nil || !found {
 				t.Errorf("detach: %v, %v", found, err)
 			}
@@ -100,6 +102,15 @@ func TestDisplacedComeBack(t *testing.T) {
 			}
 			if text := strings.Join(after, "\n"); !strings.Contains(text, "default via "+row.left) && row.left != "" || strings.Contains(text, "eth1") {
 				t.Errorf("routes %s", text)
+			}
+			for _, route := range back {
+				words := strings.Fields(route) // eth1 default via 10.0.0.1 metric 7
+				if i := slices.Index(words, "via"); words[0] != "eth1" || i > 0 && !strings.Contains(strings.Join(after, "\n"), "via "+words[i+1]+" ") {
+					t.Errorf("detach says %q of eth1's", route)
+				}
+			}
+			if row.same && row.warns == "" && len(back) < 2 {
+				t.Errorf("detach says that %q are back", back)
 			}
 			if saved := ip(t, g, "ip", "route", "show", "table", "all") + ip(t, g, "ip", "-6", "route", "show", "table", "all"); strings.Contains(saved, "table 21474") {
 				t.Errorf("saved routes are left:\n%s", saved)

@@ -203,9 +203,6 @@ func (j *job) lock(ctx context.Context) (unlock func(), err error) {
 func (j *job) rollBack(ctx context.Context, err error) error {
 	j.log(ctx, "roll back", "error", err)
 	if undone := j.undo.Run(ctx); undone != nil {
-		if j.Log != nil {
-			j.Log.ErrorContext(ctx, "roll back", "error", undone)
-		}
 		return j.fail(StageUndo, fmt.Errorf("%w; and then %w", err, undone))
 	}
 	return err

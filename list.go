@@ -28,6 +28,7 @@ func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, 
 	all := []*Attachment{}
 	seen := map[ns.Inode]bool{}
 	var denied error
+	var failed []error
 	for _, t := range targets {
 		list, err := a.list(ctx, t, seen)
 		switch {
@@ -36,9 +37,14 @@ func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, 
 		case every && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid)): // it ended while we looked, or left its name behind
 		case every && errors.Is(err, fs.ErrPermission):
 			denied = err // even root may be denied some process, which then is the host's
+		case every && ctx.Err() == nil:
+			failed = append(failed, err)
 		default:
 			return nil, err
 		}
+	}
+	if len(failed) > 0 {
+		return all, errors.Join(failed...)
 	}
 	if denied != nil && os.Geteuid() != 0 {
 		return all, &Error{Op: "list", Stage: StageGuest, Err: errs.New(fs.ErrPermission, "some namespaces could not be looked into: %w", errors.Unwrap(denied))}
@@ -98,15 +104,21 @@ func (j lister) list(ctx context.Context, seen map[ns.Inode]bool) ([]*Attachment
 			continue // a host's end on another host, not a guest's that was renamed
 		}
 		one, err := j.describe(ctx, l, mark)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it has gone meanwhile
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			all = append(all, one)
+		case errors.Is(err, fs.ErrNotExist), j.isGone(ctx, l):
+		default:
 			return nil, err
 		}
-		all = append(all, one)
 	}
 	return all, nil
+}
+
+// isGone says whether the link was taken away meanwhile.
+func (j lister) isGone(ctx context.Context, l *rtnl.Link) bool {
+	_, err := rtnl.LinkByIndex(ctx, j.port.Conn, l.Index)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // describe reads one interface, and what drifted of what its mark tells.
@@ -128,6 +140,11 @@ func (j lister) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*At
 	if err != nil {
 		return nil, err
 	}
+	lost, err := j.site.LostDefaults(ctx)
+	if err != nil {
+		return nil, j.fail(StageRoute, err)
+	}
+	drifts = append(drifts, lost...)
 	if mark.Guest.Name != "" {
 		out.Guest.Name, out.Guest.ID, out.Guest.NetworkOf = mark.Guest.Name, fullID(mark.Guest, out.Guest), mark.Guest.NetworkOf
 	}

@@ -140,7 +140,8 @@ type Attachment struct {
 	// Lease6 is what a DHCPv6 server granted; of a lease that was found, only what it
 	// takes to give it back, and the addresses' lifetimes.
 	Lease6 *dhcp.Lease `json:"lease6,omitempty"`
-	// Displaced are the default routes that Detach puts back.
+	// Displaced are the default routes that Detach puts back, as far as the guest still
+	// allows; see [Attacher].Restored.
 	Displaced []string `json:"displaced,omitempty"`
 	// Existed says that Attach found the interface already plugged in as asked;
 	// Mended lists what it put right, or what Update changed.
@@ -188,9 +189,14 @@ type Attacher struct {
 	// find.Target. nil finds those of the kinds netns, pid and path; others are
 	// errors.ErrUnsupported.
 	Find func(ns.Ref) Target
-	// Log hears each stage at debug level, what is left alone as warnings, and failed
-	// clean-ups as errors; nil is silence.
+	// Log hears each stage at debug level, and as warnings what is left alone and what
+	// Detach could not put back; nil is silence.
 	Log *slog.Logger
+	// Restored hears of each default route that Detach has put back, in text as in
+	// Attachment.Displaced; of one that a router advertises, that it is learned again once
+	// that is so. What could not be put back is a warning in Log. nil: nobody hears. Those of
+	// a DetachAll may come at once.
+	Restored func(guest ns.Identity, iface, route string)
 	// Probe is how long Attach and Update look for other hosts that have an IPv4 address
 	// of the interface, before they announce it (RFC 5227), and how long Check does; each
 	// is a warning with its MAC. 0: Attach and Update tell those that answer meanwhile,
@@ -264,7 +270,8 @@ func Detach(ctx context.Context, t Target, s Spec) (found bool, err error) {
 }
 
 // List tells what is plugged into the targets; without any, into every network
-// namespace that a process or a name under /run/netns holds.
+// namespace that a process or a name under /run/netns holds: then an error is of some of
+// them, beside what was found in the others.
 func List(ctx context.Context, targets ...Target) ([]*Attachment, error) {
 	return new(Attacher).List(ctx, targets...)
 }

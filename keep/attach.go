@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/go-pipework/pipework"
@@ -126,7 +127,7 @@ func (p *Plugger) plugIn(ctx context.Context, t pipework.Target, d Declared) (*p
 func (p *Plugger) plugAs(ctx context.Context, t pipework.Target, d Declared) (at *pipework.Attachment, keep func(context.Context) error, err error) {
 	if asked := d.Program; asked != nil {
 		client := program.Client{Name: asked.Name, Stay: asked.Stay, Options: asked.Options}
-		if asked.Stay || p.Log != nil {
+		if asked.Stay || p.Log != nil && p.Log.Enabled(ctx, slog.LevelDebug) {
 			client.Output = p.Output
 		}
 		at, running, err := client.Attach(ctx, p.attacher(), t, d.Spec)

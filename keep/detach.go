@@ -30,7 +30,8 @@ type DetachOptions struct {
 
 // Detach unplugs the interface called name from the guest, and forgets it; ""
 // stands for eth1, or for the ib0 of an IPoIB that is recorded where the guest has no
-// eth1 of ours. It returns what was plugged in;
+// eth1 of ours. It returns what was plugged in, with those of the Displaced default routes
+// that are back, see [pipework.Attacher].Restored;
 // without Attachment there was nothing but the record, which is forgotten. Where
 // there was neither, the result is nil. After an error the record is what it was.
 //
@@ -38,13 +39,31 @@ type DetachOptions struct {
 // to ten seconds, and is no error then.
 func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
 	if name != "" {
-		return p.detachNamed(ctx, guest, name, opts)
+		return p.detachTelling(ctx, guest, name, opts)
 	}
 	opts.declared = true
-	r, err := p.detachNamed(ctx, guest, pipework.DefaultName, opts)
+	r, err := p.detachTelling(ctx, guest, pipework.DefaultName, opts)
 	if nothing := err == nil || stage.NoGuest(err) || errors.Is(err, fs.ErrPermission); r == nil && nothing && p.hasIPoIB(ctx, guest) {
-		return p.detachNamed(ctx, guest, ipoibName, opts)
+		return p.detachTelling(ctx, guest, ipoibName, opts)
 	}
+	return r, err
+}
+
+// detachTelling is detachNamed, whose result has those default routes that are back.
+func (p *Plugger) detachTelling(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
+	var back []string
+	listening := *p
+	listening.Restored = func(of ns.Identity, iface, route string) {
+		if back = append(back, route); p.Restored != nil {
+			p.Restored(of, iface, route)
+		}
+	}
+	r, err := listening.detachNamed(ctx, guest, name, opts)
+	if r == nil || r.Attachment == nil {
+		return r, err
+	}
+	at := *r.Attachment
+	at.Displaced, r.Attachment = back, &at
 	return r, err
 }
 

@@ -20,7 +20,7 @@ func (p *Plugger) DetachGuest(ctx context.Context, guest ns.Ref, opts DetachOpti
 	}
 	var failed []error
 	for _, name := range names {
-		r, err := p.detachNamed(ctx, guest, name, opts)
+		r, err := p.detachTelling(ctx, guest, name, opts)
 		if failed = append(failed, err); err == nil && r != nil { // nil: it had two names
 			gone = append(gone, r)
 		}

@@ -79,7 +79,9 @@ func (f *former) detach(ctx context.Context) (found bool, err error) {
 		defer func() { _ = g.Close() }()
 	}
 	if err == nil {
-		err = pullOut(ctx, f.plugger.attacher(), f.target(g), s)
+		a := f.plugger.attacher()
+		a.Restored = nil // what comes back there is not the guest's any more
+		err = pullOut(ctx, a, f.target(g), s)
 	}
 	if err == nil {
 		err = f.awaitEnd(ctx)

@@ -81,12 +81,14 @@ func TestFormer(t *testing.T) {
 		"macvlan VLAN":  {"nicx G 10.0.0.2/24 02:00:00:00:00:21@100", "mount"},
 		"vlan":          {"vlan:nicx G 10.0.0.2/24 @100", "mount"},
 		"dummy":         {"dummy G 10.0.0.2/24 02:00:00:00:00:21", "mount"},
+		"pair":          {"veth:docker:db/eth5 G 10.0.0.2/24@10.0.0.1 02:00:00:00:00:21", "process"},
 		"phys":          {"--direct-phys nicx G 10.0.0.2/24", "file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			makeNIC(t, "nicx", "02:00:00:00:09:09")
 			guests, p := newTown(t)
 			guests.settle(t, id("web"), "docker:web")
+			guests.settle(t, id("db"), "docker:db")
 			line := strings.ReplaceAll(row.line, "G", "docker:web")
 			plugInOrSkip(t, p, line)
 			k := guests.restart(t, "docker:web", row.keeper)
@@ -190,4 +192,39 @@ func TestFormerLeavesOthers(t *testing.T) {
 		t.Error("gc took the wrong one")
 	}
 	detached(t, *p, "docker:side", "eth5")
+}
+
+// TestFormerPeer restarts the other guest of a pair, whose network namespace is kept: the
+// line that was typed, with what was added to it, leads to its present one then.
+func TestFormerPeer(t *testing.T) {
+	for _, keeper := range []string{"file", "mount", "process", "socket"} {
+		t.Run(keeper, func(t *testing.T) {
+			guests, p := newTown(t)
+			guests.settle(t, id("web"), "docker:web")
+			guests.settle(t, id("db"), "docker:db")
+			plugIn(t, p, "veth:docker:db/eth5 docker:web 10.9.0.1/30@10.9.0.2")
+			plugIn(t, p, "veth:docker:db/eth5 docker:web 10.9.8.1/24")
+			k := guests.restart(t, "docker:db", keeper)
+			found, err := p.Status(t.Context())
+			if err != nil || len(found) != 1 || found[0].State != keep.Drifted {
+				t.Errorf("check: %+v, %v", found, err)
+			}
+			r, err := p.Store.Get(ns.ParseRef("docker:web"), "eth1")
+			must(t, err)
+			d := r.Declared()
+			d.Spec.Add = true
+			_, _, err = p.Attach(t.Context(), r.Guest, d)
+			must(t, err)
+			if k.has("eth5") {
+				t.Error("an end is still in the namespace that was kept")
+			}
+			_, err = guests.handle(t, "docker:db").LinkByName("eth5")
+			must(t, err)
+			found, err = p.Status(t.Context())
+			if err != nil || len(found) != 1 || found[0].State != keep.AsDeclared || len(found[0].Attachment.Addrs) != 2 {
+				t.Errorf("check: %+v, %v", found, err)
+			}
+			detached(t, *p, "docker:web", "eth1")
+		})
+	}
 }

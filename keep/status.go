@@ -86,14 +86,18 @@ func (p *Plugger) Status(ctx context.Context, guests ...ns.Ref) ([]Status, error
 
 // compare compares one record with what is.
 func (p *Plugger) compare(ctx context.Context, r *Record) Status {
-	f := Status{Guest: r.Guest, Interface: r.Interface, Spec: r.Spec, Program: r.Program, Source: r.Source}
-	var err error
-	f.Attachment, err = p.inspect(ctx, p.Target(r.Guest), r)
+	at, err := p.inspect(ctx, p.Target(r.Guest), r)
 	if stage.NoGuest(err) {
 		if now, ok := p.guests().renamed(ctx, r); ok {
-			f.Attachment, err = p.inspect(ctx, p.Target(now), r)
+			at, err = p.inspect(ctx, p.Target(now), r)
 		}
 	}
+	return statusOf(r, at, err)
+}
+
+// statusOf is the Status of a record where inspect returned this.
+func statusOf(r *Record, at *pipework.Attachment, err error) Status {
+	f := Status{Guest: r.Guest, Interface: r.Interface, Spec: r.Spec, Program: r.Program, Source: r.Source, Attachment: at}
 	if f.Attachment != nil {
 		f.Details = f.Attachment.Drifts
 	}

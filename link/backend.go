@@ -69,6 +69,14 @@ type FixedMAC interface {
 	FixedMAC() string
 }
 
+// A Staler is a Backend whose interface may lead to where it does not belong any more, which
+// nothing mends, such as to a network namespace that the other guest of a pair has no more.
+// Stale says so of p in one line; "" where it does not, or where making it anew cannot
+// succeed. It changes nothing. [pipework.Attach] makes the interface anew then.
+type Staler interface {
+	Stale(ctx context.Context, p *Port) (why string, err error)
+}
+
 // A Setter is a Backend some of whose settings say how to work, not what to plug into:
 // two Specs that differ in them alone are the same. Settings is the Backend without
 // them.

@@ -8,11 +8,13 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -65,14 +67,14 @@ func mountSysfs() (int, error) {
 
 func (d *devices) close() { _ = unix.Close(d.sysfs) }
 
-// looks bounds how often each looks again after somebody renamed a device while
-// it looked.
-const looks = 20
+// lookTime bounds how long each looks again after somebody renamed or moved a device while
+// it looked. For as long as whoever moves one gets no CPU, its name leads nowhere.
+const lookTime = 3 * time.Second
 
 // indexes finds those of the devices that are here, and returns their indexes.
-func (d *devices) indexes(wanted map[deviceID]bool) (map[deviceID]int, error) {
+func (d *devices) indexes(ctx context.Context, wanted map[deviceID]bool) (map[deviceID]int, error) {
 	found := make(map[deviceID]int)
-	err := d.each(func(id deviceID, index int) bool {
+	err := d.each(ctx, func(id deviceID, index int) bool {
 		if wanted[id] {
 			found[id] = index
 		}
@@ -83,9 +85,9 @@ func (d *devices) indexes(wanted map[deviceID]bool) (map[deviceID]int, error) {
 
 // ids finds those of the devices with these indexes that are here, and returns their
 // numbers.
-func (d *devices) ids(wanted map[int]bool) (map[int]deviceID, error) {
+func (d *devices) ids(ctx context.Context, wanted map[int]bool) (map[int]deviceID, error) {
 	found := make(map[int]deviceID)
-	err := d.each(func(id deviceID, index int) bool {
+	err := d.each(ctx, func(id deviceID, index int) bool {
 		if wanted[index] {
 			found[index] = id
 		}
@@ -97,10 +99,14 @@ func (d *devices) ids(wanted map[int]bool) (map[int]deviceID, error) {
 // each calls see for every device, for some more than once, until that returns true: it has
 // seen enough. Where it saw only some of all devices, whenever it looked, that is an error:
 // the others may be here.
-func (d *devices) each(see func(id deviceID, index int) (enough bool)) error {
-	for range looks {
-		whole, err := d.eachOnce(see)
+func (d *devices) each(ctx context.Context, see func(id deviceID, index int) (enough bool)) error {
+	wait := 50 * time.Microsecond
+	for end := time.Now().Add(lookTime); time.Now().Before(end); wait = min(2*wait, 20*time.Millisecond) {
+		whole, err := d.eachOnce(ctx, see)
 		if whole || err != nil {
+			return err
+		}
+		if err := pause.For(ctx, wait); err != nil {
 			return err
 		}
 	}
@@ -108,8 +114,11 @@ func (d *devices) each(see func(id deviceID, index int) (enough bool)) error {
 }
 
 // eachOnce says whether it saw all that see wants.
-func (d *devices) eachOnce(see func(id deviceID, index int) (enough bool)) (whole bool, err error) {
+func (d *devices) eachOnce(ctx context.Context, see func(id deviceID, index int) (enough bool)) (whole bool, err error) {
 	names, err := d.names()
+	if err == nil {
+		err = fault.Step(ctx, "look at devices")
+	}
 	if err != nil {
 		return false, err
 	}
@@ -160,18 +169,20 @@ func (d *devices) device(name string) (deviceID, int, error) {
 	return deviceID(st.Ino), index, nil
 }
 
+// readIndex reads the index of the device of this directory. One that ended meanwhile, or
+// is about to, is fs.ErrNotExist.
 func readIndex(dir int) (int, error) {
 	fd, err := unix.Openat(dir, "ifindex", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = unix.Close(fd) }()
 	var b [16]byte
-	n, err := unix.Read(fd, b[:])
-	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) { // it ended meanwhile, or is about to
-		err = fs.ErrNotExist
+	var n int
+	if err == nil {
+		defer func() { _ = unix.Close(fd) }()
+		n, err = unix.Read(fd, b[:])
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.EINVAL), err == nil && n == 0:
+		return 0, fs.ErrNotExist
+	case err != nil:
 		return 0, err
 	}
 	return strconv.Atoi(strings.TrimSpace(string(b[:n])))

@@ -155,7 +155,7 @@ func locate(ctx context.Context, in *ns.Handle, nics []*nic) (map[int]*nic, erro
 	for _, r := range nics {
 		wanted[r.ID] = true
 	}
-	indexes, err := d.indexes(wanted)
+	indexes, err := d.indexes(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func identifyAll(ctx context.Context, in *ns.Handle, links []*rtnl.Link) (map[in
 	for _, l := range links {
 		wanted[l.Index] = true
 	}
-	return d.ids(wanted)
+	return d.ids(ctx, wanted)
 }
 
 // anyNIC picks every record.

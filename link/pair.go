@@ -27,7 +27,8 @@ type Veth struct {
 	// is checked for being a duplicate.
 	HostAddrs []netip.Prefix `json:"host_addrs,omitempty"`
 	// Peer is another guest, which has the other end in place of the host. It has to run.
-	// Whichever of the two ends first takes the pair along. HostName and HostAddrs are
+	// Whichever of the two ends first takes the pair along; where something keeps the network
+	// namespace that it had, and it runs in another one, Attach makes the pair anew. HostName and HostAddrs are
 	// empty then.
 	Peer ns.Ref `json:"peer,omitzero"`
 	// PeerName is the name of the interface in Peer.
@@ -42,6 +43,7 @@ var (
 	_ Validator      = Veth{}
 	_ WithHostName   = Veth{}
 	_ OnInterface    = Veth{}
+	_ Staler         = Veth{}
 )
 
 // WithHostName is the pair with this name for the host's end.

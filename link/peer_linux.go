@@ -180,6 +180,25 @@ func (v Veth) checkPeer(ctx context.Context, p *Port) (drifts []Drift, err error
 	return append(v.stateDrifts(p, end), addrs...), err
 }
 
+// Stale says whether the other end is where the other guest is not any more: that has begun
+// anew, and something else keeps the network namespace that it had. See [Staler].
+func (v Veth) Stale(ctx context.Context, p *Port) (why string, err error) {
+	if !v.toGuest() {
+		return "", nil
+	}
+	o, err := v.openPeer(ctx, p)
+	if err != nil {
+		return "", context.Cause(ctx) // Check tells of it
+	}
+	defer o.close()
+	_, astray := o.end(ctx, p)
+	_, free := rtnl.LinkByName(ctx, o.conn, v.PeerName)
+	if !errors.Is(astray, fs.ErrNotExist) || !errors.Is(free, fs.ErrNotExist) {
+		return "", context.Cause(ctx)
+	}
+	return astray.Error(), nil
+}
+
 // stateDrifts tells what differs beside addresses. A name that somebody in the other
 // guest has changed is left so.
 func (v Veth) stateDrifts(p *Port, e otherEnd) (drifts []Drift) {

@@ -6,10 +6,12 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
 	"github.com/go-pipework/pipework/internal/testwait"
+	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/watch"
 )
@@ -45,6 +47,47 @@ func TestTakesFromFormerNamespace(t *testing.T) {
 			}
 			w.end()
 			r.remove("web")
+		})
+	}
+}
+
+// TestPairFollowsItsPeer restarts the other guest of a pair, whose network namespace of before
+// ends with it, or is kept: the pair leads to its present one, and no comparison is waited for.
+func TestPairFollowsItsPeer(t *testing.T) {
+	for name, kept := range map[string]bool{"ends": false, "is kept": true} {
+		t.Run(name, func(t *testing.T) {
+			s, r := store(t), newRuntime(t)
+			for _, name := range []string{"db", "web"} {
+				r.create(name, nil)
+				r.begin(name)
+			}
+			p := r.plugger(s)
+			typed(t, p, "veth:docker:db/eth5 docker:web 10.9.0.1/30@10.9.0.2")
+			w := runWatcher(t, &watch.Watcher{Plugger: p, Sources: []ns.Source{r}, Resync: time.Hour})
+			testwait.Eventually(t, "it is found", func() bool { return w.metrics()["attachments"] == "1" })
+			db := r.Container(id("db"))
+			was, err := db.Open(t.Context())
+			must(t, err)
+			defer func() { _ = was.Close() }()
+			if !kept {
+				must(t, was.Close())
+			}
+			r.restart("db")
+			testwait.Eventually(t, "it leads to the new start", func() bool {
+				found, err := p.Status(t.Context())
+				return err == nil && len(found) == 1 && found[0].State == keep.AsDeclared
+			})
+			if kept {
+				inGuest(t, was, func(h *netlink.Handle) {
+					if _, err := h.LinkByName("eth5"); err == nil {
+						t.Error("the namespace of before has an end yet")
+					}
+				})
+			}
+			if w.metrics()["failures_total"] != "0" {
+				t.Error("something failed")
+			}
+			w.end()
 		})
 	}
 }

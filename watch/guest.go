@@ -17,6 +17,12 @@ type ref struct {
 	id     string
 }
 
+// isCalled says whether the word may mean this container of a source, which has the name.
+func (k ref) isCalled(word ns.Ref, name string) bool {
+	base := word.Base()
+	return (word.Kind == "" || word.Kind == k.source.Kind()) && word.Owner() == "" && (base == name || base != "" && strings.HasPrefix(k.id, base))
+}
+
 // A guest is what is known of one that runs, as far as is known, and has something
 // declared.
 type guest struct {
@@ -60,6 +66,16 @@ func (g *guest) uses() map[string]use {
 		}
 		if on, is := a.spec.Link.(link.OnInterface); is && on.HostInterface() != "" {
 			all[on.HostInterface()] |= beneath
+		}
+	}
+	return all
+}
+
+// peers are the other guests that it has pairs with, or is to have.
+func (g *guest) peers() (all []ns.Ref) {
+	for _, d := range g.desired {
+		if v, is := d.record.Spec.Link.(link.Veth); is && v.PeerName != "" {
+			all = append(all, v.Peer)
 		}
 	}
 	return all

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework/internal/pause"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // parallel is how many guests are reconciled at once.
@@ -47,6 +48,7 @@ type item struct {
 	timer    *time.Timer
 	shown    shown
 	uses     map[string]use // links of the host that it uses
+	peers    []ns.Ref       // other guests that it has pairs with
 }
 
 // A news is what was heard of a guest.
@@ -190,7 +192,7 @@ func (q *queue) done(ctx context.Context, it *item, r result) bool {
 			q.requeue(ctx, it, q.poll)
 		}
 	}
-	it.uses = it.guest.uses()
+	it.uses, it.peers = it.guest.uses(), it.guest.peers()
 	q.show(it, shown{len(it.guest.attached), r.outcome == failing})
 	return true
 }
@@ -205,6 +207,26 @@ func (q *queue) users(name string, as use) (all []ref) {
 	for k, it := range q.items {
 		if it.uses[name]&as != 0 {
 			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// peerStarted has those guests compared that have a pair with the guest, which has started,
+// or try to make one.
+func (q *queue) peerStarted(ctx context.Context, k ref, name string) {
+	for _, other := range q.withPeer(k, name) {
+		q.enqueue(ctx, other, func(it *item) { it.failures, it.news.compare = 0, true })
+	}
+}
+
+// withPeer are the guests that have a pair with the guest, or try to make one.
+func (q *queue) withPeer(k ref, name string) (all []ref) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for other, it := range q.items {
+		if other != k && slices.ContainsFunc(it.peers, func(p ns.Ref) bool { return k.isCalled(p, name) }) {
+			all = append(all, other)
 		}
 	}
 	return all

@@ -45,6 +45,9 @@ func (r *reconciler) reconcile(ctx context.Context, g *guest, n news) result {
 		}
 	}
 	want, err := r.read(ctx, g)
+	if err == nil && n.started && g.source != nil {
+		r.queue.peerStarted(ctx, g.ref, g.name)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return result{outcome: gone}

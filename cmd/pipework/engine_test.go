@@ -35,6 +35,15 @@ func engine(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("DOCKER_HOST", "unix://"+path)
 }
 
+// hangs has a variable name a socket that nobody answers at.
+func hangs(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs("hangs.sock")
+	l, err := net.Listen("unix", path)
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+	ts.Setenv(args[0], "unix://"+path)
+}
+
 var containerID = strings.Repeat("5e", 32)
 
 // A container answers what an engine says of it.

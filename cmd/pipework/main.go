@@ -49,8 +49,8 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	}
 	c.Probe = flags.Probe
 	defer func() { _ = c.OVS.Close() }()
-	if flags.Verbose {
-		c.logFrom(slog.LevelDebug)
+	if c.Log = cli.Warnings(warn); flags.Verbose {
+		c.Log = c.logFrom(slog.LevelDebug)
 	}
 	verbs := map[string]func(context.Context, []string) error{
 		"detach": c.detach, "list": c.list, "check": c.check, "watch": c.watch, "gc": c.collect,
@@ -77,9 +77,9 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 // kinds are those of the links that Specs may have here.
 func kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 
-// logFrom has the log tell what is of this level, or above.
-func (c *command) logFrom(level slog.Level) {
-	c.Log = slog.New(slog.NewTextHandler(c.warn, &slog.HandlerOptions{Level: level}))
+// logFrom is a log that tells what is of this level, or above.
+func (c *command) logFrom(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(c.warn, &slog.HandlerOptions{Level: level}))
 }
 
 // open opens the records. Who may not keep any is warned.

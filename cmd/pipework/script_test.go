@@ -77,6 +77,7 @@ func scripts(dir string) testscript.Params {
 			"vanish": vanish,
 			"typed":  typed,
 			"engine": engine,
+			"hangs":  hangs,
 		},
 		Setup:     setUp,
 		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },

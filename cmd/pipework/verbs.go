@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 
 	"github.com/go-pipework/pipework"
@@ -55,7 +54,15 @@ func (c *command) list(ctx context.Context, guests []string) error {
 	for _, g := range guests {
 		targets = append(targets, find.Guest(g))
 	}
-	all, err := c.List(ctx, targets...)
+	if err := c.openExisting(); err != nil {
+		cli.Warn(c.warn, fmt.Sprintf("compared with no records: %v", err))
+	}
+	all, err := c.Listing(ctx, targets...)
+	for _, at := range all {
+		for _, text := range at.Warnings {
+			cli.Warn(c.warn, fmt.Sprintf("%s: %s: %s", at.Guest.Name, at.Name, text))
+		}
+	}
 	switch {
 	case err != nil && len(all) == 0:
 		return err
@@ -99,9 +106,6 @@ func (c *command) collect(ctx context.Context, args []string) error {
 	}
 	if err != nil {
 		return err
-	}
-	if c.Log == nil {
-		c.logFrom(slog.LevelWarn)
 	}
 	lines, err := collect(ctx)
 	text := strings.Join(append(lines, ""), "\n")

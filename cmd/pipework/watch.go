@@ -21,13 +21,13 @@ func (c *command) watch(ctx context.Context, args []string) error {
 	if c.Store, err = keep.Open(cli.RecordsDir(c.flags.State), kinds()...); err != nil {
 		return err
 	}
-	quiet := c.Plugger // the log is for what is done, in -v for each step
-	if c.Log == nil {
-		c.logFrom(slog.LevelInfo)
+	told := c.Log
+	if !c.flags.Verbose { // what is done, and of its steps only warnings
+		c.Log, told = c.logFrom(slog.LevelWarn), c.logFrom(slog.LevelInfo)
 	}
 	w := &watch.Watcher{
-		Plugger: quiet, Sources: docker.Engines(asked.Engines...),
-		Declarations: asked.Declarations, Machine: watch.Machine(), Log: c.Log,
+		Plugger: c.Plugger, Sources: docker.Engines(asked.Engines...),
+		Declarations: asked.Declarations, Machine: watch.Machine(), Log: told,
 	}
 	w.Notify, w.Watchdog = watch.Systemd()
 	if asked.Metrics != "" {

@@ -9,13 +9,17 @@ import (
 	"io/fs"
 )
 
-// Two classes that tell a lookup by name why a runtime does not have the guest.
+// Classes that tell a lookup by name why a runtime does not have the guest, or does not say.
 // They go beside a standard class, and are for package ns/find alone.
 var (
 	// ErrUnknown: the runtime is there and knows nobody of this name.
 	ErrUnknown = errors.New("unknown to the runtime")
 	// ErrAbsent: this machine does not have the runtime.
 	ErrAbsent = errors.New("runtime not on this machine")
+	// ErrNoAddress: what is set as the runtime's address is none, so that nobody can be asked.
+	ErrNoAddress = errors.New("no address of a runtime")
+	// ErrUnasked: another setting keeps the runtime from being asked.
+	ErrUnasked = errors.New("runtime not asked")
 )
 
 // Unknown is an error that satisfies [ErrUnknown] and fs.ErrNotExist.
@@ -32,6 +36,11 @@ func NoName(format string, args ...any) error {
 // Absent is an error that satisfies [ErrAbsent] and class.
 func Absent(class error, format string, args ...any) error {
 	return classed{class: ErrAbsent, error: New(class, format, args...)}
+}
+
+// NoAddress is an error that satisfies [ErrNoAddress] and fs.ErrInvalid.
+func NoAddress(format string, args ...any) error {
+	return classed{class: ErrNoAddress, error: New(fs.ErrInvalid, format, args...)}
 }
 
 type classed struct {

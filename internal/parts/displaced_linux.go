@@ -76,6 +76,25 @@ func (s stack) readDefaults(ctx context.Context) error {
 	return nil
 }
 
+// LostDefaults tells of default routes that are gone, as far as that is known without what
+// is asked for: those that others waited for, and wait yet.
+func (s *Site) LostDefaults(ctx context.Context) (lost []string, err error) {
+	for _, family := range families {
+		all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
+		if err != nil {
+			return nil, err
+		}
+		saved := slices.IndexFunc(all, func(r rtnl.Route) bool { return isKept(r) && r.Table == savedTable(s.Link.Index) })
+		there := slices.ContainsFunc(all, func(r rtnl.Route) bool {
+			return r.Index == s.Link.Index && (r.Table == unix.RT_TABLE_MAIN || s.stack().isSaved(r))
+		})
+		if saved >= 0 && !there {
+			lost = append(lost, "the default route that took the place of "+all[saved].Original().String()+" is gone")
+		}
+	}
+	return lost, nil
+}
+
 // outranks is the default route of another interface that comes before all[at], which a
 // router advertised through this one: traffic does not follow that.
 func (s stack) outranks(at int, all []rtnl.Route) *rtnl.Route {
@@ -218,7 +237,9 @@ func (s stack) restoreDefaults(ctx context.Context, family int) error {
 	switch {
 	case i >= 0:
 		old := originals(unlearned)
-		if err = s.swapDefaults(ctx, old, now[i]); refusedRoute(err) {
+		if err = s.swapDefaults(ctx, old, now[i]); err == nil {
+			s.restored(old...)
+		} else if refusedRoute(err) {
 			err = s.addAll(ctx, old) // those that can be; ours goes with the interface
 		}
 	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(originals(saved))): // else a killed call put some back
@@ -231,7 +252,7 @@ func (s stack) restoreDefaults(ctx context.Context, family int) error {
 			learned = nil
 		}
 	default:
-		err = s.addAll(ctx, slices.DeleteFunc(originals(unlearned), oneOf(now)))
+		err = s.addAll(ctx, s.notIn(now, originals(unlearned)))
 	}
 	if err == nil {
 		err = s.relearn(ctx, learned)
@@ -310,11 +331,34 @@ func (s stack) addAll(ctx context.Context, routes []rtnl.Route) error {
 		err := s.append(ctx, r)
 		if refusedRoute(err) {
 			s.Port.Warn("what the interface displaced does not come back: %v", err)
-		} else if err != nil {
+			continue
+		}
+		if err != nil {
 			return err
 		}
+		s.restored(r)
 	}
 	return nil
+}
+
+// notIn leaves out what a killed call has put back among these.
+func (s stack) notIn(now, old []rtnl.Route) []rtnl.Route {
+	isThere := oneOf(now)
+	return slices.DeleteFunc(old, func(r rtnl.Route) bool {
+		if isThere(r) {
+			s.restored(r)
+		}
+		return isThere(r)
+	})
+}
+
+// restored notes displaced routes that are in the main table again.
+func (s stack) restored(routes ...rtnl.Route) {
+	for _, r := range routes {
+		if r.Table == unix.RT_TABLE_MAIN {
+			s.Restored = append(s.Restored, r.String())
+		}
+	}
 }
 
 // refusedRoute says that the kernel does not take a route as things are by now in the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -75,29 +74,31 @@ func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 // relearn has the kernel learn default routes again where it did, and asks the routers.
 // Where that fails it is said: no reason for the interface to stay.
 func (s stack) relearn(ctx context.Context, learned []rtnl.Route) error {
-	var done []int
+	done := map[int]error{}
 	for _, r := range learned {
-		if slices.Contains(done, r.Index) {
-			continue
+		err, asked := done[r.Index]
+		if !asked {
+			err = s.relearnOn(ctx, r.Index)
+			done[r.Index] = err
 		}
-		done = append(done, r.Index)
-		if err := s.relearnOn(ctx, r.Index); ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return err
-		} else if err != nil {
+		case err == nil:
+			s.Restored = append(s.Restored, r.Original().String()+" (once it is advertised)")
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errors.ErrUnsupported): // the interface is gone, or IPv6 on it
+		default:
 			s.Port.Warn("no default route is learned on the interface with index %d: %v", r.Index, err)
 		}
 	}
 	return nil
 }
 
-// relearnOn is relearn for one interface; nil when it is gone, or IPv6 on it.
+// relearnOn is relearn for one interface.
 func (s stack) relearnOn(ctx context.Context, index int) error {
 	l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, index)
 	if err == nil {
 		err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "1")
-	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errors.ErrUnsupported) {
-		return nil
 	}
 	if err != nil {
 		return err

@@ -60,6 +60,7 @@ type Site struct {
 	Addrs     []netip.Prefix
 	Gateways  []netip.Addr
 	Displaced []string    // default routes that it took the place of
+	Restored  []string    // those of them that are there again
 	Lease     *dhcp.Lease // of DHCPv4
 	Lease6    *dhcp.Lease // of DHCPv6
 

@@ -82,7 +82,7 @@ func (s State) readError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && os.Getenv("CONTAINERD_ADDRESS") == "":
 		return errs.Absent(fs.ErrNotExist, "no containerd here: there is no %s", filepath.Join(s.dir(), tasks))
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENAMETOOLONG):
 		return errs.Unknown("there is no %s: does CONTAINERD_ADDRESS name containerd's socket?", filepath.Join(s.dir(), tasks))
 	case errors.Is(err, fs.ErrPermission):
 		return errs.New(fs.ErrPermission, "read %s: permission denied (run as root)", filepath.Join(s.dir(), tasks))

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,7 +41,7 @@ func newSession(e Engine) (*session, error) {
 		return nil, err
 	}
 	if err := checkVersion(); err != nil {
-		return nil, errs.New(fs.ErrInvalid, "use the %s at %s: %w", s.product, s.host, err)
+		return nil, errs.New(errs.ErrUnasked, "use the %s at %s: %w", s.product, s.host, err)
 	}
 	return s, nil
 }
@@ -57,12 +58,12 @@ func (s *session) locate() error {
 	scheme, path, ok := strings.Cut(s.host, "://")
 	switch {
 	case !ok, path == "":
-		return errs.New(fs.ErrInvalid, "%q is no engine's address: it looks like %s", s.host, s.dialect.host)
+		return errs.NoAddress("%q is no engine's address: it looks like %s", s.host, s.dialect.host)
 	case scheme != "unix":
 		return errs.Absent(errors.ErrUnsupported, "the %s at %s may be another machine's: run there, with %s=%s", s.product, s.host, s.env, s.dialect.host)
 	}
 	if len(path) > pathMax {
-		return errs.New(fs.ErrInvalid, "use the %s at %s: unix socket path %q is too long", s.product, s.host, path)
+		return errs.NoAddress("use the %s at %s: unix socket path %q is too long", s.product, s.host, path)
 	}
 	s.path = path
 	return nil
@@ -139,6 +140,10 @@ func peer(conn *net.UnixConn) int {
 	return pid
 }
 
+// noEngine are what connecting fails with where there is no stream socket that somebody
+// listens at.
+var noEngine = []error{unix.ENOENT, unix.ECONNREFUSED, unix.ENOTDIR, unix.ELOOP, unix.ENAMETOOLONG, unix.EPROTOTYPE}
+
 // dialError never satisfies fs.ErrNotExist: an engine that is not there says
 // nothing about its containers.
 func (s *session) dialError(err error) error {
@@ -146,7 +151,7 @@ func (s *session) dialError(err error) error {
 	switch {
 	case errors.Is(err, unix.ENOENT) && !s.asked:
 		return errs.Absent(unix.ECONNREFUSED, none, s.product, s.host, s.unit, s.env)
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.ENOTDIR):
+	case slices.ContainsFunc(noEngine, func(no error) bool { return errors.Is(err, no) }):
 		return errs.New(unix.ECONNREFUSED, none, s.product, s.host, s.unit, s.env)
 	case errors.Is(err, fs.ErrPermission):
 		return errs.New(fs.ErrPermission, "connect to the %s at %s: permission denied: run as root, or join the socket's group", s.product, s.host)

@@ -44,7 +44,7 @@ const (
 	running                 // here is the guest
 	stopped                 // it is known, and does not run
 	several                 // the place itself knows more than one
-	down                    // the place is there, but nobody listens
+	down                    // the place is there, but nobody listens, or can be asked
 	silent                  // it may have the guest and did not say
 )
 
@@ -54,8 +54,10 @@ func (r result) standing() standing {
 		return running
 	case errors.Is(r.err, errs.ErrAbsent), errors.Is(r.err, errs.ErrUnknown):
 		return nobody
-	case errors.Is(r.err, syscall.ECONNREFUSED):
+	case errors.Is(r.err, syscall.ECONNREFUSED), errors.Is(r.err, errs.ErrNoAddress):
 		return down
+	case errors.Is(r.err, errs.ErrUnasked):
+		return silent
 	case r.kind == ns.Netns && (errors.Is(r.err, fs.ErrNotExist) || errors.Is(r.err, fs.ErrInvalid)):
 		return nobody // at most a name that was left behind
 	case errors.Is(r.err, fs.ErrInvalid):
@@ -121,13 +123,28 @@ func (rs results) choose(name string) (*ns.Guest, error) {
 		return known[0].guest, known[0].err
 	}
 	if mute := append(bad, rs.that(down)...); len(mute) > 0 {
-		return nil, errs.New(mute[0].err, "%s; %s", join(mute, func(r result) string { return r.err.Error() }), rs.nowhere(name, " elsewhere"))
+		err := errs.New(mute[0].err, "%s; %s", join(mute, func(r result) string { return r.err.Error() }), rs.nowhere(name, " elsewhere"))
+		return nil, unanswered{error: err, silent: bad}
 	}
 	impossible := func(r result) bool { return errors.Is(r.err, errs.ErrUnknown) && errors.Is(r.err, fs.ErrInvalid) }
 	if !slices.ContainsFunc(rs, func(r result) bool { return !impossible(r) }) {
 		return nil, errs.NoName("%q cannot be a guest's name: those are plain words, as web is", name)
 	}
 	return nil, errs.Unknown("%s", rs.nowhere(name, ""))
+}
+
+// unanswered is the error of a name that no place knows, where not all have answered.
+type unanswered struct {
+	error
+	silent results // those that may know it
+}
+
+// Unwrap is the error.
+func (u unanswered) Unwrap() error { return u.error }
+
+// mayBe says whether the guest is of a kind whose place may know it.
+func (u unanswered) mayBe(guest ns.Ref) bool {
+	return slices.ContainsFunc(u.silent, func(r result) bool { return r.kind == guest.Kind })
 }
 
 // guests are the different guests that were found, whether they run or not, each

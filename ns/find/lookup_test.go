@@ -47,6 +47,8 @@ var (
 	exited  = said{err: errs.New(fs.ErrNotExist, "container web has exited")}
 	twice   = said{err: errs.New(fs.ErrInvalid, "begins two IDs")}
 	noName  = said{err: errs.NoName("cannot be")}
+	nowhere = said{err: errs.NoAddress("%q is no engine's address", "garbage")}
+	unasked = said{err: errs.New(errs.ErrUnasked, "%w", errs.New(fs.ErrInvalid, "the version is none"))}
 	denied  = said{err: errs.New(fs.ErrPermission, "permission denied at Y")}
 	hung    = said{hang: true}
 )
@@ -77,6 +79,9 @@ func TestChoose(t *testing.T) {
 		{"nowhere", map[string]said{"docker": unknown, "lxc": unknown, "cgroup": noName}, nil, fs.ErrNotExist, `no guest is called "web": looked in docker, lxc, cgroup; not on this machine: podman, containerd, machine, netns`},
 		{"engine down", map[string]said{"docker": off, "lxc": unknown}, nil, syscall.ECONNREFUSED, `no engine at X; no guest is called "web" elsewhere: looked in lxc; not on this machine: podman, containerd, machine, netns, cgroup`},
 		{"another engine down", map[string]said{"docker": a, "podman": off}, nameA, nil, ""},
+		{"another engine's address is none", map[string]said{"docker": nowhere, "podman": a}, nameA, nil, ""},
+		{"an engine's address is none", map[string]said{"docker": nowhere, "lxc": unknown}, nil, fs.ErrInvalid, `"garbage" is no engine's address; no guest is called "web" elsewhere: looked in lxc; not on this machine: podman, containerd, machine, netns, cgroup`},
+		{"another engine is not asked", map[string]said{"docker": unasked, "lxc": a}, nil, fs.ErrInvalid, `docker may have a "web" too, and does not say: write lxc:web if you mean that (the version is none)`},
 		{"denied", map[string]said{"containerd": denied, "lxc": unknown}, nil, fs.ErrPermission, `permission denied at Y; no guest is called "web" elsewhere: looked in lxc; not on this machine: docker, podman, machine, netns, cgroup`},
 		{"another denied", map[string]said{"docker": a, "containerd": denied}, nil, fs.ErrPermission, `containerd may have a "web" too, and does not say: write docker:web if you mean that (permission denied at Y)`},
 		{"hung", map[string]said{"docker": hung, "lxc": unknown}, nil, context.DeadlineExceeded, `the engine does not answer: waited 300ms; no guest is called "web" elsewhere: looked in lxc; not on this machine: podman, containerd, machine, netns, cgroup`},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"syscall"
 	"time"
 
 	"github.com/go-pipework/pipework/ns"
@@ -13,12 +12,14 @@ import (
 // Resolve is the Ref of the same guest that says its kind: docker:web for web. A
 // guest that is known, and does not run, has one too. A Ref that has a kind is
 // returned as it is. A guest that is not there yet is waited for; see [Wait]. One
-// that is not there at all, as far as those runtimes tell that run, has the Ref that
-// recorded, unless it is nil, remembers for the name, if that is not the zero Ref. Errors are those of opening the guest.
+// that is not there at all, as far as those runtimes tell that answer, has the Ref that
+// recorded, unless it is nil, remembers for the name, if that is not the zero Ref, nor of a
+// runtime that hangs or refuses to answer. Errors are those of opening the guest.
 func Resolve(ctx context.Context, ref ns.Ref, wait time.Duration, recorded func(name string) ns.Ref) (ns.Ref, error) {
 	full, err := resolveNow(ctx, ref, wait)
-	if notHere := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED); notHere && recorded != nil && wait <= 0 {
-		if known := recorded(withoutSlash(ref).String()); known != (ns.Ref{}) {
+	mute, unsaid := errors.AsType[unanswered](err)
+	if (unsaid || errors.Is(err, fs.ErrNotExist)) && recorded != nil && wait <= 0 {
+		if known := recorded(withoutSlash(ref).String()); known != (ns.Ref{}) && !mute.mayBe(known) {
 			return known, nil
 		}
 	}

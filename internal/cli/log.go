@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// Warnings is a log that prints what is a warning, or worse, as [Warn] does.
+func Warnings(w io.Writer) *slog.Logger { return slog.New(warnings{w: w}) }
+
+// warnings is the log's Handler.
+type warnings struct {
+	w     io.Writer
+	about string // what With added
+}
+
+var _ slog.Handler = warnings{}
+
+// Enabled says whether it is a warning, or worse.
+func (warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+// Handle prints one line.
+func (h warnings) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message + h.about
+	r.Attrs(func(a slog.Attr) bool {
+		text += attr(a)
+		return true
+	})
+	Warn(h.w, strings.ReplaceAll(text, "\n", "; "))
+	return nil
+}
+
+// WithAttrs is the Handler that adds these.
+func (h warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	for _, a := range attrs {
+		h.about += attr(a)
+	}
+	return h
+}
+
+// WithGroup is the Handler: a line has no groups.
+func (h warnings) WithGroup(string) slog.Handler { return h }
+
+// attr is what comes after the message.
+func attr(a slog.Attr) string {
+	if a.Key == "error" {
+		return ": " + a.Value.String()
+	}
+	return fmt.Sprintf(", %s %s", a.Key, a.Value)
+}
