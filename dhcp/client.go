@@ -31,9 +31,6 @@ type Client struct {
 // satisfies (NoAddrsAvail).
 var ErrNoAddrs = errors.New("the DHCP server has no address to give")
 
-// errInUse is what a probe found before the address was declined.
-var errInUse = errors.New("the address is in use")
-
 // Acquire gets a lease: by discovery (RFC 2131 section 4.4.1), or, where last is
 // a lease that the client had before, by asking whether it still holds
 // (INIT-REBOOT, section 4.4.2) and discovery when it does not. It keeps asking
@@ -41,7 +38,11 @@ var errInUse = errors.New("the address is in use")
 // satisfies os.ErrDeadlineExceeded. An address that is found in use (see Config.Probe) is
 // declined and another one asked for, ten seconds later (RFC 2131 section 3.1). A
 // refusal makes it begin anew after a second, then after two. It begins three times
-// at most.
+// at most, and not again where an address is offered a second time and still in use, or
+// where ctx ends before it may. In all, it takes thirty seconds at most, or three
+// times as long as an unanswered message, whichever is more, and Config.Probe. The error tells
+// what failed first, also where no answer came after that: each address in use, with the MAC of
+// the host that has it.
 //
 // Of DHCPv6 (RFC 8415 section 18.2) it solicits and requests, or rebinds the lease
 // that the client had, which also extends it. It takes the first server that

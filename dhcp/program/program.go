@@ -118,7 +118,7 @@ var arguments = map[string]func(purpose) []string{
 }
 
 // gist is the line of what the program said that tells most: a complaint about its
-// options, or else the last one. It is safe to print.
+// options, or an address that another host has, or else the last one. It is safe to print.
 func gist(output string) string {
 	lines := strings.Split(strings.TrimSpace(output), "\n")
 	line := lines[len(lines)-1]
@@ -134,7 +134,8 @@ func gist(output string) string {
 }
 
 func complains(line string) bool {
-	for _, word := range []string{"invalid", "unknown", "unrecognized", "bad ", "usage:"} {
+	for _, word := range []string{"invalid", "unknown", "unrecognized", "bad ", "usage:",
+		"in use", "declin", "dad detected"} {
 		if strings.Contains(strings.ToLower(line), word) {
 			return true
 		}
