@@ -125,9 +125,18 @@ func (p Leases) refresh6(ctx context.Context, s *Site) error {
 			}
 			return err
 		})
-		last = nil
+		last = left6(last, addrs)
 	}
 	return p.applyLease6(ctx, s, last, got)
+}
+
+// left6 is what the interface has yet of a lease whose first address is gone.
+func left6(l *dhcp.Lease, have []rtnl.Addr) *dhcp.Lease {
+	if l == nil {
+		return nil
+	}
+	gone := func(a dhcp.Leased) bool { return !hasAddr(have, host6(a.Addr)) }
+	return &dhcp.Lease{Addrs: slices.DeleteFunc(slices.Clone(l.Addrs), gone)}
 }
 
 // applyLease6 gives the interface the addresses of next, where it had those of
