@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
@@ -104,6 +103,5 @@ func (c *command) collect(ctx context.Context, args []string) error {
 		c.logFrom(slog.LevelWarn)
 	}
 	lines, err := collect(ctx)
-	text := strings.Join(append(lines, ""), "\n")
-	return errors.Join(err, c.Show(append([]string{}, lines...), "%s", text))
+	return errors.Join(err, c.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
 }

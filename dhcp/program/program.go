@@ -38,7 +38,8 @@ type Client struct {
 	Resume bool
 	// Options are more words of its command line.
 	Options []string
-	// Output hears what the program and its scripts say; nil hears nothing.
+	// Output hears what the program and its scripts say, as it comes, with what servers
+	// say in it: it may hold escape sequences for a terminal. nil hears nothing.
 	Output io.Writer
 }
 
