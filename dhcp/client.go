@@ -27,6 +27,10 @@ type Client struct {
 	Config
 }
 
+// ErrInUse is what an address satisfies that a server gave, and that another host has. It was
+// declined, and a client asks again ten seconds later at the earliest (RFC 2131 section 3.1).
+var ErrInUse = errors.New("the address is in use")
+
 // ErrNoAddrs is what a DHCPv6 server's word that it has no address to give
 // satisfies (NoAddrsAvail).
 var ErrNoAddrs = errors.New("the DHCP server has no address to give")
@@ -42,7 +46,7 @@ var ErrNoAddrs = errors.New("the DHCP server has no address to give")
 // where ctx ends before it may. In all, it takes thirty seconds at most, or three
 // times as long as an unanswered message, whichever is more, and Config.Probe. The error tells
 // what failed first, also where no answer came after that: each address in use, with the MAC of
-// the host that has it.
+// the host that has it, satisfies [ErrInUse], and then not os.ErrDeadlineExceeded.
 //
 // Of DHCPv6 (RFC 8415 section 18.2) it solicits and requests, or rebinds the lease
 // that the client had, which also extends it. It takes the first server that

@@ -36,7 +36,7 @@ func (c *Client) acquire(ctx context.Context, last *Lease) (*Lease, error) {
 	switch {
 	case errors.Is(err, ErrNAK), errors.Is(err, os.ErrDeadlineExceeded):
 		return x.discover(ctx, h)
-	case errors.Is(err, errInUse):
+	case errors.Is(err, ErrInUse):
 		h.failed(err)
 		return x.discover(ctx, h)
 	}

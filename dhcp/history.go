@@ -30,11 +30,8 @@ func (c *Config) limited(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeoutCause(ctx, limit, errs.New(os.ErrDeadlineExceeded, "no lease within %v", limit))
 }
 
-// errInUse is what a probe found before the address was declined.
-var errInUse = errors.New("the address is in use")
-
 // An inUse is the error of addresses that were offered and declined, because other hosts have
-// them. It satisfies errInUse.
+// them. It satisfies ErrInUse.
 type inUse []use
 
 type use struct {
@@ -55,7 +52,7 @@ func (u inUse) Error() string {
 }
 
 // Is says what kind of error it is.
-func (u inUse) Is(target error) bool { return target == errInUse }
+func (u inUse) Is(target error) bool { return target == ErrInUse }
 
 func (u inUse) has(a netip.Addr) bool {
 	return slices.ContainsFunc(u, func(one use) bool { return one.addr == a })
@@ -104,7 +101,7 @@ func (h *history) with(why error) error {
 	switch {
 	case h.before == nil:
 		return why
-	case errors.Is(why, errInUse): // failed has noted it
+	case errors.Is(why, ErrInUse): // failed has noted it
 		return h.before
 	case h.used != nil && errors.Is(why, os.ErrDeadlineExceeded):
 		return fmt.Errorf("%w; then %s", h.before, strings.TrimPrefix(why.Error(), "dhcp: "))

@@ -25,7 +25,7 @@ type seeker struct {
 	least, most time.Duration // until Acquire returns
 	gets        string        // or, in the error,
 	tells       []string
-	is          error // nil: errInUse
+	is          error // nil: ErrInUse
 
 	asked []netip.Addr // what each discovery asked for
 }
@@ -119,7 +119,7 @@ func (s *seeker) seek(t *testing.T, name string, c *Client, other net.HardwareAd
 		}
 		return
 	}
-	if !errors.Is(err, errInUse) || s.is != nil && !errors.Is(err, s.is) || errors.Is(err, os.ErrDeadlineExceeded) {
+	if !errors.Is(err, ErrInUse) || s.is != nil && !errors.Is(err, s.is) || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%s: %v", name, err)
 	}
 	for _, text := range append(s.tells, other.String()+" has it") {
