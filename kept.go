@@ -72,7 +72,7 @@ func (j *job) changeLease(ctx context.Context, f dhcp.Family, last, next *dhcp.L
 		return err
 	}
 	j.here(l, j.port.Mark)
-	if last == nil || next == nil || last.Addr != next.Addr || !slices.Equal(last.Routes, next.Routes) { // not only for longer
+	if last == nil || next == nil || last.Addr != next.Addr || len(last.Routes) == 0 || !slices.Equal(last.Routes, next.Routes) { // not only for longer
 		if err := j.site.Keep(ctx); err != nil {
 			return j.fail(StageDHCP, err)
 		}

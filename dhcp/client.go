@@ -27,12 +27,13 @@ type Client struct {
 	Config
 }
 
+// ErrInUse is what an address satisfies that a server gave, and that another host has. It was
+// declined, and a client asks again ten seconds later at the earliest (RFC 2131 section 3.1).
+var ErrInUse = errors.New("the address is in use")
+
 // ErrNoAddrs is what a DHCPv6 server's word that it has no address to give
 // satisfies (NoAddrsAvail).
 var ErrNoAddrs = errors.New("the DHCP server has no address to give")
-
-// errInUse is what a probe found before the address was declined.
-var errInUse = errors.New("the address is in use")
 
 // Acquire gets a lease: by discovery (RFC 2131 section 4.4.1), or, where last is
 // a lease that the client had before, by asking whether it still holds
@@ -41,7 +42,11 @@ var errInUse = errors.New("the address is in use")
 // satisfies os.ErrDeadlineExceeded. An address that is found in use (see Config.Probe) is
 // declined and another one asked for, ten seconds later (RFC 2131 section 3.1). A
 // refusal makes it begin anew after a second, then after two. It begins three times
-// at most.
+// at most, and not again where an address is offered a second time and still in use, or
+// where ctx ends before it may. In all, it takes thirty seconds at most, or three
+// times as long as an unanswered message, whichever is more, and Config.Probe. The error tells
+// what failed first, also where no answer came after that: each address in use, with the MAC of
+// the host that has it, satisfies [ErrInUse], and then not os.ErrDeadlineExceeded.
 //
 // Of DHCPv6 (RFC 8415 section 18.2) it solicits and requests, or rebinds the lease
 // that the client had, which also extends it. It takes the first server that

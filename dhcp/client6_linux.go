@@ -13,7 +13,6 @@ import (
 	"github.com/insomniacslk/dhcp/iana"
 
 	"github.com/go-pipework/pipework/internal/errs"
-	"github.com/go-pipework/pipework/internal/pause"
 )
 
 // fewTries is how often is asked where no answer is no great loss.
@@ -25,6 +24,8 @@ func (c *Client) acquire6(ctx context.Context, last *Lease) (*Lease, error) {
 		return nil, err
 	}
 	defer x.close()
+	ctx, cancel := c.limited(ctx)
+	defer cancel()
 	hint := []netip.Addr{}
 	if c.Requested.Is6() {
 		hint = append(hint, c.Requested)
@@ -41,18 +42,14 @@ func (c *Client) acquire6(ctx context.Context, last *Lease) (*Lease, error) {
 
 // discover solicits, and requests what was offered.
 func (x *exchange6) discover(ctx context.Context, hint []netip.Addr) (*Lease, error) {
-	var failed error
-	wait := time.Duration(0)
-	for round := range maxRounds {
-		if round > 0 {
-			wait = longer(wait, failed)
-			if err := pause.For(ctx, wait); err != nil {
-				return nil, err
-			}
+	var h history
+	for range maxRounds {
+		if err := h.rest(ctx); err != nil {
+			return nil, h.with(err)
 		}
 		offer, err := x.solicit(ctx, hint)
 		if err != nil {
-			return nil, err
+			return nil, h.with(err)
 		}
 		if offer.kind == dhcpv6.MessageTypeReply {
 			return offer.lease, nil
@@ -61,11 +58,11 @@ func (x *exchange6) discover(ctx context.Context, hint []netip.Addr) (*Lease, er
 		if err == nil {
 			return l, nil
 		}
-		if failed = err; !errors.Is(err, ErrNAK) && !errors.Is(err, ErrNoAddrs) {
-			break
+		if !h.failed(err) {
+			return nil, h.with(err)
 		}
 	}
-	return nil, failed
+	return nil, h.before
 }
 
 // solicit takes the first offer of an address (RFC 8415 section 18.2.1), or what

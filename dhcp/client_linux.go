@@ -14,12 +14,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
-	"github.com/go-pipework/pipework/internal/pause"
 )
-
-// maxRounds bounds how often discovery begins anew, after a refusal or after an
-// address that was in use.
-const maxRounds = 3
 
 func (c *Client) acquire(ctx context.Context, last *Lease) (*Lease, error) {
 	conn, err := c.listenFrames(ctx)
@@ -31,15 +26,19 @@ func (c *Client) acquire(ctx context.Context, last *Lease) (*Lease, error) {
 		return nil, err
 	}
 	defer x.close()
+	ctx, cancel := c.limited(ctx)
+	defer cancel()
+	var h history
 	if last == nil || !hostAddr(last.Addr.Addr()) {
-		return x.discover(ctx, nil)
+		return x.discover(ctx, h)
 	}
 	l, err := x.reboot(ctx, last)
 	switch {
 	case errors.Is(err, ErrNAK), errors.Is(err, os.ErrDeadlineExceeded):
-		return x.discover(ctx, nil)
-	case errors.Is(err, errInUse):
-		return x.discover(ctx, err)
+		return x.discover(ctx, h)
+	case errors.Is(err, ErrInUse):
+		h.failed(err)
+		return x.discover(ctx, h)
 	}
 	return l, err
 }
@@ -66,28 +65,24 @@ func (c *Client) exchange(conn *frameConn) (*exchange, error) {
 func (x *exchange) close() { go func() { _ = x.io.Close() }() }
 
 // discover goes from INIT to BOUND, not at once where something failed before.
-func (x *exchange) discover(ctx context.Context, failed error) (*Lease, error) {
-	wait := time.Duration(0)
+func (x *exchange) discover(ctx context.Context, h history) (*Lease, error) {
 	for range maxRounds {
-		if failed != nil {
-			wait = longer(wait, failed)
-			if err := pause.For(ctx, wait); err != nil {
-				return nil, err
-			}
+		if err := h.rest(ctx); err != nil {
+			return nil, h.with(err)
 		}
-		offer, err := x.offer(ctx)
+		offer, err := x.offer(ctx, h)
 		if err != nil {
-			return nil, err
+			return nil, h.with(err)
 		}
 		l, err := x.bind(ctx, offer)
 		if err == nil {
 			return l, nil
 		}
-		if failed = err; !errors.Is(err, ErrNAK) && !errors.Is(err, errInUse) {
-			break
+		if !h.failed(err) {
+			return nil, h.with(err)
 		}
 	}
-	return nil, failed
+	return nil, h.before
 }
 
 // bind requests what was offered.
@@ -98,9 +93,9 @@ func (x *exchange) bind(ctx context.Context, offer *Lease) (*Lease, error) {
 }
 
 // offer sends a DISCOVER and takes the first offer that can be believed.
-func (x *exchange) offer(ctx context.Context) (*Lease, error) {
+func (x *exchange) offer(ctx context.Context, h history) (*Lease, error) {
 	var mods []dhcpv4.Modifier
-	if x.Requested.Is4() {
+	if x.Requested.Is4() && !h.used.has(x.Requested) {
 		mods = append(mods, requested(x.Requested))
 	}
 	m, err := x.message(dhcpv4.MessageTypeDiscover, mods...)

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/acd"
-	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 )
 
@@ -149,7 +148,7 @@ func (x *exchange) claimed(ctx context.Context, a netip.Addr, get func() (*Lease
 	if err := x.decline(ctx, l); err != nil {
 		return nil, err
 	}
-	return nil, errs.New(errInUse, "dhcp: %s was offered, but %s uses it", l.Addr.Addr(), other)
+	return nil, inUse{{l.Addr.Addr(), other}}
 }
 
 // decline tells the server (RFC 2131 section 4.4.4). There is no answer.

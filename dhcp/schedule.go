@@ -114,7 +114,7 @@ const (
 // longer is the wait after this one, when discovery ended so; nil is a lease.
 func longer(wait time.Duration, why error) time.Duration {
 	wait = min(max(2*wait, firstWait), lastWait)
-	if errors.Is(why, errInUse) {
+	if errors.Is(why, ErrInUse) {
 		return max(wait, declineWait)
 	}
 	return wait

@@ -111,7 +111,7 @@ func TestNoStorm(t *testing.T) {
 		"every renewal is refused":        {grant: of(600, 1, 2), fails: map[string]error{"renew": ErrNAK}, most: 140, loses: true},
 		"short ones, renewals refused":    {grant: of(2, 0, 0), fails: map[string]error{"renew": ErrNAK}, most: 140, loses: true},
 		"everything is refused":           {grant: of(2, 0, 0), fails: map[string]error{"renew": ErrNAK, "acquire": ErrNAK}, most: 70, loses: true},
-		"every address is in use":         {grant: of(2, 0, 0), fails: map[string]error{"renew": ErrNAK, "acquire": errInUse}, most: 70, loses: true},
+		"every address is in use":         {grant: of(2, 0, 0), fails: map[string]error{"renew": ErrNAK, "acquire": ErrInUse}, most: 70, loses: true},
 		"the network is down":             {grant: of(600, 1, 1), fails: map[string]error{"renew": down, "rebind": down, "acquire": down}, most: 100, loses: true},
 		"down, and the leases were short": {grant: of(8, 1, 1), fails: map[string]error{"renew": down, "rebind": down, "acquire": down}, most: 80, loses: true},
 		"the guest cannot be configured":  {grant: of(8, 1, 1), apply: unix.EBUSY, most: 80, loses: true},
@@ -210,7 +210,7 @@ func TestUnknownTimes(t *testing.T) {
 // declined (RFC 2131 section 3.1).
 func TestInUseWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := &odd{t: t, grant: of(2, 0, 0), fails: map[string]error{"renew": ErrNAK, "acquire": errInUse}}
+		o := &odd{t: t, grant: of(2, 0, 0), fails: map[string]error{"renew": ErrNAK, "acquire": ErrInUse}}
 		o.keep(time.Hour, nil)
 		var discovered time.Time
 		for _, a := range o.asked {

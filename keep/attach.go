@@ -8,8 +8,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/dhcp/program"
 	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/pause"
@@ -25,20 +27,32 @@ import (
 //
 // Where d asks the lease to be kept (Stay, or Program.Stay), keep does so until its
 // context ends or the guest does, neither of which is an error; else it is nil. Where
-// no server grants one, and d has a Retry, nothing is plugged in between two attempts, nor
+// no server grants one, or only one in use, and d has a Retry, nothing is plugged in between two attempts, nor
 // recorded: others may use the interface's name.
 func (p *Plugger) Attach(ctx context.Context, guest ns.Ref, d Declared) (at *pipework.Attachment, keep func(context.Context) error, err error) {
 	d.Spec.Name, d.Spec.Link = cmp.Or(d.Spec.Name, pipework.DefaultName), link.ByValue(d.Spec.Link)
 	d = d.bound(p.OVS)
 	at, keep, err = p.attach(ctx, guest, d)
-	for d.Retry > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		p.say("%v: again in %v", err, d.Retry)
-		if pause.For(ctx, d.Retry) != nil {
+	for wait := d.again(err); wait > 0; wait = d.again(err) {
+		p.say("%v: again in %v", err, wait)
+		if pause.For(ctx, wait) != nil {
 			return nil, nil, err
 		}
 		at, keep, err = p.attach(ctx, guest, d)
 	}
 	return at, keep, err
+}
+
+// again is how long to wait before a server is asked again, where an attempt ended so; 0: it is
+// not. After an address that was in use it is ten seconds at least (RFC 2131 section 3.1).
+func (d *Declared) again(err error) time.Duration {
+	switch {
+	case d.Retry > 0 && errors.Is(err, dhcp.ErrInUse):
+		return max(d.Retry, 10*time.Second)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return d.Retry
+	}
+	return 0
 }
 
 // attach attaches once, with the record's lock.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/dhcp"
 )
 
 // The waits between two attempts for a guest.
@@ -24,8 +25,12 @@ func backoff(first time.Duration, n int) time.Duration {
 
 // leastFailures is how many failures this one counts for at least. A DHCP server that
 // refused, or did not answer, is asked again after 1.6 seconds at first: it may
-// refuse many guests at once.
+// refuse many guests at once. One that gave an address in use is asked again after ten seconds
+// at the earliest (RFC 2131 section 3.1).
 func leastFailures(err error) int {
+	if errors.Is(err, dhcp.ErrInUse) {
+		return 8
+	}
 	if e, ok := errors.AsType[*pipework.Error](err); ok && e.Stage == pipework.StageDHCP {
 		return 5
 	}

@@ -21,6 +21,7 @@ func TestServersAreNotPressed(t *testing.T) {
 		{errors.New("no such bridge"), 0, 100 * time.Millisecond},
 		{&pipework.Error{Op: "attach", Stage: pipework.StageLink, Err: errors.New("no such bridge")}, 0, 100 * time.Millisecond},
 		{refused, time.Second, 2 * time.Second},
+		{&pipework.Error{Op: "attach", Stage: pipework.StageDHCP, Err: fmt.Errorf("dhcp: %w", dhcp.ErrInUse)}, 10 * time.Second, 16 * time.Second},
 		{fmt.Errorf("web: %w", refused), time.Second, 2 * time.Second},
 	} {
 		r, g := &reconciler{metrics: &metrics{}}, newGuest(ref{id: "web"})

@@ -12,7 +12,7 @@ import (
 const compareTime = 5 * time.Second
 
 // compare has a guest's interfaces compared with what is declared, if it is known: now, or
-// when it is reconciled next, where it is to be. It waits for others to be compared.
+// where an attempt failed with the next one. It waits for others to be compared.
 func (q *queue) compare(ctx context.Context, k ref) {
 	select {
 	case q.comparing <- struct{}{}:
@@ -34,6 +34,11 @@ func (q *queue) startComparison(ctx context.Context, k ref) bool {
 	}
 	if it.busy || it.timer != nil {
 		it.news.compare = true
+		if it.isPolled() {
+			it.stopTimer()
+			it.news.changed = true
+			q.start(ctx, it)
+		}
 		return false
 	}
 	working, cancel := context.WithCancel(ctx)

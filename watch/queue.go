@@ -242,7 +242,7 @@ func (q *queue) wake(ctx context.Context, k ref) {
 		q.mu.Unlock()
 		return
 	}
-	polled := !it.busy && it.timer != nil && it.failures == 0
+	polled := it.isPolled()
 	it.woken = !polled
 	q.mu.Unlock()
 	if polled {
@@ -256,6 +256,10 @@ func (q *queue) wake(ctx context.Context, k ref) {
 		it.woken = false
 	})
 }
+
+// isPolled says whether the guest waits to be looked at again, because nothing tells of its end.
+// The lock is held.
+func (it *item) isPolled() bool { return !it.busy && it.timer != nil && it.failures == 0 }
 
 // requeue has a guest reconciled after a while. The lock is held.
 func (q *queue) requeue(ctx context.Context, it *item, after time.Duration) {

@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 		return err
 	}
 	c := &command{
-		Plugger: keep.Plugger{Target: find.Target, OVS: ovs.FromEnvironment(), Output: warn},
+		Plugger: keep.Plugger{Target: find.Target, OVS: ovs.FromEnvironment(), Output: cli.PrintableTo(warn)},
 		Printer: cli.Printer{Out: out, JSON: flags.JSON}, flags: flags, warn: warn,
 	}
 	c.Probe = flags.Probe
@@ -79,7 +79,7 @@ func kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 
 // logFrom is a log that tells what is of this level, or above.
 func (c *command) logFrom(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(c.warn, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(cli.PrintableTo(c.warn), &slog.HandlerOptions{Level: level}))
 }
 
 // open opens the records. Who may not keep any is warned.

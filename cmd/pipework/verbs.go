@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
@@ -108,6 +107,5 @@ func (c *command) collect(ctx context.Context, args []string) error {
 		return err
 	}
 	lines, err := collect(ctx)
-	text := strings.Join(append(lines, ""), "\n")
-	return errors.Join(err, c.Show(append([]string{}, lines...), "%s", text))
+	return errors.Join(err, c.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
 }

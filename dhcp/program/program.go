@@ -38,7 +38,8 @@ type Client struct {
 	Resume bool
 	// Options are more words of its command line.
 	Options []string
-	// Output hears what the program and its scripts say; nil hears nothing.
+	// Output hears what the program and its scripts say, as it comes, with what servers
+	// say in it: it may hold escape sequences for a terminal. nil hears nothing.
 	Output io.Writer
 }
 
@@ -118,7 +119,7 @@ var arguments = map[string]func(purpose) []string{
 }
 
 // gist is the line of what the program said that tells most: a complaint about its
-// options, or else the last one. It is safe to print.
+// options, or an address that another host has, or else the last one. It is safe to print.
 func gist(output string) string {
 	lines := strings.Split(strings.TrimSpace(output), "\n")
 	line := lines[len(lines)-1]
@@ -134,7 +135,8 @@ func gist(output string) string {
 }
 
 func complains(line string) bool {
-	for _, word := range []string{"invalid", "unknown", "unrecognized", "bad ", "usage:"} {
+	for _, word := range []string{"invalid", "unknown", "unrecognized", "bad ", "usage:",
+		"in use", "declin", "dad detected"} {
 		if strings.Contains(strings.ToLower(line), word) {
 			return true
 		}

@@ -3,8 +3,26 @@ package charset
 import (
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
+
+// Escaped is text with escapes, as of a Go string, in place of what does not print, but for the
+// characters in allowed.
+func Escaped(text, allowed string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		if strings.ContainsRune(allowed, r) || unicode.IsPrint(r) && (r != utf8.RuneError || n > 1) {
+			b.WriteString(text[:n])
+		} else {
+			quoted := strconv.Quote(text[:n])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		text = text[n:]
+	}
+	return b.String()
+}
 
 // Shown is a name that a guest may have chosen, for texts and the commands in them: as it is,
 // or where a terminal or a shell would not take it for one word, quoted for a shell (with

@@ -35,7 +35,7 @@ func Attachment(a *pipework.Attachment) string {
 	if of := a.Guest.NetworkOf; of != "" {
 		b.WriteString(", in the network of " + of)
 	}
-	return b.String()
+	return Line(b.String())
 }
 
 // WriteTable writes the attachments as a table.
@@ -45,7 +45,7 @@ func WriteTable(w io.Writer, all []*pipework.Attachment) error {
 	for _, a := range all {
 		cells := []string{a.Guest.Name, a.Name, a.Link, a.HostName, a.MAC.String(), list("", a.Addrs), list("", a.Drifts)}
 		for i := range cells {
-			cells[i] = Printable(cells[i])
+			cells[i] = Line(cells[i])
 		}
 		fmt.Fprintln(table, strings.Join(cells, "\t"))
 	}

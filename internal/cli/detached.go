@@ -13,9 +13,9 @@ import (
 func Detached(r *keep.Record) string {
 	at := r.Attachment
 	if at == nil {
-		return fmt.Sprintf("%s: %s was not plugged in any more, and is forgotten", r.Guest, r.Interface)
+		return Line(fmt.Sprintf("%s: %s was not plugged in any more, and is forgotten", r.Guest, r.Interface))
 	}
-	return fmt.Sprintf("%s: %s detached from %s", at.Guest.Name, at.Name, at.Link) + list(", back: ", at.Displaced)
+	return Line(fmt.Sprintf("%s: %s detached from %s", at.Guest.Name, at.Name, at.Link) + list(", back: ", at.Displaced))
 }
 
 // DetachedAll tells what [keep.Plugger.DetachGuest] did, a line each, and what was plugged in.
@@ -29,7 +29,7 @@ func DetachedAll(guest ns.Ref, gone []*keep.Record) (attachments []*pipework.Att
 		}
 	}
 	if len(gone) == 0 {
-		fmt.Fprintf(&lines, "%s: nothing to detach\n", guest)
+		fmt.Fprintln(&lines, Line(guest.String()+": nothing to detach"))
 	}
 	return attachments, lines.String()
 }

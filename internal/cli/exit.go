@@ -24,7 +24,7 @@ func Exit(w io.Writer, err error) int {
 		fmt.Fprintf(w, "pipework: %s (see pipework --help)\n", Printable(err.Error()))
 		return 2
 	}
-	fmt.Fprintf(w, "pipework: %s\n", Printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
+	fmt.Fprintf(w, "pipework: %s\n", Line(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	return 1
 }
 

@@ -19,15 +19,18 @@ func (p Printer) Show(v any, format string, args ...any) error {
 		_, err := io.WriteString(p.Out, Printable(fmt.Sprintf(format, args...)))
 		return err
 	}
-	enc := json.NewEncoder(p.Out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = p.Out.Write(append(printableJSON(text), '\n'))
+	return err
 }
 
 // Warn tells people of warnings.
 func Warn(w io.Writer, warnings ...string) {
 	for _, text := range warnings {
-		fmt.Fprintln(w, "pipework: warning:", Printable(text))
+		fmt.Fprintln(w, "pipework: warning:", Line(text))
 	}
 }
 

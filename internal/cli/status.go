@@ -14,14 +14,14 @@ func Report(found []keep.Status) string {
 	}
 	var b strings.Builder
 	for _, f := range found {
-		fmt.Fprintf(&b, "%s: %s %s", f.Guest, f.Interface, f.State)
+		line := fmt.Sprintf("%s: %s %s", f.Guest, f.Interface, f.State)
 		if len(f.Details) > 0 {
-			b.WriteString(": " + strings.Join(f.Details, "; "))
+			line += ": " + strings.Join(f.Details, "; ")
 		}
 		if f.Attachment != nil && len(f.Attachment.Warnings) > 0 {
-			b.WriteString("; warning: " + strings.Join(f.Attachment.Warnings, "; "))
+			line += "; warning: " + strings.Join(f.Attachment.Warnings, "; ")
 		}
-		b.WriteByte('\n')
+		fmt.Fprintln(&b, Line(line))
 	}
 	return b.String()
 }

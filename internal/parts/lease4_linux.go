@@ -66,7 +66,9 @@ func (p Leases) refresh4(ctx context.Context, s *Site) error {
 	}
 	if !there {
 		s.Undo.Push("lease of "+got.Addr.String(), func(ctx context.Context) error { return p.releaseUnused(ctx, s, got) })
-		last = nil
+	}
+	if last != nil && !there { // its routes may be there yet
+		last = &dhcp.Lease{Server: last.Server}
 	}
 	_, err = p.applyLease(ctx, s, last, got)
 	return err
@@ -243,7 +245,7 @@ func (p Leases) drop4(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 			return err
 		}
 	}
-	if err := s.dropLeasedRoutes(ctx); err != nil {
+	if err := s.dropLeasedRoutes(ctx, nil); err != nil {
 		return err
 	}
 	if err := p.leaseMTU(ctx, s, nil); err != nil {
@@ -258,23 +260,6 @@ func (p Leases) drop4(ctx context.Context, s *Site, addrs []rtnl.Addr) error {
 	}
 	s.Lease = nil
 	return p.markLease(ctx, s, nil)
-}
-
-// dropLeasedRoutes removes all routes that came with a lease; Keep puts them back.
-func (s *Site) dropLeasedRoutes(ctx context.Context) error {
-	all, err := s.routes(ctx)
-	if err != nil {
-		return err
-	}
-	for _, r := range all {
-		if r.Index != s.Link.Index || r.Protocol() != unix.RTPROT_DHCP {
-			continue
-		}
-		if err := r.Delete(ctx, s.Port.Conn); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // putLeased gives the interface a leased address; where last had it already, another

@@ -7,15 +7,21 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/announce"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
-// leaseRounds is how often another lease is asked for when an address of the last
-// one was in use.
-const leaseRounds = 3
+const (
+	// leaseRounds is how often another lease is asked for when an address of the last
+	// one was in use.
+	leaseRounds = 3
+	// leaseTime bounds how long others than the first are waited for, from the beginning.
+	leaseTime = 30 * time.Second
+)
 
 // take6 gets a DHCPv6 lease for a new interface.
 func (p Leases) take6(ctx context.Context, s *Site) error {
@@ -36,26 +42,51 @@ func (p Leases) take6(ctx context.Context, s *Site) error {
 func host6(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, 128) }
 
 // newLease6 gets a lease and gives it to the interface. An address that somebody
-// else uses is declined, and another asked for.
-func (p Leases) newLease6(ctx context.Context, s *Site) (got *dhcp.Lease, err error) {
-	c := p.client(s, dhcp.IPv6)
+// else uses is declined, and another asked for. The error tells each of them.
+func (p Leases) newLease6(ctx context.Context, s *Site) (*dhcp.Lease, error) {
+	var taken error
+	begun := time.Now()
 	for range leaseRounds {
-		if got, err = c.Acquire(ctx, nil); err != nil {
-			return nil, err
+		got, err := p.ask6(ctx, s, begun, taken)
+		if err != nil {
+			return nil, then(taken, err)
 		}
 		held := got
 		s.Undo.Push("lease of "+got.Addr.Addr().String(), func(ctx context.Context) error {
 			if held == nil {
 				return nil
 			}
-			return sent(c.Release(ctx, held))
+			return sent(p.client(s, dhcp.IPv6).Release(ctx, held))
 		})
-		if err = p.applyLease6(ctx, s, nil, got); !errors.Is(err, errDuplicate) {
-			return got, err
+		if err = p.applyLease6(ctx, s, nil, got); err == nil {
+			return got, nil
+		}
+		if taken = then(taken, err); !errors.Is(err, errDuplicate) {
+			break
 		}
 		held = nil
 	}
-	return nil, err
+	return nil, taken
+}
+
+// ask6 asks for a lease, after others whose addresses were in use not for longer than leaseTime
+// since the first began.
+func (p Leases) ask6(ctx context.Context, s *Site, begun time.Time, taken error) (*dhcp.Lease, error) {
+	if taken != nil {
+		late := errs.New(os.ErrDeadlineExceeded, "no other lease within %v", leaseTime)
+		bounded, cancel := context.WithDeadlineCause(ctx, begun.Add(leaseTime), late)
+		defer cancel()
+		ctx = bounded
+	}
+	return p.client(s, dhcp.IPv6).Acquire(ctx, nil)
+}
+
+// then is an error, with what had failed before.
+func then(before, err error) error {
+	if before == nil {
+		return err
+	}
+	return fmt.Errorf("%w; then %w", before, err)
 }
 
 // sent forgives a server that could not be told.
@@ -94,9 +125,18 @@ func (p Leases) refresh6(ctx context.Context, s *Site) error {
 			}
 			return err
 		})
-		last = nil
+		last = left6(last, addrs)
 	}
 	return p.applyLease6(ctx, s, last, got)
+}
+
+// left6 is what the interface has yet of a lease whose first address is gone.
+func left6(l *dhcp.Lease, have []rtnl.Addr) *dhcp.Lease {
+	if l == nil {
+		return nil
+	}
+	gone := func(a dhcp.Leased) bool { return !hasAddr(have, host6(a.Addr)) }
+	return &dhcp.Lease{Addrs: slices.DeleteFunc(slices.Clone(l.Addrs), gone)}
 }
 
 // applyLease6 gives the interface the addresses of next, where it had those of

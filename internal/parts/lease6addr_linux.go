@@ -2,7 +2,6 @@ package parts
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -20,7 +19,7 @@ import (
 const dadTime = 4 * time.Second
 
 // errDuplicate is what duplicate address detection found.
-var errDuplicate = errors.New("another node on the link has it already")
+var errDuplicate = errs.New(dhcp.ErrInUse, "another node on the link has it already")
 
 // putAddrs6 gives the interface the addresses of next. Where one of them that last
 // had not is somebody else's, next is given up.

@@ -20,18 +20,41 @@ func (p Leases) leaseRoutes(ctx context.Context, s *Site, last, next *dhcp.Lease
 			return nil, err
 		}
 	}
-	if displaced, err = p.leaseDefault(ctx, s, last, next); err != nil {
-		return nil, err
+	if displaced, err = p.leaseDefault(ctx, s, last, next); err != nil || !mayLeave(last, next) {
+		return displaced, err
 	}
-	for _, r := range kernelRoutes(last, s.Link.Index) {
-		if slices.ContainsFunc(wanted, r.SameKey) {
+	return displaced, s.dropLeasedRoutes(ctx, wanted)
+}
+
+// mayLeave says whether last may have brought routes that next has not: what is known of a
+// lease by the interface's mark alone does not tell its routes.
+func mayLeave(last, next *dhcp.Lease) bool {
+	return last != nil && (next == nil || len(last.Routes) == 0 || !slices.Equal(last.Routes, next.Routes))
+}
+
+// dropLeasedRoutes removes the routes that came with a lease, other than the default one and
+// those wanted; Keep puts them back.
+func (s *Site) dropLeasedRoutes(ctx context.Context, wanted []rtnl.Route) error {
+	all, err := rtnl.Routes(ctx, s.Port.Conn, unix.AF_INET, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Dst.Bits() == 0 || !s.leased(r) || slices.ContainsFunc(wanted, r.SameKey) {
 			continue
 		}
 		if err := r.Delete(ctx, s.Port.Conn); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return displaced, nil
+	return nil
+}
+
+// leased says whether a route of the main table is as leases make them. Those of the guest's own
+// network manager (systemd-networkd, NetworkManager, dhcpcd) have the same protocol, and a metric
+// or a preferred source, which a lease's have not.
+func (s *Site) leased(r rtnl.Route) bool {
+	return r.Index == s.Link.Index && r.Protocol() == unix.RTPROT_DHCP && r.Metric == 0 && !r.Src.IsValid()
 }
 
 // ownRoutes are the Spec's, and the host routes to its gateways.
