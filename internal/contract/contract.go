@@ -226,7 +226,7 @@ func (c Case) attachKilled(t *testing.T) {
 	attached := f.observe(t)
 	f.clear(t, spec)
 	again := false
-	steps := fails(t, 1, fault.Kill, func(ctx context.Context) error {
+	steps := fails(t, every(), fault.Kill, func(ctx context.Context) error {
 		_, err := pipework.Attach(ctx, f.target, spec)
 		if again = !again; again {
 			attach(t, f.target, spec)
@@ -242,7 +242,7 @@ func (c Case) attachKilled(t *testing.T) {
 // detachKilled does the same to Detach, which the next one, and Collect, finish.
 func (c Case) detachKilled(t *testing.T) {
 	f := c.fixture(t)
-	fails(t, 1, fault.Kill, func(ctx context.Context) error {
+	fails(t, every(), fault.Kill, func(ctx context.Context) error {
 		attach(t, f.target, f.spec())
 		_, err := pipework.Detach(ctx, f.target, f.spec())
 		f.clear(t, f.spec())
