@@ -84,18 +84,41 @@ func (s stack) outranks(at int, all []rtnl.Route) *rtnl.Route {
 		return nil
 	}
 	for i, o := range all {
-		if o.Index != s.Link.Index && (o.Before(r) || i < at && !r.Before(o)) {
+		if o.Index != s.Link.Index && comesBefore(all, i, at) {
 			return &all[i]
 		}
 	}
 	return nil
 }
 
+// advertisedBefore is the default route that a router advertised, and that comes before
+// all[at]; nil also where at is -1.
+func advertisedBefore(at int, all []rtnl.Route) *rtnl.Route {
+	for i, r := range all {
+		if at >= 0 && i != at && r.Protocol() == unix.RTPROT_RA && comesBefore(all, i, at) {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// comesBefore says whether the kernel takes the default route all[i] rather than all[at].
+func comesBefore(all []rtnl.Route, i, at int) bool {
+	return all[i].Before(all[at]) || i < at && !all[at].Before(all[i])
+}
+
 // replaceDefault makes ours the default route of its family, and keeps every one that
 // was there through other interfaces. The addresses are the interface's.
 func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix) (displaced []string, err error) {
-	c := s.Port.Conn
+	learners, err := s.unlearn(ctx, ours.Family)
+	if err != nil {
+		return nil, err
+	}
 	top, err := s.adjustStack(ctx, ours.Family)
+	if err != nil {
+		return nil, err
+	}
+	now, err := rtnl.Defaults(ctx, s.Port.Conn, ours.Family, unix.RT_TABLE_MAIN)
 	if err != nil {
 		return nil, err
 	}
@@ -103,12 +126,30 @@ func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 		if err := s.addHop(ctx, ours, addrs); err != nil {
 			return nil, err
 		}
-		return nil, s.putBeneath(ctx, ours, top)
-	}
-	now, err := rtnl.Defaults(ctx, c, ours.Family, unix.RT_TABLE_MAIN)
-	if err != nil {
+		if err := s.putBeneath(ctx, ours, top); err != nil {
+			return nil, err
+		}
+	} else if displaced, err = s.displace(ctx, ours, addrs, defaultsNow{now, learners}); err != nil {
 		return nil, err
 	}
+	return displaced, s.deleteAll(ctx, s.advertised(now))
+}
+
+// advertised are the routes through the interface that routers advertise.
+func (s stack) advertised(now []rtnl.Route) []rtnl.Route {
+	return slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool {
+		return r.Index != s.Link.Index || r.Protocol() != unix.RTPROT_RA
+	})
+}
+
+// defaultsNow are default routes, and where the kernel learned some.
+type defaultsNow struct {
+	routes   []rtnl.Route
+	learners []learner
+}
+
+// displace puts ours in the place of the default routes that there are.
+func (s stack) displace(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix, now defaultsNow) (displaced []string, err error) {
 	old, err := s.saveDefaults(ctx, now)
 	if err != nil {
 		return nil, err
@@ -116,14 +157,14 @@ func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 	if err := s.addHop(ctx, ours, addrs); err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(now, sameAs(ours)) { // others are beside it
-		s.Undo.Push("default routes", func(ctx context.Context) error { return putBack(ctx, c, old) })
-	} else if err := s.putDefault(ctx, ours, old); err != nil {
+	if slices.ContainsFunc(now.routes, sameAs(ours)) { // others are beside it
+		s.Undo.Push("default routes", func(ctx context.Context) error { return putBack(ctx, s.Port.Conn, old) })
+	} else if err := s.putDefault(ctx, ours, append(slices.Clone(old), s.advertised(now.routes)...)); err != nil {
 		return nil, err
 	}
 	for _, r := range old {
 		displaced = append(displaced, r.String())
-		if err := r.Delete(ctx, c); err != nil {
+		if err := r.Delete(ctx, s.Port.Conn); err != nil {
 			return nil, err
 		}
 	}
@@ -142,26 +183,19 @@ func (s stack) putDefault(ctx context.Context, ours rtnl.Route, old []rtnl.Route
 
 // saveDefaults copies those of the default routes that are others' into the interface's
 // table.
-func (s stack) saveDefaults(ctx context.Context, now []rtnl.Route) (old []rtnl.Route, err error) {
+func (s stack) saveDefaults(ctx context.Context, now defaultsNow) (old []rtnl.Route, err error) {
 	index := s.Link.Index
-	for _, r := range now {
+	for _, r := range now.routes {
 		if others, ok := r.Without(index); ok {
 			old = append(old, others)
 		}
 	}
 	for _, r := range old {
-		learnsOn, err := s.learnsOn(ctx, r)
-		if err != nil {
-			return nil, err
-		}
 		saved := r.Kept(savedTable(index))
-		if learnsOn != "" {
+		if s.isLearned(r, now.learners) {
 			saved = r.KeptLearned(savedTable(index))
 		}
 		if err := s.append(ctx, saved); err != nil {
-			return nil, err
-		}
-		if err := s.unlearn(ctx, learnsOn); err != nil {
 			return nil, err
 		}
 	}
@@ -197,19 +231,40 @@ func putBack(ctx context.Context, c *ns.Conn, old []rtnl.Route, new ...rtnl.Rout
 }
 
 // restoreDefaults puts the routes back that the interface displaced, and empties
-// its table. Where another interface took its place as the default in the
-// meantime, they are handed over to that one; where somebody else chose a
-// default, they are dropped.
+// its table. What the kernel learned it learns again.
 func (s stack) restoreDefaults(ctx context.Context, family int) error {
-	c, index := s.Port.Conn, s.index()
-	saved, err := s.savedDefaults(ctx, index, family)
-	if err != nil || len(saved) == 0 {
-		return err
-	}
-	learned, unlearned := byKernel(saved)
-	now, err := rtnl.Defaults(ctx, c, family, unix.RT_TABLE_MAIN)
+	saved, err := s.savedDefaults(ctx, s.index(), family)
 	if err != nil {
 		return err
+	}
+	handed := false
+	if len(saved) > 0 {
+		if saved, handed, err = s.restore(ctx, saved, family); err != nil {
+			return err
+		}
+	}
+	if family == unix.AF_INET6 {
+		learned, _ := byKernel(saved)
+		if handed {
+			learned = nil
+		}
+		if err := s.relearn(ctx, learned); err != nil {
+			return err
+		}
+	}
+	return s.deleteAll(ctx, saved)
+}
+
+// restore puts saved routes back. Where another interface took this one's place as the
+// default in the meantime, they are handed over to that one; where somebody else chose a
+// default, they are dropped. It returns those that are done with.
+func (s stack) restore(ctx context.Context, saved []rtnl.Route, family int) (done []rtnl.Route, handed bool, err error) {
+	index := s.index()
+	_, old := byKernel(saved)
+	old = originals(old)
+	now, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return nil, false, err
 	}
 	i := slices.IndexFunc(now, s.isDefault)
 	if i < 0 {
@@ -217,29 +272,18 @@ func (s stack) restoreDefaults(ctx context.Context, family int) error {
 	}
 	switch {
 	case i >= 0:
-		old := originals(unlearned)
 		if err = s.swapDefaults(ctx, old, now[i]); refusedRoute(err) {
 			err = s.addAll(ctx, old) // those that can be; ours goes with the interface
 		}
 	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(originals(saved))): // else a killed call put some back
 		if saved, err = s.withoutLost(ctx, saved, now); err != nil {
-			return err
+			return nil, false, err
 		}
-		learned, _ = byKernel(saved)
-		var handed bool
-		if handed, err = s.handOver(ctx, saved, index, family); handed {
-			learned = nil
-		}
+		handed, err = s.handOver(ctx, saved, index, family)
 	default:
-		err = s.addAll(ctx, slices.DeleteFunc(originals(unlearned), oneOf(now)))
+		err = s.addAll(ctx, slices.DeleteFunc(old, oneOf(now)))
 	}
-	if err == nil {
-		err = s.relearn(ctx, learned)
-	}
-	if err != nil {
-		return err
-	}
-	return s.deleteAll(ctx, saved)
+	return saved, handed, err
 }
 
 // oneOf returns whether a route is one of these, in whatever table, or has a next hop of

@@ -13,43 +13,90 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
-// Default routes that the kernel learned from router advertisements are left to it: while
-// another one is in their place it is told to learn none on their interfaces
-// (accept_ra_defrtr), since it would take them again within seconds, and afterwards it
-// learns anew. What is in the table of displaced routes only says where that is: such a
-// route is marked, does not expire there, and is never put back. One that does not expire
-// is a program's of the guest's, as is one where the kernel learns none.
+// Default routes that the kernel learns from router advertisements are left to it. While a
+// gateway is in their place it is told to learn none, on no interface (accept_ra_defrtr):
+// with a higher preference they would come first, also those of a router that is heard
+// later. Afterwards it learns anew. What is in the table of displaced routes only says
+// what was there: such a route is marked, does not expire there, and is never put back. One
+// that does not expire is a program's of the guest's, as is one where the kernel learns none.
+//
+// Where the kernel is to learn again is in notes, one for each interface, in a table of all
+// gateways of the guest: unlike the copies of displaced routes they stay while interfaces
+// go down and up.
 
-// learnsOn is the name of the interface where the kernel learned this route; "": it did
-// not, but somebody made it.
-func (s stack) learnsOn(ctx context.Context, r rtnl.Route) (name string, err error) {
-	if r.Protocol() != unix.RTPROT_RA || r.Index == 0 || !r.Expires() { // the kernel learns none with several next hops
-		return "", nil
-	}
-	l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, r.Index)
-	if err != nil {
-		return "", unless(err, fs.ErrNotExist)
-	}
-	for _, key := range [...]string{"accept_ra", "accept_ra_defrtr"} {
-		accept, err := s.sysctlOf(ctx, l.Name, "ipv6", key)
-		if err != nil || accept == "0" { // a program of the guest's listens to routers
-			return "", err
-		}
-	}
-	return l.Name, nil
+// A learner is an interface on which the kernel learned default routes, until a gateway came.
+type learner struct {
+	index   int
+	name    string
+	refused error // the kernel could not be told to learn none
 }
 
-// unlearn has the kernel learn no default route on the interface.
-func (s stack) unlearn(ctx context.Context, name string) error {
-	if name == "" {
-		return nil
+// notesTable has a number that no interface has as its index.
+func notesTable() uint32 { return savedTable(0) }
+
+// unlearn has the kernel learn no default routes of the family on any interface of the
+// guest, and returns those where it did.
+func (s stack) unlearn(ctx context.Context, family int) (learners []learner, err error) {
+	if family != unix.AF_INET6 {
+		return nil, nil
 	}
-	err := s.setSysctlOf(ctx, name, "ipv6", "accept_ra_defrtr", "0")
+	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range notes {
+		learners = append(learners, learner{index: int(n.Metric)})
+	}
+	links, err := rtnl.Links(ctx, s.Port.Conn)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range links {
+		if !learns(l, links) {
+			continue
+		}
+		refused, err := s.unlearnOn(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		learners = append(learners, learner{l.Index, l.Name, refused})
+	}
+	return learners, nil
+}
+
+// learns says whether the kernel learns default routes on the link that count for the guest:
+// those in a VRF are in another table.
+func learns(l *rtnl.Link, links []*rtnl.Link) bool {
+	inVRF := slices.ContainsFunc(links, func(m *rtnl.Link) bool { return m.Index == l.Master && m.Kind == "vrf" })
+	return l.LearnsDefaults() && l.Type != unix.ARPHRD_LOOPBACK && !inVRF
+}
+
+// unlearnOn is unlearn for one interface. The note comes first: where a killed call left one
+// too many, nothing is to be set back.
+func (s stack) unlearnOn(ctx context.Context, l *rtnl.Link) (refused, err error) {
+	if err := s.append(ctx, rtnl.Note(notesTable(), uint32(l.Index))); err != nil {
+		return nil, err
+	}
+	err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "0")
 	if errors.Is(err, fs.ErrPermission) {
-		s.Port.Warn("the default route that is advertised on %s may come back: %v", name, err)
-		return nil
+		return err, nil
 	}
-	return err
+	return nil, unless(err, errors.ErrUnsupported) // it is gone, or has no IPv6 by now
+}
+
+// isLearned says whether the kernel learned the route, and not a program. It warns of one
+// that it may learn again.
+func (s stack) isLearned(r rtnl.Route, learners []learner) bool {
+	if r.Protocol() != unix.RTPROT_RA || r.Index == 0 || !r.Expires() { // the kernel learns none with several next hops
+		return false
+	}
+	on := slices.DeleteFunc(slices.Clone(learners), func(l learner) bool { return l.index != r.Index })
+	for _, l := range on {
+		if l.refused != nil {
+			s.Port.Warn("the default route that is advertised on %s may come back: %v", l.name, l.refused)
+		}
+	}
+	return len(on) > 0
 }
 
 // unless is err, or nil where it is one of this class.
@@ -72,35 +119,62 @@ func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 	return learned, others
 }
 
-// relearn has the kernel learn default routes again where it did, and asks the routers.
-// Where that fails it is said: no reason for the interface to stay.
+// relearn has the kernel learn default routes again where it did, and asks the routers. While
+// another interface has a gateway that waits. The learned ones are saved routes, by which
+// earlier versions knew alone where that was.
 func (s stack) relearn(ctx context.Context, learned []rtnl.Route) error {
-	var done []int
-	for _, r := range learned {
-		if slices.Contains(done, r.Index) {
+	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
+	if err != nil || len(notes)+len(learned) == 0 {
+		return err
+	}
+	if another, err := s.anotherGateway(ctx); another || err != nil {
+		return errors.Join(err, s.noteAll(ctx, learned))
+	}
+	links, err := rtnl.Links(ctx, s.Port.Conn)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		noted := slices.ContainsFunc(notes, func(n rtnl.Route) bool { return int(n.Metric) == l.Index }) ||
+			slices.ContainsFunc(learned, func(r rtnl.Route) bool { return r.Index == l.Index })
+		if !noted {
 			continue
 		}
-		done = append(done, r.Index)
-		if err := s.relearnOn(ctx, r.Index); ctx.Err() != nil {
+		if err := s.relearnOn(ctx, l); ctx.Err() != nil {
 			return err
-		} else if err != nil {
-			s.Port.Warn("no default route is learned on the interface with index %d: %v", r.Index, err)
+		} else if err != nil { // no reason for the interface to stay
+			s.Port.Warn("no default route is learned on %s: %v", l.Name, err)
+		}
+	}
+	return s.deleteAll(ctx, notes)
+}
+
+// noteAll notes where the kernel learned these.
+func (s stack) noteAll(ctx context.Context, learned []rtnl.Route) error {
+	for _, r := range learned {
+		if err := s.append(ctx, rtnl.Note(notesTable(), uint32(r.Index))); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// relearnOn is relearn for one interface; nil when it is gone, or IPv6 on it.
-func (s stack) relearnOn(ctx context.Context, index int) error {
-	l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, index)
-	if err == nil {
+// anotherGateway says whether another interface has an IPv6 gateway, also one beneath.
+func (s stack) anotherGateway(ctx context.Context) (bool, error) {
+	all, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, 0)
+	return slices.ContainsFunc(all, func(r rtnl.Route) bool {
+		return r.Protocol() == rtnl.Protocol && r.Index != 0 && r.Index != s.index() && (r.Table == unix.RT_TABLE_MAIN || isKept(r))
+	}), err
+}
+
+// relearnOn is relearn for one interface. A setting that is another by now is left so.
+func (s stack) relearnOn(ctx context.Context, l *rtnl.Link) error {
+	now, err := s.sysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr")
+	if err == nil && now == "0" {
 		err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "1")
 	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errors.ErrUnsupported) {
-		return nil
-	}
-	if err != nil {
-		return err
+	if err != nil || !l.Up {
+		return unless(err, errors.ErrUnsupported) // it is gone, or IPv6 on it
 	}
 	ask := link.Port{Guest: s.Port.Guest, Conn: s.Port.Conn, Name: l.Name, Index: l.Index, MAC: l.MAC}
 	if err := announce.SolicitRouters(ctx, &ask); err != nil {
