@@ -19,12 +19,12 @@ var errInjected = errors.New("injected failure")
 // in which the second does, until none failed; with -short in which each fifth does. It
 // returns how many there are.
 func EveryStep(t *testing.T, do func(context.Context) error) int {
-	return EachStep(t, fault.With, do)
+	return fails(t, 1, fault.With, do)
 }
 
-// EachStep is EveryStep with another context, of [fault.With] or [fault.Kill].
-func EachStep(t *testing.T, with func(context.Context, fault.Injector) context.Context, do func(context.Context) error) int {
-	return fails(t, 1, with, do)
+// SomeSteps is EveryStep for some of them, with a context of [fault.With] or [fault.Kill].
+func SomeSteps(t *testing.T, with func(context.Context, fault.Injector) context.Context, do func(context.Context) error) int {
+	return fails(t, some(), with, do)
 }
 
 // some is the stride for an update, which has many steps: a fifth of them, in the lanes'

@@ -110,7 +110,7 @@ func comesBefore(all []rtnl.Route, i, at int) bool {
 // replaceDefault makes ours the default route of its family, and keeps every one that
 // was there through other interfaces. The addresses are the interface's.
 func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix) (displaced []string, err error) {
-	learners, err := s.unlearn(ctx, ours.Family)
+	on, err := s.unlearn(ctx, ours.Family)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 		if err := s.putBeneath(ctx, ours, top); err != nil {
 			return nil, err
 		}
-	} else if displaced, err = s.displace(ctx, ours, addrs, defaultsNow{now, learners}); err != nil {
+	} else if displaced, err = s.displace(ctx, ours, addrs, defaultsNow{now, on}); err != nil {
 		return nil, err
 	}
 	return displaced, s.deleteAll(ctx, s.advertised(now))
@@ -144,8 +144,8 @@ func (s stack) advertised(now []rtnl.Route) []rtnl.Route {
 
 // defaultsNow are default routes, and where the kernel learned some.
 type defaultsNow struct {
-	routes   []rtnl.Route
-	learners []learner
+	routes  []rtnl.Route
+	learned learners
 }
 
 // displace puts ours in the place of the default routes that there are.
@@ -192,7 +192,7 @@ func (s stack) saveDefaults(ctx context.Context, now defaultsNow) (old []rtnl.Ro
 	}
 	for _, r := range old {
 		saved := r.Kept(savedTable(index))
-		if s.isLearned(r, now.learners) {
+		if s.isLearned(r, now.learned) {
 			saved = r.KeptLearned(savedTable(index))
 		}
 		if err := s.append(ctx, saved); err != nil {

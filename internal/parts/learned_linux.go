@@ -24,57 +24,57 @@ import (
 // gateways of the guest: unlike the copies of displaced routes they stay while interfaces
 // go down and up.
 
-// A learner is an interface on which the kernel learned default routes, until a gateway came.
-type learner struct {
-	index   int
-	name    string
-	refused error // the kernel could not be told to learn none
-}
+// learners are the interfaces on which the kernel learned default routes until a gateway came,
+// by their indexes, each with why it could not be told to learn none; mostly nil.
+type learners map[int]error
 
 // notesTable has a number that no interface has as its index.
 func notesTable() uint32 { return savedTable(0) }
 
 // unlearn has the kernel learn no default routes of the family on any interface of the
-// guest, and returns those where it did.
-func (s stack) unlearn(ctx context.Context, family int) (learners []learner, err error) {
+// guest, and tells where it did.
+func (s stack) unlearn(ctx context.Context, family int) (learners, error) {
 	if family != unix.AF_INET6 {
 		return nil, nil
 	}
+	on := learners{}
 	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range notes {
-		learners = append(learners, learner{index: int(n.Metric)})
+		on[int(n.Metric)] = nil
 	}
 	links, err := rtnl.Links(ctx, s.Port.Conn)
 	if err != nil {
 		return nil, err
 	}
-	for _, l := range links {
-		if !learns(l, links) {
-			continue
-		}
+	for _, l := range learning(links) {
 		refused, err := s.unlearnOn(ctx, l)
 		if err != nil {
 			return nil, err
 		}
-		learners = append(learners, learner{l.Index, l.Name, refused})
+		on[l.Index] = refused
 	}
-	return learners, nil
+	return on, nil
 }
 
-// learns says whether the kernel learns default routes on the link that count for the guest:
+// learning are the links on which the kernel learns default routes that count for the guest:
 // those in a VRF are in another table.
-func learns(l *rtnl.Link, links []*rtnl.Link) bool {
-	inVRF := slices.ContainsFunc(links, func(m *rtnl.Link) bool { return m.Index == l.Master && m.Kind == "vrf" })
-	return l.LearnsDefaults() && l.Type != unix.ARPHRD_LOOPBACK && !inVRF
+func learning(links []*rtnl.Link) []*rtnl.Link {
+	vrf := map[int]bool{}
+	for _, l := range links {
+		vrf[l.Index] = l.Kind == "vrf"
+	}
+	return slices.DeleteFunc(slices.Clone(links), func(l *rtnl.Link) bool {
+		return !l.LearnsDefaults() || l.Type == unix.ARPHRD_LOOPBACK || vrf[l.Master]
+	})
 }
 
 // unlearnOn is unlearn for one interface. The note comes first: where a killed call left one
 // too many, nothing is to be set back.
 func (s stack) unlearnOn(ctx context.Context, l *rtnl.Link) (refused, err error) {
-	if err := s.append(ctx, rtnl.Note(notesTable(), uint32(l.Index))); err != nil {
+	if err := s.append(ctx, note(l.Index)); err != nil {
 		return nil, err
 	}
 	err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "0")
@@ -84,19 +84,20 @@ func (s stack) unlearnOn(ctx context.Context, l *rtnl.Link) (refused, err error)
 	return nil, unless(err, errors.ErrUnsupported) // it is gone, or has no IPv6 by now
 }
 
+// note says that the kernel learned default routes on the interface with this index.
+func note(index int) rtnl.Route { return rtnl.Note(notesTable(), uint32(index)) }
+
 // isLearned says whether the kernel learned the route, and not a program. It warns of one
 // that it may learn again.
-func (s stack) isLearned(r rtnl.Route, learners []learner) bool {
-	if r.Protocol() != unix.RTPROT_RA || r.Index == 0 || !r.Expires() { // the kernel learns none with several next hops
+func (s stack) isLearned(r rtnl.Route, on learners) bool {
+	refused, learner := on[r.Index]
+	if !learner || r.Protocol() != unix.RTPROT_RA || !r.Expires() { // the kernel learns none with several next hops
 		return false
 	}
-	on := slices.DeleteFunc(slices.Clone(learners), func(l learner) bool { return l.index != r.Index })
-	for _, l := range on {
-		if l.refused != nil {
-			s.Port.Warn("the default route that is advertised on %s may come back: %v", l.name, l.refused)
-		}
+	if refused != nil {
+		s.Port.Warn("the default route that a router advertises, %s, may come back: %v", r, refused)
 	}
-	return len(on) > 0
+	return true
 }
 
 // unless is err, or nil where it is one of this class.
@@ -121,42 +122,63 @@ func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 
 // relearn has the kernel learn default routes again where it did, and asks the routers. While
 // another interface has a gateway that waits. The learned ones are saved routes, by which
-// earlier versions knew alone where that was.
+// earlier versions knew alone where that was. Where it fails it is said, and the next call
+// tries again: no reason for the interface to stay.
 func (s stack) relearn(ctx context.Context, learned []rtnl.Route) error {
-	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
-	if err != nil || len(notes)+len(learned) == 0 {
+	notes, err := s.allNotes(ctx, learned)
+	if err != nil || len(notes) == 0 {
 		return err
 	}
 	if another, err := s.anotherGateway(ctx); another || err != nil {
-		return errors.Join(err, s.noteAll(ctx, learned))
+		return err
 	}
 	links, err := rtnl.Links(ctx, s.Port.Conn)
 	if err != nil {
 		return err
 	}
+	by := map[int]*rtnl.Link{}
 	for _, l := range links {
-		noted := slices.ContainsFunc(notes, func(n rtnl.Route) bool { return int(n.Metric) == l.Index }) ||
-			slices.ContainsFunc(learned, func(r rtnl.Route) bool { return r.Index == l.Index })
-		if !noted {
-			continue
+		by[l.Index] = l
+	}
+	var done []rtnl.Route
+	for _, n := range notes {
+		l := by[int(n.Metric)]
+		if l != nil {
+			err = s.relearnOn(ctx, l)
 		}
-		if err := s.relearnOn(ctx, l); ctx.Err() != nil {
+		switch {
+		case l == nil || err == nil:
+			done = append(done, n)
+		case ctx.Err() != nil:
 			return err
-		} else if err != nil { // no reason for the interface to stay
+		default:
 			s.Port.Warn("no default route is learned on %s: %v", l.Name, err)
 		}
 	}
-	return s.deleteAll(ctx, notes)
+	return s.deleteAll(ctx, done)
 }
 
-// noteAll notes where the kernel learned these.
-func (s stack) noteAll(ctx context.Context, learned []rtnl.Route) error {
-	for _, r := range learned {
-		if err := s.append(ctx, rtnl.Note(notesTable(), uint32(r.Index))); err != nil {
-			return err
-		}
+// allNotes are the notes, after those that these routes lack are added.
+func (s stack) allNotes(ctx context.Context, learned []rtnl.Route) ([]rtnl.Route, error) {
+	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	noted := map[int]bool{}
+	for _, n := range notes {
+		noted[int(n.Metric)] = true
+	}
+	for _, r := range learned {
+		if noted[r.Index] {
+			continue
+		}
+		n := note(r.Index)
+		if err := s.append(ctx, n); err != nil {
+			return nil, err
+		}
+		noted[r.Index], notes = true, append(notes, n)
+	}
+	return notes, nil
 }
 
 // anotherGateway says whether another interface has an IPv6 gateway, also one beneath.
