@@ -5,6 +5,7 @@ package pipework_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -297,34 +298,41 @@ func TestRouterOnLaterInterface(t *testing.T) {
 }
 
 // TestRouterBesideGateway has a router advertise itself on the network of the gateway, which
-// comes first there, too, until an update is without it.
+// comes first there, too, until an update is without it; also where it is that router.
 func TestRouterBesideGateway(t *testing.T) {
-	target, g := nstest.Guest(t)
-	other, r := nstest.Guest(t)
-	attach(t, other, spec("eth1", "br1", "fd09::1/64"))
-	s := spec("eth1", "br1", "fd09::2/64", "fd09::1")
-	plain := s
-	plain.Gateways = nil
-	attach(t, target, plain)
-	defaults := func() string { return ip(t, g, "ip", "-6", "route", "show", "default") }
-	advertise(t, r, g, "fd11::")
-	if got := defaults(); !strings.Contains(got, "proto ra") {
-		t.Errorf("without a gateway: %s", got)
+	for _, gateway := range []string{"fd09::1", "fe80::ff:fe00:5"} {
+		t.Run(gateway, func(t *testing.T) {
+			target, g := nstest.Guest(t)
+			other, r := nstest.Guest(t)
+			neighbour := spec("eth1", "br1", "fd09::1/64")
+			neighbour.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 5}
+			attach(t, other, neighbour)
+			s := spec("eth1", "br1", "fd09::2/64", gateway)
+			plain := s
+			plain.Gateways = nil
+			attach(t, target, plain)
+			prefix := 0x10
+			is := func(static, advertised int) {
+				t.Helper()
+				for range 2 { // the second is dealt with after the first
+					prefix++
+					advertise(t, r, g, fmt.Sprintf("fd%x::", prefix))
+				}
+				got := ip(t, g, "ip", "-6", "route", "show", "default")
+				if strings.Count(got, "proto ra") != advertised || strings.Count(got, "via "+gateway+" dev eth1 proto 112 ") != static {
+					t.Errorf("%d and %d by routers are asked for: %s", static, advertised, got)
+				}
+			}
+			is(0, 1)
+			update(t, target, s)
+			is(1, 0)
+			update(t, target, plain)
+			is(0, 1)
+			attach(t, target, plain)
+			detach(t, target, plain)
+			detach(t, other, neighbour)
+		})
 	}
-	update(t, target, s)
-	advertise(t, r, g, "fd12::")
-	advertise(t, r, g, "fd13::")
-	if got := defaults(); strings.Contains(got, "proto ra") || !strings.Contains(got, "via fd09::1 ") {
-		t.Errorf("with a gateway: %s", got)
-	}
-	update(t, target, plain)
-	advertise(t, r, g, "fd14::")
-	advertise(t, r, g, "fd15::")
-	if got := defaults(); !strings.Contains(got, "proto ra") || strings.Contains(got, "via fd09::1 ") {
-		t.Errorf("without it again: %s", got)
-	}
-	detach(t, target, plain)
-	detach(t, other, spec("eth1", "br1", "fd09::1/64"))
 }
 
 // TestUnlearnedAtSteps has attach, update and detach fail, and be killed, at some steps,
