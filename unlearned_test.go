@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/contract"
+	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
@@ -304,6 +305,8 @@ func TestRouterBesideGateway(t *testing.T) {
 		t.Run(gateway, func(t *testing.T) {
 			target, g := nstest.Guest(t)
 			other, r := nstest.Guest(t)
+			dhcptest.NoDAD(t, g)
+			dhcptest.NoDAD(t, r)
 			neighbour := spec("eth1", "br1", "fd09::1/64")
 			neighbour.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 5}
 			attach(t, other, neighbour)

@@ -84,7 +84,7 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 	}}
 	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) })
 	at := slices.IndexFunc(now, func(r rtnl.Route) bool {
-		return slices.Contains(r.Hops(), rtnl.Hop{Index: s.Link.Index, Gateway: gw}) && s.stays(r)
+		return slices.Contains(r.Hops(), rtnl.Hop{Index: s.Link.Index, Gateway: gw}) && s.stays(r) && r.Protocol() != unix.RTPROT_RA
 	})
 	there := at >= 0
 	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
