@@ -31,6 +31,11 @@ func every() int {
 	return 1
 }
 
+// SomeSteps is EveryStep for some of them, with a context of [fault.With] or [fault.Kill].
+func SomeSteps(t *testing.T, with func(context.Context, fault.Injector) context.Context, do func(context.Context) error) int {
+	return fails(t, some(), with, do)
+}
+
 // some is the stride for an update, which has many steps: a fifth of them, in the lanes'
 // slower machines less, with PIPEWORK_LONG in the environment each.
 func some() int {

@@ -2,7 +2,6 @@ package parts
 
 import (
 	"context"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -70,9 +69,7 @@ func (a Advertisements) Refresh(ctx context.Context, s *Site) error {
 	if err != nil {
 		return err
 	}
-	return s.deleteAll(ctx, slices.DeleteFunc(now, func(r rtnl.Route) bool {
-		return r.Index != s.Link.Index || r.Protocol() != unix.RTPROT_RA
-	}))
+	return s.deleteAll(ctx, s.stack().advertised(now))
 }
 
 // Remove has nothing to do: the settings go with the interface.

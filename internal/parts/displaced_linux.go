@@ -95,26 +95,18 @@ func (s *Site) LostDefaults(ctx context.Context) (lost []string, err error) {
 	return lost, nil
 }
 
-// outranks is the default route of another interface that comes before all[at], which a
-// router advertised through this one: traffic does not follow that.
-func (s stack) outranks(at int, all []rtnl.Route) *rtnl.Route {
-	r := all[at]
-	if r.Protocol() != unix.RTPROT_RA {
-		return nil
-	}
-	for i, o := range all {
-		if o.Index != s.Link.Index && (o.Before(r) || i < at && !r.Before(o)) {
-			return &all[i]
-		}
-	}
-	return nil
-}
-
 // replaceDefault makes ours the default route of its family, and keeps every one that
 // was there through other interfaces. The addresses are the interface's.
 func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix) (displaced []string, err error) {
-	c := s.Port.Conn
+	on, err := s.unlearn(ctx, ours.Family)
+	if err != nil {
+		return nil, err
+	}
 	top, err := s.adjustStack(ctx, ours.Family)
+	if err != nil {
+		return nil, err
+	}
+	now, err := rtnl.Defaults(ctx, s.Port.Conn, ours.Family, unix.RT_TABLE_MAIN)
 	if err != nil {
 		return nil, err
 	}
@@ -122,12 +114,30 @@ func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 		if err := s.addHop(ctx, ours, addrs); err != nil {
 			return nil, err
 		}
-		return nil, s.putBeneath(ctx, ours, top)
-	}
-	now, err := rtnl.Defaults(ctx, c, ours.Family, unix.RT_TABLE_MAIN)
-	if err != nil {
+		if err := s.putBeneath(ctx, ours, top); err != nil {
+			return nil, err
+		}
+	} else if displaced, err = s.displace(ctx, ours, addrs, defaultsNow{now, on}); err != nil {
 		return nil, err
 	}
+	return displaced, s.deleteAll(ctx, s.advertised(now))
+}
+
+// advertised are the routes through the interface that routers advertise.
+func (s stack) advertised(now []rtnl.Route) []rtnl.Route {
+	return slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool {
+		return r.Index != s.Link.Index || r.Protocol() != unix.RTPROT_RA
+	})
+}
+
+// defaultsNow are default routes, and where the kernel learned some.
+type defaultsNow struct {
+	routes  []rtnl.Route
+	learned learners
+}
+
+// displace puts ours in the place of the default routes that there are.
+func (s stack) displace(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix, now defaultsNow) (displaced []string, err error) {
 	old, err := s.saveDefaults(ctx, now)
 	if err != nil {
 		return nil, err
@@ -135,14 +145,14 @@ func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 	if err := s.addHop(ctx, ours, addrs); err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(now, sameAs(ours)) { // others are beside it
-		s.Undo.Push("default routes", func(ctx context.Context) error { return putBack(ctx, c, old) })
-	} else if err := s.putDefault(ctx, ours, old); err != nil {
+	if slices.ContainsFunc(now.routes, sameAs(ours)) { // others are beside it
+		s.Undo.Push("default routes", func(ctx context.Context) error { return putBack(ctx, s.Port.Conn, old) })
+	} else if err := s.putDefault(ctx, ours, append(slices.Clone(old), s.advertised(now.routes)...)); err != nil {
 		return nil, err
 	}
 	for _, r := range old {
 		displaced = append(displaced, r.String())
-		if err := r.Delete(ctx, c); err != nil {
+		if err := r.Delete(ctx, s.Port.Conn); err != nil {
 			return nil, err
 		}
 	}
@@ -161,26 +171,19 @@ func (s stack) putDefault(ctx context.Context, ours rtnl.Route, old []rtnl.Route
 
 // saveDefaults copies those of the default routes that are others' into the interface's
 // table.
-func (s stack) saveDefaults(ctx context.Context, now []rtnl.Route) (old []rtnl.Route, err error) {
+func (s stack) saveDefaults(ctx context.Context, now defaultsNow) (old []rtnl.Route, err error) {
 	index := s.Link.Index
-	for _, r := range now {
+	for _, r := range now.routes {
 		if others, ok := r.Without(index); ok {
 			old = append(old, others)
 		}
 	}
 	for _, r := range old {
-		learnsOn, err := s.learnsOn(ctx, r)
-		if err != nil {
-			return nil, err
-		}
 		saved := r.Kept(savedTable(index))
-		if learnsOn != "" {
+		if s.isLearned(r, now.learned) {
 			saved = r.KeptLearned(savedTable(index))
 		}
 		if err := s.append(ctx, saved); err != nil {
-			return nil, err
-		}
-		if err := s.unlearn(ctx, learnsOn); err != nil {
 			return nil, err
 		}
 	}
@@ -216,19 +219,40 @@ func putBack(ctx context.Context, c *ns.Conn, old []rtnl.Route, new ...rtnl.Rout
 }
 
 // restoreDefaults puts the routes back that the interface displaced, and empties
-// its table. Where another interface took its place as the default in the
-// meantime, they are handed over to that one; where somebody else chose a
-// default, they are dropped.
+// its table. What the kernel learned it learns again.
 func (s stack) restoreDefaults(ctx context.Context, family int) error {
-	c, index := s.Port.Conn, s.index()
-	saved, err := s.savedDefaults(ctx, index, family)
-	if err != nil || len(saved) == 0 {
-		return err
-	}
-	learned, unlearned := byKernel(saved)
-	now, err := rtnl.Defaults(ctx, c, family, unix.RT_TABLE_MAIN)
+	saved, err := s.savedDefaults(ctx, s.index(), family)
 	if err != nil {
 		return err
+	}
+	handed := false
+	if len(saved) > 0 {
+		if saved, handed, err = s.restore(ctx, saved, family); err != nil {
+			return err
+		}
+	}
+	if family == unix.AF_INET6 {
+		learned, _ := byKernel(saved)
+		if handed {
+			learned = nil
+		}
+		if err := s.relearn(ctx, learned); err != nil {
+			return err
+		}
+	}
+	return s.deleteAll(ctx, saved)
+}
+
+// restore puts saved routes back. Where another interface took this one's place as the
+// default in the meantime, they are handed over to that one; where somebody else chose a
+// default, they are dropped. It returns those that are done with.
+func (s stack) restore(ctx context.Context, saved []rtnl.Route, family int) (done []rtnl.Route, handed bool, err error) {
+	index := s.index()
+	_, old := byKernel(saved)
+	old = originals(old)
+	now, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return nil, false, err
 	}
 	i := slices.IndexFunc(now, s.isDefault)
 	if i < 0 {
@@ -236,7 +260,6 @@ func (s stack) restoreDefaults(ctx context.Context, family int) error {
 	}
 	switch {
 	case i >= 0:
-		old := originals(unlearned)
 		if err = s.swapDefaults(ctx, old, now[i]); err == nil {
 			s.restored(old...)
 		} else if refusedRoute(err) {
@@ -244,23 +267,13 @@ func (s stack) restoreDefaults(ctx context.Context, family int) error {
 		}
 	case len(now) > 0 && !slices.ContainsFunc(now, oneOf(originals(saved))): // else a killed call put some back
 		if saved, err = s.withoutLost(ctx, saved, now); err != nil {
-			return err
+			return nil, false, err
 		}
-		learned, _ = byKernel(saved)
-		var handed bool
-		if handed, err = s.handOver(ctx, saved, index, family); handed {
-			learned = nil
-		}
+		handed, err = s.handOver(ctx, saved, index, family)
 	default:
-		err = s.addAll(ctx, s.notIn(now, originals(unlearned)))
+		err = s.addAll(ctx, s.notIn(now, old))
 	}
-	if err == nil {
-		err = s.relearn(ctx, learned)
-	}
-	if err != nil {
-		return err
-	}
-	return s.deleteAll(ctx, saved)
+	return saved, handed, err
 }
 
 // oneOf returns whether a route is one of these, in whatever table, or has a next hop of

@@ -83,10 +83,12 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 		return err
 	}}
 	through := slices.DeleteFunc(slices.Clone(now), func(r rtnl.Route) bool { return !s.isDefault(r) })
-	there := slices.ContainsFunc(now, func(r rtnl.Route) bool {
-		return slices.Contains(r.Hops(), rtnl.Hop{Index: s.Link.Index, Gateway: gw}) && s.stays(r)
+	at := slices.IndexFunc(now, func(r rtnl.Route) bool {
+		return slices.Contains(r.Hops(), rtnl.Hop{Index: s.Link.Index, Gateway: gw}) && s.stays(r) && r.Protocol() != unix.RTPROT_RA
 	})
+	there := at >= 0
 	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
+	first := advertisedBefore(at, now)
 	if !there && len(through) == 0 {
 		if beneath, err := s.stack().isBeneath(ctx, gw); err != nil {
 			return nil, err
@@ -101,6 +103,8 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 		d.What = "default route via " + gw.String() + " is gone"
 	case back >= 0:
 		d.What = "default route " + now[back].String() + " is back"
+	case first != nil:
+		d.What = first.String() + ", which a router advertises, comes before the gateway " + gw.String()
 	default:
 		return g.hopDrift(ctx, s, gw)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -12,43 +13,91 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
-// Default routes that the kernel learned from router advertisements are left to it: while
-// another one is in their place it is told to learn none on their interfaces
-// (accept_ra_defrtr), since it would take them again within seconds, and afterwards it
-// learns anew. What is in the table of displaced routes only says where that is: such a
-// route is marked, does not expire there, and is never put back. One that does not expire
-// is a program's of the guest's, as is one where the kernel learns none.
+// Default routes that the kernel learns from router advertisements are left to it. While a
+// gateway is in their place it is told to learn none on any interface (accept_ra_defrtr):
+// with a higher preference they would come first, also those of a router that is heard
+// later. Afterwards it learns anew. What is in the table of displaced routes only says
+// what was there: such a route is marked, does not expire there, and is never put back. One
+// that does not expire is a program's of the guest's, as is one where the kernel learns none.
+//
+// Where the kernel is to learn again is in notes, one for each interface, in a table of all
+// gateways of the guest: unlike the copies of displaced routes they stay while interfaces
+// go down and up.
 
-// learnsOn is the name of the interface where the kernel learned this route; "": it did
-// not, but somebody made it.
-func (s stack) learnsOn(ctx context.Context, r rtnl.Route) (name string, err error) {
-	if r.Protocol() != unix.RTPROT_RA || r.Index == 0 || !r.Expires() { // the kernel learns none with several next hops
-		return "", nil
+// learners are the interfaces on which the kernel learned default routes until a gateway came,
+// by their indexes, each with why it could not be told to learn none; mostly nil.
+type learners map[int]error
+
+// notesTable has a number that no interface has as its index.
+func notesTable() uint32 { return savedTable(0) }
+
+// unlearn has the kernel learn no default routes of the family on any interface of the
+// guest, and tells where it did.
+func (s stack) unlearn(ctx context.Context, family int) (learners, error) {
+	if family != unix.AF_INET6 {
+		return nil, nil
 	}
-	l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, r.Index)
+	on := learners{}
+	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
 	if err != nil {
-		return "", unless(err, fs.ErrNotExist)
+		return nil, err
 	}
-	for _, key := range [...]string{"accept_ra", "accept_ra_defrtr"} {
-		accept, err := s.sysctlOf(ctx, l.Name, "ipv6", key)
-		if err != nil || accept == "0" { // a program of the guest's listens to routers
-			return "", err
+	for _, n := range notes {
+		on[int(n.Metric)] = nil
+	}
+	links, err := rtnl.Links(ctx, s.Port.Conn)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range learning(links) {
+		refused, err := s.unlearnOn(ctx, l)
+		if err != nil {
+			return nil, err
 		}
+		on[l.Index] = refused
 	}
-	return l.Name, nil
+	return on, nil
 }
 
-// unlearn has the kernel learn no default route on the interface.
-func (s stack) unlearn(ctx context.Context, name string) error {
-	if name == "" {
-		return nil
+// learning are the links on which the kernel learns default routes that count for the guest:
+// those in a VRF are in another table.
+func learning(links []*rtnl.Link) []*rtnl.Link {
+	vrf := map[int]bool{}
+	for _, l := range links {
+		vrf[l.Index] = l.Kind == "vrf"
 	}
-	err := s.setSysctlOf(ctx, name, "ipv6", "accept_ra_defrtr", "0")
+	return slices.DeleteFunc(slices.Clone(links), func(l *rtnl.Link) bool {
+		return !l.LearnsDefaults() || l.Type == unix.ARPHRD_LOOPBACK || vrf[l.Master]
+	})
+}
+
+// unlearnOn is unlearn for one interface. The note comes first: where a killed call left one
+// too many, nothing is to be set back.
+func (s stack) unlearnOn(ctx context.Context, l *rtnl.Link) (refused, err error) {
+	if err := s.append(ctx, note(l.Index)); err != nil {
+		return nil, err
+	}
+	err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "0")
 	if errors.Is(err, fs.ErrPermission) {
-		s.Port.Warn("the default route that is advertised on %s may come back: %v", name, err)
-		return nil
+		return err, nil
 	}
-	return err
+	return nil, unless(err, errors.ErrUnsupported) // it is gone, or has no IPv6 by now
+}
+
+// note says that the kernel learned default routes on the interface with this index.
+func note(index int) rtnl.Route { return rtnl.Note(notesTable(), uint32(index)) }
+
+// isLearned says whether the kernel learned the route, and not a program. It warns of one
+// that it may learn again.
+func (s stack) isLearned(r rtnl.Route, on learners) bool {
+	refused, learner := on[r.Index]
+	if !learner || r.Protocol() != unix.RTPROT_RA || !r.Expires() { // the kernel learns none with several next hops
+		return false
+	}
+	if refused != nil {
+		s.Port.Warn("the default route that a router advertises, %s, may come back: %v", r, refused)
+	}
+	return true
 }
 
 // unless is err, or nil where it is one of this class.
@@ -71,37 +120,95 @@ func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 	return learned, others
 }
 
-// relearn has the kernel learn default routes again where it did, and asks the routers.
-// Where that fails it is said: no reason for the interface to stay.
+// relearn has the kernel learn default routes again where it did, and asks the routers. While
+// another interface has a gateway that waits. The learned ones are saved routes, by which
+// earlier versions knew alone where that was. Where it fails it is said, and the next call
+// tries again: no reason for the interface to stay.
 func (s stack) relearn(ctx context.Context, learned []rtnl.Route) error {
-	done := map[int]error{}
-	for _, r := range learned {
-		err, asked := done[r.Index]
-		if !asked {
-			err = s.relearnOn(ctx, r.Index)
-			done[r.Index] = err
-		}
-		switch {
-		case ctx.Err() != nil:
-			return err
-		case err == nil:
-			s.Restored = append(s.Restored, r.Original().String()+" (once it is advertised)")
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errors.ErrUnsupported): // the interface is gone, or IPv6 on it
-		default:
-			s.Port.Warn("no default route is learned on the interface with index %d: %v", r.Index, err)
-		}
+	notes, err := s.allNotes(ctx, learned)
+	if err != nil || len(notes) == 0 {
+		return err
 	}
-	return nil
-}
-
-// relearnOn is relearn for one interface.
-func (s stack) relearnOn(ctx context.Context, index int) error {
-	l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, index)
-	if err == nil {
-		err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "1")
+	if another, err := s.anotherGateway(ctx); another || err != nil {
+		return err
 	}
+	links, err := rtnl.Links(ctx, s.Port.Conn)
 	if err != nil {
 		return err
+	}
+	by := map[int]*rtnl.Link{}
+	for _, l := range links {
+		by[l.Index] = l
+	}
+	var done []rtnl.Route
+	for _, n := range notes {
+		l := by[int(n.Metric)]
+		if l != nil {
+			err = s.relearnOn(ctx, l)
+		}
+		switch {
+		case l == nil:
+			done = append(done, n)
+		case err == nil:
+			done = append(done, n)
+			s.relearned(learned, l)
+		case ctx.Err() != nil:
+			return err
+		default:
+			s.Port.Warn("no default route is learned on %s: %v", l.Name, err)
+		}
+	}
+	return s.deleteAll(ctx, done)
+}
+
+// relearned notes the routes among these that come back through the interface.
+func (s stack) relearned(learned []rtnl.Route, l *rtnl.Link) {
+	for _, r := range learned {
+		if r.Index == l.Index && l.Up {
+			s.Restored = append(s.Restored, r.Original().String()+" (once it is advertised)")
+		}
+	}
+}
+
+// allNotes are the notes, after those that these routes lack are added.
+func (s stack) allNotes(ctx context.Context, learned []rtnl.Route) ([]rtnl.Route, error) {
+	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
+	if err != nil {
+		return nil, err
+	}
+	noted := map[int]bool{}
+	for _, n := range notes {
+		noted[int(n.Metric)] = true
+	}
+	for _, r := range learned {
+		if noted[r.Index] {
+			continue
+		}
+		n := note(r.Index)
+		if err := s.append(ctx, n); err != nil {
+			return nil, err
+		}
+		noted[r.Index], notes = true, append(notes, n)
+	}
+	return notes, nil
+}
+
+// anotherGateway says whether another interface has an IPv6 gateway, also one beneath.
+func (s stack) anotherGateway(ctx context.Context) (bool, error) {
+	all, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, 0)
+	return slices.ContainsFunc(all, func(r rtnl.Route) bool {
+		return r.Protocol() == rtnl.Protocol && r.Index != 0 && r.Index != s.index() && (r.Table == unix.RT_TABLE_MAIN || isKept(r))
+	}), err
+}
+
+// relearnOn is relearn for one interface. A setting that is another by now is left so.
+func (s stack) relearnOn(ctx context.Context, l *rtnl.Link) error {
+	now, err := s.sysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr")
+	if err == nil && now == "0" {
+		err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "1")
+	}
+	if err != nil || !l.Up {
+		return unless(err, errors.ErrUnsupported) // it is gone, or IPv6 on it
 	}
 	ask := link.Port{Guest: s.Port.Guest, Conn: s.Port.Conn, Name: l.Name, Index: l.Index, MAC: l.MAC}
 	if err := announce.SolicitRouters(ctx, &ask); err != nil {

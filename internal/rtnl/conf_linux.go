@@ -64,16 +64,36 @@ func writeConf(ctx context.Context, name string, digit byte) error {
 // Attributes of linux/if_link.h, and what is in them.
 const (
 	inet6Conf        = 2 // IFLA_INET6_CONF: a list of 32-bit numbers
-	devconfAcceptRA  = 3 // DEVCONF_ACCEPT_RA of linux/ipv6.h: place in that list
 	inet6AddrGenMode = 8 // IFLA_INET6_ADDR_GEN_MODE
 	addrGenModeNone  = 1 // IN6_ADDR_GEN_MODE_NONE
+
+	// Places in the list of inet6Conf, DEVCONF_* of linux/ipv6.h.
+	devconfForwarding     = 0
+	devconfAcceptRA       = 3
+	devconfAcceptRADefrtr = 17
 )
 
 // TakesAdvertisements says whether the link follows router advertisements by the
 // kernel's default, accept_ra 1. With 2 it does because somebody said so.
 func (l *Link) TakesAdvertisements() bool {
-	conf := Attr(Attr(l.Families, unix.AF_INET6), inet6Conf) // nil without IPv6
-	return len(conf) >= 4*(devconfAcceptRA+1) && u32(conf[4*devconfAcceptRA:]) == 1
+	return l.conf6(devconfAcceptRA) == 1
+}
+
+// LearnsDefaults says whether the kernel makes default routes of router advertisements on
+// the link. One that forwards packets follows them with accept_ra 2 alone (ipv6_accept_ra in
+// include/net/addrconf.h).
+func (l *Link) LearnsDefaults() bool {
+	accept := l.conf6(devconfAcceptRA)
+	return (accept == 2 || accept != 0 && l.conf6(devconfForwarding) == 0) && l.conf6(devconfAcceptRADefrtr) != 0
+}
+
+// conf6 is one of the link's settings of IPv6; 0 where it has no IPv6.
+func (l *Link) conf6(place int) uint32 {
+	conf := Attr(Attr(l.Families, unix.AF_INET6), inet6Conf)
+	if len(conf) < 4*(place+1) {
+		return 0
+	}
+	return u32(conf[4*place:])
 }
 
 // ByKernel says whether the kernel made the address by itself: it is link-local, or
