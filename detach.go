@@ -66,6 +66,7 @@ func (i *item) detach(ctx, late context.Context) (found bool) {
 	} else {
 		i.tellRestored()
 	}
+	i.warn(late)
 	if i.unlock != nil {
 		i.unlock()
 	}
@@ -84,7 +85,6 @@ func (i *item) tellRestored() {
 
 func (i *item) unplug(ctx context.Context) error {
 	i.log(ctx, "unplug")
-	defer i.warn(ctx)
 	var err error
 	if i.call != nil {
 		err = i.call.Err

@@ -89,6 +89,9 @@ func (j *job) open(ctx context.Context, t Target) (err error) {
 // and opens a connection inside. The caller closes it with closeHost.
 func (a *Attacher) openHost(ctx context.Context) (host link.Host, err error) {
 	host.Find = a.Find
+	if a.Log != nil {
+		host.Warn = func(text string) { a.Log.WarnContext(ctx, text) }
+	}
 	if host.Handle = a.Host; a.Host != nil {
 		host.Conn, err = a.Host.Conn(ctx)
 		return host, err

@@ -112,6 +112,14 @@ type Host struct {
 	// Find finds another guest, that a Backend connects this one with; nil finds those of
 	// the kinds netns, pid and path.
 	Find func(ns.Ref) ns.Target
+	// Warn hears, in one line, of what a [Collector] could not bring back; nil: nobody does.
+	Warn func(text string)
+}
+
+func (h Host) warn(format string, args ...any) {
+	if h.Warn != nil {
+		h.Warn(fmt.Sprintf(format, args...))
+	}
 }
 
 // A Port is one interface to be made, checked or removed: what a Backend is
