@@ -134,6 +134,7 @@ func TestHonoursOnlyWhatIsPermitted(t *testing.T) {
 // TestRecordsHoldUntilDetach has a namespace that has no process whose end could be
 // heard of.
 func TestRecordsHoldUntilDetach(t *testing.T) {
+	nstest.CleanHost(t)
 	s := store(t)
 	remove, err := sandbox.Namespace("blue")
 	if err != nil {
