@@ -144,6 +144,7 @@ const cleanedUp = 2500 * time.Millisecond
 // TestKilledMeanwhile has a call be killed between the reading of a record and the
 // plugging in.
 func TestKilledMeanwhile(t *testing.T) {
+	nstest.CleanHost(t)
 	s := store(t)
 	name, _ := nstest.Guest(t)
 	rec := keep.Record{
