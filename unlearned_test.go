@@ -195,6 +195,18 @@ func TestLearnsAgain(t *testing.T) {
 			}
 			detach(l.T, l.Named, s)
 		},
+		"two flaps, and an update without gateway": func(l *learner) {
+			attach(l.T, l.Named, one)
+			flap(l)
+			l.run("ip link set eth1 down")
+			s := one
+			s.Gateways = nil
+			update(l.T, l.Named, s)
+			if got := l.defrtr("eth0"); got != "1" {
+				l.Errorf("accept_ra_defrtr %s", got)
+			}
+			detach(l.T, l.Named, s)
+		},
 		"an earlier version attached": func(l *learner) {
 			attach(l.T, l.Named, one)
 			l.run("ip route flush table 2147483648")
