@@ -195,6 +195,18 @@ func TestLearnsAgain(t *testing.T) {
 			}
 			detach(l.T, l.Named, s)
 		},
+		"two flaps, and an update without gateway": func(l *learner) {
+			attach(l.T, l.Named, one)
+			flap(l)
+			l.run("ip link set eth1 down")
+			s := one
+			s.Gateways = nil
+			update(l.T, l.Named, s)
+			if got := l.defrtr("eth0"); got != "1" {
+				l.Errorf("accept_ra_defrtr %s", got)
+			}
+			detach(l.T, l.Named, s)
+		},
 		"an earlier version attached": func(l *learner) {
 			attach(l.T, l.Named, one)
 			l.run("ip route flush table 2147483648")
@@ -340,34 +352,63 @@ func TestRouterBesideGateway(t *testing.T) {
 
 // TestUnlearnedAtSteps has attach, update and detach fail, and be killed, at some steps,
 // where the kernel has learned a default route. What failed is undone; what was killed, the
-// next detach undoes.
+// next detach undoes. With two gateways that is so of the last one's.
 func TestUnlearnedAtSteps(t *testing.T) {
-	s := spec("eth1", "br1", "fd09::2/64", "fd09::1")
-	plain := s
+	one, two := spec("eth1", "br1", "fd09::2/64", "fd09::1"), spec("eth2", "br2", "fd08::2/64", "fd08::1")
+	plain := one
 	plain.Gateways = nil
 	for name, with := range map[string]func(context.Context, fault.Injector) context.Context{"fails": fault.With, "killed": fault.Kill} {
 		t.Run(name, func(t *testing.T) {
 			l := newLearner(t)
 			before := l.hears()
-			steps := contract.SomeSteps(t, with, func(ctx context.Context) error {
-				_, err := pipework.Attach(ctx, l.Named, s)
-				if err == nil {
-					_, err = pipework.Update(ctx, l.Named, plain)
-				} else if name == "fails" {
-					l.same(before)
+			l.atSteps(with, before, func(ctx context.Context) error {
+				if _, err := pipework.Attach(ctx, l.Named, one); err != nil {
+					if name == "fails" {
+						l.same(before)
+					}
+					return err
 				}
-				if err == nil {
-					_, err = pipework.Update(ctx, l.Named, s)
+				for _, s := range []pipework.Spec{plain, one} {
+					if _, err := pipework.Update(ctx, l.Named, s); err != nil {
+						return err
+					}
 				}
-				if err == nil {
-					_, err = pipework.Detach(ctx, l.Named, s)
-				}
-				detach(t, l.Named, s)
-				l.same(before)
+				_, err := pipework.Detach(ctx, l.Named, one)
 				return err
-			})
-			t.Logf("%d steps", steps)
+			}, one)
+			for _, order := range [][]pipework.Spec{{one, two}, {two, one}} {
+				l.atSteps(with, before, func(ctx context.Context) error {
+					attach(t, l.Named, one)
+					if _, err := pipework.Attach(ctx, l.Named, two); err != nil {
+						return err
+					}
+					_, err := pipework.Detach(ctx, l.Named, order[0])
+					return err
+				}, order...)
+			}
 			collectBridges(t)
 		})
 	}
+}
+
+// atSteps has some steps go wrong, detaches, and has all be as before.
+func (l *learner) atSteps(with func(context.Context, fault.Injector) context.Context, before string, do func(context.Context) error, all ...pipework.Spec) {
+	l.Helper()
+	steps := contract.SomeSteps(l.T, with, func(ctx context.Context) error {
+		err := do(ctx)
+		for i, s := range all {
+			detach(l.T, l.Named, s)
+			if got := l.defrtr("eth0"); i < len(all)-1 && got != "0" && l.has(all[i+1]) {
+				l.Errorf("after %s is detached: accept_ra_defrtr %s", s.Name, got)
+			}
+		}
+		l.same(before)
+		return err
+	})
+	l.Logf("%d steps", steps)
+}
+
+// has says whether the interface is there, and has its default route.
+func (l *learner) has(s pipework.Spec) bool {
+	return strings.Contains(l.defaults(), "via "+s.Gateways[0].String()+" ")
 }

@@ -64,7 +64,13 @@ func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		}
 		saved = originals(saved)
 		if i < 0 {
-			d.Surplus = append(d.Surplus, s.stack().surplusDefault(now, saved, family)...)
+			surplus := s.stack().surplusDefault(now, saved, family)
+			if len(surplus) == 0 && family == unix.AF_INET6 {
+				if surplus, err = s.stack().surplusNotes(ctx); err != nil {
+					return d, err
+				}
+			}
+			d.Surplus = append(d.Surplus, surplus...)
 			continue
 		}
 		drift, err := g.drift(ctx, s, g.Via[i], now, saved)

@@ -197,8 +197,23 @@ func (s stack) allNotes(ctx context.Context, learned []rtnl.Route) ([]rtnl.Route
 func (s stack) anotherGateway(ctx context.Context) (bool, error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, 0)
 	return slices.ContainsFunc(all, func(r rtnl.Route) bool {
-		return r.Protocol() == rtnl.Protocol && r.Index != 0 && r.Index != s.index() && (r.Table == unix.RT_TABLE_MAIN || isKept(r))
+		byGateway := r.Protocol() == rtnl.Protocol && r.SameKey(rtnl.Route{Family: r.Family, Dst: r.Dst})
+		return byGateway && r.Index != 0 && r.Index != s.index() && (r.Table == unix.RT_TABLE_MAIN || isKept(r))
 	}), err
+}
+
+// surplusNotes tells of notes that no gateway needs any more.
+func (s stack) surplusNotes(ctx context.Context) ([]link.Drift, error) {
+	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
+	if err != nil || len(notes) == 0 {
+		return nil, err
+	}
+	if another, err := s.anotherGateway(ctx); another || err != nil {
+		return nil, err
+	}
+	return []link.Drift{{What: "no default routes are learned from routers", Mend: func(ctx context.Context, _ *link.Undo) error {
+		return s.relearn(ctx, nil)
+	}}}, nil
 }
 
 // relearnOn is relearn for one interface. A setting that is another by now is left so.
