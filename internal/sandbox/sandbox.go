@@ -106,6 +106,11 @@ func furnish() error {
 	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
 		return fmt.Errorf("mount a private /run: %w", err)
 	}
+	// As ip-netns(8) has it: where a name is removed, no process in another mount namespace
+	// keeps what it named.
+	if err := unix.Mount("", "/run", "", unix.MS_SHARED, ""); err != nil {
+		return fmt.Errorf("share /run: %w", err)
+	}
 	if err := HideOpenVSwitch(); err != nil {
 		return err
 	}
