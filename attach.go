@@ -58,7 +58,7 @@ func (i *item) attach(ctx context.Context) *Attachment {
 	if i.err != nil {
 		return nil
 	}
-	i.warnOfNetwork()
+	i.warnOfContainer()
 	var plugged error
 	if i.call != nil {
 		plugged = i.call.Err

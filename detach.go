@@ -63,12 +63,13 @@ func (i *item) detach(ctx, late context.Context) (found bool) {
 	}
 	if i.err != nil {
 		i.err = i.rollBack(late, i.err)
-	} else {
-		i.tellRestored()
 	}
 	i.warn(late)
 	if i.unlock != nil {
 		i.unlock()
+	}
+	if i.err == nil {
+		i.tellRestored()
 	}
 	return i.site.Link != nil
 }

@@ -182,8 +182,8 @@ func (j *job) close(then func()) {
 }
 
 // lockTime bounds the wait for others at work on the same guest, each of whom may
-// have to wait for duplicate address detection, or for a spanning tree. A process in the guest may hold
-// the lock for ever: that must not keep it from being unplugged.
+// have to wait for duplicate address detection, or for a spanning tree. Without root, a
+// process in the guest may hold the lock for ever: that must not keep it from being unplugged.
 const lockTime = 45 * time.Second
 
 // lock makes calls on one guest wait for one another, in whatever process.

@@ -7,25 +7,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// warnOfNetwork says that bridges are made where they end with this process's container.
-func (j *job) warnOfNetwork() {
-	if network := fmt.Sprintf("net:[%d]", j.host.Inode().Ino); ownNetwork("/proc", "/", network) {
+// warnOfContainer says what this process's container lacks of the host's: with a network
+// of its own, bridges are made where they end with it.
+func (j *job) warnOfContainer() {
+	network := fmt.Sprintf("net:[%d]", j.host.Inode().Ino)
+	switch own := ownOfContainer("/proc", "/", network); {
+	case own == "network":
 		j.port.Warn("this process sees the host's processes and has a network of its own: what is made here is not on the host, and ends with this container; run it in the host's network (--network=host)")
+	case own == "/run" && os.Geteuid() == 0:
+		j.port.Warn("this container has a /run of its own: pipework in it and on the host do not wait for each other, and what a NIC was is forgotten with it; give it the host's (-v /run:/run)")
 	}
 }
 
-// ownNetwork says whether this process runs in a container that sees the host's processes
-// (docker run --pid=host), and has files and this network of its own. A namespace of ip netns
-// has the host's files.
-func ownNetwork(proc, root, network string) bool {
-	var host, own unix.Stat_t
-	if unix.Stat(proc+"/1/root", &host) != nil || unix.Stat(root, &own) != nil || host.Dev == own.Dev && host.Ino == own.Ino {
-		return false
+// ownOfContainer tells what this process has of its own, if it runs in a container that sees the
+// host's processes (docker run --pid=host): this "network", or with the host's network "/run".
+// A namespace of ip netns has the host's files.
+func ownOfContainer(proc, root, network string) string {
+	if !differ(proc+"/1/root", root) {
+		return ""
 	}
 	theirs, err := os.Readlink(proc + "/1/ns/net")
 	if err != nil {
-		return false
+		return ""
 	}
 	ours, err := os.Readlink(proc + "/thread-self/ns/net")
-	return err == nil && ours == network && ours != theirs
+	switch {
+	case err != nil || ours != network:
+	case ours != theirs:
+		return "network"
+	case differ(proc+"/1/root/run", root+"/run"):
+		return "/run"
+	}
+	return ""
+}
+
+// differ says whether two directories that can be seen are not the same.
+func differ(one, other string) bool {
+	var a, b unix.Stat_t
+	return unix.Stat(one, &a) == nil && unix.Stat(other, &b) == nil && (a.Dev != b.Dev || a.Ino != b.Ino)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"time"
 
@@ -45,7 +46,7 @@ func (h *Handle) lock(ctx context.Context, kind int16, wait time.Duration) (unlo
 	take := func() error {
 		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: kind, Start: int64(h.Inode().Ino), Len: 1})
 	}
-	if err != nil {
+	if isNotRoots(err) {
 		fd, err = unix.Open("/proc/self/fd/"+strconv.Itoa(h.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		take = func() error { return unix.Flock(fd, flockOf(kind)|unix.LOCK_NB) }
 	}
@@ -66,6 +67,12 @@ func flockOf(kind int16) int {
 		return unix.LOCK_SH
 	}
 	return unix.LOCK_EX
+}
+
+// isNotRoots says that there are no locks of root's for this process: what else keeps it from
+// opening their file does not mean that others do not hold them.
+func isNotRoots(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR)
 }
 
 // openLocks opens root's file, and fails unless nobody else can.
