@@ -257,7 +257,7 @@ func declined(t *testing.T, last *Lease) {
 	if l := acquire(t, c, last); l.Addr.String() != "10.77.0.51/24" {
 		t.Errorf("got %v", l.Addr)
 	}
-	if took := time.Since(begun); took < declineWait {
+	if took := time.Since(begun); took < DeclineWait {
 		t.Errorf("another address %v after the one that was in use", took)
 	}
 	s.Wait(t, "DHCPDECLINE(lan) 10.77.0.50")

@@ -19,9 +19,9 @@ import (
 // address that was in use.
 const maxRounds = 3
 
-// leastLimit is how long it may take to get a lease: long enough for two addresses that are in
-// use, each of which takes ten seconds (see declineWait), and a third one.
-const leastLimit = 30 * time.Second
+// leastLimit is how long it may take to get a lease: long enough to wait after each address in
+// use but the last, and DeclineWait more for all the messages.
+const leastLimit = maxRounds * DeclineWait
 
 // limited ends when it has taken too long to get a lease, whatever servers answer: a lease of
 // before, an offer and its request may each go unanswered until the last try.
@@ -69,18 +69,18 @@ type history struct {
 // failed notes how an attempt ended, and says whether the next one may end otherwise. A server
 // that offers an address again after it was declined has no other.
 func (h *history) failed(why error) (again bool) {
+	h.wait = longer(h.nak, why)
 	now, is := errors.AsType[inUse](why)
 	if !is {
 		if again = errors.Is(why, ErrNAK) || errors.Is(why, ErrNoAddrs); again && h.used == nil {
 			h.before = why
 		}
-		h.nak = longer(h.nak, nil)
-		h.wait = h.nak
+		h.nak = h.wait
 		return again
 	}
 	again = !h.used.has(now[0].addr)
 	h.used = append(h.used, now...)
-	h.before, h.wait = h.used, declineWait
+	h.before = h.used
 	return again
 }
 

@@ -50,8 +50,8 @@ func TestHistory(t *testing.T) {
 // TestRests waits as long as has to be, or not at all where there is no time for it.
 func TestRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := history{wait: declineWait}
-		for limit, want := range map[time.Duration]time.Duration{declineWait - 1: 0, time.Minute: declineWait} {
+		h := history{wait: DeclineWait}
+		for limit, want := range map[time.Duration]time.Duration{DeclineWait - 1: 0, time.Minute: DeclineWait} {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			begun := time.Now()
 			err := h.rest(ctx)

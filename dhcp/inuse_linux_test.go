@@ -62,12 +62,12 @@ func (s *seeker) answer(t *testing.T, q *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
 // a free one as soon as it may ask for it, and tells soon who has them where there is none.
 func TestOffersWhatOthersHave(t *testing.T) {
 	all := map[string]*seeker{
-		"another one is free":     {offers: []byte{50, 60}, least: declineWait, most: declineWait + 5*time.Second, gets: "10.77.0.60/24"},
-		"the third is free":       {offers: []byte{50, 51, 61}, least: 2 * declineWait, most: 2*declineWait + 5*time.Second, gets: "10.77.0.61/24"},
-		"the same one again":      {offers: []byte{50, 50, 50}, least: declineWait, most: declineWait + 5*time.Second, tells: []string{"10.77.0.50 (", "again"}},
-		"only used ones":          {offers: []byte{50, 51, 52}, least: 2 * declineWait, most: 2*declineWait + 5*time.Second, tells: []string{"10.77.0.50 (", "10.77.0.51 (", "10.77.0.52 ("}},
-		"and then none":           {offers: []byte{50}, least: declineWait, most: declineWait + 5*time.Second, tells: []string{"10.77.0.50 (", "then no server answered"}},
-		"it asks for a used one":  {requested: 50, offers: []byte{0, 62}, least: declineWait, most: declineWait + 5*time.Second, gets: "10.77.0.62/24"},
+		"another one is free":     {offers: []byte{50, 60}, least: DeclineWait, most: DeclineWait + 5*time.Second, gets: "10.77.0.60/24"},
+		"the third is free":       {offers: []byte{50, 51, 61}, least: 2 * DeclineWait, most: 2*DeclineWait + 5*time.Second, gets: "10.77.0.61/24"},
+		"the same one again":      {offers: []byte{50, 50, 50}, least: DeclineWait, most: DeclineWait + 5*time.Second, tells: []string{"10.77.0.50 (", "again"}},
+		"only used ones":          {offers: []byte{50, 51, 52}, least: 2 * DeclineWait, most: 2*DeclineWait + 5*time.Second, tells: []string{"10.77.0.50 (", "10.77.0.51 (", "10.77.0.52 ("}},
+		"and then none":           {offers: []byte{50}, least: DeclineWait, most: DeclineWait + 5*time.Second, tells: []string{"10.77.0.50 (", "then no server answered"}},
+		"it asks for a used one":  {requested: 50, offers: []byte{0, 62}, least: DeclineWait, most: DeclineWait + 5*time.Second, gets: "10.77.0.62/24"},
 		"no time to ask again":    {deadline: 8 * time.Second, offers: []byte{50}, most: 4 * time.Second, tells: []string{"10.77.0.50 (", "no time to ask again"}},
 		"cancelled while waiting": {deadline: -3 * time.Second, offers: []byte{50}, least: 3 * time.Second, most: 8 * time.Second, tells: []string{"10.77.0.50 ("}, is: context.Canceled},
 	}
