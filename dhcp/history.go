@@ -58,6 +58,33 @@ func (u inUse) has(a netip.Addr) bool {
 	return slices.ContainsFunc(u, func(one use) bool { return one.addr == a })
 }
 
+// A discoverer takes the two steps of discovery.
+type discoverer interface {
+	offer(ctx context.Context, declined inUse) (*Lease, error)
+	bind(ctx context.Context, offer *Lease) (*Lease, error) // requests it
+}
+
+// discover goes from INIT to BOUND, not at once where something failed before.
+func discover(ctx context.Context, d discoverer, h history) (*Lease, error) {
+	for range maxRounds {
+		if err := h.rest(ctx); err != nil {
+			return nil, h.with(err)
+		}
+		offer, err := d.offer(ctx, h.used)
+		if err != nil {
+			return nil, h.with(err)
+		}
+		l, err := d.bind(ctx, offer)
+		if err == nil {
+			return l, nil
+		}
+		if !h.failed(err) {
+			return nil, h.with(err)
+		}
+	}
+	return nil, h.before
+}
+
 // A history is why a client has no lease yet. The zero value is of one that has not asked.
 type history struct {
 	used   inUse
