@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
 
@@ -27,33 +28,48 @@ type Client struct {
 	Config
 }
 
-// ErrInUse is what an address satisfies that a server gave, and that another host has. It was
-// declined, and a client asks again ten seconds later at the earliest (RFC 2131 section 3.1).
+// ErrInUse is what an error satisfies that says: the server gave an address that another host
+// has. The address was declined.
+//
+// Of DHCPv4 [Client.Acquire] finds the other host, and the error tells its MAC. Of DHCPv6 the
+// kernel finds it while pipework.Attach waits, and the error tells no MAC. That error also
+// satisfies os.ErrDeadlineExceeded when nobody answered the next attempt.
 var ErrInUse = errors.New("the address is in use")
+
+// DeclineWait is the least time from a declined DHCPv4 address to the next attempt to get one
+// (RFC 2131 section 3.1). Acquire waits so long itself, and whoever calls it again has to.
+const DeclineWait = 10 * time.Second
 
 // ErrNoAddrs is what a DHCPv6 server's word that it has no address to give
 // satisfies (NoAddrsAvail).
 var ErrNoAddrs = errors.New("the DHCP server has no address to give")
 
-// Acquire gets a lease: by discovery (RFC 2131 section 4.4.1), or, where last is
-// a lease that the client had before, by asking whether it still holds
-// (INIT-REBOOT, section 4.4.2) and discovery when it does not. It keeps asking
-// until Config.Tries are used up or ctx ends; no answer is an error that
-// satisfies os.ErrDeadlineExceeded. An address that is found in use (see Config.Probe) is
-// declined and another one asked for, ten seconds later (RFC 2131 section 3.1). A
-// refusal makes it begin anew after a second, then after two. It begins three times
-// at most, and not again where an address is offered a second time and still in use, or
-// where ctx ends before it may. In all, it takes thirty seconds at most, or three
-// times as long as an unanswered message, whichever is more, and Config.Probe. The error tells
-// what failed first, also where no answer came after that: each address in use, with the MAC of
-// the host that has it, satisfies [ErrInUse], and then not os.ErrDeadlineExceeded.
+// Acquire gets a lease. It does not configure the interface.
 //
-// Of DHCPv6 (RFC 8415 section 18.2) it solicits and requests, or rebinds the lease
-// that the client had, which also extends it. It takes the first server that
-// offers an address. The interface needs a link-local address, for which it waits
-// up to four seconds: that is how long the kernel may take to check it.
+// Of DHCPv4 it discovers servers and requests what the first one offers (RFC 2131 section 4.4.1).
+// Where last is a lease that the client had before, it asks first whether that still holds
+// (INIT-REBOOT, section 4.4.2), and discovers when it does not.
 //
-// Acquire does not configure the interface.
+//   - A message is sent at most Config.Tries times. When nobody answers, the error satisfies
+//     os.ErrDeadlineExceeded.
+//   - An address that another host has is declined (see Config.Probe). Discovery begins again
+//     after [DeclineWait].
+//   - After a refusal discovery begins again a second later, and after another one two seconds
+//     later.
+//   - Discovery runs three times at most. It is not begun again when a server offers a declined
+//     address again, nor when ctx's deadline comes before the wait is over.
+//   - Acquire gives up after thirty seconds, or after three times what one unanswered message
+//     takes when that is longer. Config.Probe is added to that.
+//   - An error after an address in use tells each such address and the MAC of the host that has
+//     it, and then what ended the last attempt. It satisfies [ErrInUse], and never
+//     os.ErrDeadlineExceeded, also when nobody answered the last attempt.
+//   - An error after refusals, and no address in use, satisfies [ErrNAK].
+//
+// Of DHCPv6 it solicits and requests, or rebinds the lease that the client had, which also
+// extends it (RFC 8415 section 18.2). It takes the first server that offers an address. The
+// interface needs a link-local address, for which it waits up to four seconds: that is how long
+// the kernel may take to check it. Acquire does not look for other hosts that have the address:
+// the kernel does, once the interface has it (see [Client.Decline]).
 func (c *Client) Acquire(ctx context.Context, last *Lease) (*Lease, error) {
 	switch c.Family {
 	case IPv4:

@@ -30,15 +30,15 @@ func (c *Client) acquire(ctx context.Context, last *Lease) (*Lease, error) {
 	defer cancel()
 	var h history
 	if last == nil || !hostAddr(last.Addr.Addr()) {
-		return x.discover(ctx, h)
+		return discover(ctx, x, h)
 	}
 	l, err := x.reboot(ctx, last)
 	switch {
 	case errors.Is(err, ErrNAK), errors.Is(err, os.ErrDeadlineExceeded):
-		return x.discover(ctx, h)
+		return discover(ctx, x, h)
 	case errors.Is(err, ErrInUse):
 		h.failed(err)
-		return x.discover(ctx, h)
+		return discover(ctx, x, h)
 	}
 	return l, err
 }
@@ -64,27 +64,6 @@ func (c *Client) exchange(conn *frameConn) (*exchange, error) {
 // for an RCU grace period, about 14 ms.
 func (x *exchange) close() { go func() { _ = x.io.Close() }() }
 
-// discover goes from INIT to BOUND, not at once where something failed before.
-func (x *exchange) discover(ctx context.Context, h history) (*Lease, error) {
-	for range maxRounds {
-		if err := h.rest(ctx); err != nil {
-			return nil, h.with(err)
-		}
-		offer, err := x.offer(ctx, h)
-		if err != nil {
-			return nil, h.with(err)
-		}
-		l, err := x.bind(ctx, offer)
-		if err == nil {
-			return l, nil
-		}
-		if !h.failed(err) {
-			return nil, h.with(err)
-		}
-	}
-	return nil, h.before
-}
-
 // bind requests what was offered.
 func (x *exchange) bind(ctx context.Context, offer *Lease) (*Lease, error) {
 	return x.claimed(ctx, offer.Addr.Addr(), func() (*Lease, error) {
@@ -92,10 +71,11 @@ func (x *exchange) bind(ctx context.Context, offer *Lease) (*Lease, error) {
 	})
 }
 
-// offer sends a DISCOVER and takes the first offer that can be believed.
-func (x *exchange) offer(ctx context.Context, h history) (*Lease, error) {
+// offer sends a DISCOVER, which asks for no declined address, and takes the first offer that can
+// be believed.
+func (x *exchange) offer(ctx context.Context, declined inUse) (*Lease, error) {
 	var mods []dhcpv4.Modifier
-	if x.Requested.Is4() && !h.used.has(x.Requested) {
+	if x.Requested.Is4() && !declined.has(x.Requested) {
 		mods = append(mods, requested(x.Requested))
 	}
 	m, err := x.message(dhcpv4.MessageTypeDiscover, mods...)

@@ -19,9 +19,9 @@ import (
 // address that was in use.
 const maxRounds = 3
 
-// leastLimit is how long it may take to get a lease: long enough for two addresses that are in
-// use, each of which takes ten seconds (see declineWait), and a third one.
-const leastLimit = 30 * time.Second
+// leastLimit is how long it may take to get a lease: long enough to wait after each address in
+// use but the last, and DeclineWait more for all the messages.
+const leastLimit = maxRounds * DeclineWait
 
 // limited ends when it has taken too long to get a lease, whatever servers answer: a lease of
 // before, an offer and its request may each go unanswered until the last try.
@@ -58,6 +58,33 @@ func (u inUse) has(a netip.Addr) bool {
 	return slices.ContainsFunc(u, func(one use) bool { return one.addr == a })
 }
 
+// A discoverer takes the two steps of discovery.
+type discoverer interface {
+	offer(ctx context.Context, declined inUse) (*Lease, error)
+	bind(ctx context.Context, offer *Lease) (*Lease, error) // requests it
+}
+
+// discover goes from INIT to BOUND, not at once where something failed before.
+func discover(ctx context.Context, d discoverer, h history) (*Lease, error) {
+	for range maxRounds {
+		if err := h.rest(ctx); err != nil {
+			return nil, h.with(err)
+		}
+		offer, err := d.offer(ctx, h.used)
+		if err != nil {
+			return nil, h.with(err)
+		}
+		l, err := d.bind(ctx, offer)
+		if err == nil {
+			return l, nil
+		}
+		if !h.failed(err) {
+			return nil, h.with(err)
+		}
+	}
+	return nil, h.before
+}
+
 // A history is why a client has no lease yet. The zero value is of one that has not asked.
 type history struct {
 	used   inUse
@@ -69,18 +96,18 @@ type history struct {
 // failed notes how an attempt ended, and says whether the next one may end otherwise. A server
 // that offers an address again after it was declined has no other.
 func (h *history) failed(why error) (again bool) {
+	h.wait = longer(h.nak, why)
 	now, is := errors.AsType[inUse](why)
 	if !is {
 		if again = errors.Is(why, ErrNAK) || errors.Is(why, ErrNoAddrs); again && h.used == nil {
 			h.before = why
 		}
-		h.nak = longer(h.nak, nil)
-		h.wait = h.nak
+		h.nak = h.wait
 		return again
 	}
 	again = !h.used.has(now[0].addr)
 	h.used = append(h.used, now...)
-	h.before, h.wait = h.used, declineWait
+	h.before = h.used
 	return again
 }
 

@@ -106,16 +106,13 @@ const (
 	// doubled each time, until a lease has been extended.
 	firstWait = time.Second
 	lastWait  = time.Minute
-	// declineWait is the least time from a declined address to the next discovery
-	// (RFC 2131 section 3.1).
-	declineWait = 10 * time.Second
 )
 
 // longer is the wait after this one, when discovery ended so; nil is a lease.
 func longer(wait time.Duration, why error) time.Duration {
 	wait = min(max(2*wait, firstWait), lastWait)
 	if errors.Is(why, ErrInUse) {
-		return max(wait, declineWait)
+		return max(wait, DeclineWait)
 	}
 	return wait
 }

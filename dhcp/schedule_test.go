@@ -99,7 +99,7 @@ func TestWaits(t *testing.T) {
 			break
 		}
 	}
-	if wait := longer(0, errors.Join(ErrInUse)); wait != 10*time.Second {
+	if wait := longer(0, errors.Join(ErrInUse)); wait != DeclineWait {
 		t.Errorf("%v after an address in use", wait)
 	}
 }

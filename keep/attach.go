@@ -44,11 +44,11 @@ func (p *Plugger) Attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 }
 
 // again is how long to wait before a server is asked again, where an attempt ended so; 0: it is
-// not. After an address that was in use it is ten seconds at least (RFC 2131 section 3.1).
+// not. After an address that was in use it is dhcp.DeclineWait at least.
 func (d *Declared) again(err error) time.Duration {
 	switch {
 	case d.Retry > 0 && errors.Is(err, dhcp.ErrInUse):
-		return max(d.Retry, 10*time.Second)
+		return max(d.Retry, dhcp.DeclineWait)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return d.Retry
 	}

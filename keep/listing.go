@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/ns"
@@ -11,14 +13,19 @@ import (
 
 // Listing is [pipework.List], where what is recorded is compared with its record: Drifts and
 // Warnings are as Status tells them. Of the rest they are what the marks tell, which have
-// neither addresses nor routes. Damaged records are set aside, as Status does, and told in the
-// error, beside what was found.
-func (p *Plugger) Listing(ctx context.Context, targets ...pipework.Target) ([]*pipework.Attachment, error) {
-	all, err := p.observer().List(ctx, targets...)
+// neither addresses nor routes. It changes nothing: damaged records, and those of links that the
+// Store was not opened for, stay where they are. The warnings tell of them, where targets are
+// given only of those that may be of a guest that was found.
+func (p *Plugger) Listing(ctx context.Context, targets ...pipework.Target) (all []*pipework.Attachment, warnings []string, err error) {
+	all, err = p.observer().List(ctx, targets...)
 	if p.Store == nil {
-		return all, err
+		return all, nil, err
 	}
-	records, damaged, wrong := p.Store.All()
+	records, wrong := p.Store.scan(func(file string, why error) {
+		if len(targets) == 0 || slices.ContainsFunc(all, func(at *pipework.Attachment) bool { return mayBeOf(file, at.Guest.Name) }) {
+			warnings = append(warnings, why.Error())
+		}
+	})
 	for _, at := range all {
 		for i := range records {
 			if records[i].isOf(at) {
@@ -26,7 +33,15 @@ func (p *Plugger) Listing(ctx context.Context, targets ...pipework.Target) ([]*p
 			}
 		}
 	}
-	return all, errors.Join(append(damaged, err, wrong)...)
+	return all, warnings, errors.Join(err, wrong)
+}
+
+// mayBeOf says whether a record's file may be of the guest that is called so. Its name begins with
+// the guest's kind, which the guest's name may lack.
+func mayBeOf(file, guest string) bool {
+	word, _, _ := strings.Cut(file, ".")
+	called := strings.Map(safe, guest)
+	return word == called || strings.HasSuffix(word, "_"+called)
 }
 
 // isOf says whether the record may be of the interface.

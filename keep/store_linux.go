@@ -177,30 +177,41 @@ func (s *Store) read(name string) (*Record, error) {
 }
 
 func (s *Store) all() (records []Record, damaged []error, err error) {
+	records, err = s.scan(func(file string, why error) {
+		if !errors.Is(why, errors.ErrUnsupported) {
+			why = s.setAside(file)
+		}
+		if why != nil {
+			damaged = append(damaged, why)
+		}
+	})
+	return records, damaged, err
+}
+
+// scan reads every record, in the order of All, and changes nothing. It tells unread of each
+// file that has a record's name and is not read, and why.
+func (s *Store) scan(unread func(file string, why error)) (records []Record, err error) {
 	names, err := s.names()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, name := range names {
 		if !isRecord(name) {
 			continue
 		}
-		r, err := s.read(name)
-		if err == nil {
+		switch r, err := s.read(name); {
+		case err == nil:
 			records = append(records, *r)
-			continue
-		}
-		switch {
 		case errors.Is(err, errors.ErrUnsupported):
-			damaged = append(damaged, fmt.Errorf("%s stays, and is not read here: %w", s.path(name), err))
+			unread(name, fmt.Errorf("%s stays, and is not read here: %w", s.path(name), err))
 		case !errors.Is(err, fs.ErrNotExist):
-			damaged = append(damaged, s.setAside(name))
+			unread(name, fmt.Errorf("%s is damaged: %w", s.path(name), err))
 		}
 	}
 	slices.SortFunc(records, func(a, b Record) int {
 		return strings.Compare(a.Guest.String()+"\x00"+a.Interface, b.Guest.String()+"\x00"+b.Interface)
 	})
-	return records, slices.DeleteFunc(damaged, func(err error) bool { return err == nil }), nil
+	return records, nil
 }
 
 // names lists the directory, which another handle reads: its place is its own.

@@ -23,13 +23,22 @@ func backoff(first time.Duration, n int) time.Duration {
 	return wait*4/5 + rand.N(wait*2/5)
 }
 
+// failuresFor is how many failures have backoff wait for at least so long, from firstRetry.
+func failuresFor(least time.Duration) int {
+	n := 0
+	for firstRetry<<n*4/5 < least {
+		n++
+	}
+	return n
+}
+
 // leastFailures is how many failures this one counts for at least. A DHCP server that
 // refused, or did not answer, is asked again after 1.6 seconds at first: it may
-// refuse many guests at once. One that gave an address in use is asked again after ten seconds
-// at the earliest (RFC 2131 section 3.1).
+// refuse many guests at once. One that gave an address in use is asked again after
+// dhcp.DeclineWait at the earliest.
 func leastFailures(err error) int {
 	if errors.Is(err, dhcp.ErrInUse) {
-		return 8
+		return failuresFor(dhcp.DeclineWait)
 	}
 	if e, ok := errors.AsType[*pipework.Error](err); ok && e.Stage == pipework.StageDHCP {
 		return 5

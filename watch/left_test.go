@@ -37,11 +37,13 @@ func TestTellsOnceWhatCannotBeCompared(t *testing.T) {
 }
 
 // TestTellsOfAnotherHost has another guest take the address later: the first comparison that
-// begins when it answers tells.
+// begins when it answers tells, and no other. It listens for so long that it misses no answer.
 func TestTellsOfAnotherHost(t *testing.T) {
 	r := newRuntime(t)
 	r.run("web", map[string]string{"pipework.eth1": "br1 10.0.0.2/24"})
-	w := runWatcher(t, &watch.Watcher{Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+	watcher := &watch.Watcher{Sources: []ns.Source{r}, Resync: 20 * time.Millisecond}
+	watcher.SetProbe(time.Second)
+	w := runWatcher(t, watcher)
 	testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
 	w.compares()
 	const warning = "has 10.0.0.2 too"

@@ -24,6 +24,7 @@ type reconciler struct {
 	log      logger
 
 	longestCalm time.Duration // that a difference has to stay away
+	probe       time.Duration // for other hosts, of each comparison
 }
 
 // jobTime bounds the work on one interface, a DHCP server's time included.
@@ -157,9 +158,8 @@ func (r *reconciler) observe(ctx context.Context, g *guest, opened *ns.Guest, n 
 }
 
 // probeTime is how long a comparison looks for other hosts that have an address. Hosts on a
-// wire, or in a guest, answer within a few milliseconds. On a machine with twice as much to do as
-// it has processors none of 220 comparisons missed one, whose interface had been made just before;
-// with ten times as much 3 of 300 did, and told the next time. It is no more because each of a
+// wire, or in a guest, answer within a few milliseconds. On a machine that has far more to do than
+// it can, a comparison may miss one, and the next one tells. It is no more because each of a
 // guest's interfaces waits for it, one after the other.
 const probeTime = 100 * time.Millisecond
 
@@ -168,7 +168,7 @@ func (r *reconciler) check(ctx context.Context, t pipework.Target, s pipework.Sp
 		return r.attacher.check(ctx, t, s)
 	}
 	a := r.attacher.plugger.Attacher
-	a.Probe = probeTime
+	a.Probe = r.probe
 	return a.Check(ctx, t, s)
 }
 

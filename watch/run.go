@@ -43,7 +43,7 @@ func (w *Watcher) newRun(plugger *keep.Plugger, exits *exits, changes *changes) 
 		},
 		queue: q, cleanup: r.cleanup, exits: exits, records: state,
 		desired: &declarations{records: state, sources: w.Sources, config: w.Declarations},
-		metrics: &w.metrics, log: log, longestCalm: longestCalm(w.Resync),
+		metrics: &w.metrics, log: log, longestCalm: longestCalm(w.Resync), probe: cmp.Or(w.probe, probeTime),
 	}).reconcile
 	return r
 }

@@ -66,6 +66,7 @@ type Watcher struct {
 	Watchdog time.Duration
 
 	metrics metrics
+	probe   time.Duration // of comparisons, for other hosts; 0: probeTime
 }
 
 // Run works until ctx ends, whose cause it returns. Interfaces stay as they are

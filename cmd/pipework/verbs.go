@@ -56,7 +56,8 @@ func (c *command) list(ctx context.Context, guests []string) error {
 	if err := c.openExisting(); err != nil {
 		cli.Warn(c.warn, fmt.Sprintf("compared with no records: %v", err))
 	}
-	all, err := c.Listing(ctx, targets...)
+	all, warnings, err := c.Listing(ctx, targets...)
+	cli.Warn(c.warn, warnings...)
 	for _, at := range all {
 		for _, text := range at.Warnings {
 			cli.Warn(c.warn, fmt.Sprintf("%s: %s: %s", at.Guest.Name, at.Name, text))

@@ -142,14 +142,10 @@ func (s *session) send(ctx context.Context, path string, query url.Values) (*htt
 	return s.roundTrip(req)
 }
 
-// negotiate finds the version of the API, once: DOCKER_API_VERSION, or the older one of
+// negotiate finds the version of the API, once and where none is set: the older one of
 // the engine's and ours. An engine that does not tell its version is asked in 1.24.
 func (s *session) negotiate(ctx context.Context) error {
 	if s.version != "" {
-		return nil
-	}
-	if v := strings.TrimPrefix(os.Getenv("DOCKER_API_VERSION"), "v"); v != "" {
-		s.version = v
 		return nil
 	}
 	resp, err := s.send(ctx, "/_ping", nil)
@@ -176,14 +172,18 @@ func older(theirs, ours string) string {
 	return ours
 }
 
-// checkVersion refuses a DOCKER_API_VERSION that is none.
-func checkVersion() error {
-	text := strings.TrimPrefix(os.Getenv("DOCKER_API_VERSION"), "v")
+// setVersion takes the version that the environment says, and refuses one that is none.
+func (s *session) setVersion() error {
+	if s.versionEnv == "" {
+		return nil
+	}
+	text := strings.TrimPrefix(os.Getenv(s.versionEnv), "v")
 	major, minor, _ := strings.Cut(text, ".")
 	_, err1 := strconv.ParseUint(major, 10, 16)
 	_, err2 := strconv.ParseUint(minor, 10, 16)
 	if text == "" || err1 == nil && err2 == nil {
+		s.version = text
 		return nil
 	}
-	return errs.New(fs.ErrInvalid, "DOCKER_API_VERSION %q is no version of the API: it looks like 1.41", text)
+	return errs.New(fs.ErrInvalid, "%s %q is no version of the API: it looks like 1.41", s.versionEnv, text)
 }

@@ -15,13 +15,15 @@ type dialect struct {
 	unit    string // what systemctl starts
 	env     string // the environment variable that names the socket
 	host    string // the socket where nothing else is said
+
+	versionEnv string // the environment variable that sets the API's version; "": there is none
 }
 
 func (e Engine) dialect() dialect {
 	if e.Program == "podman" {
-		return dialect{"Podman service", ns.Podman, "podman", "podman.socket", "CONTAINER_HOST", podmanHost()}
+		return dialect{"Podman service", ns.Podman, "podman", "podman.socket", "CONTAINER_HOST", podmanHost(), ""}
 	}
-	return dialect{"Docker engine", ns.Docker, "docker", "docker", "DOCKER_HOST", "unix:///var/run/docker.sock"}
+	return dialect{"Docker engine", ns.Docker, "docker", "docker", "DOCKER_HOST", "unix:///var/run/docker.sock", "DOCKER_API_VERSION"}
 }
 
 // podmanHost is the socket of the caller's own Podman; see podman-system-service(1).

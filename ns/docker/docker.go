@@ -50,7 +50,7 @@ type Engine struct {
 // Container is the container with this name, ID or unambiguous beginning of an
 // ID. A slash before the name, as the engine itself writes it, is allowed.
 //
-// Opening it asks the engine (in the API version that both understand, or in
+// Opening it asks the engine (in the API version that both understand, or, of Docker's, in
 // DOCKER_API_VERSION) and holds the namespace of the container's first process
 // open. A paused container is opened like a running one. For a container that
 // shares another's network (--net=container:X) it is the namespace the process

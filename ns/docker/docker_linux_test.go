@@ -297,6 +297,11 @@ func TestUnusableSettings(t *testing.T) {
 	if _, err := (docker.Engine{Host: host}).Container("web").Open(t.Context()); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
+	// It is Docker's alone, and of an engine that is there.
+	wantError(t, docker.Engine{Host: host, Program: "podman"}.Container("web"), fs.ErrNotExist, "no container \"web\": see podman ps -a")
+	none := "unix://" + socketPath(t)
+	wantError(t, docker.Engine{Host: none}.Container("web"), syscall.ECONNREFUSED,
+		"no Docker engine at "+none+": start it (systemctl start docker), or set DOCKER_HOST to its socket")
 }
 
 func TestStaleSocket(t *testing.T) {

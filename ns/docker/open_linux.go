@@ -24,7 +24,7 @@ func (t target) Open(ctx context.Context) (*ns.Guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSession(t.engine)
+	s, err := newSession(ctx, t.engine)
 	if err != nil {
 		return nil, err
 	}

@@ -30,20 +30,30 @@ type session struct {
 	asked   bool // the socket was named, by Host or the environment
 	host    string
 	path    string
-	version string // of the API; "" before it was negotiated
+	version string // of the API; "" before it was set or negotiated
 	peer    int    // the engine's PID as we see it; 0 where we cannot
 	refused error  // why the last connection failed
 }
 
-func newSession(e Engine) (*session, error) {
+func newSession(ctx context.Context, e Engine) (*session, error) {
 	s := &session{dialect: e.dialect(), host: e.Host}
 	if err := s.locate(); err != nil {
 		return nil, err
 	}
-	if err := checkVersion(); err != nil {
-		return nil, errs.New(errs.ErrUnasked, "use the %s at %s: %w", s.product, s.host, err)
+	if err := s.setVersion(); err != nil {
+		return nil, s.unasked(ctx, err)
 	}
 	return s, nil
+}
+
+// unasked is why the engine is not asked: there is none, or else what is wrong with its settings.
+func (s *session) unasked(ctx context.Context, wrong error) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return s.refused
+	}
+	_ = conn.Close()
+	return errs.New(errs.ErrUnasked, "use the %s at %s: %w", s.product, s.host, wrong)
 }
 
 // pathMax is the longest path of a Unix socket (sun_path of unix(7), without the NUL).

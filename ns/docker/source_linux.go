@@ -31,7 +31,7 @@ var actions = map[string]ns.Action{
 // holds one connection. Errors are those of [Engine.Container], and io.EOF when the
 // engine ends.
 func (e Engine) Follow(ctx context.Context, ready func(), event func(ns.Event)) error {
-	s, err := newSession(e)
+	s, err := newSession(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func readEvents(r io.Reader, event func(ns.Event)) error {
 // Running lists the containers that run; see [ns.Source]. Errors are those of
 // [Engine.Container].
 func (e Engine) Running(ctx context.Context) ([]string, error) {
-	s, err := newSession(e)
+	s, err := newSession(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (e Engine) Describe(ctx context.Context, id string) (*ns.Container, error) 
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSession(e)
+	s, err := newSession(ctx, e)
 	if err != nil {
 		return nil, err
 	}
