@@ -57,7 +57,7 @@ uml-vlans: $(LANERUN)
 uml-kinds: $(LANERUN)
 	$(call IN,uml) -run 'Test(KindsContract|MarkOfANICReplayed)/(ipvlan.l|dummy)' .
 uml-cmd: $(LANERUN)
-	$(call IN,uml) -run '^Test(Scripts|Classic|OVS|ClassicOVS)$$' ./cmd/pipework
+	$(call IN,uml) -run '^TestScripts$$/^kinds$$|^TestClassic$$/^vlan$$|^TestOVS$$/^(fake|guestsown|kind|vlan)$$|^TestClassicOVS$$' ./cmd/pipework
 uml-ovs: $(LANERUN)
 	$(call IN,uml) -run 'Test(Contract|FourContainers|TwoHosts|TrunkPort|FakeBridgeCarries)/kernel' -skip '$(IN_BRIEF)' ./ovs
 uml-watch: $(LANERUN)

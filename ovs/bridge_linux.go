@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/ovsdb"
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 )
@@ -249,8 +251,26 @@ func (b Bridge) release(ctx context.Context, s *Client, host link.Host) error {
 	if err != nil || used {
 		return err
 	}
-	_, err = s.transact(ctx, "remove bridge", removeBridge(id, unused))
-	return unless(ovsdb.TimedOut, err)
+	if _, err = s.transact(ctx, "remove bridge", removeBridge(id, unused)); err != nil {
+		return unless(ovsdb.TimedOut, err)
+	}
+	untilGone(ctx, host, b.Name)
+	return nil
+}
+
+// goneTime bounds the wait for ovs-vswitchd, which may not run.
+const goneTime = 2 * time.Second
+
+// untilGone waits until ovs-vswitchd has removed the bridge's device: before that, the name seems
+// to be that of an interface which is no bridge. ovs-vsctl waits, too.
+func untilGone(ctx context.Context, host link.Host, name string) {
+	ctx, cancel := context.WithTimeout(ctx, goneTime)
+	defer cancel()
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		if _, err := rtnl.LinkByName(ctx, host.Conn, name); err != nil || pause.For(ctx, wait) != nil {
+			return
+		}
+	}
 }
 
 func removeBridge(id ovsdb.UUID, unused ovsdb.Op) []ovsdb.Op {

@@ -291,3 +291,21 @@ func TestOneDatapath(t *testing.T) {
 		}
 	}
 }
+
+// TestDetachFreesTheName types a bridge that is made, detaches, and types it once more at
+// once: its device is gone by then, and is not taken for an interface that is no bridge.
+func TestDetachFreesTheName(t *testing.T) {
+	db := ovstest.Start(t)
+	db.Standard(t)
+	db.Switch(t, ovstest.Userspace, nil)
+	unchanged(t, db)
+	s := spec(ovs.Bridge{Name: "ovs0", Datapath: ovs.Netdev}, "10.0.0.1/24")
+	target, _ := nstest.Guest(t)
+	for range 3 {
+		attach(t, target, s)
+		detach(t, target, s)
+		if err := nstest.NoLink(t, "ovs0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
