@@ -165,7 +165,7 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 	case err != nil:
 		return nil, err
 	case why != "":
-		return j.replug(ctx, asked, why)
+		return j.recreate(ctx, asked, why)
 	case outdated(mark.Spec):
 		return j.takeOver(ctx, asked)
 	case mark.Spec != asked.Spec:

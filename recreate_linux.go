@@ -19,10 +19,10 @@ func (j *job) stale(ctx context.Context) (why string, err error) {
 	return why, nil
 }
 
-// replug takes away what is stale, with all that it has, and plugs in what the Spec asks for,
+// recreate takes away what is stale, with all that it has, and plugs in what the Spec asks for,
 // as in a guest that has begun anew. After an error of the latter there is neither: what is
 // stale cannot be made again.
-func (j *job) replug(ctx context.Context, asked link.Mark, why string) (*Attachment, error) {
+func (j *job) recreate(ctx context.Context, asked link.Mark, why string) (*Attachment, error) {
 	j.log(ctx, "make anew", "because", why)
 	if err := j.remove(ctx); err != nil {
 		return nil, err

@@ -36,9 +36,9 @@ func toPeer(addrs ...string) pipework.Spec {
 	return s
 }
 
-// TestPairAnew has the other guest of a pair begin anew while something keeps the network
+// TestRecreatePair has the other guest of a pair begin anew while something keeps the network
 // namespace that it had: the same attach, or a further one, makes the pair anew.
-func TestPairAnew(t *testing.T) {
+func TestRecreatePair(t *testing.T) {
 	for name, again := range map[string]pipework.Spec{"the same": toPeer("10.1.0.1/24"), "a further address": toPeer("10.1.0.2/24")} {
 		t.Run(name, func(t *testing.T) {
 			web, g := nstest.Guest(t)
@@ -80,9 +80,9 @@ func TestPairAnew(t *testing.T) {
 	}
 }
 
-// TestPairNotAnew has the pair stay as it is where it could not be made anew, or is asked
+// TestRecreateNoPair has the pair stay as it is where it could not be made anew, or is asked
 // for otherwise; and what fails before the pair is removed changes nothing.
-func TestPairNotAnew(t *testing.T) {
+func TestRecreateNoPair(t *testing.T) {
 	web, g := nstest.Guest(t)
 	before, former := nstest.Guest(t)
 	after, present := nstest.Guest(t)
