@@ -90,8 +90,12 @@ func (j *job) plugged(ctx context.Context, err error) (out *Attachment, _ error)
 	return out, j.end(ctx, out, out.Addrs)
 }
 
-// end announces addresses, and is the end of a change that left the interface as out.
+// end announces addresses, and is the end of a change that left the interface as out. One that
+// has ended stays so.
 func (j *job) end(ctx context.Context, out *Attachment, addrs []netip.Prefix) error {
+	if j.ended {
+		return nil
+	}
 	j.log(ctx, "announce")
 	if err := j.announcer.Announce(ctx, &j.port, addrs, j.Probe); err != nil {
 		if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) { // given up, or taken away by somebody
@@ -102,7 +106,7 @@ func (j *job) end(ctx context.Context, out *Attachment, addrs []netip.Prefix) er
 	if err := j.guest.Alive(); err != nil {
 		return j.fail(StageGuest, err)
 	}
-	out.Warnings, out.Namespace = j.port.Warnings, j.instance(ctx)
+	out.Warnings, out.Namespace, j.ended = j.port.Warnings, j.instance(ctx), true
 	return nil
 }
 
@@ -160,12 +164,7 @@ func (j *job) again(ctx context.Context, taken error) (*Attachment, error) {
 		return nil, j.inUse("it is plugged into " + mark.Link)
 	}
 	j.here(l, mark)
-	why, err := j.stale(ctx)
 	switch {
-	case err != nil:
-		return nil, err
-	case why != "":
-		return j.replug(ctx, asked, why)
 	case outdated(mark.Spec):
 		return j.takeOver(ctx, asked)
 	case mark.Spec != asked.Spec:
@@ -199,6 +198,9 @@ func (j *job) reattach(ctx context.Context) (*Attachment, error) {
 	missing, _, err := j.compare(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if why := toRecreate(missing); why != "" {
+		return j.recreateSame(ctx, why)
 	}
 	return j.mendAnd(ctx, missing)
 }

@@ -151,8 +151,14 @@ func (i *item) unconfigure(ctx, late context.Context) error {
 // removal failed at something else: then there is nothing to return to, and the
 // next Detach does the rest.
 func (j *job) stillThere(ctx context.Context, err error) error {
-	if _, gone := rtnl.LinkByName(fault.Off(ctx), j.port.Conn, j.spec.Name); errors.Is(gone, fs.ErrNotExist) {
+	if j.gone(ctx) {
 		j.undo = link.Undo{}
 	}
 	return err
+}
+
+// gone says that the guest has not the interface any more, whatever it was called.
+func (j *job) gone(ctx context.Context) bool {
+	_, err := rtnl.LinkByName(fault.Off(ctx), j.port.Conn, j.port.Name)
+	return errors.Is(err, fs.ErrNotExist)
 }

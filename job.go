@@ -28,6 +28,7 @@ type job struct {
 	port  link.Port
 	site  parts.Site
 	undo  link.Undo
+	ended bool // there is nothing left to do
 
 	announcer *announce.Sender // only where addresses may be new
 }

@@ -14,7 +14,8 @@
 //	})
 //
 // Nothing is left half-done: after an error, a cancelled context, or a Detach,
-// links, addresses and routes on the host and in the guest equal what they were.
+// links, addresses and routes on the host and in the guest equal what they were, but for an
+// interface that had to be recreated (see [Attach]).
 // What pipework made bears a mark in its ifalias (see link.Mark), so that programs
 // need not share anything to work together. Only of an interface of the host's own
 // that is in a guest (link.Phys) the host keeps a record, in /run/pipework-nics.
@@ -144,7 +145,7 @@ type Attachment struct {
 	// allows; see [Attacher].Restored.
 	Displaced []string `json:"displaced,omitempty"`
 	// Existed says that Attach found the interface already plugged in as asked;
-	// Mended lists what it put right, or what Update changed.
+	// Mended lists what it put right, or what Update changed; of one that was recreated, why.
 	Existed bool     `json:"existed,omitempty"`
 	Mended  []string `json:"mended,omitempty"`
 	// Added are the addresses that Update or [Spec.Add] gave an interface that existed.
@@ -220,7 +221,15 @@ type Attacher struct {
 // up, with an error that satisfies os.ErrDeadlineExceeded). Where a spanning tree keeps
 // the bridge's port from forwarding, addresses are announced, and servers asked, when it
 // does: that is waited for up to forty seconds, and told as a warning. After an error
-// everything is as it was.
+// everything is as it was, with one exception.
+//
+// That is an interface that only recreating puts right (see [link.Drift]): a pair whose other
+// guest has another network namespace by now. Where the same Spec made it, and it has nothing
+// beside, Attach removes it and makes it as the Spec says, with its MAC, and Mended tells why; from the
+// first change on that is finished when ctx ends, for up to ten seconds. What fails after the
+// removal leaves the guest without the interface, and the error says so. Where the Spec may
+// not say all that it has, Attach refuses, with fs.ErrExist: Update, by a Spec that does,
+// recreates it.
 //
 // Errors are of type *Error. Beside the Target's they satisfy fs.ErrInvalid (the
 // Spec is wrong), fs.ErrExist, fs.ErrNotExist (no such bridge), fs.ErrPermission
@@ -245,7 +254,8 @@ func Attach(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 //
 // The new comes before the old goes: there is a default route, and an address, all the
 // time. Added are the addresses that are new, Mended all that was changed. After an error
-// everything is as it was.
+// everything is as it was. An interface that only recreating puts right is recreated, as by
+// Attach, with that exception.
 //
 // Errors are those of Attach; an interface that is not there satisfies fs.ErrNotExist, one
 // that is plugged into something else fs.ErrInvalid, and one that pipework did not make

@@ -22,7 +22,10 @@ func (j *job) takeOver(ctx context.Context, asked link.Mark) (*Attachment, error
 		return nil, err
 	}
 	differs := append(chosen(missing), texts(surplus)...)
+	why := toRecreate(missing)
 	switch {
+	case why != "":
+		return nil, j.refuseRecreate(why, texts(surplus))
 	case len(differs) > 0 && j.spec.Add:
 		return j.add(ctx)
 	case len(differs) > 0:
@@ -73,6 +76,9 @@ func (j *job) add(ctx context.Context) (*Attachment, error) {
 	}
 	if len(differs) > 0 {
 		return nil, j.inUse(strings.Join(slices.Compact(differs), ", "))
+	}
+	if why := toRecreate(missing); why != "" {
+		return nil, j.refuseRecreate(why, nil)
 	}
 	had, err := j.read(ctx)
 	if err != nil {

@@ -42,7 +42,15 @@ func (j updater) update(ctx context.Context) (*Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed, err := j.change(ctx, asked)
+	j.site.Exact = true
+	missing, surplus, err := j.compare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if why := toRecreate(missing); why != "" {
+		return j.recreateFrom(ctx, why, had)
+	}
+	changed, err := j.change(ctx, asked, missing, surplus)
 	if err != nil {
 		return nil, err
 	}
@@ -58,15 +66,20 @@ func (j updater) update(ctx context.Context) (*Attachment, error) {
 	return out, j.end(ctx, out, fresh)
 }
 
-// change makes the interface what the Spec of this digest says, and tells what it changed.
-// What is missing comes before what is surplus goes. Meanwhile the mark has no digest: after
-// a kill nobody takes the interface for what it is not.
-func (j updater) change(ctx context.Context, digest string) (changed []string, err error) {
-	j.site.Exact = true
-	missing, surplus, err := j.compare(ctx)
+// recreateFrom recreates the interface, which was as had.
+func (j updater) recreateFrom(ctx context.Context, why string, had *Attachment) (*Attachment, error) {
+	out, err := j.recreate(ctx, why)
 	if err != nil {
 		return nil, err
 	}
+	out.Added = added(out.Addrs, had.Addrs)
+	return out, nil
+}
+
+// change makes the interface, which differs so, what the Spec of this digest says, and tells what it changed.
+// What is missing comes before what is surplus goes. Meanwhile the mark has no digest: after
+// a kill nobody takes the interface for what it is not.
+func (j updater) change(ctx context.Context, digest string, missing, surplus []drift) (changed []string, err error) {
 	differs := j.port.Mark.Spec != digest || len(missing)+len(surplus) > 0
 	if err := j.keep(ctx, differs); err != nil {
 		return nil, err

@@ -29,10 +29,19 @@ func (r Record) addition(at *pipework.Attachment) (ahead Record, ok bool) {
 // mergeBefore has the record declare what the one before it does, too, where both are of
 // the link that at is plugged into.
 func (r *Record) mergeBefore(at *pipework.Attachment) {
-	if b := r.Before; b != nil && b.Attachment != nil && b.Attachment.Link == at.Link {
-		r.declare(merge(b.Declared(), r.Declared()))
+	if r.follows(at) {
+		r.declare(merge(r.Before.Declared(), r.Declared()))
 	}
 }
+
+// follows says whether the record before is of the link that at is plugged into.
+func (r *Record) follows(at *pipework.Attachment) bool {
+	b := r.Before
+	return b != nil && b.Attachment != nil && b.Attachment.Link == at.Link
+}
+
+// isMerged says whether an addition declares what the record before it does, too.
+func (r *Record) isMerged() bool { return r.isAddition() && r.follows(r.Attachment) }
 
 // finishAddition makes whole what a killed call was adding, where the interface is still
 // there; else it is left to who plugs it in again.
@@ -53,6 +62,9 @@ func (c recovery) finishAddition(ctx context.Context, r *Record) (*Record, error
 	}
 	d.Spec.Add = true
 	at, err := p.attacher().Attach(ctx, t, d.Spec)
+	if stage.Stale(err) {
+		at, err = p.attacher().Update(ctx, t, d.Spec)
+	}
 	switch {
 	case err == nil:
 		done.Attachment = stored(at)

@@ -91,7 +91,7 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	if !there {
 		stuck = p.detachFormer(ctx, r.Before)
 	}
-	at, keep, err = p.plugIn(ctx, t, d)
+	at, keep, err = p.plugAhead(ctx, t, d, ahead)
 	if err != nil {
 		err = together(err, stuck)
 		if written {
@@ -129,13 +129,20 @@ func (p *Plugger) detachFormer(ctx context.Context, r *Record) error {
 // plugIn attaches, with the address that d asks for.
 func (p *Plugger) plugIn(ctx context.Context, t pipework.Target, d Declared) (*pipework.Attachment, func(context.Context) error, error) {
 	at, keep, err := p.plugAs(ctx, t, d)
-	if err == nil && d.ignored != "" {
-		at.Warnings = append(at.Warnings, d.ignored)
-	}
-	if name := d.hostName(); err == nil && name != "" && name != at.HostName {
-		at.Warnings = append(at.Warnings, fmt.Sprintf("the host's end is called %s already: -l %s renames nothing", at.HostName, name))
+	if err == nil {
+		d.warn(at)
 	}
 	return at, keep, err
+}
+
+// warn warns of what d says in vain.
+func (d *Declared) warn(at *pipework.Attachment) {
+	if d.ignored != "" {
+		at.Warnings = append(at.Warnings, d.ignored)
+	}
+	if name := d.hostName(); name != "" && name != at.HostName {
+		at.Warnings = append(at.Warnings, fmt.Sprintf("the host's end is called %s already: -l %s renames nothing", at.HostName, name))
+	}
 }
 
 func (p *Plugger) plugAs(ctx context.Context, t pipework.Target, d Declared) (at *pipework.Attachment, keep func(context.Context) error, err error) {
@@ -154,7 +161,12 @@ func (p *Plugger) plugAs(ctx context.Context, t pipework.Target, d Declared) (at
 	if err != nil || !d.Stay {
 		return at, nil, err
 	}
-	return at, func(ctx context.Context) error { return keepLease(ctx, p, t, d.Spec, at) }, nil
+	return at, p.keeper(t, d.Spec, at), nil
+}
+
+// keeper keeps the lease of what is attached so.
+func (p *Plugger) keeper(t pipework.Target, s pipework.Spec, at *pipework.Attachment) func(context.Context) error {
+	return func(ctx context.Context) error { return keepLease(ctx, p, t, s, at) }
 }
 
 // say prints a line.

@@ -5,8 +5,11 @@ package keep_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +30,7 @@ type kept struct {
 	held *ns.Guest       // an open file of it; nil: it is hidden
 }
 
-// restart ends the word's guest, whose namespace is kept, and starts it anew. Whatever
+// restart ends the word's guest, whose namespace is kept, and starts another one. Whatever
 // keeps the namespace is told by keeper: a file, a mount, a process or a socket.
 func (t town) restart(tt *testing.T, word, keeper string) *kept {
 	tt.Helper()
@@ -119,16 +122,24 @@ func TestFormer(t *testing.T) {
 // plugInOrSkip plugs in what a line says, if the kernel can.
 func plugInOrSkip(t *testing.T, p *keep.Plugger, text string) {
 	t.Helper()
+	_, err := plug(t, p, text)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	must(t, err)
+}
+
+// plug plugs in what a line says.
+func plug(t *testing.T, p *keep.Plugger, text string) (*pipework.Attachment, error) {
+	t.Helper()
 	flags, words, err := config.Split(strings.Fields(text))
 	must(t, err)
 	line, err := config.Parse(words)
 	must(t, err)
 	d, err := p.Declared(t.Context(), line, flags)
 	must(t, err)
-	if _, _, err = p.Attach(t.Context(), ns.ParseRef(line.Guest), d); errors.Is(err, errors.ErrUnsupported) {
-		t.Skip(err)
-	}
-	must(t, err)
+	at, _, err := p.Attach(t.Context(), ns.ParseRef(line.Guest), d)
+	return at, err
 }
 
 // attachAgain attaches what is recorded.
@@ -194,37 +205,107 @@ func TestFormerLeavesOthers(t *testing.T) {
 	detached(t, *p, "docker:side", "eth5")
 }
 
-// TestFormerPeer restarts the other guest of a pair, whose network namespace is kept: the
-// line that was typed, with what was added to it, leads to its present one then.
+// TestFormerPeer restarts the other guest of a pair, whose network namespace is kept: any of
+// the lines that were typed, or a further one, recreates the pair in its present one, with all
+// that the others added.
 func TestFormerPeer(t *testing.T) {
-	for _, keeper := range []string{"file", "mount", "process", "socket"} {
-		t.Run(keeper, func(t *testing.T) {
+	const first, second = "veth:docker:db/eth5 docker:web 10.9.0.1/30@10.9.0.2", "veth:docker:db/eth5 docker:web 10.9.8.1/24"
+	for name, row := range map[string]struct {
+		keeper, line string
+		addrs        int
+	}{
+		"first line":        {"file", first, 2},
+		"second line":       {"mount", second, 2},
+		"a third line":      {"process", "veth:docker:db/eth5 docker:web 10.9.9.1/24", 3},
+		"second, by socket": {"socket", second, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
 			guests, p := newTown(t)
 			guests.settle(t, id("web"), "docker:web")
 			guests.settle(t, id("db"), "docker:db")
-			plugIn(t, p, "veth:docker:db/eth5 docker:web 10.9.0.1/30@10.9.0.2")
-			plugIn(t, p, "veth:docker:db/eth5 docker:web 10.9.8.1/24")
-			k := guests.restart(t, "docker:db", keeper)
+			plugIn(t, p, first)
+			plugIn(t, p, second)
+			k := guests.restart(t, "docker:db", row.keeper)
 			found, err := p.Status(t.Context())
 			if err != nil || len(found) != 1 || found[0].State != keep.Drifted {
 				t.Errorf("check: %+v, %v", found, err)
 			}
-			r, err := p.Store.Get(ns.ParseRef("docker:web"), "eth1")
+			at, err := plug(t, p, row.line)
 			must(t, err)
-			d := r.Declared()
-			d.Spec.Add = true
-			_, _, err = p.Attach(t.Context(), r.Guest, d)
-			must(t, err)
+			if !at.Existed || len(at.Mended) != 1 || !strings.Contains(at.Mended[0], "recreated because") || len(at.Added) != row.addrs-2 {
+				t.Errorf("%+v", at)
+			}
+			wholePair(t, guests, p, row.addrs)
 			if k.has("eth5") {
 				t.Error("an end is still in the namespace that was kept")
 			}
-			_, err = guests.handle(t, "docker:db").LinkByName("eth5")
-			must(t, err)
-			found, err = p.Status(t.Context())
-			if err != nil || len(found) != 1 || found[0].State != keep.AsDeclared || len(found[0].Attachment.Addrs) != 2 {
-				t.Errorf("check: %+v, %v", found, err)
+			for _, line := range []string{first, second} {
+				if at, err := plug(t, p, line); err != nil || len(at.Mended)+len(at.Added) > 0 {
+					t.Errorf("once more: %+v, %v", at, err)
+				}
 			}
 			detached(t, *p, "docker:web", "eth1")
 		})
 	}
+}
+
+// wholePair checks that the pair is as both lines declare it, with this many addresses.
+func wholePair(t *testing.T, guests town, p *keep.Plugger, addrs int) {
+	t.Helper()
+	found, err := p.Status(t.Context())
+	if err != nil || len(found) != 1 || found[0].State != keep.AsDeclared || len(found[0].Spec.Addrs) != addrs ||
+		len(found[0].Attachment.Addrs) != addrs || len(found[0].Attachment.Gateways) != 1 {
+		t.Errorf("check: %+v, %v", found, err)
+	}
+	h := guests.handle(t, "docker:db")
+	l, err := h.LinkByName("eth5")
+	must(t, err)
+	if has, err := h.AddrList(l, netlink.FAMILY_V4); err != nil || len(has) != 1 || has[0].IPNet.String() != "10.9.0.2/30" {
+		t.Errorf("the other end has %v, %v", has, err)
+	}
+}
+
+// TestFormerPeerWithoutRecord has no record that tells what the pair had: a line that does not
+// say all of it is refused, and changes nothing.
+func TestFormerPeerWithoutRecord(t *testing.T) {
+	guests, p := newTown(t)
+	guests.settle(t, id("web"), "docker:web")
+	guests.settle(t, id("db"), "docker:db")
+	unrecorded := *p
+	unrecorded.Store = nil
+	lines := []string{"veth:docker:db/eth5 docker:web 10.9.0.1/30@10.9.0.2", "veth:docker:db/eth5 docker:web 10.9.8.1/24"}
+	for _, line := range lines {
+		plugIn(t, &unrecorded, line)
+	}
+	k := guests.restart(t, "docker:db", "file")
+	for _, line := range lines {
+		if at, err := plug(t, &unrecorded, line); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "detach it, and attach all") {
+			t.Errorf("%s: %+v, %v", line, at, err)
+		}
+	}
+	if !k.has("eth5") {
+		t.Error("the pair is gone")
+	}
+	_, err := unrecorded.Detach(t.Context(), ns.ParseRef("docker:web"), "eth1", keep.DetachOptions{})
+	must(t, err)
+}
+
+// TestFormerPeerInAnAddition has a call killed that was adding to such a pair: who types a line
+// then, or gc, recreates it with all of it.
+func TestFormerPeerInAnAddition(t *testing.T) {
+	guests, p := newTown(t)
+	guests.settle(t, id("web"), "docker:web")
+	guests.settle(t, id("db"), "docker:db")
+	plugIn(t, p, "veth:docker:db/eth5 docker:web 10.9.0.1/30@10.9.0.2")
+	r, err := p.Store.Get(ns.ParseRef("docker:web"), "eth1")
+	must(t, err)
+	before := *r
+	r.Phase, r.Before = keep.Intent, &before
+	r.Spec.Addrs = append(slices.Clone(r.Spec.Addrs), netip.MustParsePrefix("10.9.8.1/24"))
+	must(t, p.Store.Put(*r))
+	guests.restart(t, "docker:db", "file")
+	_, err = p.Recover(t.Context(), ns.ParseRef("docker:web"), "eth1")
+	must(t, err)
+	wholePair(t, guests, p, 2)
+	detached(t, *p, "docker:web", "eth1")
 }

@@ -21,7 +21,7 @@ func merge(old, now Declared) Declared {
 	}
 	s.Gateways = slices.SortedFunc(slices.Values(s.Gateways), netip.Addr.Compare)
 	s.SLAAC = s.SLAAC || now.Spec.SLAAC
-	s.Link = mergeFirewall(old.Spec.Link, now.Spec.Link)
+	s.Link = mergeLink(old.Spec.Link, now.Spec.Link)
 	switch {
 	case now.Program != nil:
 		both.Program, s.DHCP = mergeProgram(old.Program, *now.Program), nil
@@ -45,14 +45,20 @@ func union[T comparable](a, b []T) []T {
 	return all
 }
 
-// mergeFirewall is the older backend, with the newer one's word on the firewall where
-// it has one.
-func mergeFirewall(old, now link.Backend) link.Backend {
-	was, is1 := old.(link.Bridge)
-	b, is2 := now.(link.Bridge)
-	if is1 && is2 && b.Firewall != link.FirewallOwn {
-		was.Firewall = b.Firewall
-		return was
+// mergeLink is the older backend, with the newer one's word on the firewall where it has
+// one, and with its addresses of a pair's other end.
+func mergeLink(old, now link.Backend) link.Backend {
+	switch was := old.(type) {
+	case link.Bridge:
+		if b, is := now.(link.Bridge); is && b.Firewall != link.FirewallOwn {
+			was.Firewall = b.Firewall
+			return was
+		}
+	case link.Veth:
+		if v, is := now.(link.Veth); is {
+			was.HostAddrs, was.PeerAddrs = union(was.HostAddrs, v.HostAddrs), union(was.PeerAddrs, v.PeerAddrs)
+			return was
+		}
 	}
 	return old
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // TestMerge has two lines typed for one interface.
@@ -83,6 +84,26 @@ func TestMergeSpecs(t *testing.T) {
 	want.Spec.Routes = []link.Route{route("10.1.0.0/16", 1), route("10.1.0.0/16", 2)}
 	if diff := cmp.Diff(want.Text(), merge(old, now).Text()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestMergePair has a line add an address to the other end of a pair.
+func TestMergePair(t *testing.T) {
+	pair := func(addrs ...string) Declared {
+		v := link.Veth{Peer: ns.ParseRef("docker:db"), PeerName: "eth5"}
+		for _, a := range addrs {
+			v.PeerAddrs = append(v.PeerAddrs, netip.MustParsePrefix(a))
+		}
+		return Declared{Spec: pipework.Spec{Link: v}}
+	}
+	for _, row := range []struct{ old, now, want Declared }{
+		{pair("10.0.0.1/24"), pair(), pair("10.0.0.1/24")},
+		{pair("10.0.0.1/24"), pair("10.0.1.1/24"), pair("10.0.0.1/24", "10.0.1.1/24")},
+		{pair("10.0.0.1/24", "10.0.1.1/24"), pair("10.0.1.1/24"), pair("10.0.0.1/24", "10.0.1.1/24")},
+	} {
+		if diff := cmp.Diff(row.want.Text(), merge(row.old, row.now).Text()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }
 

@@ -69,14 +69,6 @@ type FixedMAC interface {
 	FixedMAC() string
 }
 
-// A Staler is a Backend whose interface may lead to where it does not belong any more, which
-// nothing mends, such as to a network namespace that the other guest of a pair has no more.
-// Stale says so of p in one line; "" where it does not, or where making it anew cannot
-// succeed. It changes nothing. [pipework.Attach] makes the interface anew then.
-type Staler interface {
-	Stale(ctx context.Context, p *Port) (why string, err error)
-}
-
 // A Setter is a Backend some of whose settings say how to work, not what to plug into:
 // two Specs that differ in them alone are the same. Settings is the Backend without
 // them.
@@ -170,4 +162,8 @@ type Drift struct {
 	// Chosen says that it is a matter of what a Spec chooses, and may be as it is
 	// because another Spec chose so.
 	Chosen bool
+	// Recreate says that nothing but recreating the interface puts it right, such as where it
+	// leads to a network namespace that the other guest of a pair has no more, and that Plug
+	// is expected to succeed: Attach and Update do so.
+	Recreate bool
 }

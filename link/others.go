@@ -61,9 +61,6 @@ func (Veth) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.
 // Unplug needs Linux.
 func (Veth) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
 
-// Stale needs Linux.
-func (Veth) Stale(context.Context, *Port) (string, error) { return "", errors.ErrUnsupported }
-
 // UnplugAll needs Linux.
 func (Veth) UnplugAll(ctx context.Context, calls []*Call) { Bridge{}.UnplugAll(ctx, calls) }
 

@@ -28,8 +28,8 @@ type Veth struct {
 	HostAddrs []netip.Prefix `json:"host_addrs,omitempty"`
 	// Peer is another guest, which has the other end in place of the host. It has to run.
 	// Whichever of the two ends first takes the pair along; where something keeps the network
-	// namespace that it had, and it runs in another one, Attach makes the pair anew. HostName and HostAddrs are
-	// empty then.
+	// namespace that it had, and it runs in another one, Attach recreates the pair. HostName
+	// and HostAddrs are empty then.
 	Peer ns.Ref `json:"peer,omitzero"`
 	// PeerName is the name of the interface in Peer.
 	PeerName string `json:"peer_name,omitempty"`
@@ -43,7 +43,6 @@ var (
 	_ Validator      = Veth{}
 	_ WithHostName   = Veth{}
 	_ OnInterface    = Veth{}
-	_ Staler         = Veth{}
 )
 
 // WithHostName is the pair with this name for the host's end.

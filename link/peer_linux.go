@@ -153,16 +153,14 @@ func (v Veth) checkPeer(ctx context.Context, p *Port) (drifts []Drift, err error
 	if _, err := checkKind(ctx, p, "veth"); err != nil {
 		return nil, err
 	}
-	var found *rtnl.Link
-	err = v.onPeer(ctx, p, func(_ *peer, end *rtnl.Link) error {
-		found = end
-		return nil
-	})
-	if errors.Is(err, fs.ErrNotExist) { // of the other guest: fs.ErrNotExist would be of this one
+	found, astray, err := v.findEnd(ctx, p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // of the other guest: fs.ErrNotExist would be of this one
 		return []Drift{{What: err.Error()}}, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
+	case astray != nil:
+		return []Drift{*astray}, nil
 	}
 	m, marked := PeerOf(found.Alias)
 	if marked && m.Interface != p.Mark.Interface {
@@ -180,23 +178,23 @@ func (v Veth) checkPeer(ctx context.Context, p *Port) (drifts []Drift, err error
 	return append(v.stateDrifts(p, end), addrs...), err
 }
 
-// Stale says whether the other end is where the other guest is not any more: that has begun
-// anew, and something else keeps the network namespace that it had. See [Staler].
-func (v Veth) Stale(ctx context.Context, p *Port) (why string, err error) {
-	if !v.toGuest() {
-		return "", nil
-	}
+// findEnd finds the end in the other guest, or tells that it is astray: the pair has to be
+// recreated then, as far as its name is free there.
+func (v Veth) findEnd(ctx context.Context, p *Port) (end *rtnl.Link, astray *Drift, err error) {
 	o, err := v.openPeer(ctx, p)
 	if err != nil {
-		return "", context.Cause(ctx) // Check tells of it
+		return nil, nil, err
 	}
 	defer o.close()
-	_, astray := o.end(ctx, p)
-	_, free := rtnl.LinkByName(ctx, o.conn, v.PeerName)
-	if !errors.Is(astray, fs.ErrNotExist) || !errors.Is(free, fs.ErrNotExist) {
-		return "", context.Cause(ctx)
+	end, gone := o.end(ctx, p)
+	if !errors.Is(gone, fs.ErrNotExist) {
+		return end, nil, gone
 	}
-	return astray.Error(), nil
+	_, free := rtnl.LinkByName(ctx, o.conn, v.PeerName)
+	if free != nil && !errors.Is(free, fs.ErrNotExist) {
+		return nil, nil, free
+	}
+	return nil, &Drift{What: gone.Error(), Recreate: free != nil}, nil
 }
 
 // stateDrifts tells what differs beside addresses. A name that somebody in the other

@@ -97,9 +97,21 @@ func (a *attacher) check(ctx context.Context, t pipework.Target, s pipework.Spec
 	return quiet.Check(ctx, t, s)
 }
 
-// configure has the program that is declared configure the interface, where none
-// has done so yet, or none does any more. One that stays is running then.
+// configure configures the interface, and recreates one that has to be, as is declared.
 func (a *attacher) configure(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *keep.Program) (*pipework.Attachment, *program.Running, error) {
+	at, running, err := a.configureOnce(ctx, t, spec, asked)
+	if !stage.Stale(err) {
+		return at, running, err
+	}
+	if at, err = a.plugger.Attacher.Update(ctx, t, spec); err != nil || asked == nil {
+		return at, nil, err
+	}
+	return a.configureOnce(ctx, t, spec, asked)
+}
+
+// configureOnce has the program that is declared configure the interface, where none
+// has done so yet, or none does any more. One that stays is running then.
+func (a *attacher) configureOnce(ctx context.Context, t pipework.Target, spec pipework.Spec, asked *keep.Program) (*pipework.Attachment, *program.Running, error) {
 	needed, there, err := a.needsProgram(ctx, t, spec, asked)
 	if err != nil {
 		return nil, nil, err

@@ -22,6 +22,11 @@ var (
 	ErrUnasked = errors.New("runtime not asked")
 )
 
+// ErrStale is the class of an attach to an interface that only recreating it puts right, where
+// the Spec may not say all that it has: an update by one that does recreates it. It goes beside
+// fs.ErrExist.
+var ErrStale = errors.New("to be recreated")
+
 // Unknown is an error that satisfies [ErrUnknown] and fs.ErrNotExist.
 func Unknown(format string, args ...any) error {
 	return classed{class: ErrUnknown, error: New(fs.ErrNotExist, format, args...)}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // Is says whether err came up in this stage of an attach, detach or check.
@@ -23,6 +24,10 @@ func NoInterface(err error) bool {
 
 // NoGuest says that err is of a guest that is not there, or does not run.
 func NoGuest(err error) bool { return Is(err, pipework.StageGuest) && errors.Is(err, fs.ErrNotExist) }
+
+// Stale says that err is of an attach to an interface that has to be recreated, by a Spec that
+// may not say all that it has: pipework.Update by one that does recreates it.
+func Stale(err error) bool { return errors.Is(err, errs.ErrStale) }
 
 // Retryable says whether the same attempt may succeed later: a bridge may yet be made, a
 // server answer, a name become free. What is wrong, forbidden or not to be had on this
