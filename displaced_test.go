@@ -69,7 +69,10 @@ func TestDisplacedComeBack(t *testing.T) {
 			}
 			run(row.has)
 			settled := func() bool { return !strings.Contains(ip(t, g, "ip", "-6", "addr"), "tentative") }
-			testwait.Eventually(t, "addresses are usable", settled)
+			testwait.Eventually(t, "every link has its own address, and they are usable", func() bool {
+				own := strings.Count(ip(t, g, "ip", "-6", "route"), "fe80::/64 dev ")
+				return own == strings.Count(ip(t, g, "ip", "link"), " state UP ")-1 && settled() // uplink has none
+			})
 			routes := func() []string {
 				return strings.Split(seconds(ip(t, g, "ip", "-d", "route")+ip(t, g, "ip", "-d", "-6", "route")), "\n")
 			}

@@ -2,6 +2,7 @@ package parts
 
 import (
 	"context"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,32 @@ func (a Advertisements) Apply(ctx context.Context, s *Site) error {
 	if !a.Wanted {
 		return nil
 	}
+	yields, err := a.yields(ctx, s)
+	if err != nil {
+		return err
+	}
+	return a.set(ctx, s, yields)
+}
+
+// yields says whether a gateway comes before what routers advertise, so that the kernel is to
+// learn no default routes on the interface. Where it is another interface's, a note says that
+// the kernel learns them once that is gone.
+func (a Advertisements) yields(ctx context.Context, s *Site) (bool, error) {
+	if a.OwnGateway {
+		return true, nil
+	}
+	gw, err := s.stack().otherGateway(ctx)
+	if gw == nil || err != nil {
+		return false, err
+	}
+	index, err := s.Port.Conn.Index(ctx, s.Port.Name) // there is no s.Link before it is up
+	if err != nil {
+		return false, err
+	}
+	return true, s.stack().append(ctx, note(index, 1))
+}
+
+func (a Advertisements) set(ctx context.Context, s *Site, yields bool) error {
 	forwarding, err := s.sysctl(ctx, "ipv6", "forwarding")
 	if err != nil {
 		return err
@@ -41,7 +68,7 @@ func (a Advertisements) Apply(ctx context.Context, s *Site) error {
 		accept = "2" // a router follows none, unless told so
 	}
 	route := "1"
-	if a.OwnGateway {
+	if yields {
 		route = "0"
 	}
 	settings := [][2]string{{"disable_ipv6", "0"}, {"accept_ra", accept}, {"accept_ra_defrtr", route}}
@@ -59,10 +86,17 @@ func (a Advertisements) Apply(ctx context.Context, s *Site) error {
 // Compare leaves the settings to Refresh.
 func (Advertisements) Compare(context.Context, *Site) (Diff, error) { return Diff{}, nil }
 
-// Refresh sets again what is not set any more. An advertised default route from before the
-// interface had a gateway of its own goes.
+// Refresh sets again what is not set any more. An advertised default route from before there
+// was a gateway goes.
 func (a Advertisements) Refresh(ctx context.Context, s *Site) error {
-	if err := a.Apply(ctx, s); err != nil || !a.Wanted || !a.OwnGateway {
+	if !a.Wanted {
+		return nil
+	}
+	yields, err := a.yields(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := a.set(ctx, s, yields); err != nil || !yields {
 		return err
 	}
 	now, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
@@ -72,5 +106,15 @@ func (a Advertisements) Refresh(ctx context.Context, s *Site) error {
 	return s.deleteAll(ctx, s.stack().advertised(now))
 }
 
-// Remove has nothing to do: the settings go with the interface.
-func (Advertisements) Remove(context.Context, *Site) error { return nil }
+// Remove takes away the interface's note; the settings go with the interface.
+func (a Advertisements) Remove(ctx context.Context, s *Site) error {
+	if !a.Wanted || s.Link == nil {
+		return nil
+	}
+	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
+	if err != nil {
+		return err
+	}
+	own := slices.DeleteFunc(notes, func(n rtnl.Route) bool { return int(n.Metric) != s.Link.Index })
+	return s.deleteAll(ctx, limited(s.Port, own, maxNotes, "notes of "+s.Link.Name))
+}

@@ -21,6 +21,7 @@ import (
 const (
 	savedBit = 1 << 31
 	maxIndex = 1<<24 - 1 // more than an interface ever gets as its index
+	maxSaved = 256       // of displaced routes in one call: the guest can write any number
 )
 
 func savedTable(index int) uint32 { return savedBit | uint32(index) }
@@ -76,8 +77,8 @@ func (s stack) readDefaults(ctx context.Context) error {
 	return nil
 }
 
-// LostDefaults tells of default routes that are gone, as far as that is known without what
-// is asked for: those that others waited for, and wait yet.
+// LostDefaults tells of default routes of the interface that are gone, also where it is not
+// known what was asked for: the routes that they displaced are still kept.
 func (s *Site) LostDefaults(ctx context.Context) (lost []string, err error) {
 	for _, family := range families {
 		all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
@@ -115,6 +116,9 @@ func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 			return nil, err
 		}
 		if err := s.putBeneath(ctx, ours, top); err != nil {
+			return nil, err
+		}
+		if err := s.displaceLearned(ctx, defaultsNow{now, on}, top); err != nil {
 			return nil, err
 		}
 	} else if displaced, err = s.displace(ctx, ours, addrs, defaultsNow{now, on}); err != nil {
@@ -157,6 +161,25 @@ func (s stack) displace(ctx context.Context, ours rtnl.Route, addrs []netip.Pref
 		}
 	}
 	return displaced, nil
+}
+
+// displaceLearned has what the kernel learned from routers give way to the default route of
+// the interface that stays on top, which keeps it.
+func (s stack) displaceLearned(ctx context.Context, now defaultsNow, top int) error {
+	var learned []rtnl.Route
+	for _, r := range now.routes {
+		if r.Index == s.Link.Index || !s.isLearned(r, now.learned) {
+			continue
+		}
+		learned = append(learned, r)
+		if r.Index == top {
+			continue // it would not come back through what is gone by then
+		}
+		if err := s.append(ctx, r.KeptLearned(savedTable(top))); err != nil {
+			return err
+		}
+	}
+	return s.deleteAll(ctx, learned)
 }
 
 // putDefault puts ours in the place of one of these, if the kernel takes one for the other;
@@ -295,10 +318,16 @@ func (s stack) savedDefaults(ctx context.Context, index, family int) ([]rtnl.Rou
 		return nil, err
 	}
 	links, err := rtnl.Links(ctx, s.Port.Conn)
-	return slices.DeleteFunc(all, func(r rtnl.Route) bool {
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(r rtnl.Route) bool {
 		owner := int(r.Table &^ savedBit)
 		return owner != index && slices.ContainsFunc(links, func(l *rtnl.Link) bool { return l.Index == owner })
-	}), err
+	})
+	own := slices.DeleteFunc(slices.Clone(all), func(r rtnl.Route) bool { return r.Table != savedTable(index) })
+	all = append(own, slices.DeleteFunc(all, func(r rtnl.Route) bool { return r.Table == savedTable(index) })...)
+	return limited(s.Port, all, maxSaved, "default routes that were displaced"), nil
 }
 
 // isKept says whether the route is pipework's in a table of saved routes.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -22,7 +24,10 @@ import (
 //
 // Where the kernel is to learn again is in notes, one for each interface, in a table of all
 // gateways of the guest: unlike the copies of displaced routes they stay while interfaces
-// go down and up.
+// go down and up. The value of a note is what the setting was.
+
+// maxNotes bounds how many notes one call works on: the guest can write any number.
+const maxNotes = 1024
 
 // learners are the interfaces on which the kernel learned default routes until a gateway came,
 // by their indexes, each with why it could not be told to learn none; mostly nil.
@@ -74,7 +79,7 @@ func learning(links []*rtnl.Link) []*rtnl.Link {
 // unlearnOn is unlearn for one interface. The note comes first: where a killed call left one
 // too many, nothing is to be set back.
 func (s stack) unlearnOn(ctx context.Context, l *rtnl.Link) (refused, err error) {
-	if err := s.append(ctx, note(l.Index)); err != nil {
+	if err := s.append(ctx, note(l.Index, l.AcceptRADefrtr())); err != nil {
 		return nil, err
 	}
 	err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "0")
@@ -84,8 +89,11 @@ func (s stack) unlearnOn(ctx context.Context, l *rtnl.Link) (refused, err error)
 	return nil, unless(err, errors.ErrUnsupported) // it is gone, or has no IPv6 by now
 }
 
-// note says that the kernel learned default routes on the interface with this index.
-func note(index int) rtnl.Route { return rtnl.Note(notesTable(), uint32(index)) }
+// note says that the kernel learned default routes on the interface with this index, where
+// accept_ra_defrtr was this value.
+func note(index int, value uint32) rtnl.Route {
+	return rtnl.Note(notesTable(), uint32(index), value)
+}
 
 // isLearned says whether the kernel learned the route, and not a program. It warns of one
 // that it may learn again.
@@ -129,42 +137,82 @@ func (s stack) relearn(ctx context.Context, learned []rtnl.Route) error {
 	if err != nil || len(notes) == 0 {
 		return err
 	}
-	if another, err := s.anotherGateway(ctx); another || err != nil {
+	if gw, err := s.otherGateway(ctx); gw != nil || err != nil {
 		return err
 	}
 	links, err := rtnl.Links(ctx, s.Port.Conn)
 	if err != nil {
 		return err
 	}
-	by := map[int]*rtnl.Link{}
-	for _, l := range links {
-		by[l.Index] = l
-	}
-	var done []rtnl.Route
-	for _, n := range notes {
-		l := by[int(n.Metric)]
-		if l != nil {
-			err = s.relearnOn(ctx, l)
-		}
-		switch {
-		case l == nil:
-			done = append(done, n)
-		case err == nil:
-			done = append(done, n)
-			s.relearned(learned, l)
-		case ctx.Err() != nil:
+	noted, rest := byLink(notes, links)
+	for _, n := range limited(s.Port, noted, maxNotes, "interfaces that are to learn default routes again") {
+		if err := s.relearnNoted(ctx, n, learned); err != nil {
 			return err
-		default:
-			s.Port.Warn("no default route is learned on %s: %v", l.Name, err)
 		}
 	}
-	return s.deleteAll(ctx, done)
+	for _, n := range limited(s.Port, rest, maxNotes, "notes of no interface") {
+		if err := n.Delete(ctx, s.Port.Conn); err != nil { // no undo: they say nothing
+			return err
+		}
+	}
+	return nil
+}
+
+// A notedLink is an interface with its note.
+type notedLink struct {
+	*rtnl.Link
+	note rtnl.Route
+}
+
+// byLink are the links that have notes, each with the last of its notes, and the notes that
+// are left.
+func byLink(notes []rtnl.Route, links []*rtnl.Link) (noted []notedLink, rest []rtnl.Route) {
+	last := map[int]rtnl.Route{}
+	for _, n := range notes {
+		if before, ok := last[int(n.Metric)]; ok {
+			rest = append(rest, before)
+		}
+		last[int(n.Metric)] = n
+	}
+	for _, l := range links {
+		if n, ok := last[l.Index]; ok {
+			noted = append(noted, notedLink{l, n})
+			delete(last, l.Index)
+		}
+	}
+	return noted, slices.AppendSeq(rest, maps.Values(last))
+}
+
+// limited are the first of these, which the guest can make any number of. It warns of the
+// others, which stay.
+func limited[T any](p *link.Port, list []T, limit int, what string) []T {
+	if len(list) <= limit {
+		return list
+	}
+	p.Warn("the guest has %d %s: only %d are dealt with", len(list), what, limit)
+	return list[:limit]
+}
+
+// relearnNoted is relearn for one interface. Its note goes, unless that fails.
+func (s stack) relearnNoted(ctx context.Context, n notedLink, learned []rtnl.Route) error {
+	learns, err := s.relearnOn(ctx, n)
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
+		s.Port.Warn("no default route is learned on %s: %v", n.Name, err)
+		return nil
+	}
+	if learns {
+		s.relearned(learned, n.Link)
+	}
+	return s.deleteAll(ctx, []rtnl.Route{n.note})
 }
 
 // relearned notes the routes among these that come back through the interface.
 func (s stack) relearned(learned []rtnl.Route, l *rtnl.Link) {
 	for _, r := range learned {
-		if r.Index == l.Index && l.Up {
+		if r.Index == l.Index {
 			s.Restored = append(s.Restored, r.Original().String()+" (once it is advertised)")
 		}
 	}
@@ -184,7 +232,7 @@ func (s stack) allNotes(ctx context.Context, learned []rtnl.Route) ([]rtnl.Route
 		if noted[r.Index] {
 			continue
 		}
-		n := note(r.Index)
+		n := note(r.Index, 1)
 		if err := s.append(ctx, n); err != nil {
 			return nil, err
 		}
@@ -193,13 +241,18 @@ func (s stack) allNotes(ctx context.Context, learned []rtnl.Route) ([]rtnl.Route
 	return notes, nil
 }
 
-// anotherGateway says whether another interface has an IPv6 gateway, also one beneath.
-func (s stack) anotherGateway(ctx context.Context) (bool, error) {
+// otherGateway is the IPv6 gateway of another interface, also of one beneath; nil: none has
+// one.
+func (s stack) otherGateway(ctx context.Context) (*rtnl.Route, error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, 0)
-	return slices.ContainsFunc(all, func(r rtnl.Route) bool {
+	i := slices.IndexFunc(all, func(r rtnl.Route) bool {
 		byGateway := r.Protocol() == rtnl.Protocol && r.SameKey(rtnl.Route{Family: r.Family, Dst: r.Dst})
 		return byGateway && r.Index != 0 && r.Index != s.index() && (r.Table == unix.RT_TABLE_MAIN || isKept(r))
-	}), err
+	})
+	if i < 0 || err != nil {
+		return nil, err
+	}
+	return &all[i], nil
 }
 
 // surplusNotes tells of notes that no gateway needs any more.
@@ -208,7 +261,7 @@ func (s stack) surplusNotes(ctx context.Context) ([]link.Drift, error) {
 	if err != nil || len(notes) == 0 {
 		return nil, err
 	}
-	if another, err := s.anotherGateway(ctx); another || err != nil {
+	if gw, err := s.otherGateway(ctx); gw != nil || err != nil {
 		return nil, err
 	}
 	return []link.Drift{{What: "no default routes are learned from routers", Mend: func(ctx context.Context, _ *link.Undo) error {
@@ -216,18 +269,20 @@ func (s stack) surplusNotes(ctx context.Context) ([]link.Drift, error) {
 	}}}, nil
 }
 
-// relearnOn is relearn for one interface. A setting that is another by now is left so.
-func (s stack) relearnOn(ctx context.Context, l *rtnl.Link) error {
-	now, err := s.sysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr")
+// relearnOn has the kernel learn default routes on the interface again, and asks the routers.
+// A setting that is another by now is left so. It tells whether the kernel learns there now.
+func (s stack) relearnOn(ctx context.Context, n notedLink) (learns bool, err error) {
+	now, err := s.sysctlOf(ctx, n.Name, "ipv6", "accept_ra_defrtr")
 	if err == nil && now == "0" {
-		err = s.setSysctlOf(ctx, l.Name, "ipv6", "accept_ra_defrtr", "1")
+		was := strconv.Itoa(int(int32(n.note.NoteValue())))
+		err = s.setSysctlOf(ctx, n.Name, "ipv6", "accept_ra_defrtr", was)
 	}
-	if err != nil || !l.Up {
-		return unless(err, errors.ErrUnsupported) // it is gone, or IPv6 on it
+	if err != nil || !n.HearsRouters() {
+		return false, unless(err, errors.ErrUnsupported) // it is gone, or IPv6 on it
 	}
-	ask := link.Port{Guest: s.Port.Guest, Conn: s.Port.Conn, Name: l.Name, Index: l.Index, MAC: l.MAC}
+	ask := link.Port{Guest: s.Port.Guest, Conn: s.Port.Conn, Name: n.Name, Index: n.Index, MAC: n.MAC}
 	if err := announce.SolicitRouters(ctx, &ask); err != nil {
-		s.Log(ctx, "solicit routers", "interface", l.Name, "error", err)
+		s.Log(ctx, "solicit routers", "interface", n.Name, "error", err)
 	}
-	return nil
+	return true, nil
 }

@@ -59,6 +59,12 @@ func (r Routers) Apply(ctx context.Context, s *Site) error {
 	if r.OwnGateway {
 		return nil
 	}
+	if gw, err := s.stack().otherGateway(ctx); gw != nil || err != nil {
+		if gw != nil {
+			s.Port.Warn("no default route is learned from routers on %s while the guest has the gateway %s", s.Link.Name, gw.Gateway)
+		}
+		return err
+	}
 	gateways, err := s.awaitDefault(ctx)
 	if err == nil && len(gateways) == 0 {
 		s.Port.Warn("no router has advertised a default route on %s within %v: only what other IPv6 routes lead to can be reached", s.Link.Name, routerTime)
@@ -126,6 +132,9 @@ func (r Routers) lacks(ctx context.Context, s *Site) (bool, error) {
 	}
 	if !r.Wanted || r.OwnGateway {
 		return false, nil
+	}
+	if gw, err := s.stack().otherGateway(ctx); gw != nil || err != nil {
+		return false, err
 	}
 	gateways, err := s.advertisedGateways(ctx)
 	return len(gateways) == 0, err

@@ -13,9 +13,21 @@ import (
 	"github.com/go-pipework/pipework/internal/fault"
 )
 
-// sysctlPath is a setting of an interface, of ipv4 or ipv6.
-func sysctlPath(name, family, key string) string {
-	return "/proc/sys/net/" + family + "/conf/" + name + "/" + key
+// A setting is one of an interface, of ipv4 or ipv6.
+type setting struct{ name, family, key string }
+
+func (o setting) path() string {
+	return "/proc/sys/net/" + o.family + "/conf/" + o.name + "/" + o.key
+}
+
+// withSysctl calls f in the guest with the path of a setting. That it is not there, or any
+// more, satisfies errors.ErrUnsupported.
+func (s *Site) withSysctl(ctx context.Context, of setting, f func(path string) error) error {
+	err := s.Port.Guest.Do(ctx, func() error { return f(of.path()) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return errs.New(errors.ErrUnsupported, "%s has no IPv6: the kernel lacks it, or the MTU is below the 1280 bytes that it needs", of.name)
+	}
+	return err
 }
 
 // sysctl reads a setting of the interface.
@@ -24,14 +36,11 @@ func (s *Site) sysctl(ctx context.Context, family, key string) (value string, er
 }
 
 func (s *Site) sysctlOf(ctx context.Context, name, family, key string) (value string, err error) {
-	err = s.Port.Guest.Do(ctx, func() error {
-		b, err := os.ReadFile(sysctlPath(name, family, key))
+	err = s.withSysctl(ctx, setting{name, family, key}, func(path string) error {
+		b, err := os.ReadFile(path)
 		value = strings.TrimSpace(string(b))
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		err = errs.New(errors.ErrUnsupported, "%s has no IPv6: the kernel lacks it, or the MTU is below the 1280 bytes that it needs", name)
-	}
 	return value, err
 }
 
@@ -46,9 +55,8 @@ func (s *Site) setSysctlOf(ctx context.Context, name, family, key, value string)
 	if err != nil || before == value || key == "accept_ra" && before == "2" {
 		return err
 	}
-	path := sysctlPath(name, family, key)
 	write := func(ctx context.Context, value string) error {
-		return s.Port.Guest.Do(ctx, func() error {
+		return s.withSysctl(ctx, setting{name, family, key}, func(path string) error {
 			if err := fault.Step(ctx, "sysctl "+key); err != nil {
 				return err
 			}
@@ -57,16 +65,13 @@ func (s *Site) setSysctlOf(ctx context.Context, name, family, key, value string)
 	}
 	err = write(ctx, value)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
-		return errs.New(fs.ErrPermission, "%s cannot be set to %s: /proc/sys must be writable", path, value)
+		return errs.New(fs.ErrPermission, "%s cannot be set to %s: /proc/sys must be writable", setting{name, family, key}.path(), value)
 	}
 	if err != nil {
 		return err
 	}
 	s.Undo.Push("sysctl "+key, func(ctx context.Context) error {
-		if err := write(ctx, before); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
+		return unless(write(ctx, before), errors.ErrUnsupported)
 	})
 	return nil
 }

@@ -71,6 +71,7 @@ const (
 	devconfForwarding     = 0
 	devconfAcceptRA       = 3
 	devconfAcceptRADefrtr = 17
+	devconfDisableIPv6    = 26
 )
 
 // TakesAdvertisements says whether the link follows router advertisements by the
@@ -80,11 +81,25 @@ func (l *Link) TakesAdvertisements() bool {
 }
 
 // LearnsDefaults says whether the kernel makes default routes of router advertisements on
-// the link. One that forwards packets follows them with accept_ra 2 alone (ipv6_accept_ra in
-// include/net/addrconf.h).
+// the link, once it has IPv6.
 func (l *Link) LearnsDefaults() bool {
+	return l.acceptsRouters() && l.AcceptRADefrtr() != 0
+}
+
+// AcceptRADefrtr is the setting accept_ra_defrtr of the link. Whatever is not 0 has the
+// kernel make default routes of router advertisements.
+func (l *Link) AcceptRADefrtr() uint32 { return l.conf6(devconfAcceptRADefrtr) }
+
+// HearsRouters says whether router advertisements reach the link, and the kernel follows them.
+func (l *Link) HearsRouters() bool {
+	return l.Up && l.conf6(devconfDisableIPv6) == 0 && l.acceptsRouters()
+}
+
+// acceptsRouters says whether the kernel follows router advertisements. On a link that
+// forwards packets it does with accept_ra 2 alone (ipv6_accept_ra in include/net/addrconf.h).
+func (l *Link) acceptsRouters() bool {
 	accept := l.conf6(devconfAcceptRA)
-	return (accept == 2 || accept != 0 && l.conf6(devconfForwarding) == 0) && l.conf6(devconfAcceptRADefrtr) != 0
+	return accept == 2 || accept != 0 && l.conf6(devconfForwarding) == 0
 }
 
 // conf6 is one of the link's settings of IPv6; 0 where it has no IPv6.
