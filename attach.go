@@ -200,7 +200,7 @@ func (j *job) reattach(ctx context.Context) (*Attachment, error) {
 		return nil, err
 	}
 	if why := toRecreate(missing); why != "" {
-		return j.recreateSame(ctx, why)
+		return recreater{j}.same(ctx, why)
 	}
 	return j.mendAnd(ctx, missing)
 }

@@ -9,13 +9,13 @@ import (
 
 // warnOfContainer says what this process's container lacks of the host's: with a network
 // of its own, bridges are made where they end with it.
-func (j *job) warnOfContainer() {
-	network := fmt.Sprintf("net:[%d]", j.host.Inode().Ino)
+func (i *item) warnOfContainer() {
+	network := fmt.Sprintf("net:[%d]", i.host.Inode().Ino)
 	switch own := ownOfContainer("/proc", "/", network); {
 	case own == "network":
-		j.port.Warn("this process sees the host's processes and has a network of its own: what is made here is not on the host, and ends with this container; run it in the host's network (--network=host)")
+		i.port.Warn("this process sees the host's processes and has a network of its own: what is made here is not on the host, and ends with this container; run it in the host's network (--network=host)")
 	case own == "/run" && os.Geteuid() == 0:
-		j.port.Warn("this container has a /run of its own: pipework in it and on the host do not wait for each other, and what a NIC was is forgotten with it; give it the host's (-v /run:/run)")
+		i.port.Warn("this container has a /run of its own: pipework in it and on the host do not wait for each other, and what a NIC was is forgotten with it; give it the host's (-v /run:/run)")
 	}
 }
 

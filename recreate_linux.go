@@ -23,9 +23,12 @@ func toRecreate(missing []drift) (why string) {
 	return ""
 }
 
-// recreateSame recreates the interface, which the same Spec made, where it has nothing
+// A recreater removes a job's interface, and makes it once more.
+type recreater struct{ *job }
+
+// same recreates the interface, which the same Spec made, where it has nothing
 // beside what that says.
-func (j *job) recreateSame(ctx context.Context, why string) (*Attachment, error) {
+func (j recreater) same(ctx context.Context, why string) (*Attachment, error) {
 	j.site.Exact = true
 	_, surplus, err := j.compare(ctx)
 	j.site.Exact = false
@@ -33,14 +36,14 @@ func (j *job) recreateSame(ctx context.Context, why string) (*Attachment, error)
 	case err != nil:
 		return nil, err
 	case len(surplus) > 0:
-		return nil, j.refuseRecreate(why, texts(surplus))
+		return nil, j.refuse(why, texts(surplus))
 	}
 	return j.recreate(ctx, why)
 }
 
-// refuseRecreate is the error of an interface that might lose what the Spec does not say, such
+// refuse is the error of an interface that might lose what the Spec does not say, such
 // as what is beside.
-func (j *job) refuseRecreate(why string, beside []string) error {
+func (j recreater) refuse(why string, beside []string) error {
 	more := "it may have more than this asks for"
 	if len(beside) > 0 {
 		more = "it has more than this asks for (" + strings.Join(beside, ", ") + ")"
@@ -52,7 +55,7 @@ func (j *job) refuseRecreate(why string, beside []string) error {
 // recreate removes the interface, with all that it has, and makes it as the Spec says, with
 // the same MAC and MTU where that says none. What has begun is finished when ctx ends. After the
 // removal there is no way back: what fails then leaves the guest without the interface.
-func (j *job) recreate(ctx context.Context, why string) (*Attachment, error) {
+func (j recreater) recreate(ctx context.Context, why string) (*Attachment, error) {
 	digest, err := j.spec.digest()
 	if err != nil {
 		return nil, j.fail(StageLink, err)
@@ -64,7 +67,7 @@ func (j *job) recreate(ctx context.Context, why string) (*Attachment, error) {
 	defer end()
 	j.log(ctx, "recreate", "because", why)
 	mtu := j.site.Link.MTU
-	if err := j.removeForRecreate(late); err != nil {
+	if err := j.remove(late); err != nil {
 		return nil, err
 	}
 	j.port.Mark = link.Mark{Link: j.spec.Link.String(), Interface: j.spec.Name, Guest: j.guest.Identity, Spec: digest, Rules: link.FormatRules(j.spec.Rules)}
@@ -74,22 +77,22 @@ func (j *job) recreate(ctx context.Context, why string) (*Attachment, error) {
 	if j.spec.MTU == 0 {
 		j.port.MTU = mtu
 	}
-	out, err := j.plugAndEnd(late)
+	out, err := j.plug(late)
 	if err != nil {
-		return nil, j.notRecreated(err)
+		return nil, j.failed(err)
 	}
 	out.Existed, out.Mended = true, []string{"recreated because " + why}
 	return out, nil
 }
 
-// removeForRecreate removes the interface, and forgets what was known of it.
-func (j *job) removeForRecreate(ctx context.Context) error {
-	if err := j.remove(ctx); err != nil {
+// remove removes the interface, and forgets what was known of it.
+func (j recreater) remove(ctx context.Context) error {
+	if err := j.job.remove(ctx); err != nil {
 		return err
 	}
 	if err := j.spec.Link.Unplug(ctx, &j.port); err != nil {
 		if err = j.fail(StageLink, j.stillThere(ctx, err)); j.gone(ctx) {
-			return j.notRecreated(err)
+			return j.failed(err)
 		}
 		return err
 	}
@@ -99,8 +102,8 @@ func (j *job) removeForRecreate(ctx context.Context) error {
 	return nil
 }
 
-// plugAndEnd makes the interface, and ends the change.
-func (j *job) plugAndEnd(ctx context.Context) (*Attachment, error) {
+// plug makes the interface, and ends the change.
+func (j recreater) plug(ctx context.Context) (*Attachment, error) {
 	if err := j.spec.Link.Plug(ctx, &j.port, &j.undo); err != nil {
 		return nil, j.fail(StageLink, err)
 	}
@@ -111,8 +114,8 @@ func (j *job) plugAndEnd(ctx context.Context) (*Attachment, error) {
 	return out, j.end(ctx, out, out.Addrs)
 }
 
-// notRecreated is err, of an interface that is gone.
-func (j *job) notRecreated(err error) error {
+// failed is err, of an interface that is gone.
+func (j recreater) failed(err error) error {
 	e, _ := errors.AsType[*Error](j.fail(StageLink, err))
 	failed := *e
 	failed.Err = fmt.Errorf("it was removed, and could not be recreated: %w", failed.Err)

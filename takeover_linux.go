@@ -25,7 +25,7 @@ func (j *job) takeOver(ctx context.Context, asked link.Mark) (*Attachment, error
 	why := toRecreate(missing)
 	switch {
 	case why != "":
-		return nil, j.refuseRecreate(why, texts(surplus))
+		return nil, recreater{j}.refuse(why, texts(surplus))
 	case len(differs) > 0 && j.spec.Add:
 		return j.add(ctx)
 	case len(differs) > 0:
@@ -78,7 +78,7 @@ func (j *job) add(ctx context.Context) (*Attachment, error) {
 		return nil, j.inUse(strings.Join(slices.Compact(differs), ", "))
 	}
 	if why := toRecreate(missing); why != "" {
-		return nil, j.refuseRecreate(why, nil)
+		return nil, recreater{j}.refuse(why, nil)
 	}
 	had, err := j.read(ctx)
 	if err != nil {

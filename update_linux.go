@@ -68,7 +68,7 @@ func (j updater) update(ctx context.Context) (*Attachment, error) {
 
 // recreateFrom recreates the interface, which was as had.
 func (j updater) recreateFrom(ctx context.Context, why string, had *Attachment) (*Attachment, error) {
-	out, err := j.recreate(ctx, why)
+	out, err := recreater{j.job}.recreate(ctx, why)
 	if err != nil {
 		return nil, err
 	}

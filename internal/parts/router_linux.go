@@ -37,6 +37,9 @@ var (
 	_ Refresher = Routers{}
 )
 
+// A router is what a Site hears from routers.
+type router struct{ *Site }
+
 // Apply waits; see [Part].
 func (r Routers) Apply(ctx context.Context, s *Site) error {
 	if !r.Wanted {
@@ -65,19 +68,19 @@ func (r Routers) Apply(ctx context.Context, s *Site) error {
 		}
 		return err
 	}
-	gateways, err := s.awaitDefault(ctx)
+	gateways, err := router{s}.awaitDefault(ctx)
 	if err == nil && len(gateways) == 0 {
 		s.Port.Warn("no router has advertised a default route on %s within %v: only what other IPv6 routes lead to can be reached", s.Link.Name, routerTime)
 	}
 	if err != nil || len(gateways) == 0 {
 		return err
 	}
-	return s.warnOfOutranked(ctx)
+	return router{s}.warnOfOutranked(ctx)
 }
 
 // warnOfOutranked notes the gateways that routers advertised, and warns of those that
 // traffic does not follow.
-func (s *Site) warnOfOutranked(ctx context.Context) error {
+func (s router) warnOfOutranked(ctx context.Context) error {
 	now, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
 	for i, r := range now {
 		if r.Index != s.Link.Index || !r.Gateway.IsValid() || slices.Contains(s.Gateways, r.Gateway) {
@@ -120,7 +123,7 @@ func (r Routers) Refresh(ctx context.Context, s *Site) error {
 		if err := announce.WaitForwarding(ctx, s.Port); err != nil {
 			return err
 		}
-		s.solicit(ctx)
+		router{s}.solicit(ctx)
 	}
 	return r.Apply(ctx, s)
 }
@@ -136,13 +139,13 @@ func (r Routers) lacks(ctx context.Context, s *Site) (bool, error) {
 	if gw, err := s.stack().otherGateway(ctx); gw != nil || err != nil {
 		return false, err
 	}
-	gateways, err := s.advertisedGateways(ctx)
+	gateways, err := router{s}.advertisedGateways(ctx)
 	return len(gateways) == 0, err
 }
 
 // solicit asks the routers to advertise themselves. That it cannot is no failure: the
 // kernel asks, too.
-func (s *Site) solicit(ctx context.Context) {
+func (s router) solicit(ctx context.Context) {
 	if err := announce.SolicitRouters(ctx, s.Port); err != nil {
 		s.Log(ctx, "solicit routers", "error", err)
 	}
@@ -153,7 +156,7 @@ func (Routers) Remove(context.Context, *Site) error { return nil }
 
 // advertisedGateways are those of the IPv6 default routes through the interface that
 // pipework did not make: that one may go yet.
-func (s *Site) advertisedGateways(ctx context.Context) (gateways []netip.Addr, err error) {
+func (s router) advertisedGateways(ctx context.Context) (gateways []netip.Addr, err error) {
 	routes, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, unix.RT_TABLE_MAIN)
 	for _, r := range routes {
 		if r.Index == s.Link.Index && r.Protocol() != rtnl.Protocol && r.Gateway.IsValid() && !slices.Contains(gateways, r.Gateway) {
@@ -164,7 +167,7 @@ func (s *Site) advertisedGateways(ctx context.Context) (gateways []netip.Addr, e
 }
 
 // awaitDefault waits until the kernel has one from a router.
-func (s *Site) awaitDefault(ctx context.Context) (gateways []netip.Addr, err error) {
+func (s router) awaitDefault(ctx context.Context) (gateways []netip.Addr, err error) {
 	events, err := rtnl.Listen(ctx, s.Port.Guest.Handle)
 	if err != nil {
 		return nil, err
