@@ -1,8 +1,10 @@
 package pipework_test
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -105,5 +107,30 @@ func TestArchitectureIsTrue(t *testing.T) {
 	}
 	if compared < 40 {
 		t.Errorf("only %d imports were compared", compared)
+	}
+}
+
+// TestNoTypeDoesEverything counts the methods of each type: what has more than forty is
+// two things.
+func TestNoTypeDoesEverything(t *testing.T) {
+	receiver := regexp.MustCompile(`(?m)^func \(\w+ \*?(\w+)(?:\[\w+\])?\) `)
+	methods := map[string]int{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "others.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, found := range receiver.FindAllSubmatch(text, -1) {
+			methods[filepath.Dir(path)+": "+string(found[1])]++
+		}
+		return err
+	})
+	if err != nil || len(methods) < 100 {
+		t.Fatalf("%d types: %v", len(methods), err)
+	}
+	for name, n := range methods {
+		if n > 40 {
+			t.Errorf("%s has %d methods", name, n)
+		}
 	}
 }
