@@ -17,11 +17,12 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// guest6 is a guest whose link-local address is there at once.
+// guest6 is a guest whose link-local address is there at once, and who hears no router.
 func guest6(t testing.TB) (*Client, *ns.Guest) {
 	t.Helper()
 	_, g := nstest.Guest(t)
 	dhcptest.NoDAD(t, g)
+	dhcptest.Sysctl(t, g, "default/accept_ra", "0")
 	eth1 := dhcptest.Plug(t, g)
 	c := &Client{Guest: g.Handle, Name: "eth1", Index: eth1.Attrs().Index, MAC: eth1.Attrs().HardwareAddr}
 	c.Family = IPv6
@@ -242,6 +243,7 @@ func TestSLAAC(t *testing.T) {
 	dhcptest.Need(t, "dnsmasq")
 	dhcptest.Network(t)
 	c, g := guest6(t)
+	dhcptest.Sysctl(t, g, "eth1/accept_ra", "1")
 	world := nstest.Observe(t, c.Guest)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

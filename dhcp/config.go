@@ -47,8 +47,8 @@ type Config struct {
 	Broadcast bool `json:"broadcast,omitempty"`
 	// Probe is how long to listen for another user of the address before it is
 	// taken, while three ARP probes are sent (RFC 5227; its own timing takes up
-	// to 7 s). An address in use is declined, and another asked for after
-	// [DeclineWait]. 0 sends one probe and hears who answers before the server does. Of IPv6
+	// to 7 s). An address in use is declined, and another asked for ten seconds later.
+	// 0 sends one probe and hears who answers before the server does. Of IPv6
 	// the kernel does it, once the interface has the address: see [Client.Decline].
 	Probe time.Duration `json:"probe,omitempty"`
 	// Timeout is the wait for the first answer, doubled with every repetition; 0
