@@ -3,16 +3,19 @@
 package pipework_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/mdlayher/ndp"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -150,5 +153,46 @@ func TestLearnedBesideOthers(t *testing.T) {
 	}
 	if all := ip(t, g, "ip", "-6", "route", "show", "table", "all"); strings.Contains(all, "table 21474") {
 		t.Errorf("saved routes are left: %s", all)
+	}
+}
+
+// TestTwoLearned keeps what two routers with one metric advertised: the kernel makes one route
+// of the copies, which are told apart, and deleted one by one.
+func TestTwoLearned(t *testing.T) {
+	_, g := nstest.Guest(t)
+	nstest.Uplink(t, g)
+	c, err := g.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	ip(t, g, "ip", "-6", "route", "flush", "default")
+	const table = 1<<31 + 77
+	for _, gateway := range []string{"fd20::5", "fd20::6"} {
+		route := []string{"default", "via", gateway, "dev", "eth0", "proto", "ra", "metric", "1024"}
+		ip(t, g, append([]string{"ip", "-6", "route", "add"}, route...)...)
+		learned, err := rtnl.Defaults(t.Context(), c, unix.AF_INET6, unix.RT_TABLE_MAIN)
+		if err != nil || len(learned) != 1 {
+			t.Fatalf("%v, %v", learned, err)
+		}
+		if _, err := learned[0].KeptLearned(table).Append(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		ip(t, g, append([]string{"ip", "-6", "route", "del"}, route...)...)
+	}
+	kept, err := rtnl.Defaults(t.Context(), c, unix.AF_INET6, table)
+	if err != nil || len(kept) != 2 {
+		t.Fatalf("kept %v, %v", kept, err)
+	}
+	for i, r := range kept {
+		if was := r.Original().String(); !r.IsKeptLearned() || !strings.HasPrefix(was, fmt.Sprintf("default via fd20::%d ", 5+i)) || r.Original().Metric != 1024 {
+			t.Errorf("kept %s: %v", was, r.IsKeptLearned())
+		}
+		if err := r.Delete(t.Context(), c); err != nil {
+			t.Error(err)
+		}
+	}
+	if left := ip(t, g, "ip", "-6", "route", "show", "table", fmt.Sprint(table)); left != "" {
+		t.Errorf("left: %s", left)
 	}
 }

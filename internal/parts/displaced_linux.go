@@ -21,7 +21,7 @@ import (
 const (
 	savedBit = 1 << 31
 	maxIndex = 1<<24 - 1 // more than an interface ever gets as its index
-	maxSaved = 256       // of displaced routes in one call: the guest can write any number
+	maxSaved = 4096      // of displaced routes in one call: the guest can write any number
 )
 
 func savedTable(index int) uint32 { return savedBit | uint32(index) }

@@ -37,6 +37,28 @@ func (r Route) IsKept() bool { return r.mark()&^1 == savedMark }
 // IsKeptLearned says whether the kernel learned the route that this is kept for.
 func (r Route) IsKeptLearned() bool { return r.mark() == savedLearned && r.Index != 0 }
 
+// eachLearned has kept learned routes one by one: of those with the same metric the kernel has
+// made one route with several next hops.
+func eachLearned(routes []Route) (each []Route) {
+	for _, r := range routes {
+		if r.mark() != savedLearned || r.Index != 0 {
+			each = append(each, r)
+			continue
+		}
+		others := slices.DeleteFunc(slices.Clone(r.attrs), func(a nlAttr) bool { return a.attrType == unix.RTA_MULTIPATH })
+		for _, hop := range r.Hops() {
+			one := r
+			one.Index, one.Gateway = hop.Index, hop.Gateway
+			one.attrs = append(slices.Clone(others), nlAttr{unix.RTA_OIF, nl.Uint32Attr(uint32(hop.Index))})
+			if hop.Gateway.IsValid() {
+				one.attrs = append(one.attrs, nlAttr{unix.RTA_GATEWAY, hop.Gateway.AsSlice()})
+			}
+			each = append(each, one)
+		}
+	}
+	return each
+}
+
 // Original is the route as it was in the main table, before it was kept.
 func (r Route) Original() Route {
 	was := r.InTable(unix.RT_TABLE_MAIN)

@@ -98,7 +98,7 @@ func Defaults(ctx context.Context, c *ns.Conn, family int, table uint32) ([]Rout
 			routes = append(routes, r)
 		}
 	}
-	return routes, err
+	return eachLearned(routes), err
 }
 
 func parseRoute(m []byte) (Route, bool) {
