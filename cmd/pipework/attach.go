@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
 
-	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/keep"
@@ -50,9 +48,9 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 	if err != nil {
 		return err
 	}
-	ref, err := c.resolve(ctx, guest)
+	ref, err := c.resolveFor(ctx, "attach", guest, d.Spec.Name)
 	if err != nil {
-		return &pipework.Error{Op: "attach", Stage: pipework.StageGuest, Interface: cmp.Or(d.Spec.Name, pipework.DefaultName), Err: err}
+		return err
 	}
 	at, keep, err := c.Attach(ctx, ref, d)
 	if c.flags.WaitGuest == 0 && find.Starts(ctx, c.Target(ref), err) {

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/keep"
@@ -50,7 +52,7 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	c.Probe = flags.Probe
 	defer func() { _ = c.OVS.Close() }()
 	if c.Log = cli.Warnings(warn); flags.Verbose {
-		c.Log = c.logFrom(slog.LevelDebug)
+		c.Log = cli.Log(warn, slog.LevelDebug)
 	}
 	verbs := map[string]func(context.Context, []string) error{
 		"detach": c.detach, "list": c.list, "check": c.check, "watch": c.watch, "gc": c.collect,
@@ -77,11 +79,6 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 // kinds are those of the links that Specs may have here.
 func kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 
-// logFrom is a log that tells what is of this level, or above.
-func (c *command) logFrom(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(cli.PrintableTo(c.warn), &slog.HandlerOptions{Level: level}))
-}
-
 // open opens the records. Who may not keep any is warned.
 func (c *command) open() (warnings []string, err error) {
 	c.Store, warnings, err = cli.OpenRecords(c.flags.State, kinds()...)
@@ -92,6 +89,15 @@ func (c *command) open() (warnings []string, err error) {
 func (c *command) openExisting() (err error) {
 	c.Store, err = cli.OpenExistingRecords(c.flags.State, kinds()...)
 	return err
+}
+
+// resolveFor is resolve for an attach or a detach of this interface.
+func (c *command) resolveFor(ctx context.Context, op, word, iface string) (ns.Ref, error) {
+	ref, err := c.resolve(ctx, word)
+	if err != nil {
+		err = &pipework.Error{Op: op, Stage: pipework.StageGuest, Interface: cmp.Or(iface, pipework.DefaultName), Err: err}
+	}
+	return ref, err
 }
 
 // resolve is the guest that the word means, with its kind: records are kept by it.

@@ -22,9 +22,9 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	if _, err := c.open(); err != nil {
 		return err
 	}
-	guest, err := c.resolve(ctx, asked.Guest)
+	guest, err := c.resolveFor(ctx, "detach", asked.Guest, asked.Name)
 	if err != nil {
-		return &pipework.Error{Op: "detach", Stage: pipework.StageGuest, Interface: cmp.Or(asked.Name, pipework.DefaultName), Err: err}
+		return err
 	}
 	opts := keep.DetachOptions{Force: c.flags.Force, ResolvConf: c.flags.ResolvConf}
 	if asked.All {
@@ -57,19 +57,11 @@ func (c *command) list(ctx context.Context, guests []string) error {
 		cli.Warn(c.warn, fmt.Sprintf("compared with no records: %v", err))
 	}
 	all, warnings, err := c.Listing(ctx, targets...)
-	cli.Warn(c.warn, warnings...)
-	for _, at := range all {
-		for _, text := range at.Warnings {
-			cli.Warn(c.warn, fmt.Sprintf("%s: %s: %s", at.Guest.Name, at.Name, text))
-		}
-	}
-	switch {
-	case err != nil && len(all) == 0:
+	cli.Warn(c.warn, append(warnings, cli.WarningsOf(all)...)...)
+	if err != nil && len(all) == 0 {
 		return err
-	case c.JSON || len(all) == 0:
-		return errors.Join(err, c.Show(append([]*pipework.Attachment{}, all...), "nothing is plugged in\n"))
 	}
-	return errors.Join(err, cli.WriteTable(c.Out, all))
+	return errors.Join(err, c.ShowList(all))
 }
 
 func (c *command) check(ctx context.Context, args []string) error {

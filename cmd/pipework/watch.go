@@ -23,7 +23,7 @@ func (c *command) watch(ctx context.Context, args []string) error {
 	}
 	told := c.Log
 	if !c.flags.Verbose { // what is done, and of its steps only warnings
-		c.Log, told = c.logFrom(slog.LevelWarn), c.logFrom(slog.LevelInfo)
+		c.Log, told = cli.Log(c.warn, slog.LevelWarn), cli.Log(c.warn, slog.LevelInfo)
 	}
 	w := &watch.Watcher{
 		Plugger: c.Plugger, Sources: docker.Engines(asked.Engines...),

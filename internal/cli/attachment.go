@@ -38,6 +38,24 @@ func Attachment(a *pipework.Attachment) string {
 	return Line(b.String())
 }
 
+// WarningsOf are the warnings of all the attachments.
+func WarningsOf(all []*pipework.Attachment) (warnings []string) {
+	for _, at := range all {
+		for _, text := range at.Warnings {
+			warnings = append(warnings, fmt.Sprintf("%s: %s: %s", at.Guest.Name, at.Name, text))
+		}
+	}
+	return warnings
+}
+
+// ShowList prints the attachments, as a table where JSON was not asked for.
+func (p Printer) ShowList(all []*pipework.Attachment) error {
+	if p.JSON || len(all) == 0 {
+		return p.Show(append([]*pipework.Attachment{}, all...), "nothing is plugged in\n")
+	}
+	return WriteTable(p.Out, all)
+}
+
 // WriteTable writes the attachments as a table.
 func WriteTable(w io.Writer, all []*pipework.Attachment) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

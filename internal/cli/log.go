@@ -8,6 +8,11 @@ import (
 	"strings"
 )
 
+// Log is a log in lines of key=value that tells what is of this level, or above.
+func Log(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(PrintableTo(w), &slog.HandlerOptions{Level: level}))
+}
+
 // Warnings is a log that prints what is a warning, or worse, as [Warn] does.
 func Warnings(w io.Writer) *slog.Logger { return slog.New(warnings{w: w}) }
 
