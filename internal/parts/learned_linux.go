@@ -22,9 +22,6 @@ import (
 // gateways of the guest: unlike the copies of displaced routes they stay while interfaces
 // go down and up. The value of a note is what the setting was.
 
-// maxNotes bounds how many notes one call works on: the guest can write any number.
-const maxNotes = 1024
-
 // learners are the interfaces on which the kernel learned default routes until a gateway came,
 // by their indexes, each with why it could not be told to learn none; mostly nil.
 type learners map[int]error

@@ -16,6 +16,9 @@ import (
 
 // How the kernel learns default routes again; that it was told not to is in learned_linux.go.
 
+// maxNotes bounds how many notes one call works on: the guest can write any number.
+const maxNotes = 1024
+
 // byKernel are the saved routes that the kernel learned, and those that it did not.
 func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 	for _, r := range saved {

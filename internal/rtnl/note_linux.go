@@ -16,7 +16,7 @@ const rtaxInitCwnd = 11
 
 // Note is a route that keeps a number in a table that no rule looks into: a blackhole, of
 // which the number is the metric. With it goes a value, which is 1 unless the route says
-// otherwise (`+"`initcwnd`"+`). It is one of IPv4, which the kernel binds to no interface:
+// otherwise (its metric "initcwnd"). It is one of IPv4, which the kernel binds to no interface:
 // one of IPv6 it binds to lo, and drops it when that goes down.
 func Note(table, number, value uint32) Route {
 	r := Route{Family: unix.AF_INET, Table: table, Metric: number, Dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
