@@ -13,6 +13,9 @@ import (
 
 // attach attaches as a classic command line says, or a file; or it waits.
 func (c *command) attach(ctx context.Context, args []string) error {
+	if c.version {
+		return cli.PrintVersion(c.Printer.Out)
+	}
 	if c.waiting.Asked {
 		return c.waiting.Wait(ctx, args, c.line.Name)
 	}

@@ -45,6 +45,7 @@ type command struct {
 	spec      string        // --spec
 	waitGuest time.Duration // --wait-guest
 	detaching keep.DetachOptions
+	version   bool // --version
 	all       bool // --all
 	dryRun    bool // --dry-run
 

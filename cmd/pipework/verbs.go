@@ -15,6 +15,7 @@ func (c *command) verbs() *cobra.Command {
 	root := cli.Root(c.attach, attach, detach, list, check, gc, watch, cli.VersionVerb(c.Printer.Out),
 		cli.Tool("route", find.Guest, "ip", "route"), cli.Tool("rule", find.Guest, "ip", "rule"), cli.Tool("tc", find.Guest, "tc"))
 
+	cli.Bool(root.Flags(), &c.version, "version", "print the version")
 	all := root.PersistentFlags()
 	cli.Bool(all, &c.JSON, "json", "print what was done, or found, as JSON")
 	cli.Switch(all, "verbose", "v", "say what is done", c.beVerbose)

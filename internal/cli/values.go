@@ -53,9 +53,14 @@ func VersionVerb(out io.Writer) *cobra.Command {
 		if err := Count(args, 0, 0, "version"); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(out, "pipework %s\n", Version())
-		return err
+		return PrintVersion(out)
 	})
+}
+
+// PrintVersion prints the version.
+func PrintVersion(out io.Writer) error {
+	_, err := fmt.Fprintf(out, "pipework %s\n", Version())
+	return err
 }
 
 // Timeout adds --timeout, which takes 10s, 1m30s, or a number of seconds.

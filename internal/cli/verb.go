@@ -50,9 +50,7 @@ func Root(run func(ctx context.Context, args []string) error, verbs ...*cobra.Co
 		}
 		return of(cmd, err)
 	}
-	root.Version = Version()
-	root.SetVersionTemplate("pipework {{.Version}}\n")
-	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { cmd.Print(text(cmd)) })
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return of(cmd, option.Wrong(cmd.Flags(), err)) })
 	root.AddCommand(verbs...)
 	return root
@@ -100,20 +98,3 @@ func Count(args []string, least, most int, syntax string) error {
 
 // Usage is an error about the words typed.
 func Usage(text string) error { return option.Usage(errors.New(text)) }
-
-// usageTemplate is cobra's, at most 80 columns wide and without what nobody here needs.
-const usageTemplate = `Usage:
-  {{if .HasParent}}{{.Root.Name}} {{end}}{{.Use}}{{if .HasExample}}
-
-Examples:
-{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
-
-Verbs:{{range .Commands}}{{if or .IsAvailableCommand (eq .Name "help")}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
-
-Options:
-{{.LocalFlags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
-
-Options of every verb:
-{{.InheritedFlags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}{{end}}
-`
