@@ -45,7 +45,7 @@ func (a *Attacher) kept(t Target, s Spec, at *Attachment, f dhcp.Family) dhcp.Ke
 	}
 	kept.Config.Family = f
 	kept.Config.Hostname = parts.Hostname(kept.Config, at.Guest.Name)
-	s.Name = at.Name
+	s.Name, s.Last = at.Name, false
 	kept.Apply = func(ctx context.Context, g *ns.Guest, last, next *dhcp.Lease) error {
 		return a.one(ctx, "lease", Job{t, s}, func(j *job) error {
 			if j.guest.Inode() != g.Inode() {
