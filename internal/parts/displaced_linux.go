@@ -56,6 +56,7 @@ func (s stack) dropDefault(ctx context.Context, family, protocol int) error {
 
 // readDefaults fills in the gateways and what was displaced.
 func (s stack) readDefaults(ctx context.Context) error {
+	listed := map[netip.Addr]bool{}
 	for _, family := range families {
 		all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
 		if err != nil {
@@ -63,7 +64,8 @@ func (s stack) readDefaults(ctx context.Context) error {
 		}
 		now := slices.DeleteFunc(slices.Clone(all), func(r rtnl.Route) bool { return r.Table != unix.RT_TABLE_MAIN })
 		for i, r := range now {
-			if r.Index == s.Link.Index && s.outranks(i, now) == nil {
+			if r.Index == s.Link.Index && !listed[r.Gateway] && s.outranks(i, now) == nil {
+				listed[r.Gateway] = true
 				s.Gateways = append(s.Gateways, r.Gateway)
 			}
 		}
@@ -74,7 +76,7 @@ func (s stack) readDefaults(ctx context.Context) error {
 		}
 		s.fillSaved(all)
 	}
-	s.Gateways = limited(s.Port, s.Gateways, told.Most, "default routes through "+s.Link.Name)
+	s.Gateways = limited(s.Port, s.Gateways, told.Most, "gateways of default routes through "+s.Link.Name)
 	return nil
 }
 
