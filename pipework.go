@@ -168,7 +168,8 @@ type Attachment struct {
 	// Warnings are for people: what works less well than it should, and what to
 	// do about it.
 	Warnings []string `json:"warnings,omitempty"`
-	// Namespace is the guest's network namespace; only Attach and Update fill it.
+	// Namespace is the guest's network namespace; Attach and Update fill it, and List, but for
+	// its Boot and NSID.
 	Namespace *ns.Instance `json:"-"`
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 )
 
@@ -46,7 +47,8 @@ func (h *Handle) lock(ctx context.Context, kind int16, wait time.Duration) (unlo
 	take := func() error {
 		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: kind, Start: int64(h.Inode().Ino), Len: 1})
 	}
-	if isNotRoots(err) {
+	common := isNotRoots(err)
+	if common {
 		fd, err = unix.Open("/proc/self/fd/"+strconv.Itoa(h.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		take = func() error { return unix.Flock(fd, flockOf(kind)|unix.LOCK_NB) }
 	}
@@ -56,6 +58,9 @@ func (h *Handle) lock(ctx context.Context, kind int16, wait time.Duration) (unlo
 	if err != nil {
 		if fd >= 0 {
 			_ = unix.Close(fd)
+		}
+		if common {
+			err = errs.New(errs.ErrCommonLock, "%w", err)
 		}
 		return nil, err
 	}
