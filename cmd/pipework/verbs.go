@@ -7,98 +7,111 @@ import (
 	"fmt"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ns/docker"
 	"github.com/go-pipework/pipework/ns/find"
+	"github.com/go-pipework/pipework/watch"
+	"github.com/go-pipework/pipework/watch/health"
 )
 
-func (c *command) detach(ctx context.Context, args []string) error {
-	asked, err := config.ParseDetach(args)
+func (c *command) detach(ctx context.Context, args []string) (err error) {
+	name := c.asked.Line.Name
+	if c.asked.All && name != "" {
+		return cli.Usage("-i and --all contradict each other: keep one")
+	}
+	if c.Store, _, err = c.asked.OpenRecords(kinds()...); err != nil {
+		return err
+	}
+	guest, err := c.guest(ctx, args[0], "detach", name)
 	if err != nil {
 		return err
 	}
-	if _, err := c.open(); err != nil {
-		return err
-	}
-	guest, err := c.resolveFor(ctx, "detach", asked.Guest, asked.Name)
-	if err != nil {
-		return err
-	}
-	opts := keep.DetachOptions{Force: c.flags.Force, ResolvConf: c.flags.ResolvConf}
-	if asked.All {
-		gone, err := c.DetachGuest(ctx, guest, opts)
+	if c.asked.All {
+		gone, err := c.DetachGuest(ctx, guest, c.asked.Detach)
 		if len(gone) == 0 && err != nil {
 			return err
 		}
 		attachments, text := cli.DetachedAll(guest, gone)
-		return errors.Join(err, c.Show(attachments, "%s", text))
+		return errors.Join(err, c.asked.Show(attachments, "%s", text))
 	}
-	r, err := c.Detach(ctx, guest, asked.Name, opts)
+	r, err := c.Detach(ctx, guest, name, c.asked.Detach)
 	switch {
 	case err != nil:
 		return err
 	case r == nil:
-		return c.Show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(asked.Name, pipework.DefaultName))
+		return c.asked.Show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
+	case ctx.Err() != nil:
+		fmt.Fprintln(c.asked.Err, "pipework: interrupted when it had begun: it is finished")
 	}
-	if ctx.Err() != nil {
-		fmt.Fprintln(c.warn, "pipework: interrupted when it had begun: it is finished")
-	}
-	return c.Show(r.Attachment, "%s\n", cli.Detached(r))
+	return c.asked.Show(r.Attachment, "%s\n", cli.Detached(r))
 }
 
-func (c *command) list(ctx context.Context, guests []string) error {
-	targets := make([]pipework.Target, 0, len(guests))
+func (c *command) list(ctx context.Context, guests []string) (err error) {
+	var targets []pipework.Target
 	for _, g := range guests {
 		targets = append(targets, find.Guest(g))
 	}
-	if err := c.openExisting(); err != nil {
-		cli.Warn(c.warn, fmt.Sprintf("compared with no records: %v", err))
+	if c.Store, err = c.asked.OpenExistingRecords(kinds()...); err != nil {
+		c.asked.Warn(fmt.Sprintf("compared with no records: %v", err))
 	}
 	all, warnings, err := c.Listing(ctx, targets...)
-	cli.Warn(c.warn, append(warnings, cli.WarningsOf(all)...)...)
-	if err != nil && len(all) == 0 {
-		return err
-	}
-	return errors.Join(err, c.ShowList(all))
+	c.asked.Warn(append(warnings, cli.WarningsOf(all)...)...)
+	return c.asked.ShowList(all, err)
 }
 
-func (c *command) check(ctx context.Context, args []string) error {
-	words, err := config.ParseCheck(args)
-	if err != nil {
-		return err
-	}
-	if err := c.openExisting(); err != nil {
+func (c *command) check(ctx context.Context, words []string) (err error) {
+	if c.Store, err = c.asked.OpenExistingRecords(kinds()...); err != nil {
 		return err
 	}
 	guests := make([]ns.Ref, len(words))
 	for i, word := range words {
-		if guests[i], err = c.resolve(ctx, word); err != nil {
+		if guests[i], err = c.guest(ctx, word, "", ""); err != nil {
 			return err
 		}
 	}
 	found, err := c.Status(ctx, guests...)
-	if found == nil {
-		return err
-	}
-	return errors.Join(err, cli.Verdict(found), c.Show(found, "%s", cli.Report(found)))
+	return errors.Join(err, c.asked.ShowStatus(found))
 }
 
-func (c *command) collect(ctx context.Context, args []string) error {
-	dryRun, err := config.ParseCollect(args)
-	if err != nil {
-		return err
-	}
+func (c *command) collect(ctx context.Context, _ []string) (err error) {
 	collect := c.Collect
-	if dryRun {
-		collect, err = c.Orphans, c.openExisting()
+	if c.asked.DryRun {
+		collect = c.Orphans
+		c.Store, err = c.asked.OpenExistingRecords(kinds()...)
 	} else {
-		_, err = c.open()
+		c.Store, _, err = c.asked.OpenRecords(kinds()...)
 	}
 	if err != nil {
 		return err
 	}
 	lines, err := collect(ctx)
-	return errors.Join(err, c.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
+	return errors.Join(err, c.asked.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
+}
+
+func (c *command) doctor(ctx context.Context, _ []string) error {
+	return c.asked.Doctor(ctx, c.OVS, kinds()...)
+}
+
+// watch runs until it is interrupted.
+func (c *command) watch(ctx context.Context, _ []string) (err error) {
+	if c.Store, err = keep.Open(c.asked.RecordsDir(), kinds()...); err != nil {
+		return err
+	}
+	w := &watch.Watcher{Sources: docker.Engines(c.asked.Engines...), Declarations: c.asked.Declarations, Machine: watch.Machine()}
+	c.Log, w.Log = c.asked.WatchLoggers()
+	w.Plugger = c.Plugger
+	w.Notify, w.Watchdog = watch.Systemd()
+	if c.asked.Metrics != "" {
+		end, err := health.Serve(ctx, c.asked.Metrics, w)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
+	if err := w.Run(ctx); ctx.Err() == nil {
+		return err
+	}
+	return nil // it was to end
 }

@@ -9,21 +9,22 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 )
 
-// RecordsDir is dir, or where that is "" the directory that the variable PIPEWORK_STATE
+// RecordsDir is the directory of --state-dir, or the one that the variable PIPEWORK_STATE
 // names, or else the default.
-func RecordsDir(dir string) string {
-	return cmp.Or(dir, os.Getenv("PIPEWORK_STATE"), keep.DefaultDir)
+func (o *Options) RecordsDir() string {
+	return cmp.Or(o.State, os.Getenv("PIPEWORK_STATE"), keep.DefaultDir)
 }
 
 // OpenRecords opens the records in RecordsDir. Where that is the default, and this user
 // may not write there, it returns no Store, and a warning: they can be done without.
-func OpenRecords(dir string, kinds ...link.Kind) (s *keep.Store, warnings []string, err error) {
-	dir = RecordsDir(dir)
+func (o *Options) OpenRecords(kinds ...link.Kind) (s *keep.Store, warnings []string, err error) {
+	dir := o.RecordsDir()
 	s, err = keep.Open(dir, kinds...)
 	if dir == keep.DefaultDir && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
 		return nil, []string{fmt.Sprintf("nothing remembers this for after a restart: %v (--state-dir names another directory)", err)}, nil
@@ -33,17 +34,32 @@ func OpenRecords(dir string, kinds ...link.Kind) (s *keep.Store, warnings []stri
 
 // OpenExistingRecords opens the records for who only reads: where there is no directory,
 // there are none, and none is made.
-func OpenExistingRecords(dir string, kinds ...link.Kind) (*keep.Store, error) {
-	s, err := keep.OpenExisting(RecordsDir(dir), kinds...)
+func (o *Options) OpenExistingRecords(kinds ...link.Kind) (*keep.Store, error) {
+	s, err := keep.OpenExisting(o.RecordsDir(), kinds...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return s, err
 }
 
-// ReadSpec reads the text of a Spec from a file, or for - from standard input. Of a
-// longer text than [config.ParseSpec] takes it reads the beginning.
-func ReadSpec(path string) ([]byte, error) {
+// ReadSpec reads the Spec of --spec, whose link is of one of these kinds. The words beside
+// it are the guest alone.
+func (o *Options) ReadSpec(words []string, kinds ...link.Kind) (s pipework.Spec, err error) {
+	if err := errors.Join(Count(words, 1, 1, "--spec FILE <guest>"), o.Line.Empty()); err != nil {
+		return s, err
+	}
+	text, err := read(o.Spec)
+	if err != nil {
+		return s, err
+	}
+	if s, err = config.ParseSpec(text, kinds...); err != nil {
+		return s, fmt.Errorf("%s: %w", o.Spec, err)
+	}
+	return s, nil
+}
+
+// read reads the file, or of one that is longer than [config.ParseSpec] takes the beginning.
+func read(path string) ([]byte, error) {
 	file := os.Stdin
 	if path != "-" {
 		var err error
