@@ -21,7 +21,7 @@ import (
 // dhcp.Keep keeps them until the guest is gone; a dhcp.Keeper keeps those of many guests.
 //
 // A Kept is of one Spec. Before an [Update] to another one whoever keeps it has to end, and
-// afterwards it is made anew, of that Spec and of Update's Attachment: the old one would
+// afterwards another one is made, of that Spec and of Update's Attachment: the old one would
 // make the interface what the old Spec says.
 //
 //	err := dhcp.Keep(ctx, new(pipework.Attacher).Kept(target, spec, attachment)...)

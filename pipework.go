@@ -72,7 +72,7 @@ type Spec struct {
 	// beside Addrs. An address has the lease's time as its lifetime: one that nobody
 	// keeps (see [Attacher.Kept]) goes away when the lease ends. A gateway in
 	// Gateways, one of Routes, or an MTU, comes before the lease's. A server recognises the guest by
-	// its MAC: without one here, or a ClientID or DUID, a guest that is made anew is
+	// its MAC: without one here, or a ClientID or DUID, a guest that is recreated is
 	// given another address. Detach gives the lease back.
 	//
 	// IPv6 routes come from router advertisements, which the kernel then follows on

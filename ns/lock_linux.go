@@ -37,7 +37,7 @@ func (h *Handle) RLock(ctx context.Context, wait time.Duration) (unlock func(), 
 	return h.lock(ctx, unix.F_RDLCK, wait)
 }
 
-// lock opens the file anew: a lock belongs to the open file description, and
+// lock opens the file itself: a lock belongs to the open file description, and
 // h may be shared by goroutines that must exclude each other.
 func (h *Handle) lock(ctx context.Context, kind int16, wait time.Duration) (unlock func(), err error) {
 	if err := fault.Step(ctx, "lock namespace"); err != nil {

@@ -14,7 +14,7 @@ import (
 // Default routes that the kernel learns from router advertisements are left to it. While a
 // gateway is in their place it is told to learn none on any interface (accept_ra_defrtr):
 // with a higher preference they would come first, also those of a router that is heard
-// later. Afterwards it learns anew. What is in the table of displaced routes only says
+// later. Afterwards it learns again. What is in the table of displaced routes only says
 // what was there: such a route is marked, does not expire there, and is never put back. One
 // that does not expire is a program's of the guest's, as is one where the kernel learns none.
 //

@@ -88,7 +88,7 @@ func (s *Site) onHost() bool { return s.Port.Guest.Inode() == s.Port.Host.Inode(
 
 var families = [...]int{unix.AF_INET, unix.AF_INET6}
 
-// Remark writes the mark on the interface anew, where it differs, and of one of the host's
+// Remark rewrites the mark on the interface, where it differs, and of one of the host's
 // own into the host's record. The record, which counts, has a digest only while the mark
 // has it, too.
 func (s *Site) Remark(ctx context.Context, mark link.Mark) error {
