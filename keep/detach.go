@@ -89,6 +89,7 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 		if byID, ok := guests.renamedGuest(ctx, guest); ok {
 			return p.detachNamed(ctx, byID, name, opts)
 		}
+	case claimsToBeNIC(err): // what is recorded decides
 	case err != nil:
 		return nil, detaching(err)
 	}
@@ -129,6 +130,12 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 	}
 	known[0].Attachment = at
 	return &known[0], nil
+}
+
+// claimsToBeNIC is the error of an interface that bears the mark of one of the host's own, and
+// is not known to be that: the guest's root can write such a mark on whatever it has.
+func claimsToBeNIC(err error) bool {
+	return stage.Is(err, pipework.StageInterface) && errors.Is(err, fs.ErrPermission)
 }
 
 // stopped is the error of a Detach whose context has ended.

@@ -92,3 +92,22 @@ func TestNICHeldBack(t *testing.T) {
 	h.Close()
 	world.Unchanged(t)
 }
+
+// TestNICClaimedUnderAnotherName has a guest that removes what is recorded, and gives a link
+// of its own, called otherwise, the mark of a NIC for that name: the record is detached.
+func TestNICClaimedUnderAnotherName(t *testing.T) {
+	named, g := nstest.Guest(t)
+	word := "netns:" + string(named)
+	p := keep.Plugger{Store: store(t), Target: byText(namedGuest)}
+	world := nstest.Observe(t)
+	typed(t, p, "br7 "+word+" 10.0.0.9/24")
+	inGuest(t, g, func(h *netlink.Handle) {
+		must(t, h.LinkDel(linkOf(t, h, "eth1")))
+		a := netlink.NewLinkAttrs()
+		a.Name = "d499"
+		must(t, h.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: "c499"}))
+		must(t, h.LinkSetAlias(linkOf(t, h, "d499"), "pipework link=phys:nicx interface=eth1"))
+	})
+	detached(t, p, word, "")
+	world.Unchanged(t)
+}
