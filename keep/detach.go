@@ -89,7 +89,7 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 		if byID, ok := guests.renamedGuest(ctx, guest); ok {
 			return p.detachNamed(ctx, byID, name, opts)
 		}
-	case claimsToBeNIC(err): // what is recorded decides
+	case isUnproven(err): // what is recorded decides
 	case err != nil:
 		return nil, detaching(err)
 	}
@@ -132,10 +132,10 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 	return &known[0], nil
 }
 
-// claimsToBeNIC is the error of an interface that bears the mark of one of the host's own, and
-// is not known to be that: the guest's root can write such a mark on whatever it has.
-func claimsToBeNIC(err error) bool {
-	return stage.Is(err, pipework.StageInterface) && errors.Is(err, fs.ErrPermission)
+// isUnproven is the error of an interface that bears no mark, or that of one of the host's own
+// without being known as that: the guest's root can take marks away, and write them.
+func isUnproven(err error) bool {
+	return (stage.Is(err, pipework.StageInterface) || stage.Is(err, pipework.StageLink)) && errors.Is(err, fs.ErrPermission)
 }
 
 // stopped is the error of a Detach whose context has ended.

@@ -71,6 +71,7 @@ type siege struct {
 	calm    time.Duration // of the calls for the spare guest, the median
 	took    []time.Duration
 	counts  map[string]int
+	round   []string // what was called in this one
 }
 
 // An honest guest keeps what is declared for it.
@@ -94,7 +95,7 @@ func TestAttack(t *testing.T) {
 	p := s.start(seed, length)
 	s.world = nstest.Observe(s.T, s.honest[0].g.Handle, s.honest[1].g.Handle)
 	for end := time.Now().Add(length); time.Now().Before(end) && !t.Failed(); {
-		s.round()
+		s.attackOnce()
 	}
 	done, err := p.End()
 	keeptest.Must(t, err)
@@ -115,6 +116,10 @@ func newSiege(t *testing.T) *siege {
 
 func ref(pid int) ns.Ref { return ns.ParseRef(fmt.Sprintf("pid:%d", pid)) }
 
+// nicIndex is one that no other link gets, so that the attacker never deletes the NIC for
+// another link that it has seen: nobody can delete hardware.
+const nicIndex = 1 << 29
+
 // addNIC makes nic0, which stands for hardware: it is cabled to a machine of its own.
 func (s *siege) addNIC() {
 	_, lan := nstest.Guest(s.T)
@@ -122,10 +127,11 @@ func (s *siege) addNIC() {
 	defer func() { _ = h.Close() }()
 	a := netlink.NewLinkAttrs()
 	a.Name, a.HardwareAddr, a.Alias = "nic0", s.nic, "uplink of the lab"
+	a.Index = nicIndex
 	keeptest.Must(s.T, h.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: "wire", PeerNamespace: netlink.NsFd(int(lan.NetNS()))}))
-	l, err := h.LinkByName("nic0")
+	l, err := h.LinkByIndex(nicIndex)
 	keeptest.Must(s.T, err)
-	keeptest.Must(s.T, h.LinkSetUp(l))
+	keeptest.Must(s.T, errors.Join(h.LinkSetName(l, "nic0"), h.LinkSetAlias(l, a.Alias), h.LinkSetUp(l)))
 	s.wire = l.Attrs().ParentIndex
 	there, err := netlink.NewHandleAt(lan.NetNS(), unix.NETLINK_ROUTE)
 	keeptest.Must(s.T, err)
@@ -229,7 +235,9 @@ func (s *siege) start(seed uint64, length time.Duration) *attacker.Process {
 	all, err := nstest.Whole(h.LinkList)
 	keeptest.Must(s.T, err)
 	for _, l := range all {
-		k.Indexes = append(k.Indexes, l.Attrs().Index)
+		if l.Attrs().Index != nicIndex {
+			k.Indexes = append(k.Indexes, l.Attrs().Index)
+		}
 		if l.Attrs().Alias != "" {
 			k.Marks = append(k.Marks, l.Attrs().Alias)
 		}
@@ -262,14 +270,21 @@ func (s *siege) specs() map[string]pipework.Spec {
 	}
 }
 
-// round plugs the attacker in, makes calls of all kinds for it and for others, and unplugs it.
-func (s *siege) round() {
+// attackOnce plugs the attacker in, makes calls of all kinds for it and for others, and unplugs it.
+func (s *siege) attackOnce() {
+	s.round = nil
+	defer func() {
+		if s.Failed() {
+			s.Logf("this round:\n%s", strings.Join(s.round, "\n"))
+		}
+	}()
 	all := s.specs()
 	kind := pick(s.Rand, slices.Sorted(maps.Keys(all)))
 	spec := all[kind]
 	spec.Name = pick(s.Rand, []string{"eth1", "eth2", "w1", "w2"})
 	s.counts["rounds"]++
 	s.counts["plugged: "+kind]++
+	s.round = append(s.round, kind+" as "+spec.Name)
 	s.call("attach", func(ctx context.Context) error {
 		if spec.DHCP != nil {
 			var cancel context.CancelFunc
@@ -333,6 +348,7 @@ func (s *siege) call(name string, f func(context.Context) error) {
 	err := f(ctx)
 	took := time.Since(begun)
 	s.counts[name]++
+	s.round = append(s.round, fmt.Sprintf("%s, %v: %v", name, took, err))
 	if err != nil {
 		s.counts[name+", in vain"]++
 		if text := err.Error(); strings.ContainsAny(text, "\x1b\x07") {
