@@ -35,6 +35,9 @@ type DetachOptions struct {
 // without Attachment there was nothing but the record, which is forgotten. Where
 // there was neither, the result is nil. After an error the record is what it was.
 //
+// Where nothing can be written, since the Store is on a file system that is read-only or full,
+// Detach takes away all the same; the record may stay then, which the log is warned of.
+//
 // Where ctx ends before the first change, Detach stops; what has begun is finished, for up
 // to ten seconds, and is no error then.
 func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
@@ -175,7 +178,7 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 		going.Attachment = stored(at)
 	}
 	going.Spec = withoutDNS(r.Spec, opts.ResolvConf)
-	full := p.Store.Put(going) // a full disk does not keep this from detaching
+	full := p.Store.Put(going) // a full disk, or a read-only one, does not keep this from detaching
 	t := p.Target(now.ref)
 	if !now.runs() && !p.guests().observe(ctx, r.Guest).runs() {
 		t = p.Target(r.Guest) // as what is left on the host calls it
@@ -196,7 +199,7 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 		}
 		return together(err, full)
 	}
-	return p.Store.Delete(r.Guest, r.Interface)
+	return p.forgotten(ctx, p.Store.Delete(r.Guest, r.Interface))
 }
 
 // isNIC says that the interface claims to be one of the host's own, which the

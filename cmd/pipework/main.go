@@ -16,6 +16,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -83,6 +84,16 @@ func kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 func (c *command) open() (warnings []string, err error) {
 	c.Store, warnings, err = cli.OpenRecords(c.flags.State, kinds()...)
 	return warnings, err
+}
+
+// openToTake is open for who takes away, which does not depend on records: where the
+// directory cannot be made, there are none.
+func (c *command) openToTake() error {
+	_, err := c.open()
+	if errs.IsUnwritable(err) {
+		return nil
+	}
+	return err
 }
 
 // openExisting opens the records for who only reads.

@@ -19,7 +19,7 @@ func (c *command) detach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.open(); err != nil {
+	if err := c.openToTake(); err != nil {
 		return err
 	}
 	guest, err := c.resolveFor(ctx, "detach", asked.Guest, asked.Name)
@@ -94,7 +94,7 @@ func (c *command) collect(ctx context.Context, args []string) error {
 	if dryRun {
 		collect, err = c.Orphans, c.openExisting()
 	} else {
-		_, err = c.open()
+		err = c.openToTake()
 	}
 	if err != nil {
 		return err

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns/docker"
 	"github.com/go-pipework/pipework/watch"
@@ -18,7 +20,10 @@ func (c *command) watch(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.Store, err = keep.Open(cli.RecordsDir(c.flags.State), kinds()...); err != nil {
+	c.Store, err = keep.Open(cli.RecordsDir(c.flags.State), kinds()...)
+	if errs.IsUnwritable(err) {
+		cli.Warn(c.warn, fmt.Sprintf("nothing is recorded: %v", err))
+	} else if err != nil {
 		return err
 	}
 	told := c.Log
