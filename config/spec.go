@@ -16,15 +16,18 @@ import (
 // as link.Detect found it. What the backend has no use for (a host end's name, a
 // VLAN, a MAC) is refused; [errors.Is] tells that as [ErrUsage]. A further line for
 // the same interface adds its addresses.
-func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
-	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC, Add: true}
+func (l Line) Spec(b link.Backend) (pipework.Spec, error) {
+	s := pipework.Spec{
+		Name: l.Name, MAC: l.MAC, MTU: l.MTU, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC,
+		Routes: l.Routes, Rules: l.Rules, Egress: l.Egress, Ingress: l.Ingress, Add: true,
+	}
 	var p problems
 	if asked, err := l.DHCPConfig(); l.DHCP != "" && asked.Program == "" {
 		p.add(err)
 		s.DHCP = &asked.Config
-		s.DHCP.ResolvConf = f.ResolvConf
-	} else if f.ResolvConf != "" {
-		p.addf("%s%s: only the address dhcp brings name servers", resolvConf, f.ResolvConf)
+		s.DHCP.ResolvConf = l.ResolvConf
+	} else if l.ResolvConf != "" {
+		p.addf("--resolv-conf %s: only the address dhcp brings name servers", l.ResolvConf)
 	}
 	if l.DirectPhys {
 		b = l.phys(&p, b)
@@ -41,9 +44,12 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 	if l.HostName != "" && !isNIC(b) {
 		b = l.named(&p, b)
 	}
+	if l.Trunks != nil {
+		b = l.trunked(&p, b)
+	}
 	switch kind := b.(type) {
 	case link.Bridge:
-		kind.Firewall = f.firewall()
+		kind.Firewall, kind.Isolated, kind.Hairpin = l.Firewall, l.Isolated, l.Hairpin
 		b = kind
 	case link.VLAN:
 		if kind.VLAN == 0 && l.VLAN == "" {
@@ -57,8 +63,21 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 		}
 		b = kind
 	}
+	if _, is := b.(link.Bridge); !is && (l.Isolated || l.Hairpin) {
+		p.addf("--isolated and --hairpin are settings of a Linux bridge's port: %s has none", b)
+	}
 	s.Link = b
 	return s, p.err()
+}
+
+// trunked lets the VLANs pass tagged.
+func (l Line) trunked(p *problems, b link.Backend) link.Backend {
+	with, has := b.(link.WithTrunks)
+	if !has {
+		p.addf("--trunk: %s is no port of a bridge", b)
+		return b
+	}
+	return with.WithTrunks(l.Trunks)
 }
 
 // endAddrs are the addresses of the other end of a pair: the gateways, which nobody else
@@ -150,14 +169,4 @@ func (l Line) pkey(p *problems) uint16 {
 		p.add(fmt.Errorf("the partition key %q is not a hexadecimal number from 1 to ffff: write one, such as @8001", l.VLAN))
 	}
 	return uint16(key)
-}
-
-func (f Flags) firewall() link.Firewall {
-	switch f.Forward {
-	case "on":
-		return link.FirewallAccept
-	case "off":
-		return link.FirewallLeave
-	}
-	return link.FirewallOwn
 }

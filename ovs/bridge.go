@@ -76,6 +76,12 @@ func (b Bridge) WithVLAN(id int) link.Backend {
 	return b
 }
 
+// WithTrunks is the bridge with the guest's port carrying these VLANs tagged.
+func (b Bridge) WithTrunks(vlans []int) link.Backend {
+	b.Trunks = vlans
+	return b
+}
+
 // WithHostName is the bridge with this name for the host's end.
 func (b Bridge) WithHostName(name string) link.Backend {
 	b.HostName = name
