@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -388,12 +389,9 @@ func (s *siege) unplug() {
 	for try := 1; try <= 5; try++ {
 		s.call("detach", func(ctx context.Context) error {
 			_, err = s.plugger.DetachGuest(ctx, s.evil, keep.DetachOptions{Force: true})
-			if errors.Is(err, os.ErrNotExist) {
-				err = nil
-			}
 			return err
 		})
-		if err == nil && len(s.records()) == 0 {
+		if (err == nil || errors.Is(err, fs.ErrNotExist)) && len(s.records()) == 0 {
 			return
 		}
 	}
