@@ -191,7 +191,9 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 	if err == nil {
 		late, end := finish.Context(ctx)
 		defer end()
-		_, err = p.former(r, now.inode).detach(late)
+		if err = p.removeUnmarked(late, t, r); err == nil {
+			_, err = p.former(r, now.inode).detach(late)
+		}
 	}
 	if err != nil {
 		if full == nil {
