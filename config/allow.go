@@ -3,6 +3,7 @@ package config
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -40,10 +41,16 @@ func (a Allow) Check(b link.Backend, typed string) error {
 	if b, on := b.(link.OnInterface); on {
 		name = b.HostInterface()
 	}
-	for _, pattern := range a {
-		if match, err := path.Match(pattern, name); err == nil && match {
-			return nil
-		}
+	if a.matches(name) {
+		return nil
 	}
 	return errs.New(fs.ErrPermission, "the host's interface %s may not be asked for: --allow permits %s", name, strings.Join(a, ", "))
+}
+
+// matches says whether a pattern matches the name.
+func (a Allow) matches(name string) bool {
+	return slices.ContainsFunc(a, func(pattern string) bool {
+		match, err := path.Match(pattern, name)
+		return err == nil && match
+	})
 }

@@ -21,10 +21,14 @@ import (
 // (0: of none), the guest's end inside the guest, down, with its final name, MAC and
 // MTU. When PlugVeth returns the host's end is up and bears p.Mark, has no IPv6 address
 // and takes none from router advertisements. p.HostName names the host's end; "" stands
-// for the classic name, or a hashed one, and is filled. Errors are those of [Backend].
+// for the classic name, or a hashed one, and is filled; the name of a NIC that is in a guest
+// is refused with an error that satisfies fs.ErrInvalid. Errors are those of [Backend].
 func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	names := []func(string, *ns.Guest) string{hostName, hashedName}
 	if chosen := p.HostName; chosen != "" {
+		if err := notReserved(chosen); err != nil {
+			return err
+		}
 		names = []func(string, *ns.Guest) string{func(string, *ns.Guest) string { return chosen }}
 	}
 	if err := createVeth(ctx, p, master, names); err != nil {

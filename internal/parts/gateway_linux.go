@@ -133,7 +133,7 @@ func (g Gateways) hopDrift(ctx context.Context, s *Site, gw netip.Addr) ([]link.
 		return nil, nil
 	}
 	hop := s.hop(gw)
-	have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table)
+	have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table, hop.SameKey)
 	if err != nil || s.has(have, hop) {
 		return nil, err
 	}

@@ -83,6 +83,9 @@ func readEvents(r io.Reader, event func(ns.Event)) error {
 	}
 }
 
+// runningMost is more than one engine can run.
+const runningMost = 1 << 16
+
 // Running lists the containers that run; see [ns.Source]. Errors are those of
 // [Engine.Container].
 func (e Engine) Running(ctx context.Context) ([]string, error) {
@@ -90,13 +93,16 @@ func (e Engine) Running(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []summary
-	if err := s.get(ctx, "/containers/json", nil, &all); err != nil {
-		return nil, s.inspectError(ctx, "list", err)
-	}
-	ids := make([]string, 0, len(all))
-	for _, c := range all {
+	ids := []string{}
+	err = s.each(ctx, nil, func(c summary) error {
+		if len(ids) == runningMost || len(c.ID) > idLength {
+			return fmt.Errorf("more than %d containers, or an ID of more than %d digits", runningMost, idLength)
+		}
 		ids = append(ids, c.ID)
+		return nil
+	})
+	if err != nil {
+		return nil, s.inspectError(ctx, "list", err)
 	}
 	return ids, nil
 }
