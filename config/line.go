@@ -16,7 +16,7 @@ import (
 
 // A Line is one attachment as the classic command line says it:
 //
-//	[--direct-phys] <hostif> [-i containerif] [-l localif] [-a family] <guest> <addr>/<prefix>[@gateway] [macaddr|U:string][@vlan]
+//	[--direct-phys] [--pin] [--isolated] <hostif> [-i containerif] [-l localif] [-a family] <guest> <addr>/<prefix>[@gateway] [macaddr|U:string][@vlan]
 type Line struct {
 	Interface  string           // host interface (br1, ovs0, eth0, ib0, dummy0) "mac:<address>", or a name after "bridge:", "macvlan:", "vlan:", "veth:" or "ovs:", of "veth:" also guest/name; as typed
 	Name       string           // -i: the interface inside the guest; "" is the default of its kind
@@ -31,6 +31,8 @@ type Line struct {
 	Unique     string           // the string after U: that MAC was made from; "" where there was none
 	VLAN       string           // the text after @ in the last word, see [Line.VLANID]; "" for none
 	DirectPhys bool             // --direct-phys: move the physical interface itself into the guest
+	Pin        bool             // --pin: nothing leaves the guest that is not its own
+	Isolated   bool             // --isolated: other isolated guests on the bridge are not reached
 }
 
 // Parse reads args, a classic command line without the program's name. Options
@@ -42,7 +44,7 @@ type Line struct {
 func Parse(args []string) (Line, error) { return parse(scan(args, lineOptions)) }
 
 // lineOptions are those of a line, and whether each takes a value.
-var lineOptions = map[string]bool{"-i": true, "-l": true, "-a": true, "--direct-phys": false}
+var lineOptions = map[string]bool{"-i": true, "-l": true, "-a": true, "--direct-phys": false, "--pin": false, "--isolated": false}
 
 // parse reads words that were taken apart.
 func parse(w words) (Line, error) {
@@ -75,6 +77,8 @@ func (p *parser) options() {
 		p.family(family)
 	}
 	_, p.line.DirectPhys = p.values["--direct-phys"]
+	_, p.line.Pin = p.values["--pin"]
+	_, p.line.Isolated = p.values["--isolated"]
 }
 
 // Args returns the words that [Parse] reads back into l, in the classic order.
@@ -82,9 +86,12 @@ func (p *parser) options() {
 // gateway and no address of its family.
 func (l Line) Args() []string {
 	var first []string
-	if l.DirectPhys {
-		first = append(first, "--direct-phys")
+	for word, said := range map[string]bool{"--direct-phys": l.DirectPhys, "--isolated": l.Isolated, "--pin": l.Pin} {
+		if said {
+			first = append(first, word)
+		}
 	}
+	slices.Sort(first)
 	last := append([]string{l.Guest, l.addressWord()}, l.lastWord()...)
 	if isOption(l.Interface) || isOption(l.Guest) {
 		return slices.Concat(first, l.optionWords(), []string{"--", l.Interface}, last)

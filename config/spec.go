@@ -17,12 +17,14 @@ import (
 // VLAN, a MAC) is refused; [errors.Is] tells that as [ErrUsage]. A further line for
 // the same interface adds its addresses.
 func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
-	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC, Add: true}
+	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC, Pin: l.Pin, Add: true}
 	var p problems
 	if asked, err := l.DHCPConfig(); l.DHCP != "" && asked.Program == "" {
 		p.add(err)
 		s.DHCP = &asked.Config
 		s.DHCP.ResolvConf = f.ResolvConf
+	} else if l.Pin && asked.Program != "" {
+		p.addf("--pin: what address %s brings nobody else knows: write dhcp", asked.Program)
 	} else if f.ResolvConf != "" {
 		p.addf("%s%s: only the address dhcp brings name servers", resolvConf, f.ResolvConf)
 	}
@@ -40,6 +42,9 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 	}
 	if l.HostName != "" && !isNIC(b) {
 		b = l.named(&p, b)
+	}
+	if l.Isolated {
+		b = isolated(&p, b)
 	}
 	switch kind := b.(type) {
 	case link.Bridge:
@@ -85,6 +90,16 @@ func (l Line) tagged(p *problems, b link.Backend) link.Backend {
 	id, err := l.VLANID()
 	p.add(err)
 	return with.WithVLAN(int(id))
+}
+
+// isolated keeps the guest from others that are kept so.
+func isolated(p *problems, b link.Backend) link.Backend {
+	with, has := b.(link.Isolator)
+	if !has {
+		p.addf("--isolated: %s has no ports that could be isolated: use a bridge", b)
+		return b
+	}
+	return with.Isolate()
 }
 
 // isNIC says that what is plugged in stands on a NIC of the host, or is one: then the

@@ -88,6 +88,12 @@ type WithVLAN interface {
 	WithVLAN(id int) Backend
 }
 
+// An Isolator is a Backend that can keep a guest from others that are kept so, too: Isolate
+// is the Backend with that.
+type Isolator interface {
+	Isolate() Backend
+}
+
 // A WithHostName is a Backend by a pair whose end on the host has a name of the
 // caller's choice: WithHostName is the Backend with this one.
 type WithHostName interface {
@@ -127,6 +133,8 @@ type Port struct {
 	MACAsked bool
 	MTU      int // bytes; 0: the backend's choice
 	Mark     Mark
+	// Pin is what may leave the guest; nil: everything. [PlugVeth] sees to it.
+	Pin *Pin
 	// Exact has Check tell also of settings that the Backend leaves at their default and
 	// that are otherwise, such as a bridge port's VLANs where it asks for none.
 	Exact bool

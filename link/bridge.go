@@ -85,7 +85,18 @@ type Bridge struct {
 var (
 	_ BatchUnplugger = Bridge{}
 	_ Validator      = Bridge{}
+	_ Pinner         = Bridge{}
+	_ Isolator       = Bridge{}
 )
+
+// PinnedTags are the trunks.
+func (b Bridge) PinnedTags() ([]int, error) { return b.Trunks, nil }
+
+// Isolate is the bridge with the guest's port isolated.
+func (b Bridge) Isolate() Backend {
+	b.Isolated = true
+	return b
+}
 
 // HostInterface is the bridge.
 func (b Bridge) HostInterface() string { return b.Name }

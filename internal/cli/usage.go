@@ -3,7 +3,7 @@ package cli
 // Usage is the text that --help prints: the classic syntax, the verbs and the
 // flags.
 const Usage = `Usage:
-  pipework [--direct-phys] <hostinterface> [-i containerinterface] [-l localinterface] [-a 4|6|inet|inet6]
+  pipework [--direct-phys] [--pin] [--isolated] <hostinterface> [-i containerinterface] [-l localinterface] [-a 4|6|inet|inet6]
            <guest> <address>/<prefix>[@gateway][,...] [macaddr|U:string][@vlan]
   pipework ... <guest> 0/0      [macaddr|U:string][@vlan]    (no address)
   pipework ... <guest> dhcp[:options] [macaddr|U:string][@vlan]   (options of udhcpc; dhcp:-f stays and keeps the lease;

@@ -31,6 +31,9 @@ func (p Leases) take4(ctx context.Context, s *Site) error {
 	if err != nil {
 		return err
 	}
+	if err := p.Pin.grant(ctx, s, dhcp.IPv4, got); err != nil { // before what gives the lease back
+		return err
+	}
 	s.Undo.Push("lease of "+got.Addr.String(), func(ctx context.Context) error { return p.releaseUnused(ctx, s, got) })
 	displaced, err := p.applyLease(ctx, s, nil, got)
 	if err != nil {
@@ -62,6 +65,9 @@ func (p Leases) refresh4(ctx context.Context, s *Site) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if err := p.Pin.grant(ctx, s, dhcp.IPv4, got); err != nil {
 		return err
 	}
 	if !there {

@@ -51,6 +51,9 @@ func (p Leases) newLease6(ctx context.Context, s *Site) (*dhcp.Lease, error) {
 		if err != nil {
 			return nil, then(taken, err)
 		}
+		if err := p.Pin.grant(ctx, s, dhcp.IPv6, got); err != nil {
+			return nil, err
+		}
 		held := got
 		s.Undo.Push("lease of "+got.Addr.Addr().String(), func(ctx context.Context) error {
 			if held == nil {
@@ -115,6 +118,9 @@ func (p Leases) refresh6(ctx context.Context, s *Site) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if err := p.Pin.grant(ctx, s, dhcp.IPv6, got); err != nil {
 		return err
 	}
 	if !there {

@@ -24,6 +24,8 @@ type Leases struct {
 	Routes []link.Route
 	// FixedMTU says that the Spec has an MTU, which comes before the lease's.
 	FixedMTU bool
+	// Pin lets their addresses leave the guest.
+	Pin Pin
 	// IPv6 says that the interface needs an MTU of 1280 bytes.
 	IPv6 bool
 }
@@ -68,6 +70,9 @@ func (p Leases) Refresh(ctx context.Context, s *Site) error {
 // Change makes the interface what the lease next says, of this family, where it was what
 // last said; nil is none.
 func (p Leases) Change(ctx context.Context, s *Site, f dhcp.Family, last, next *dhcp.Lease) error {
+	if err := p.Pin.grant(ctx, s, f, next); err != nil {
+		return err
+	}
 	if f == dhcp.IPv6 {
 		return p.applyLease6(ctx, s, last, next)
 	}
