@@ -40,7 +40,7 @@ const (
 
 // maxExtensions is how many extension headers of IPv6 are gone through; a packet with more is
 // dropped, for what is behind them cannot be told (RFC 7113).
-const maxExtensions = 4
+const maxExtensions = 2
 
 // Where the program keeps what it knows of an IPv6 packet.
 const (

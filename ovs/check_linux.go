@@ -56,7 +56,7 @@ func (b Bridge) rejoin(p *link.Port, what string) []link.Drift {
 func (b Bridge) settingDrifts(p *link.Port, row ovsdb.Record) []link.Drift {
 	have := ovsdb.Columns{
 		"tag": row.Numbers("tag"), "trunks": row.Numbers("trunks"), "vlan_mode": row.Strings("vlan_mode"),
-		"protected": row.Bool("protected"),
+		"protected":    row.Bool("protected"),
 		"other_config": row.Texts("other_config"), "external_ids": row.Texts("external_ids"),
 	}
 	want := b.wantedColumns(p, have)

@@ -18,7 +18,7 @@ const (
 	clsactHandle  = 0xffff0000
 	clsactIngress = 0xfffffff2 // TC_H_CLSACT | TC_H_MIN_INGRESS
 	clsactEgress  = 0xfffffff3
-	bpfOpsLen     = 4          // TCA_BPF_OPS_LEN
+	bpfOpsLen     = 4 // TCA_BPF_OPS_LEN
 	bpfOps        = 5
 	bpfFlags      = 8
 	bpfActDirect  = 1 // TCA_BPF_FLAG_ACT_DIRECT
