@@ -38,15 +38,16 @@ func sameFamily(addr netip.Addr) func(netip.Addr) bool {
 	return func(other netip.Addr) bool { return familyOf(other) == familyOf(addr) }
 }
 
-func (p *parser) family(text string) {
+func (l *Line) family(text string) error {
 	switch text {
 	case "4", "inet":
-		p.line.Family = Inet
+		l.Family = Inet
 	case "6", "inet6":
-		p.line.Family = Inet6
+		l.Family = Inet6
 	default:
-		p.addf("-a %q is no address family: write 4, 6, inet or inet6", text)
+		return fmt.Errorf("-a %q is no address family: write 4, 6, inet or inet6", text)
 	}
+	return nil
 }
 
 // noAddress is the word that attaches without an address; so does 0.0.0.0 with any

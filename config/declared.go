@@ -76,12 +76,15 @@ func (r *reader) label(name, value string) (Line, error) {
 	if err != nil {
 		return Line{}, err
 	}
-	w := scan(words, lineOptions)
-	if !w.count(2, 3, "<hostinterface> <address>/<prefix>[@gateway] [macaddr][@vlan], without the guest") {
-		return Line{}, w.err()
+	line, words, err := takeOptions(words, nil)
+	if err != nil {
+		return Line{}, err
 	}
-	w.positional = slices.Insert(w.positional, 1, r.container.Name)
-	line, err := parse(w)
+	var p problems
+	if !p.count(words, 2, 3, "<hostinterface> <address>/<prefix>[@gateway] [macaddr][@vlan], without the guest") {
+		return Line{}, p.err()
+	}
+	line, err = line.Read(slices.Insert(slices.Clone(words), 1, r.container.Name))
 	if err == nil && line.Name != "" && line.Name != name {
 		err = fmt.Errorf("-i %s contradicts the label's name, which says %s: leave it out", line.Name, name)
 	}
@@ -101,7 +104,10 @@ func (r *reader) command(value string) (Line, error) {
 	if i := slices.Index(words, "--wait"); i >= 0 || len(words) > 0 && slices.Contains([]string{"route", "rule", "tc"}, words[0]) {
 		return Line{}, fmt.Errorf("%q plugs nothing in: only lines that do are understood here", words[max(i, 0)])
 	}
-	line, err := Parse(words)
+	line, words, err := takeOptions(words, nil)
+	if err == nil {
+		line, err = line.Read(words)
+	}
 	if err != nil {
 		return Line{}, err
 	}

@@ -35,20 +35,3 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
-
-// FuzzSplit wants the flags gone before a --, and everything else kept in order.
-func FuzzSplit(f *testing.F) {
-	f.Add("br1\x00--json\x00web\x00--\x00-v")
-	f.Add("--forward\x00--no-forward")
-	f.Fuzz(func(t *testing.T, line string) {
-		args := strings.Split(line, "\x00")
-		_, rest, err := Split(args)
-		if err != nil {
-			return
-		}
-		flags, again, err := Split(rest)
-		if err != nil || flags != (Flags{}) || strings.Join(again, "\x00") != strings.Join(rest, "\x00") {
-			t.Errorf("Split(%q) leaves %q, and of that %q with %+v, %v", args, rest, again, flags, err)
-		}
-	})
-}

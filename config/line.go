@@ -1,5 +1,5 @@
-// Package config turns words into values: the command line of the classic
-// pipework script into a [Line], the command's own flags into [Flags].
+// Package config turns words into values: the command line of the classic pipework
+// script, and the labels that hold one, into a [Line], text in YAML or JSON into a Spec.
 //
 // It reads nothing but the words it is given and touches nothing: no file, no
 // network, no environment. Whether br1 exists, what kind of interface it is and
@@ -8,17 +8,23 @@
 package config
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+
+	"github.com/spf13/pflag"
+
+	"github.com/go-pipework/pipework/internal/option"
+	"github.com/go-pipework/pipework/link"
 )
 
 // A Line is one attachment as the classic command line says it:
 //
-//	[--direct-phys] [--pin] [--isolated] <hostif> [-i containerif] [-l localif] [-a family] <guest> <addr>/<prefix>[@gateway] [macaddr|U:string][@vlan]
+//	[--direct-phys] <hostif> [-i containerif] [-l localif] [-a family] <guest> <addr>/<prefix>[@gateway] [macaddr|U:string][@vlan]
+//
+// and further options, see docs/classic.md.
 type Line struct {
-	Interface  string           // host interface (br1, ovs0, eth0, ib0, dummy0) "mac:<address>", or a name after "bridge:", "macvlan:", "vlan:", "veth:" or "ovs:", of "veth:" also guest/name; as typed
+	Interface  string           // host interface (br1, ovs0, eth0, ib0, dummy0) "mac:<address>", or a name after its kind, such as "macvlan:", "veth:" also of guest/name; as typed
 	Name       string           // -i: the interface inside the guest; "" is the default of its kind
 	HostName   string           // -l: the host end of the pair; "" is the default
 	Family     Family           // -a: the only address family allowed; 0 allows both
@@ -31,31 +37,94 @@ type Line struct {
 	Unique     string           // the string after U: that MAC was made from; "" where there was none
 	VLAN       string           // the text after @ in the last word, see [Line.VLANID]; "" for none
 	DirectPhys bool             // --direct-phys: move the physical interface itself into the guest
-	Pin        bool             // --pin: nothing leaves the guest that is not its own
-	Isolated   bool             // --isolated: other isolated guests on the bridge are not reached
+
+	MTU      int           // --mtu, in bytes; 0 takes the bridge's or parent's
+	Routes   []link.Route  // --route, each
+	Rules    []link.Rule   // --rule, each
+	Egress   *link.Shaping // --egress: of what the guest sends
+	Ingress  *link.Shaping // --ingress: of what it receives
+	Trunks   []int         // --trunk: the VLANs that a bridge's port carries tagged
+	Isolated bool          // --isolated: no frames to and from other such ports of the bridge
+	Hairpin  bool          // --hairpin: frames may leave by the port that they came in by
+	Pin      bool          // --pin: nothing leaves the guest that is not its own
+
+	Firewall   link.Firewall // --forward and --no-forward: Docker's firewall
+	ResolvConf string        // --resolv-conf: where the name servers of a lease are written; "": nowhere
+}
+
+// AddFlags adds the options that whoever declares an attachment may give, also in a
+// container's label.
+func (l *Line) AddFlags(fs *pflag.FlagSet) {
+	option.Add(fs, "interface", "i", "name", "the interface's name inside the guest (eth1, or ib0 of InfiniBand)", Name("-i", &l.Name))
+	option.Add(fs, "host-end", "l", "name", "the name of the pair's end on the host", Name("-l", &l.HostName))
+	option.Add(fs, "family", "a", "family", "4, 6, inet or inet6: refuse addresses of the other family", l.family)
+	option.Bool(fs, &l.DirectPhys, "direct-phys", "move the host's interface itself into the guest")
+	option.Add(fs, "mtu", "", "bytes", "the interface's MTU (the bridge's or the NIC's)", l.mtu)
+	option.List(fs, "route", "dst[@via]", "a route, such as 10.8.0.0/16@10.0.0.1; also src=A, metric=N and table=N after commas", l.route)
+	option.List(fs, "rule", "priority=N,...", "a rule of routing: priority, from, to, iif, oif, fwmark and table, such as priority=50,from=10.0.0.2,table=7", l.rule)
+	option.Add(fs, "egress", "", "rate=R,...", "slow down what the guest sends: rate=10mbit,delay=20ms,jitter=5ms,loss=1%", shaping("--egress", &l.Egress))
+	option.Add(fs, "ingress", "", "rate=R,...", "slow down what the guest receives", shaping("--ingress", &l.Ingress))
+	option.Add(fs, "trunk", "", "vlans", "the VLANs of a bridge that pass tagged, such as 10,20-30", l.trunk)
+	option.Bool(fs, &l.Isolated, "isolated", "no frames to or from the bridge's other isolated ports")
+	option.Bool(fs, &l.Pin, "pin", "let nothing leave the guest that has not its own MAC and addresses")
+	option.Bool(fs, &l.Hairpin, "hairpin", "let the bridge send frames back by the port that they came in by")
+}
+
+// AddHostFlags adds the options of an attachment that change the host, which only
+// whoever types on the host may give.
+func (l *Line) AddHostFlags(fs *pflag.FlagSet) {
+	firewall := func(f link.Firewall) func() error {
+		return func() (err error) {
+			if l.Firewall != link.FirewallOwn && l.Firewall != f {
+				err = errForward
+			}
+			l.Firewall = f
+			return err
+		}
+	}
+	option.Switch(fs, "forward", "", "accept the bridge's frames in Docker's firewall", firewall(link.FirewallAccept))
+	option.Switch(fs, "no-forward", "", "leave Docker's firewall alone", firewall(link.FirewallLeave))
+	option.Add(fs, "resolv-conf", "", "path", "write the name servers that dhcp brings into this resolv.conf", Path("--resolv-conf", &l.ResolvConf))
 }
 
 // Parse reads args, a classic command line without the program's name. Options
 // may stand anywhere and be written -i eth2 or -i=eth2; words after -- are
 // positional, whatever they begin with. An empty last word counts as not given.
 //
-// Parse says everything that is wrong at once, on one line, separated by "; ".
-// [errors.Is] tells each of its errors as [ErrUsage].
-func Parse(args []string) (Line, error) { return parse(scan(args, lineOptions)) }
+// [errors.Is] tells each of its errors as [ErrUsage]; each is one line.
+func Parse(args []string) (Line, error) {
+	l, words, err := takeOptions(args, (*Line).AddHostFlags)
+	if err != nil {
+		return Line{}, err
+	}
+	return l.Read(words)
+}
 
-// lineOptions are those of a line, and whether each takes a value.
-var lineOptions = map[string]bool{"-i": true, "-l": true, "-a": true, "--direct-phys": false, "--pin": false, "--isolated": false}
+// takeOptions takes the options out of args, and those that more adds.
+func takeOptions(args []string, more func(*Line, *pflag.FlagSet)) (l Line, words []string, err error) {
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	fs.Usage = func() {}
+	l.AddFlags(fs)
+	if more != nil {
+		more(&l, fs)
+	}
+	if err := fs.Parse(args); err != nil {
+		return Line{}, nil, option.Wrong(fs, err)
+	}
+	return l, fs.Args(), nil
+}
 
-// parse reads words that were taken apart.
-func parse(w words) (Line, error) {
-	p := parser{words: w}
-	if p.count(3, 4, "<hostinterface> <guest> <address>/<prefix>[@gateway] [macaddr][@vlan]") {
-		p.options()
-		p.hostInterface(p.positional[0])
-		p.line.Guest = p.guest(p.positional[1])
-		p.addresses(p.positional[2])
-		if len(p.positional) == 4 {
-			p.last(p.positional[3])
+// Read is l, whose options are known ([Line.AddFlags]), with the other words of the
+// line. It says everything that is wrong with them at once, on one line, separated by
+// "; ". [errors.Is] tells each of its errors as [ErrUsage].
+func (l Line) Read(words []string) (Line, error) {
+	p := parser{line: l}
+	if p.count(words, 3, 4, "<hostinterface> <guest> <address>/<prefix>[@gateway] [macaddr][@vlan]") {
+		p.hostInterface(words[0])
+		p.line.Guest = p.guest(words[1])
+		p.addresses(words[2])
+		if len(words) == 4 {
+			p.last(words[3])
 		}
 	}
 	if err := p.err(); err != nil {
@@ -66,56 +135,37 @@ func parse(w words) (Line, error) {
 
 // A parser fills one Line and gathers what is wrong with it.
 type parser struct {
-	words
+	problems
 	line Line
 }
 
-func (p *parser) options() {
-	p.line.Name = p.name("-i")
-	p.line.HostName = p.name("-l")
-	if family, given := p.values["-a"]; given {
-		p.family(family)
+// count reports whether there are neither fewer words than least nor more than most, for
+// which syntax is the mend.
+func (p *problems) count(words []string, least, most int, syntax string) bool {
+	n := len(words)
+	switch {
+	case n < least:
+		p.addf("too few words (%d of at least %d): write pipework %s", n, least, syntax)
+	case n > most:
+		p.addf("too many words, the first too many is %q: write pipework %s", words[most], syntax)
 	}
-	_, p.line.DirectPhys = p.values["--direct-phys"]
-	_, p.line.Pin = p.values["--pin"]
-	_, p.line.Isolated = p.values["--isolated"]
+	return least <= n && n <= most
 }
+
+// isOption reports whether word reads as an option where it stands before --.
+func isOption(word string) bool { return len(word) > 1 && word[0] == '-' }
 
 // Args returns the words that [Parse] reads back into l, in the classic order.
 // A Line that Parse could not have made may not be sayable, such as one with a
 // gateway and no address of its family.
 func (l Line) Args() []string {
 	var first []string
-	for word, said := range map[string]bool{"--direct-phys": l.DirectPhys, "--isolated": l.Isolated, "--pin": l.Pin} {
-		if said {
-			first = append(first, word)
-		}
+	if l.DirectPhys {
+		first = append(first, "--direct-phys")
 	}
-	slices.Sort(first)
 	last := append([]string{l.Guest, l.addressWord()}, l.lastWord()...)
 	if isOption(l.Interface) || isOption(l.Guest) {
 		return slices.Concat(first, l.optionWords(), []string{"--", l.Interface}, last)
 	}
 	return slices.Concat(first, []string{l.Interface}, l.optionWords(), last)
-}
-
-func (l Line) optionWords() []string {
-	var words []string
-	words = appendOption(words, "-i", l.Name)
-	words = appendOption(words, "-l", l.HostName)
-	if l.Family != 0 {
-		words = appendOption(words, "-a", fmt.Sprint(uint8(l.Family)))
-	}
-	return words
-}
-
-func appendOption(words []string, option, value string) []string {
-	switch {
-	case value == "":
-		return words
-	case isOption(value):
-		return append(words, option+"="+value)
-	default:
-		return append(words, option, value)
-	}
 }

@@ -6,9 +6,12 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/go-pipework/pipework/link"
 )
 
 // byValue lets cmp compare netip's values.
@@ -70,7 +73,26 @@ func goodRows() []goodRow {
 		{"interface after --", "-- -br web 10.0.0.2/24", br1(func(l *Line) { l.Interface = "-br" })},
 		{"-- as a guest", "br1 -- -- 10.0.0.2/24", br1(func(l *Line) { l.Guest = "--" })},
 		{"dash as a guest", "br1 - 10.0.0.2/24", br1(func(l *Line) { l.Guest = "-" })},
-		{"interface with a dash", "br1 -i=-x web 10.0.0.2/24", br1(func(l *Line) { l.Name = "-x" })},
+		{"a name by its long option", "br1 --interface eth2 web 10.0.0.2/24", br1(func(l *Line) { l.Name = "eth2" })},
+		{"glued value", "br1 -ieth2 web 10.0.0.2/24", br1(func(l *Line) { l.Name = "eth2" })},
+		{"MTU", "br1 web --mtu 1400 10.0.0.2/24", br1(func(l *Line) { l.MTU = 1400 })},
+		{"routes", "br1 web 10.0.0.2/24 --route 10.8.0.0/16@10.0.0.9,metric=100,table=7,src=10.0.0.2 --route fd01::/64", br1(func(l *Line) {
+			l.Routes = []link.Route{
+				{Dst: netip.MustParsePrefix("10.8.0.0/16"), Via: netip.MustParseAddr("10.0.0.9"), Src: netip.MustParseAddr("10.0.0.2"), Metric: 100, Table: 7},
+				{Dst: netip.MustParsePrefix("fd01::/64")},
+			}
+		})},
+		{"a rule", "br1 web 10.0.0.2/24 --rule priority=50,from=10.0.0.2,to=10.9.0.0/16,iif=lo,oif=eth1,fwmark=0x7/0xff,table=7", br1(func(l *Line) {
+			l.Rules = []link.Rule{{Priority: 50, From: netip.MustParsePrefix("10.0.0.2/32"), To: netip.MustParsePrefix("10.9.0.0/16"), IIf: "lo", OIf: "eth1", Mark: 7, Mask: 255, Table: 7}}
+		})},
+		{"shaping", "br1 web 10.0.0.2/24 --egress rate=1.5mbit,delay=20ms,jitter=5ms,loss=0.5% --ingress rate=800kbit", br1(func(l *Line) {
+			l.Egress = &link.Shaping{Rate: 1_500_000, Delay: 20 * time.Millisecond, Jitter: 5 * time.Millisecond, Loss: 0.5}
+			l.Ingress = &link.Shaping{Rate: 800_000}
+		})},
+		{"trunks", "br1 web 10.0.0.2/24 --trunk 10,20-22 --isolated --hairpin", br1(func(l *Line) {
+			l.Trunks, l.Isolated, l.Hairpin = []int{10, 20, 21, 22}, true, true
+		})},
+		{"the host's", "br1 web 10.0.0.2/24 --no-forward --resolv-conf /a/b", br1(func(l *Line) { l.Firewall, l.ResolvConf = link.FirewallLeave, "/a/b" })},
 		{"interface with an equals sign", "br1 -i=a=b web 10.0.0.2/24", br1(func(l *Line) { l.Name = "a=b" })},
 		{"host interface by MAC", "mac:02:00:00:00:00:0A web 10.0.0.2/24", br1(func(l *Line) { l.Interface = "mac:02:00:00:00:00:0A" })},
 		{"VLAN interface", "vlan:eth0 web 10.0.0.2/24 @100", br1(func(l *Line) { l.Interface, l.VLAN = "vlan:eth0", "100" })},
@@ -157,7 +179,7 @@ func TestParseRefuses(t *testing.T) {
 	const (
 		syntax = "write pipework <hostinterface> <guest> <address>/<prefix>[@gateway] [macaddr][@vlan]"
 		last   = " (the last word is [macaddr|U:string][@vlan])"
-		known  = "the options are --direct-phys, --isolated, --pin, -a, -i, -l, and for every command --json, -v, --resolv-conf=<path>, --state-dir, --forward, --no-forward, --wait-guest, --probe, --help, --version"
+		known  = "the options are --direct-phys, --egress, --forward, --hairpin, --ingress, --isolated, --mtu, --no-forward, --pin, --resolv-conf, --route, --rule, --trunk, -a, -i, -l"
 		plain  = "holds control characters or broken UTF-8: write printable characters only"
 		name   = "holds a '/', ':', white space or unprintable character: leave it out, an interface's name has none"
 	)
@@ -170,18 +192,28 @@ func TestParseRefuses(t *testing.T) {
 		{"no address", []string{"br1", "web"}, "too few words (2 of at least 3): " + syntax},
 		{"too many words", []string{"br1", "web", "10.0.0.2/24", "@100", "x\n"}, `too many words, the first too many is "x\n": ` + syntax},
 		{"unknown option", []string{"br1", "-x", "web", "10.0.0.2/24"}, `unknown option "-x": ` + known},
-		{"glued value", []string{"br1", "-ieth2", "web", "10.0.0.2/24"}, `unknown option "-ieth2": ` + known},
-		{"two unknown options", []string{"-x", "-y\n"}, `unknown option "-x": ` + known + `; unknown option "-y\n": ` + known},
-		{"option at the end", []string{"br1", "web", "10.0.0.2/24", "-i"}, "option -i has no value: write -i value, or -i=value for one that begins with a dash"},
-		{"option for a value", []string{"br1", "-i", "-l", "web", "10.0.0.2/24"}, "option -i has no value: write -i value, or -i=value for one that begins with a dash"},
-		{"option before --", []string{"br1", "-l", "--", "web", "10.0.0.2/24"}, "option -l has no value: write -l value, or -l=value for one that begins with a dash"},
+		{"MTU too small", []string{"--mtu", "67"}, `--mtu "67" is no number from 68 to 65535`},
+		{"no subnet", []string{"--route", "10.8.0.0/33"}, `--route "10.8.0.0/33": "10.8.0.0/33" is no subnet, such as 10.8.0.0/16`},
+		{"no router", []string{"--route", "10.8.0.0/16@x"}, `--route "10.8.0.0/16@x": "x" is no address, such as 10.0.0.1`},
+		{"no key of a route", []string{"--route", "10.8.0.0/16,via=10.0.0.1"}, `--route "via=10.0.0.1": "via=10.0.0.1" is none of metric=, src=, table=`},
+		{"a key twice", []string{"--rule", "priority=1,priority=2"}, `--rule "priority=1,priority=2": priority is given twice: keep one`},
+		{"no number", []string{"--rule", "priority=x"}, `--rule "priority=x": priority "x" is no number`},
+		{"no rate", []string{"--egress", "rate=fast"}, `--egress "rate=fast": rate "fast" is no rate: write one such as 10mbit or 500kbit`},
+		{"no VLAN", []string{"--trunk", "10,30-20"}, `--trunk "10,30-20": "30-20" is no VLAN from 1 to 4094: write such as 10,20-30`},
+		{"both of the firewall", []string{"--forward", "--no-forward"}, "--forward and --no-forward contradict each other: keep one"},
+		{"no path", []string{"--resolv-conf=a"}, `--resolv-conf needs a path that begins with /, not "a"`},
+		{"a slip", []string{"br1", "--iface", "web", "--egres", "rate=1mbit"}, `unknown option "--iface": ` + known},
+		{"nearly an option", []string{"br1", "--egres", "rate=1mbit"}, `unknown option "--egres": did you mean --egress?`},
+		{"unprintable", []string{"--y\n"}, `unknown option "--y\n": ` + known},
+		{"option at the end", []string{"br1", "web", "10.0.0.2/24", "-i"}, "option -i has no value: write -i name"},
+		{"option for a value", []string{"br1", "-i", "-l", "web", "10.0.0.2/24"}, "option -i has no value: write -i name"},
+		{"option before --", []string{"br1", "-l", "--", "web", "10.0.0.2/24"}, "option -l has no value: write -l name"},
 		{"value for a switch", []string{"--direct-phys=1", "br1", "web", "10.0.0.2/24"}, `option --direct-phys takes no value: write --direct-phys alone, not "--direct-phys=1"`},
 		{"option twice", []string{"br1", "-i", "eth1", "web", "10.0.0.2/24", "-i=eth2"}, "option -i is given twice: keep one"},
-		{"switch twice", []string{"--direct-phys", "--direct-phys", "br1", "web", "10.0.0.2/24"}, "option --direct-phys is given twice: keep one"},
 		{"unknown family", []string{"br1", "-a", "5", "web", "10.0.0.2/24"}, `-a "5" is no address family: write 4, 6, inet or inet6`},
 
 		{"empty host interface", []string{"", "web", "10.0.0.2/24"}, "host interface is an empty name: write one such as eth1"},
-		{"empty name", []string{"br1", "-i=", "web", "10.0.0.2/24"}, "-i is an empty name: write one such as eth1"},
+		{"empty name", []string{"br1", "-i=", "web", "10.0.0.2/24"}, "option -i has no value: write -i name"},
 		{"empty name, apart", []string{"br1", "-l", "", "web", "10.0.0.2/24"}, "-l is an empty name: write one such as eth1"},
 		{"16 bytes", []string{"br1", "-l", "abcdefghijklmnop", "web", "10.0.0.2/24"}, `-l "abcdefghijklmnop" has 16 bytes: write an interface's name of at most 15`},
 		{"dot", []string{".", "web", "10.0.0.2/24"}, `host interface "." names a folder, not an interface: write one such as eth1`},
@@ -264,7 +296,7 @@ func TestParseRefuses(t *testing.T) {
 		{"empty VLAN", []string{"br1", "web", "10.0.0.2/24", "U:web@"}, "no VLAN follows the @ of the last word: write @100, or leave out the @"},
 		{"VLAN with other letters", []string{"br1", "web", "10.0.0.2/24", "@1g0"}, `the VLAN "1g0" is not a number: write @100 (for IPoIB a partition key such as @8001)`},
 
-		{"everything at once", []string{"br:1", "-i", "a/b", "-i", "c", "", "10.0.0.2@x", "U:@"}, `option -i is given twice: keep one; -i "a/b" ` + name + `; host interface "br:1" ` + name +
+		{"everything at once", []string{"br:1", "-i", "c", "", "10.0.0.2@x", "U:@"}, `host interface "br:1" ` + name +
 			"; the guest is empty: name a container, or check that the variable it came from is set" +
 			"; The IP address should include a netmask. Maybe you meant 10.0.0.2/24 ?" +
 			`; the gateway "x" is not an address: write it without a prefix length, as in 10.0.0.2/24@10.0.0.1, or leave out the @` +

@@ -2,13 +2,17 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
 // kinds say outright what a host interface is, before its name: link.Detect.
-var kinds = [...]string{"bridge:", "macvlan:", "vlan:", "veth:", "ovs:"}
+var kinds = []string{
+	"bridge", "macvlan", "macvlan/private", "macvlan/vepa", "macvlan/passthru", "ipvlan", "ipvlan/l3", "ipvlan/l3s",
+	"vlan", "veth", "phys", "ovs",
+}
 
 // hostInterface reads the first word, an interface's name, mac:<address>, or a name
 // after its kind.
@@ -26,16 +30,12 @@ func (p *parser) hostInterface(word string) {
 
 // spelledOut reads a name, perhaps after its kind.
 func (p *parser) spelledOut(word string) {
-	for _, kind := range kinds {
-		name, is := strings.CutPrefix(word, kind)
-		if !is {
-			continue
-		}
+	if kind, name, is := strings.Cut(word, ":"); is && slices.Contains(kinds, strings.Replace(kind, "-", "/", 1)) {
 		word = name
 		if p.line.DirectPhys {
-			p.addf("--direct-phys moves %s itself: write it without %s", word, kind)
+			p.addf("--direct-phys moves %s itself: write it without %s:", word, kind)
 		}
-		if i := strings.LastIndexByte(name, '/'); kind == "veth:" && i >= 0 {
+		if i := strings.LastIndexByte(name, '/'); kind == "veth" && i >= 0 {
 			p.guest(name[:i])
 			word = name[i+1:]
 		}
@@ -44,23 +44,14 @@ func (p *parser) spelledOut(word string) {
 }
 
 // guest allows any printable word: a name, an ID, a path, netns:blue.
-func (w *words) guest(word string) string {
+func (p *problems) guest(word string) string {
 	switch {
 	case word == "":
-		w.addf("the guest is empty: name a container, or check that the variable it came from is set")
+		p.addf("the guest is empty: name a container, or check that the variable it came from is set")
 	case !printable(word):
-		w.addf("the guest %q %s", word, unprintable)
+		p.addf("the guest %q %s", word, unprintable)
 	}
 	return word
-}
-
-// name returns the interface's name that an option gives, "" where it was left out.
-func (w *words) name(option string) string {
-	name, given := w.values[option]
-	if given {
-		w.add(checkName(option, name))
-	}
-	return name
 }
 
 // checkName refuses what the kernel refuses as an interface's name

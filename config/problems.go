@@ -1,14 +1,15 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/go-pipework/pipework/internal/option"
 )
 
 // ErrUsage is what [errors.Is] finds in every error of this package: the words
 // are wrong, and nothing was touched. It is never part of a message.
-var ErrUsage = errors.New("wrong usage")
+var ErrUsage = option.ErrUsage
 
 // problems are all that is wrong with one command line.
 type problems []error

@@ -16,17 +16,20 @@ import (
 // as link.Detect found it. What the backend has no use for (a host end's name, a
 // VLAN, a MAC) is refused; [errors.Is] tells that as [ErrUsage]. A further line for
 // the same interface adds its addresses.
-func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
-	s := pipework.Spec{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC, Pin: l.Pin, Add: true}
+func (l Line) Spec(b link.Backend) (pipework.Spec, error) {
+	s := pipework.Spec{
+		Name: l.Name, MAC: l.MAC, MTU: l.MTU, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC,
+		Routes: l.Routes, Rules: l.Rules, Egress: l.Egress, Ingress: l.Ingress, Pin: l.Pin, Add: true,
+	}
 	var p problems
 	if asked, err := l.DHCPConfig(); l.DHCP != "" && asked.Program == "" {
 		p.add(err)
 		s.DHCP = &asked.Config
-		s.DHCP.ResolvConf = f.ResolvConf
+		s.DHCP.ResolvConf = l.ResolvConf
 	} else if l.Pin && asked.Program != "" {
 		p.addf("--pin: what address %s brings nobody else knows: write dhcp", asked.Program)
-	} else if f.ResolvConf != "" {
-		p.addf("%s%s: only the address dhcp brings name servers", resolvConf, f.ResolvConf)
+	} else if l.ResolvConf != "" {
+		p.addf("--resolv-conf %s: only the address dhcp brings name servers", l.ResolvConf)
 	}
 	if l.DirectPhys {
 		b = l.phys(&p, b)
@@ -43,12 +46,15 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 	if l.HostName != "" && !isNIC(b) {
 		b = l.named(&p, b)
 	}
+	if l.Trunks != nil {
+		b = l.trunked(&p, b)
+	}
 	if l.Isolated {
 		b = isolated(&p, b)
 	}
 	switch kind := b.(type) {
 	case link.Bridge:
-		kind.Firewall = f.firewall()
+		kind.Firewall, kind.Hairpin = l.Firewall, l.Hairpin
 		b = kind
 	case link.VLAN:
 		if kind.VLAN == 0 && l.VLAN == "" {
@@ -62,8 +68,31 @@ func (l Line) Spec(b link.Backend, f Flags) (pipework.Spec, error) {
 		}
 		b = kind
 	}
+	if _, is := b.(link.Bridge); !is && l.Hairpin {
+		p.addf("--hairpin is a setting of a Linux bridge's port: %s has none", b)
+	}
 	s.Link = b
 	return s, p.err()
+}
+
+// isolated keeps the guest from others that are kept so.
+func isolated(p *problems, b link.Backend) link.Backend {
+	with, has := b.(link.Isolator)
+	if !has {
+		p.addf("--isolated: %s is no port of a bridge", b)
+		return b
+	}
+	return with.Isolate()
+}
+
+// trunked lets the VLANs pass tagged.
+func (l Line) trunked(p *problems, b link.Backend) link.Backend {
+	with, has := b.(link.WithTrunks)
+	if !has {
+		p.addf("--trunk: %s is no port of a bridge", b)
+		return b
+	}
+	return with.WithTrunks(l.Trunks)
 }
 
 // endAddrs are the addresses of the other end of a pair: the gateways, which nobody else
@@ -90,16 +119,6 @@ func (l Line) tagged(p *problems, b link.Backend) link.Backend {
 	id, err := l.VLANID()
 	p.add(err)
 	return with.WithVLAN(int(id))
-}
-
-// isolated keeps the guest from others that are kept so.
-func isolated(p *problems, b link.Backend) link.Backend {
-	with, has := b.(link.Isolator)
-	if !has {
-		p.addf("--isolated: %s has no ports that could be isolated: use a bridge", b)
-		return b
-	}
-	return with.Isolate()
 }
 
 // isNIC says that what is plugged in stands on a NIC of the host, or is one: then the
@@ -165,14 +184,4 @@ func (l Line) pkey(p *problems) uint16 {
 		p.add(fmt.Errorf("the partition key %q is not a hexadecimal number from 1 to ffff: write one, such as @8001", l.VLAN))
 	}
 	return uint16(key)
-}
-
-func (f Flags) firewall() link.Firewall {
-	switch f.Forward {
-	case "on":
-		return link.FirewallAccept
-	case "off":
-		return link.FirewallLeave
-	}
-	return link.FirewallOwn
 }

@@ -29,7 +29,7 @@ func TestAskingAgainHoldsNothing(t *testing.T) {
 	go func() {
 		line, err := config.Parse([]string{"br1", "netns:web", "dhcp:-t 1 -T 1 -A 3600"})
 		if err == nil {
-			d, err2 := asking.Declared(ctx, line, config.Flags{})
+			d, err2 := asking.Declared(ctx, line)
 			if err = err2; err == nil {
 				_, _, err = asking.Attach(ctx, ns.ParseRef(line.Guest), d)
 			}

@@ -120,15 +120,11 @@ func newTown(t *testing.T) (town, *keep.Plugger) {
 // plugIn plugs in what a line says.
 func plugIn(t *testing.T, p *keep.Plugger, text string) {
 	t.Helper()
-	flags, words, err := config.Split(strings.Fields(text))
+	line, err := config.Parse(strings.Fields(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	line, err := config.Parse(words)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := p.Declared(t.Context(), line, flags)
+	d, err := p.Declared(t.Context(), line)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -132,11 +132,9 @@ func plugInOrSkip(t *testing.T, p *keep.Plugger, text string) {
 // plug plugs in what a line says.
 func plug(t *testing.T, p *keep.Plugger, text string) (*pipework.Attachment, error) {
 	t.Helper()
-	flags, words, err := config.Split(strings.Fields(text))
+	line, err := config.Parse(strings.Fields(text))
 	must(t, err)
-	line, err := config.Parse(words)
-	must(t, err)
-	d, err := p.Declared(t.Context(), line, flags)
+	d, err := p.Declared(t.Context(), line)
 	must(t, err)
 	at, _, err := p.Attach(t.Context(), ns.ParseRef(line.Guest), d)
 	return at, err

@@ -5,7 +5,6 @@ package keep_test
 import (
 	"testing"
 
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/keeptest"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
@@ -16,7 +15,7 @@ func TestOneID(t *testing.T) {
 	guests, p := newTown(t)
 	guests.settle(t, id("web"), "docker:web")
 	ref := ns.ParseRef("docker:web")
-	d, err := p.Declared(t.Context(), keeptest.LineOf(t, "br1 docker:web 10.0.0.2/24"), config.Flags{})
+	d, err := p.Declared(t.Context(), keeptest.LineOf(t, "br1 docker:web 10.0.0.2/24"))
 	if err != nil {
 		t.Fatal(err)
 	}

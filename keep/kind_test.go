@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"testing"
 
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ovs"
@@ -21,15 +20,15 @@ func TestBridgeAtBoot(t *testing.T) {
 	p := keep.Plugger{Target: byText(words), OVS: &ovs.Client{Endpoint: db.Endpoint}}
 	t.Cleanup(func() { _ = p.OVS.Close() })
 	line := lineOf(t, "br-boot netns:web 10.0.0.2/24")
-	if s, err := p.Declared(t.Context(), line, config.Flags{}); err != nil || s.Spec.Link.String() != "ovs:br-boot" {
+	if s, err := p.Declared(t.Context(), line); err != nil || s.Spec.Link.String() != "ovs:br-boot" {
 		t.Errorf("%v, %v", s.Spec.Link, err)
 	}
 	db.Server.Kill()
-	if s, err := p.Declared(t.Context(), line, config.Flags{}); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if s, err := p.Declared(t.Context(), line); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a database: %v, %v", s.Spec.Link, err)
 	}
 	outright := lineOf(t, "bridge:br-boot netns:web 10.0.0.2/24")
-	if s, err := p.Declared(t.Context(), outright, config.Flags{}); err != nil || s.Spec.Link.String() != "bridge:br-boot" {
+	if s, err := p.Declared(t.Context(), outright); err != nil || s.Spec.Link.String() != "bridge:br-boot" {
 		t.Errorf("said outright: %v, %v", s.Spec.Link, err)
 	}
 }

@@ -20,17 +20,17 @@ import (
 
 // Declared is what a line means on this host just now. An error that satisfies
 // fs.ErrNotExist says that there is no such host interface.
-func (p *Plugger) Declared(ctx context.Context, line config.Line, flags config.Flags) (Declared, error) {
+func (p *Plugger) Declared(ctx context.Context, line config.Line) (Declared, error) {
 	b, err := p.linkOf(ctx, line)
 	if err != nil {
 		return Declared{}, err
 	}
-	return declaredBy(line, flags, b)
+	return declaredBy(line, b)
 }
 
 // declaredBy is the line with the backend that its host interface stands for.
-func declaredBy(line config.Line, flags config.Flags, b link.Backend) (Declared, error) {
-	s, err := line.Spec(b, flags)
+func declaredBy(line config.Line, b link.Backend) (Declared, error) {
+	s, err := line.Spec(b)
 	if s.Name == "" {
 		s.Name = pipework.DefaultName
 	}
@@ -83,21 +83,10 @@ func (d Declared) guessed() bool {
 	return d.word != "" && !moved && (!outright || kind == "mac")
 }
 
-// A lineOf1 is the line of a record of version 1 whose backend was never made, so that
-// it has to be looked for.
-type lineOf1 struct {
-	config.Line
-	flags config.Flags
-}
-
 // readLine fills in what a record of version 1 says by the words of a command line. The
 // kind of the link is what the Attachment has.
 func (r *Record) readLine(words []string) error {
-	flags, rest, err := config.Split(words)
-	if err != nil {
-		return fmt.Errorf("its line is not understood: %w", err)
-	}
-	line, err := config.Parse(rest)
+	line, err := config.Parse(words)
 	if err != nil {
 		return fmt.Errorf("its line is not understood: %w", err)
 	}
@@ -109,10 +98,10 @@ func (r *Record) readLine(words []string) error {
 	case line.DirectPhys && !strings.HasPrefix(line.Interface, "mac:"):
 		b = link.Phys{Device: line.Interface}
 	}
-	d, _ := declaredBy(line, flags, b) // what the backend has no use for was never used
+	d, _ := declaredBy(line, b) // what the backend has no use for was never used
 	r.declare(d)
 	if b == nil {
-		r.line = &lineOf1{line, flags}
+		r.line = &line
 	}
 	return nil
 }

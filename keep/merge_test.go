@@ -5,13 +5,11 @@ package keep_test
 import (
 	"github.com/go-pipework/pipework/ns"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/keep"
 )
 
@@ -47,9 +45,7 @@ func wantLine(t *testing.T, p *keep.Plugger, want string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags, words, err := config.Split(strings.Fields(want))
-	must(t, err)
-	d, err := p.Declared(t.Context(), lineOf(t, strings.Join(words, " ")), flags)
+	d, err := p.Declared(t.Context(), lineOf(t, want))
 	must(t, err)
 	d.Spec.Add = false // which is of one call
 	if diff := cmp.Diff(d.Spec, r.Spec, cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{})); diff != "" {

@@ -83,7 +83,7 @@ func (p *Plugger) specOf(ctx context.Context, r *Record) (pipework.Spec, error) 
 		b = backend(r.Attachment.Link, p.OVS)
 	}
 	if b == nil && r.line != nil {
-		found, err := p.Declared(ctx, r.line.Line, r.line.flags)
+		found, err := p.Declared(ctx, *r.line)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && stage.Retryable(err) {
 			return pipework.Spec{}, err
 		}

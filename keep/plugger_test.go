@@ -58,15 +58,11 @@ func TestMerge(t *testing.T) {
 // declared is what a line means where its host interface is the bridge br1.
 func declared(t *testing.T, text string) Declared {
 	t.Helper()
-	flags, words, err := config.Split(strings.Fields(text))
+	line, err := config.Parse(strings.Fields(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	line, err := config.Parse(words)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := declaredBy(line, flags, link.Bridge{Name: "br1"})
+	d, err := declaredBy(line, link.Bridge{Name: "br1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -55,7 +56,7 @@ type Record struct {
 	// Changed is when the record was written; Put fills it.
 	Changed time.Time `json:"changed"`
 
-	line *lineOf1 // where the Spec's Link has to be found by it; nil: it is known
+	line *config.Line // where the Spec's Link has to be found by it; nil: it is known
 }
 
 // Declared is what the record declares. See [Plugger.Resolve] for what that is on the host

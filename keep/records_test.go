@@ -100,7 +100,7 @@ func says(t *testing.T, r *Record, indent string) string {
 		say("    host MAC %s", r.HostMAC)
 	}
 	if r.line != nil {
-		say("    link to be found by %q", append(r.line.flags.Args(), r.line.Args()...))
+		say("    link to be found by %q", r.line.Args())
 	}
 	if at := r.Attachment; at != nil {
 		say("    %+v: %s, index %d, %s, host end %q, MAC %s, MTU %d, addresses %v, gateways %v, displaced %q",

@@ -151,7 +151,7 @@ func (p *Plugger) inspect(ctx context.Context, t pipework.Target, r *Record) (*p
 // An error that satisfies fs.ErrNotExist says that the host has no such interface.
 func (p *Plugger) Resolve(ctx context.Context, r *Record) (Declared, error) {
 	if r.line != nil {
-		d, err := p.Declared(ctx, r.line.Line, r.line.flags)
+		d, err := p.Declared(ctx, *r.line)
 		if err == nil {
 			err = r.sameKind(d)
 		}

@@ -94,6 +94,12 @@ type Isolator interface {
 	Isolate() Backend
 }
 
+// A WithTrunks is a Backend whose port of a bridge can carry VLANs tagged: WithTrunks is
+// the Backend with these, each 1 to 4094.
+type WithTrunks interface {
+	WithTrunks(vlans []int) Backend
+}
+
 // A WithHostName is a Backend by a pair whose end on the host has a name of the
 // caller's choice: WithHostName is the Backend with this one.
 type WithHostName interface {

@@ -28,6 +28,12 @@ func (b Bridge) WithVLAN(id int) Backend {
 	return b
 }
 
+// WithTrunks is the bridge with these VLANs passing tagged.
+func (b Bridge) WithTrunks(vlans []int) Backend {
+	b.Trunks = vlans
+	return b
+}
+
 // WithHostName is the bridge with this name for the host's end.
 func (b Bridge) WithHostName(name string) Backend {
 	b.HostName = name

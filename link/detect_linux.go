@@ -21,8 +21,9 @@ import (
 // Bridge to be made when it begins with br, one of Open vSwitch when it begins with
 // ovs, and a [Dummy] when it begins with dummy. "mac:<address>" is the interface that
 // has the address: the real one where VLANs, bridges or others share it.
-// "bridge:<name>", "macvlan:<name>", "vlan:<name>" and "ovs:<name>" say outright what it
-// is; "veth:<name>" is a [Veth] whose host's end is to be called so,
+// "bridge:<name>", "macvlan:<name>", "ipvlan:<name>", "vlan:<name>", "phys:<name>" and
+// "ovs:<name>" say outright what it is, macvlan and ipvlan also with their mode, such as
+// "macvlan/passthru:<name>"; "veth:<name>" is a [Veth] whose host's end is to be called so,
 // and "veth:<guest>/<name>" one whose other end is to be called so in another guest.
 //
 // ovs is nil where Open vSwitch is not to be asked; otherwise it is asked only where
@@ -64,9 +65,27 @@ func spelledOut(ctx context.Context, h Host, kind, name string, ovs OVSLookup) (
 			return v, nil
 		}
 		return Veth{HostName: name}, nil
-	case "bridge", "macvlan", "vlan":
+	case "phys":
+		return Phys{Device: name}, nil
+	}
+	base, mode, _ := strings.Cut(strings.Replace(kind, "-", "/", 1), "/") // with a dash as marks have it
+	var macvlan MacvlanMode
+	var ipvlan IpvlanMode
+	var unknown error
+	switch base {
+	case "macvlan":
+		unknown = macvlan.UnmarshalText([]byte(mode))
+	case "ipvlan":
+		unknown = ipvlan.UnmarshalText([]byte(mode))
+	case "bridge", "vlan":
+		if mode != "" {
+			unknown = fs.ErrInvalid
+		}
 	default:
-		return nil, errs.New(fs.ErrInvalid, "%s:%s: a host interface is a name, mac:<address>, or a name after bridge:, macvlan:, vlan:, veth: or ovs:", kind, name)
+		unknown = fs.ErrInvalid
+	}
+	if unknown != nil {
+		return nil, errs.New(fs.ErrInvalid, "%s:%s: a host interface is a name, mac:<address>, or a name after bridge:, macvlan:, macvlan/passthru:, ipvlan:, ipvlan/l3:, vlan:, veth:, phys: or ovs:", kind, name)
 	}
 	l, err := hostLink(ctx, h, name)
 	switch {
@@ -78,8 +97,10 @@ func spelledOut(ctx context.Context, h Host, kind, name string, ovs OVSLookup) (
 		return nil, err
 	case kind == "vlan":
 		return VLAN{Parent: l.Name}, nil
+	case base == "ipvlan":
+		return Ipvlan{Parent: l.Name, Mode: ipvlan}, nil
 	}
-	return Macvlan{Parent: l.Name}, nil
+	return Macvlan{Parent: l.Name, Mode: macvlan}, nil
 }
 
 // ofSwitch is what a device is that may be the port of an Open vSwitch bridge: the

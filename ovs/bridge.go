@@ -92,6 +92,12 @@ func (Bridge) PinnedTags() ([]int, error) {
 	return nil, errors.New("Open vSwitch takes the kernel's filters off its ports, and its userspace datapath does not ask them")
 }
 
+// WithTrunks is the bridge with the guest's port carrying these VLANs tagged.
+func (b Bridge) WithTrunks(vlans []int) link.Backend {
+	b.Trunks = vlans
+	return b
+}
+
 // WithHostName is the bridge with this name for the host's end.
 func (b Bridge) WithHostName(name string) link.Backend {
 	b.HostName = name

@@ -117,7 +117,7 @@ func (d *declaration) addOwn(kind ns.Kind, c *ns.Container, own config.Declarati
 	d.desired[own.Line.Name] = &desired{
 		from: own.From, text: own.Line.String(), byContainer: true, word: own.Line.Interface,
 		resolve: func(ctx context.Context, p *keep.Plugger) (keep.Declared, error) {
-			return p.Declared(ctx, own.Line, config.Flags{})
+			return p.Declared(ctx, own.Line)
 		},
 		record: &keep.Record{Guest: ns.Ref{Kind: kind, Name: c.Name, ID: c.ID}, Interface: own.Line.Name, Source: source, Phase: keep.Attached},
 	}

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/internal/testwait"
@@ -54,7 +53,7 @@ func TestRecordedKind(t *testing.T) {
 			}
 			p := keep.Plugger{Store: s, Target: byText(words), OVS: client}
 			line := lineOf(t, c.word+" netns:"+string(guest)+" 10.0.0.2/24")
-			d, err := p.Declared(t.Context(), line, config.Flags{})
+			d, err := p.Declared(t.Context(), line)
 			if err != nil {
 				t.Fatal(err)
 			}

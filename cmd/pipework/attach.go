@@ -1,49 +1,53 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"strings"
 
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns/find"
 )
 
-// attachLine attaches as a classic command line says.
-func (c *command) attachLine(ctx context.Context, args []string) error {
-	line, err := config.Parse(args)
-	if err != nil {
+// attach attaches as a classic command line says, or a file; or it waits.
+func (c *command) attach(ctx context.Context, args []string) error {
+	if c.version {
+		return cli.PrintVersion(c.Printer.Out)
+	}
+	if c.waiting.Asked {
+		return c.waiting.Wait(ctx, args, c.line.Name)
+	}
+	if c.spec != "" {
+		return c.attachSpec(ctx, args)
+	}
+	line, err := c.line.Read(args)
+	if err = cmp.Or(c.waiting.Check(), err); err != nil {
 		return err
 	}
-	d, err := c.Declared(ctx, line, c.flags)
+	d, err := c.Declared(ctx, line)
 	if err != nil {
 		return err
 	}
 	client, _, _ := strings.Cut(line.DHCP, ":")
-	return c.attach(ctx, line.Guest, d, ": "+client+":-f does")
+	return c.attachDeclared(ctx, line.Guest, d, ": "+client+":-f does")
 }
 
 // attachSpec attaches as a file says.
 func (c *command) attachSpec(ctx context.Context, args []string) error {
-	guest, err := config.ParseSpecGuest(c.flags, args)
+	if err := errors.Join(cli.Count(args, 1, 1, "--spec FILE <guest>"), c.line.Empty()); err != nil {
+		return err
+	}
+	s, err := cli.ReadSpec(c.spec, kinds()...)
 	if err != nil {
 		return err
 	}
-	text, err := cli.ReadSpec(c.flags.Spec)
-	if err != nil {
-		return err
-	}
-	s, err := config.ParseSpec(text, kinds()...)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.flags.Spec, err)
-	}
-	return c.attach(ctx, guest, keep.Declared{Spec: s}, ": pipework watch does")
+	return c.attachDeclared(ctx, args[0], keep.Declared{Spec: s}, ": pipework watch does")
 }
 
-// attach attaches; keeper says who keeps a lease that nobody does yet.
-func (c *command) attach(ctx context.Context, guest string, d keep.Declared, keeper string) error {
+// attachDeclared attaches; keeper says who keeps a lease that nobody does yet.
+func (c *command) attachDeclared(ctx context.Context, guest string, d keep.Declared, keeper string) error {
 	unrecorded, err := c.open()
 	if err != nil {
 		return err
@@ -53,7 +57,7 @@ func (c *command) attach(ctx context.Context, guest string, d keep.Declared, kee
 		return err
 	}
 	at, keep, err := c.Attach(ctx, ref, d)
-	if c.flags.WaitGuest == 0 && find.Starts(ctx, c.Target(ref), err) {
+	if c.waitGuest == 0 && find.Starts(ctx, c.Target(ref), err) {
 		at, keep, err = c.Attach(ctx, ref, d)
 	}
 	if err != nil {

@@ -6,12 +6,12 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
@@ -36,58 +36,53 @@ func main() {
 type command struct {
 	keep.Plugger
 	cli.Printer
-	flags config.Flags
-	warn  io.Writer
+	warn    io.Writer
+	verbose bool
+	state   string // --state-dir
+
+	line      config.Line   // its options
+	waiting   cli.Waiting   // --wait
+	spec      string        // --spec
+	waitGuest time.Duration // --wait-guest
+	detaching keep.DetachOptions
+	version   bool // --version
+	all       bool // --all
+	dryRun    bool // --dry-run
+
+	declarations config.Declarations
+	engines      []string
+	metrics      string
 }
 
 func run(ctx context.Context, args []string, out, warn io.Writer) error {
-	flags, args, err := config.Split(args)
-	if err != nil {
-		return err
-	}
 	c := &command{
 		Plugger: keep.Plugger{Target: find.Target, OVS: ovs.FromEnvironment(), Output: cli.PrintableTo(warn)},
-		Printer: cli.Printer{Out: out, JSON: flags.JSON}, flags: flags, warn: warn,
+		Printer: cli.Printer{Out: out}, warn: warn,
 	}
-	c.Probe = flags.Probe
+	c.Log = cli.Warnings(warn)
 	defer func() { _ = c.OVS.Close() }()
-	if c.Log = cli.Warnings(warn); flags.Verbose {
-		c.Log = cli.Log(warn, slog.LevelDebug)
-	}
-	verbs := map[string]func(context.Context, []string) error{
-		"detach": c.detach, "list": c.list, "check": c.check, "watch": c.watch, "gc": c.collect,
-	}
-	switch {
-	case flags.Help:
-		_, err = fmt.Fprint(out, cli.Usage)
-	case flags.Version:
-		_, err = fmt.Fprintf(out, "pipework %s\n", cli.Version())
-	case config.IsTool(args):
-		err = cli.Tool(ctx, args, find.Guest)
-	case config.IsWait(args):
-		err = cli.Wait(ctx, args)
-	case flags.Spec != "":
-		err = c.attachSpec(ctx, args)
-	case len(args) > 0 && verbs[args[0]] != nil:
-		err = verbs[args[0]](ctx, args[1:])
-	default:
-		err = c.attachLine(ctx, args)
-	}
-	return err
+	root := c.verbs()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(warn)
+	return root.ExecuteContext(ctx)
 }
 
 // kinds are those of the links that Specs may have here.
 func kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 
+// beVerbose says what is done.
+func (c *command) beVerbose() { c.verbose, c.Log = true, cli.Log(c.warn, slog.LevelDebug) }
+
 // open opens the records. Who may not keep any is warned.
 func (c *command) open() (warnings []string, err error) {
-	c.Store, warnings, err = cli.OpenRecords(c.flags.State, kinds()...)
+	c.Store, warnings, err = cli.OpenRecords(c.state, kinds()...)
 	return warnings, err
 }
 
 // openExisting opens the records for who only reads.
 func (c *command) openExisting() (err error) {
-	c.Store, err = cli.OpenExistingRecords(c.flags.State, kinds()...)
+	c.Store, err = cli.OpenExistingRecords(c.state, kinds()...)
 	return err
 }
 
@@ -102,5 +97,5 @@ func (c *command) resolveFor(ctx context.Context, op, word, iface string) (ns.Re
 
 // resolve is the guest that the word means, with its kind: records are kept by it.
 func (c *command) resolve(ctx context.Context, word string) (ns.Ref, error) {
-	return find.Resolve(ctx, ns.ParseRef(word), c.flags.WaitGuest, c.Store.Guest)
+	return find.Resolve(ctx, ns.ParseRef(word), c.waitGuest, c.Store.Guest)
 }

@@ -1,104 +1,44 @@
 package main
 
 import (
-	"cmp"
-	"context"
-	"errors"
-	"fmt"
+	"github.com/spf13/cobra"
 
-	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
-	"github.com/go-pipework/pipework/keep"
-	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 )
 
-func (c *command) detach(ctx context.Context, args []string) error {
-	asked, err := config.ParseDetach(args)
-	if err != nil {
-		return err
-	}
-	if _, err := c.open(); err != nil {
-		return err
-	}
-	guest, err := c.resolveFor(ctx, "detach", asked.Guest, asked.Name)
-	if err != nil {
-		return err
-	}
-	opts := keep.DetachOptions{Force: c.flags.Force, ResolvConf: c.flags.ResolvConf}
-	if asked.All {
-		gone, err := c.DetachGuest(ctx, guest, opts)
-		if len(gone) == 0 && err != nil {
-			return err
-		}
-		attachments, text := cli.DetachedAll(guest, gone)
-		return errors.Join(err, c.Show(attachments, "%s", text))
-	}
-	r, err := c.Detach(ctx, guest, asked.Name, opts)
-	switch {
-	case err != nil:
-		return err
-	case r == nil:
-		return c.Show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(asked.Name, pipework.DefaultName))
-	}
-	if ctx.Err() != nil {
-		fmt.Fprintln(c.warn, "pipework: interrupted when it had begun: it is finished")
-	}
-	return c.Show(r.Attachment, "%s\n", cli.Detached(r))
-}
+// verbs are the whole command line.
+func (c *command) verbs() *cobra.Command {
+	attach, detach := cli.Verb("attach", c.attach), cli.Verb("detach", c.detach)
+	list, check, gc := cli.Verb("list", c.list), cli.Verb("check", c.check), cli.Verb("gc", c.collect)
+	watch := cli.Verb("watch", c.watch)
+	root := cli.Root(c.attach, attach, detach, list, check, gc, watch, cli.VersionVerb(c.Printer.Out),
+		cli.Tool("route", find.Guest, "ip", "route"), cli.Tool("rule", find.Guest, "ip", "rule"), cli.Tool("tc", find.Guest, "tc"))
 
-func (c *command) list(ctx context.Context, guests []string) error {
-	targets := make([]pipework.Target, 0, len(guests))
-	for _, g := range guests {
-		targets = append(targets, find.Guest(g))
+	cli.Bool(root.Flags(), &c.version, "version", "print the version")
+	all := root.PersistentFlags()
+	cli.Bool(all, &c.JSON, "json", "print what was done, or found, as JSON")
+	cli.Switch(all, "verbose", "v", "say what is done", c.beVerbose)
+	cli.AddStateDir(all, &c.state)
+	for _, verb := range []*cobra.Command{root, attach} {
+		c.line.AddFlags(verb.Flags())
+		c.line.AddHostFlags(verb.Flags())
+		cli.Text(verb.Flags(), &c.spec, "spec", "file", "attach what the file says in YAML or JSON; - is standard input")
+		cli.Duration(verb.Flags(), &c.Probe, "probe", "look so long for other hosts that have an IPv4 address of the interface")
+		cli.Duration(verb.Flags(), &c.waitGuest, "wait-guest", "wait for a guest that is being created")
+		cli.CompleteLine(verb)
 	}
-	if err := c.openExisting(); err != nil {
-		cli.Warn(c.warn, fmt.Sprintf("compared with no records: %v", err))
+	c.waiting.AddFlags(root.Flags())
+	cli.Name(detach.Flags(), &c.line.Name)
+	cli.Bool(detach.Flags(), &c.all, "all", "every interface")
+	cli.Bool(detach.Flags(), &c.detaching.Force, "force", "also bring a NIC home that this host has no record of")
+	cli.Path(detach.Flags(), &c.detaching.ResolvConf, "resolv-conf", "take the lease's name servers out of this resolv.conf")
+	cli.Duration(detach.Flags(), &c.waitGuest, "wait-guest", "wait for a guest that is being created")
+	cli.Duration(check.Flags(), &c.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
+	cli.Bool(gc.Flags(), &c.dryRun, "dry-run", "change nothing, and say what would be done")
+	cli.AddWatchFlags(watch.Flags(), &c.declarations, &c.engines, &c.metrics)
+	for _, verb := range []*cobra.Command{detach, list, check} {
+		cli.CompleteGuests(verb)
 	}
-	all, warnings, err := c.Listing(ctx, targets...)
-	cli.Warn(c.warn, append(warnings, cli.WarningsOf(all)...)...)
-	if err != nil && len(all) == 0 {
-		return err
-	}
-	return errors.Join(err, c.ShowList(all))
-}
-
-func (c *command) check(ctx context.Context, args []string) error {
-	words, err := config.ParseCheck(args)
-	if err != nil {
-		return err
-	}
-	if err := c.openExisting(); err != nil {
-		return err
-	}
-	guests := make([]ns.Ref, len(words))
-	for i, word := range words {
-		if guests[i], err = c.resolve(ctx, word); err != nil {
-			return err
-		}
-	}
-	found, err := c.Status(ctx, guests...)
-	if found == nil {
-		return err
-	}
-	return errors.Join(err, cli.Verdict(found), c.Show(found, "%s", cli.Report(found)))
-}
-
-func (c *command) collect(ctx context.Context, args []string) error {
-	dryRun, err := config.ParseCollect(args)
-	if err != nil {
-		return err
-	}
-	collect := c.Collect
-	if dryRun {
-		collect, err = c.Orphans, c.openExisting()
-	} else {
-		_, err = c.open()
-	}
-	if err != nil {
-		return err
-	}
-	lines, err := collect(ctx)
-	return errors.Join(err, c.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
+	return root
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns/docker"
@@ -14,24 +13,24 @@ import (
 
 // watch runs until it is interrupted.
 func (c *command) watch(ctx context.Context, args []string) error {
-	asked, err := config.ParseWatch(args)
+	err := cli.Count(args, 0, 0, "watch [options]")
 	if err != nil {
 		return err
 	}
-	if c.Store, err = keep.Open(cli.RecordsDir(c.flags.State), kinds()...); err != nil {
+	if c.Store, err = keep.Open(cli.RecordsDir(c.state), kinds()...); err != nil {
 		return err
 	}
 	told := c.Log
-	if !c.flags.Verbose { // what is done, and of its steps only warnings
+	if !c.verbose { // what is done, and of its steps only warnings
 		c.Log, told = cli.Log(c.warn, slog.LevelWarn), cli.Log(c.warn, slog.LevelInfo)
 	}
 	w := &watch.Watcher{
-		Plugger: c.Plugger, Sources: docker.Engines(asked.Engines...),
-		Declarations: asked.Declarations, Machine: watch.Machine(), Log: told,
+		Plugger: c.Plugger, Sources: docker.Engines(c.engines...),
+		Declarations: c.declarations, Machine: watch.Machine(), Log: told,
 	}
 	w.Notify, w.Watchdog = watch.Systemd()
-	if asked.Metrics != "" {
-		end, err := health.Serve(ctx, asked.Metrics, w)
+	if c.metrics != "" {
+		end, err := health.Serve(ctx, c.metrics, w)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/option"
 )
 
 // Exit tells people of an error, unless a program has done so itself, and returns the
@@ -20,8 +20,12 @@ func Exit(w io.Writer, err error) int {
 	if ended, ok := errors.AsType[status](err); ok {
 		return int(ended)
 	}
-	if errors.Is(err, config.ErrUsage) {
-		fmt.Fprintf(w, "pipework: %s (see pipework --help)\n", Printable(err.Error()))
+	if errors.Is(err, option.ErrUsage) {
+		verb := "pipework"
+		if of, is := errors.AsType[misused](err); is {
+			verb = of.verb
+		}
+		fmt.Fprintf(w, "pipework: %s (see %s --help)\n", Line(err.Error()), verb)
 		return 2
 	}
 	fmt.Fprintf(w, "pipework: %s\n", Line(strings.ReplaceAll(err.Error(), "\n", "; ")))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
@@ -41,9 +42,21 @@ func OpenExistingRecords(dir string, kinds ...link.Kind) (*keep.Store, error) {
 	return s, err
 }
 
-// ReadSpec reads the text of a Spec from a file, or for - from standard input. Of a
-// longer text than [config.ParseSpec] takes it reads the beginning.
-func ReadSpec(path string) ([]byte, error) {
+// ReadSpec reads a Spec of these kinds of links from a file, or for - from standard input.
+func ReadSpec(path string, kinds ...link.Kind) (pipework.Spec, error) {
+	text, err := read(path)
+	if err != nil {
+		return pipework.Spec{}, err
+	}
+	s, err := config.ParseSpec(text, kinds...)
+	if err != nil {
+		return pipework.Spec{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// read reads the file, or of one that is longer than [config.ParseSpec] takes the beginning.
+func read(path string) ([]byte, error) {
 	file := os.Stdin
 	if path != "-" {
 		var err error

@@ -7,22 +7,33 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
-	"github.com/go-pipework/pipework/config"
+	"github.com/spf13/cobra"
+
+	"github.com/go-pipework/pipework/internal/option"
 	"github.com/go-pipework/pipework/ns"
 )
 
-// Tool runs the program of iproute2 that the args name in the guest's network namespace,
-// with this program's files. [Exit] gives its exit status for the error.
-func Tool(ctx context.Context, args []string, find func(guest string) ns.Target) error {
-	t, err := config.ParseTool(args)
-	if err != nil {
-		return err
-	}
-	words := t.Words
-	g, err := find(t.Guest).Open(ctx)
+// Tool is a verb that runs a program of iproute2, which words begin, in the network
+// namespace of the guest that its first word names, with this program's files. What
+// follows that word is the program's. [Exit] gives its exit status for the error.
+func Tool(verb string, find func(guest string) ns.Target, words ...string) *cobra.Command {
+	c := Verb(verb, func(ctx context.Context, args []string) error {
+		if len(args) == 0 || args[0] == "" {
+			return option.Usage(fmt.Errorf("no guest: write pipework %s <guest> <words for %s>", verb, strings.Join(words, " ")))
+		}
+		return tool(ctx, find(args[0]), slices.Concat(words, args[1:]))
+	})
+	c.Flags().SetInterspersed(false)
+	return c
+}
+
+func tool(ctx context.Context, guest ns.Target, words []string) error {
+	g, err := guest.Open(ctx)
 	if err != nil {
 		return err
 	}

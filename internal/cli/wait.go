@@ -3,26 +3,60 @@ package cli
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/option"
 	"github.com/go-pipework/pipework/link"
 )
 
-// Wait is typed inside a container: it returns once the interface is there.
-func Wait(ctx context.Context, args []string) error {
-	w, err := config.ParseWait(args)
-	if err != nil {
+// A Waiting is the classic pipework --wait, typed inside a container.
+type Waiting struct {
+	Asked   bool // --wait was given
+	address bool
+	timeout time.Duration
+}
+
+// AddFlags adds --wait and --timeout.
+func (w *Waiting) AddFlags(fs *pflag.FlagSet) {
+	option.Add(fs, "wait", "", "address", "inside a container: wait until the interface of -i is up, or has an address", func(state string) error {
+		w.Asked, w.address = true, state == "address"
+		if state != "address" && state != up {
+			return fmt.Errorf("--wait=%q is unknown: write --wait, or --wait=address", state)
+		}
+		return nil
+	})
+	fs.Lookup("wait").NoOptDefVal = up
+	Timeout(fs, &w.timeout)
+}
+
+// up is what --wait without a value waits for.
+const up = "running"
+
+// Check refuses --timeout without --wait.
+func (w *Waiting) Check() error {
+	if w.timeout > 0 && !w.Asked {
+		return Usage("--timeout belongs to --wait: write pipework --wait --timeout 10s, or leave it out")
+	}
+	return nil
+}
+
+// Wait returns once the interface is there.
+func (w *Waiting) Wait(ctx context.Context, args []string, name string) error {
+	if err := Count(args, 0, 0, "--wait[=address] [-i interface] [--timeout 10s]"); err != nil {
 		return err
 	}
-	if w.Timeout > 0 {
+	if w.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, w.Timeout)
+		ctx, cancel = context.WithTimeout(ctx, w.timeout)
 		defer cancel()
 	}
 	state := link.Running
-	if w.Address {
+	if w.address {
 		state = link.Addressed
 	}
-	return link.Await(ctx, nil, cmp.Or(w.Name, pipework.DefaultName), state)
+	return link.Await(ctx, nil, cmp.Or(name, pipework.DefaultName), state)
 }

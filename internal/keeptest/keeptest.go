@@ -42,11 +42,8 @@ func ByText(find func(text string) pipework.Target) func(ns.Ref) pipework.Target
 // Typed does what a command line does.
 func Typed(t *testing.T, p keep.Plugger, words string) (keepOn func(context.Context) error) {
 	t.Helper()
-	flags, rest, err := config.Split(strings.Fields(words))
-	Must(t, err)
-	line, err := config.Parse(rest)
-	Must(t, err)
-	d, err := p.Declared(t.Context(), line, flags)
+	line := LineOf(t, words)
+	d, err := p.Declared(t.Context(), line)
 	Must(t, err)
 	_, keepOn, err = p.Attach(t.Context(), ns.ParseRef(line.Guest), d)
 	Must(t, err)
