@@ -31,10 +31,10 @@ func (p Leases) take4(ctx context.Context, s *Site) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Pin.grant(ctx, s, dhcp.IPv4, got); err != nil { // before what gives the lease back
+	s.Undo.Push("lease of "+got.Addr.String(), func(ctx context.Context) error { return p.releaseUnused(ctx, s, got) })
+	if err := p.Pin.grant(ctx, s, s.Undo, dhcp.IPv4, got); err != nil {
 		return err
 	}
-	s.Undo.Push("lease of "+got.Addr.String(), func(ctx context.Context) error { return p.releaseUnused(ctx, s, got) })
 	displaced, err := p.applyLease(ctx, s, nil, got)
 	if err != nil {
 		return err
@@ -67,11 +67,11 @@ func (p Leases) refresh4(ctx context.Context, s *Site) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Pin.grant(ctx, s, dhcp.IPv4, got); err != nil {
-		return err
-	}
 	if !there {
 		s.Undo.Push("lease of "+got.Addr.String(), func(ctx context.Context) error { return p.releaseUnused(ctx, s, got) })
+	}
+	if err := p.Pin.grant(ctx, s, s.Undo, dhcp.IPv4, got); err != nil {
+		return err
 	}
 	if last != nil && !there { // its routes may be there yet
 		last = &dhcp.Lease{Server: last.Server}

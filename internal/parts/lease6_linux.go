@@ -51,9 +51,6 @@ func (p Leases) newLease6(ctx context.Context, s *Site) (*dhcp.Lease, error) {
 		if err != nil {
 			return nil, then(taken, err)
 		}
-		if err := p.Pin.grant(ctx, s, dhcp.IPv6, got); err != nil {
-			return nil, err
-		}
 		held := got
 		s.Undo.Push("lease of "+got.Addr.Addr().String(), func(ctx context.Context) error {
 			if held == nil {
@@ -61,7 +58,10 @@ func (p Leases) newLease6(ctx context.Context, s *Site) (*dhcp.Lease, error) {
 			}
 			return sent(p.client(s, dhcp.IPv6).Release(ctx, held))
 		})
-		if err = p.applyLease6(ctx, s, nil, got); err == nil {
+		if err = p.Pin.grant(ctx, s, s.Undo, dhcp.IPv6, got); err == nil {
+			err = p.applyLease6(ctx, s, nil, got)
+		}
+		if err == nil {
 			return got, nil
 		}
 		if taken = then(taken, err); !errors.Is(err, errDuplicate) {
@@ -120,9 +120,6 @@ func (p Leases) refresh6(ctx context.Context, s *Site) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Pin.grant(ctx, s, dhcp.IPv6, got); err != nil {
-		return err
-	}
 	if !there {
 		s.Undo.Push("lease of "+got.Addr.Addr().String(), func(ctx context.Context) error {
 			err := sent(c.Release(ctx, got))
@@ -132,6 +129,9 @@ func (p Leases) refresh6(ctx context.Context, s *Site) error {
 			return err
 		})
 		last = left6(last, addrs)
+	}
+	if err := p.Pin.grant(ctx, s, s.Undo, dhcp.IPv6, got); err != nil {
+		return err
 	}
 	return p.applyLease6(ctx, s, last, got)
 }

@@ -95,7 +95,7 @@ func (p Pin) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 			return end.Set(ctx, s.Port, u, want)
 		}}}
 	}
-	if left := slices.DeleteFunc(slices.Clone(want.Leased), p.mayLease); s.Exact && len(left) < len(want.Leased) {
+	if left := slices.DeleteFunc(slices.Clone(want.Leased), p.mayLease); s.Exact && len(left) > 0 {
 		d.Surplus = []link.Drift{{What: s.Port.HostName + " lets leased addresses pass", Mend: func(ctx context.Context, u *link.Undo) error {
 			return p.lease(ctx, s, u, func(a netip.Addr) bool { return !p.mayLease(a) }, nil)
 		}}}
@@ -128,8 +128,8 @@ func (p Pin) On(ctx context.Context, s *Site) (bool, error) {
 }
 
 // grant lets the addresses of a lease pass, in the place of those of the family's last one;
-// a nil lease is none.
-func (p Pin) grant(ctx context.Context, s *Site, f dhcp.Family, next *dhcp.Lease) error {
+// a nil lease is none. The reverse is pushed on u.
+func (p Pin) grant(ctx context.Context, s *Site, u *link.Undo, f dhcp.Family, next *dhcp.Lease) error {
 	if !p.Asked {
 		return nil
 	}
@@ -141,7 +141,7 @@ func (p Pin) grant(ctx context.Context, s *Site, f dhcp.Family, next *dhcp.Lease
 			addrs = append(addrs, a.Addr)
 		}
 	}
-	return p.lease(ctx, s, s.Undo, func(a netip.Addr) bool { return a.Is4() == (f == dhcp.IPv4) }, addrs)
+	return p.lease(ctx, s, u, func(a netip.Addr) bool { return a.Is4() == (f == dhcp.IPv4) }, addrs)
 }
 
 // lease lets leased addresses pass in the place of some.
