@@ -17,6 +17,8 @@ type Declarations struct {
 	// Allow limits the interfaces of the host that may be asked for; the zero
 	// value allows all.
 	Allow Allow
+	// Policy limits more, by who asks; nil allows all.
+	Policy *Policy
 	// Key is what a container must have as its pipework_key, if it is not "".
 	Key string
 }

@@ -88,6 +88,12 @@ type WithVLAN interface {
 	WithVLAN(id int) Backend
 }
 
+// An InVLANs is a Backend that puts a guest into VLANs: VLANs are those of its frames, 0 of
+// frames without one; nil is all.
+type InVLANs interface {
+	VLANs() []int
+}
+
 // An Isolator is a Backend that can keep a guest from others that are kept so, too: Isolate
 // is the Backend with that.
 type Isolator interface {

@@ -73,7 +73,21 @@ var (
 	_ link.Collector      = (*Client)(nil)
 	_ link.Isolator       = Bridge{}
 	_ link.Pinner         = Bridge{}
+	_ link.InVLANs        = Bridge{}
 )
+
+// VLANs are those that the port carries; all, where the Bridge asks for none.
+func (b Bridge) VLANs() []int {
+	switch {
+	case b.VLANMode == Dot1QTunnel, b.VLANMode != Access && len(b.Trunks) == 0 && (b.Tag == 0 || b.VLANMode != ""):
+		return nil
+	case b.VLANMode == Access || b.Tag != 0 && b.VLANMode == "":
+		return []int{b.Tag}
+	case b.Tag != 0:
+		return append([]int{b.Tag}, b.Trunks...)
+	}
+	return b.Trunks
+}
 
 // WithVLAN is the bridge with the guest's port as an access port of this VLAN.
 func (b Bridge) WithVLAN(id int) link.Backend {

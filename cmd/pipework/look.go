@@ -28,6 +28,9 @@ func (c *command) list(ctx context.Context, guests []string) error {
 }
 
 func (c *command) check(ctx context.Context, words []string) error {
+	if c.explaining {
+		return c.explain(ctx, words)
+	}
 	err := c.openExisting()
 	if err != nil {
 		return err

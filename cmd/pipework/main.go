@@ -52,6 +52,8 @@ type command struct {
 	declarations config.Declarations
 	engines      []string
 	metrics      string
+	policy       string // --policy
+	explaining   bool   // check --policy
 }
 
 func run(ctx context.Context, args []string, out, warn io.Writer) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/ns/find"
 )
@@ -36,6 +37,9 @@ func (c *command) verbs() *cobra.Command {
 	cli.Duration(detach.Flags(), &c.waitGuest, "wait-guest", "wait for a guest that is being created")
 	cli.Duration(check.Flags(), &c.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
 	cli.Bool(gc.Flags(), &c.dryRun, "dry-run", "change nothing, and say what would be done")
+	cli.Explain(check.Flags(), &c.explaining, &c.policy)
+	cli.Engines(check.Flags(), &c.engines)
+	cli.Path(watch.Flags(), &c.policy, "policy", "what containers may ask for ("+config.DefaultPolicy+", where that is there)")
 	cli.AddWatchFlags(watch.Flags(), &c.declarations, &c.engines, &c.metrics)
 	for _, verb := range []*cobra.Command{detach, list, check} {
 		cli.CompleteGuests(verb)

@@ -17,6 +17,9 @@ func (c *command) watch(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if c.declarations.Policy, err = cli.ReadPolicy(c.policy); err != nil {
+		return err
+	}
 	if c.Store, err = keep.Open(cli.RecordsDir(c.state), kinds()...); err != nil {
 		return err
 	}

@@ -95,6 +95,23 @@ func AddWatchFlags(fs *pflag.FlagSet, d *config.Declarations, engines *[]string,
 		return err
 	})
 	Text(fs, &d.Key, "key", "key", "the pipework_key that containers must have")
+	Engines(fs, engines)
+	option.Add(fs, "metrics", "", "path", "a socket to tell counters at, such as /run/pipework.sock", config.Path("--metrics", metrics))
+}
+
+// Explain adds --policy of check, whose value stands after =, where it has one.
+func Explain(fs *pflag.FlagSet, on *bool, file *string) {
+	option.Add(fs, "policy", "", "path", "explain what containers ask for, and what this policy says to it (="+config.DefaultPolicy+")", func(text string) error {
+		if *on = true; text == config.DefaultPolicy {
+			return nil
+		}
+		return config.Path("--policy", file)(text)
+	})
+	fs.Lookup("policy").NoOptDefVal = config.DefaultPolicy
+}
+
+// Engines adds --engine.
+func Engines(fs *pflag.FlagSet, engines *[]string) {
 	option.Add(fs, "engine", "", "address,...", "sockets of Docker and Podman, such as unix:///run/podman/podman.sock", func(list string) error {
 		*engines = strings.Split(list, ",")
 		for _, engine := range *engines {
@@ -104,7 +121,6 @@ func AddWatchFlags(fs *pflag.FlagSet, d *config.Declarations, engines *[]string,
 		}
 		return nil
 	})
-	option.Add(fs, "metrics", "", "path", "a socket to tell counters at, such as /run/pipework.sock", config.Path("--metrics", metrics))
 }
 
 // AddStateDir adds --state-dir.

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/go-pipework/pipework/config"
+)
+
+// ReadPolicy reads the policy in a file; "" is [config.DefaultPolicy], where that is there.
+func ReadPolicy(file string) (*config.Policy, error) {
+	path := file
+	if file == "" {
+		path = config.DefaultPolicy
+	}
+	text, err := read(path)
+	if file == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	return config.ParsePolicy(path, text)
+}
+
+// A Request is one attachment that a container asks for, and what is said to it.
+type Request struct {
+	Guest     string `json:"guest"`
+	Interface string `json:"interface,omitempty"`
+	From      string `json:"from"` // "label pipework.eth1"
+	Line      string `json:"line,omitempty"`
+	By        string `json:"by,omitempty"` // the rule's file and line
+	Pin       bool   `json:"pin,omitempty"`
+	Isolated  bool   `json:"isolated,omitempty"`
+	Refused   string `json:"refused,omitempty"`
+}
+
+// Requests are one on a line.
+func Requests(all []Request) string {
+	if len(all) == 0 {
+		return "no container asks for anything\n"
+	}
+	var b strings.Builder
+	for _, r := range all {
+		line := r.Guest + ": " + r.From
+		if r.Line != "" {
+			line += fmt.Sprintf(" (%s)", r.Line)
+		}
+		if r.Refused != "" {
+			line += ": refused: " + r.Refused
+		} else {
+			line += ": permitted"
+			if r.By != "" {
+				line += " by " + r.By
+			}
+		}
+		if r.Pin {
+			line += ", pinned"
+		}
+		if r.Isolated {
+			line += ", isolated"
+		}
+		fmt.Fprintln(&b, Line(line))
+	}
+	return b.String()
+}
+
+// Refused is nil where no Request is refused, and else says how many are.
+func Refused(all []Request) error {
+	n := 0
+	for _, r := range all {
+		if r.Refused != "" {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d are refused", n, len(all))
+}
