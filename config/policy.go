@@ -112,9 +112,10 @@ func (r who) is(w Who) bool {
 }
 
 // Permit is the Spec as who may have it, pinned and isolated where a rule says so; by is the
-// file and line of that rule. What may not be asked for is an error that satisfies
+// file and line of that rule. typed is the host interface as the asker calls it: it counts
+// only where the link has none, such as a dummy. What may not be asked for is an error that satisfies
 // fs.ErrPermission, of one line.
-func (p *Policy) Permit(w Who, s pipework.Spec) (out pipework.Spec, by string, err error) {
+func (p *Policy) Permit(w Who, s pipework.Spec, typed string) (out pipework.Spec, by string, err error) {
 	if p == nil {
 		return s, "", nil
 	}
@@ -123,7 +124,7 @@ func (p *Policy) Permit(w Who, s pipework.Spec) (out pipework.Spec, by string, e
 		return s, p.file, errs.New(fs.ErrPermission, "no rule of %s is about %s: nothing may be asked for", p.file, w.Name)
 	}
 	by = fmt.Sprintf("%s:%d", p.file, p.rules[i].line)
-	s, wrong := p.rules[i].apply(s)
+	s, wrong := p.rules[i].apply(s, typed)
 	if len(wrong) > 0 {
 		return s, by, errs.New(fs.ErrPermission, "%s (%s)", strings.Join(wrong, "; "), by)
 	}
@@ -131,7 +132,7 @@ func (p *Policy) Permit(w Who, s pipework.Spec) (out pipework.Spec, by string, e
 }
 
 // apply says all that is not permitted of the Spec, and pins and isolates it.
-func (r rule) apply(s pipework.Spec) (_ pipework.Spec, wrong []string) {
+func (r rule) apply(s pipework.Spec, typed string) (_ pipework.Spec, wrong []string) {
 	kind, options, err := askedOf(s)
 	if err != nil {
 		return s, []string{err.Error()}
@@ -140,8 +141,8 @@ func (r rule) apply(s pipework.Spec) (_ pipework.Spec, wrong []string) {
 	if r.limits["links"] && !r.links.match(kind) {
 		no("a link of the kind %s may not be asked for: %s may", kind, r.links)
 	}
-	if on, has := s.Link.(link.OnInterface); has && r.limits["interfaces"] && !r.interfaces.match(on.HostInterface()) {
-		no("the host's interface %s may not be asked for: %s may", on.HostInterface(), r.interfaces)
+	if name := hostInterface(s.Link, typed); r.limits["interfaces"] && !r.interfaces.match(name) {
+		no("the host's interface %s may not be asked for: %s may", name, r.interfaces)
 	}
 	for _, v := range r.otherVLANs(s.Link) {
 		no("%s may not be asked for", v)
@@ -239,13 +240,12 @@ func askedOf(s pipework.Spec) (kind string, options []string, err error) {
 }
 
 // Permit is the Spec of a container's declaration as the container may have it, by --allow
-// and the Policy, and the rule that says so; see [Allow.Check] and [Policy.Permit]. typed is
-// the host interface as the container calls it.
+// and the Policy, and the rule that says so; see [Allow.Check] and [Policy.Permit].
 func (d Declarations) Permit(w Who, s pipework.Spec, typed string) (out pipework.Spec, by string, err error) {
 	if err := d.Allow.Check(s.Link, typed); err != nil {
 		return s, "--allow", err
 	}
-	return d.Policy.Permit(w, s)
+	return d.Policy.Permit(w, s, typed)
 }
 
 // Who is the container of a source of this kind, with those of its labels that count.

@@ -78,7 +78,7 @@ func TestPolicy(t *testing.T) {
 		"half a label":            {Who{Name: "x", Kind: ns.Docker, Image: web.Image, Labels: map[string]string{"team": "web"}}, pipework.Spec{Link: bridge}, "no rule", "policy.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, by, err := p.Permit(row.who, row.spec)
+			out, by, err := p.Permit(row.who, row.spec, "")
 			if by != row.by || (err == nil) != (row.want == "") {
 				t.Errorf("%v by %s", err, by)
 			}
@@ -93,7 +93,7 @@ func TestPolicy(t *testing.T) {
 			}
 		})
 	}
-	if _, by, err := (*Policy)(nil).Permit(alice, pipework.Spec{Link: link.Phys{Device: "eth0"}}); err != nil || by != "" {
+	if _, by, err := (*Policy)(nil).Permit(alice, pipework.Spec{Link: link.Phys{Device: "eth0"}}, ""); err != nil || by != "" {
 		t.Errorf("without a policy: %v by %q", err, by)
 	}
 }
@@ -138,6 +138,6 @@ func FuzzPolicy(f *testing.F) {
 			}
 			return
 		}
-		_, _, _ = p.Permit(Who{Name: "x"}, pipework.Spec{Link: link.Bridge{Name: "br1"}})
+		_, _, _ = p.Permit(Who{Name: "x"}, pipework.Spec{Link: link.Bridge{Name: "br1"}}, "")
 	})
 }

@@ -65,6 +65,12 @@ var hostDrifts = map[string]struct {
 		manyNames(t, "nicx")
 		remakeBridge(t, "br9")
 	}},
+	"its pin is taken away": {"--pin br9 docker:web 10.0.0.2/24", func(t *testing.T, web pipework.Target) {
+		onTheHost(t, func(h *netlink.Handle) error {
+			clsact := netlink.QdiscAttrs{LinkIndex: linkOf(t, h, hostEndOf(t, web)).Attrs().Index, Handle: 0xffff0000, Parent: netlink.HANDLE_CLSACT}
+			return h.QdiscDel(&netlink.GenericQdisc{QdiscAttrs: clsact, QdiscType: "clsact"})
+		})
+	}},
 	"the host's end is down": {"br9 docker:web 10.0.0.2/24", func(t *testing.T, web pipework.Target) {
 		onTheHost(t, func(h *netlink.Handle) error { return h.LinkSetDown(linkOf(t, h, hostEndOf(t, web))) })
 	}},
