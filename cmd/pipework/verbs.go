@@ -61,6 +61,9 @@ func (c *command) list(ctx context.Context, guests []string) (err error) {
 }
 
 func (c *command) check(ctx context.Context, words []string) (err error) {
+	if c.asked.Explaining {
+		return c.asked.Explain(ctx, words, c.Declared)
+	}
 	if c.Store, err = c.asked.OpenExistingRecords(kinds()...); err != nil {
 		return err
 	}
@@ -95,6 +98,9 @@ func (c *command) doctor(ctx context.Context, _ []string) error {
 
 // watch runs until it is interrupted.
 func (c *command) watch(ctx context.Context, _ []string) (err error) {
+	if err := c.asked.ReadPolicy(); err != nil {
+		return err
+	}
 	if c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...); err != nil {
 		return err
 	}

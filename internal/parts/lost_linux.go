@@ -189,7 +189,7 @@ func (s stack) noteUnlearned(ctx context.Context, links []*rtnl.Link, notes []rt
 	if len(bare) == 0 {
 		return nil
 	}
-	gw, err := s.otherGateway(ctx)
+	gw, err := learningOf(s.Site).otherGateway(ctx)
 	if err != nil {
 		return err
 	}
