@@ -4,6 +4,7 @@
 # make quick      runs what needs neither root nor packages, and of what waits long a part
 # make bench      compares an attach with what the kernel alone takes, also among a
 #                 thousand guests
+# make size       counts lines
 # make lint       installs golangci-lint and runs it
 
 GO       ?= go
@@ -17,7 +18,7 @@ LANERUN  := bin/lanerun
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
 
-.PHONY: test test-long host quick bench lint packages vet
+.PHONY: test test-long host quick bench size lint packages vet
 
 # Much of each lane waits for something: three packages run at a time on the host, and
 # two of the other machines beside them.
@@ -105,6 +106,12 @@ vet:
 	$(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
+
+# Counts lines without tests: of the root, of the command, of what prints for it, of all.
+size:
+	@count() { printf '%-14s %s\n' "$$1" "$$(grep -v _test.go | grep -Ev '^(internal/[a-z]*test|internal/(attacker|contract|lanes|sandbox|unit)|examples)/' | xargs cat | wc -l)"; }; \
+	git ls-files '*.go' ':!:*/**' | count root; git ls-files 'cmd/pipework/*.go' | count cmd/pipework; \
+	git ls-files 'internal/cli/*.go' | count internal/cli; git ls-files '*.go' | count all
 
 lint:
 	GOBIN=$(CURDIR)/bin $(GO) install $(LINT)

@@ -19,6 +19,9 @@ import (
 
 // DetachOptions are what a record does not say. The zero value is what most need.
 type DetachOptions struct {
+	// DryRun changes nothing: the result is what would be detached, its Attachment with the
+	// default routes that would be put back.
+	DryRun bool
 	// Force takes away what is in the place of a NIC of the host's, where the NIC
 	// itself cannot be had back; see [pipework.Spec].
 	Force bool
@@ -47,7 +50,7 @@ func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts De
 	}
 	opts.declared = true
 	r, err := p.detachTelling(ctx, guest, pipework.DefaultName, opts)
-	if nothing := err == nil || stage.NoGuest(err) || errors.Is(err, fs.ErrPermission); r == nil && nothing && p.hasIPoIB(ctx, guest) {
+	if nothing := err == nil || stage.NoGuest(err) || errors.Is(err, fs.ErrPermission); r == nil && nothing && p.guests().hasIPoIB(ctx, guest) {
 		return p.detachTelling(ctx, guest, ipoibName, opts)
 	}
 	return r, err
@@ -63,7 +66,7 @@ func (p *Plugger) detachTelling(ctx context.Context, guest ns.Ref, name string, 
 		}
 	}
 	r, err := listening.detachNamed(ctx, guest, name, opts)
-	if r == nil || r.Attachment == nil {
+	if r == nil || r.Attachment == nil || opts.DryRun {
 		return r, err
 	}
 	at := *r.Attachment
@@ -75,13 +78,13 @@ func (p *Plugger) detachTelling(ctx context.Context, guest ns.Ref, name string, 
 const ipoibName = "ib0"
 
 // hasIPoIB says whether an IPoIB of that name is recorded of the guest.
-func (p *Plugger) hasIPoIB(ctx context.Context, guest ns.Ref) bool {
-	all, _ := p.guests().records() // what is wrong with them is told elsewhere
+func (g guests) hasIPoIB(ctx context.Context, guest ns.Ref) bool {
+	all, _ := g.records() // what is wrong with them is told elsewhere
 	all = slices.DeleteFunc(all, func(r Record) bool {
 		_, is := r.Spec.Link.(link.IPoIB)
 		return !is || r.Interface != ipoibName
 	})
-	return len(all) > 0 && len(p.guests().declaredFor(ctx, all, guest)) > 0
+	return len(all) > 0 && len(g.declaredFor(ctx, all, guest)) > 0
 }
 
 // detachNamed is Detach of the interface of this name.
@@ -121,8 +124,15 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 		if err != nil {
 			return nil, err
 		}
+		if opts.DryRun {
+			return &r, nil
+		}
 		s.Force = opts.Force
 		return &r, pullOut(ctx, p.attacher(), p.Target(guest), withoutDNS(s, opts.ResolvConf))
+	}
+	if opts.DryRun {
+		known[0].Attachment = at
+		return &known[0], nil
 	}
 	late, end := finish.Context(ctx)
 	defer end()

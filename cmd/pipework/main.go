@@ -23,9 +23,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	status := cli.Exit(os.Stderr, run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 	stop()
-	os.Exit(cli.Exit(os.Stderr, err))
+	os.Exit(status)
 }
 
 type command struct {
@@ -90,6 +90,9 @@ func (c *command) attachDeclared(ctx context.Context, guest string, d keep.Decla
 	ref, err := c.guest(ctx, guest, "attach", d.Spec.Name)
 	if err != nil {
 		return err
+	}
+	if c.asked.DryRun {
+		return c.asked.ShowPlan(c.Plan(ctx, ref, d))
 	}
 	at, keep, err := c.Attach(ctx, ref, d)
 	if c.asked.WaitGuest == 0 && find.Starts(ctx, c.Target(ref), err) {

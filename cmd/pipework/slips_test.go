@@ -44,7 +44,7 @@ func TestSlips(t *testing.T) {
 		{"detach web eth1", `the first too many is "eth1": write pipework detach <guest> [-i interface | --all]`},
 		{"detach web -i eth1 --all", "-i and --all contradict each other: keep one"},
 		{"detach web -i eth1 -i eth2", "option -i is given twice: keep one"},
-		{"detach web -l x", `unknown option "-l": the options are --all, --force`},
+		{"detach web -l x", `unknown option "-l": the options are --all, --dry-run, --force`},
 		{"list -i eth1", `unknown option "-i"`},
 		{"check --prob 1s", `unknown option "--prob": did you mean --probe?`},
 		{"check --probe soon", `--probe "soon" is no time to wait: write one such as 10s or 2m`},
