@@ -74,7 +74,9 @@ func (s stack) readDefaults(ctx context.Context) error {
 				s.Displaced = append(s.Displaced, r.Original().String())
 			}
 		}
-		s.fillSaved(all)
+		if err := s.fillKnown(ctx, all, family); err != nil {
+			return err
+		}
 	}
 	s.Gateways = limited(s.Port, s.Gateways, told.Most, "gateways of default routes through "+s.Link.Name)
 	return nil

@@ -44,6 +44,14 @@ func (s stack) fillSaved(all []rtnl.Route) {
 	}
 }
 
+// fillKnown is fillSaved for an interface that was there: what the guest has lost of what is
+// known stays known, since it may come back yet.
+func (s stack) fillKnown(ctx context.Context, all []rtnl.Route, family int) error {
+	lost, err := s.lostRoutes(ctx, family)
+	s.fillSaved(append(all, lost...))
+	return err
+}
+
 // lostRoutes are the known displaced routes of the family that are in no table of the guest
 // any more, as copies of the interface's. Those through an interface that is gone, and through
 // pipework's own, are not lost.
