@@ -42,6 +42,7 @@ func (s stack) surplusDefault(now, saved []rtnl.Route, family int) []link.Drift 
 // dropDefault puts back what the interface displaced, and removes its own default route
 // of this protocol.
 func (s stack) dropDefault(ctx context.Context, family, protocol int) error {
+	s.unlearned = family == unix.AF_INET6 // where the kernel learned none for the sake of this
 	if err := s.restoreDefaults(ctx, family); err != nil {
 		return err
 	}
