@@ -141,9 +141,8 @@ func (j lister) elsewhere(ctx context.Context) (func(*rtnl.Link) bool, error) {
 	host, err := rtnl.NSID(ctx, j.port.Conn, j.host.Handle)
 	return func(l *rtnl.Link) bool {
 		mark, _ := link.ParseMark(l.Alias)
-		b, _ := link.FromMark(mark)
-		pair, is := b.(link.Veth)
-		return l.Foreign && l.NSID != host && !(is && pair.PeerName != "")
+		ofGuests := strings.HasPrefix(mark.Link, "veth:") && strings.Contains(mark.Link, "/")
+		return l.Foreign && l.NSID != host && !ofGuests
 	}, err
 }
 

@@ -175,6 +175,16 @@ func TestLostNotes(t *testing.T) {
 				l.Error("the kernel learns while there is a gateway")
 			}
 		}, defrtr: "1"},
+		"deleted, and an update without gateway": {between: func(l *learner) {
+			flushTable(l.T, l.of, notes)
+			plain := one
+			plain.Gateways = nil
+			update(l.T, l.Named, plain)
+			if l.defrtr("eth0") != "1" {
+				l.Error("the kernel does not learn after the update")
+			}
+			update(l.T, l.Named, one)
+		}, defrtr: "1"},
 		"deleted with the gateway's route": {between: func(l *learner) {
 			flushTable(l.T, l.of, notes)
 			l.run("ip -6 route del default via fd09::1")

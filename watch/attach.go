@@ -45,6 +45,8 @@ func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, want 
 	case err == nil && g.isRenamed(ctx, a.log, now.spec.Name, there.Name):
 		there.Existed, now.made = true, withLeases(there)
 		return now, a.leases.keep(ctx, a.target(g.ref), now)
+	case err == nil && want.byContainer:
+		now.spec.Saved = a.savedOf(want)
 	case err != nil && want.mendOnly:
 		return nil, fmt.Errorf("%w: it is not plugged in again, since another process may have the number by now", err)
 	}
@@ -62,6 +64,18 @@ func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, want 
 		return now, nil
 	}
 	return now, a.leases.keep(ctx, a.target(g.ref), now)
+}
+
+// savedOf are the displaced routes that the record has of what a container declares.
+func (a *attacher) savedOf(want *desired) [][]byte {
+	if a.plugger.Store == nil {
+		return nil
+	}
+	r, err := a.plugger.Store.Get(want.record.Guest, want.record.Interface)
+	if err != nil {
+		return nil // of which the Store tells
+	}
+	return r.Saved
 }
 
 // detachFormer takes away what the guest had in a network namespace that it has no more.

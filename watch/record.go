@@ -91,6 +91,7 @@ func update(now *keep.Record, a *attachment) (updated *keep.Record, ok bool) {
 // saysSo says whether the record has what was found attached.
 func saysSo(r *keep.Record, a *attachment) bool {
 	return r != nil && r.Phase == keep.Attached && r.Attachment != nil && r.Guest.ID == cmp.Or(a.made.Guest.ID, r.Guest.ID) &&
+		(len(r.Saved) > 0 || len(a.made.Saved) == 0) && // else an earlier version wrote it
 		(a.made.Namespace == nil || r.Namespace != nil && *r.Namespace == *a.made.Namespace) &&
 		(!a.desired.byContainer || r.Declared().Text() == a.declared.Text())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
@@ -75,5 +76,46 @@ func TestLatestDefaultHolds(t *testing.T) {
 	settled("at another start")
 	if m := w.metrics(); m["mended_total"] != "0" || m["found_total"] != "3" || strings.Contains(w.said.String(), "not as declared") {
 		t.Errorf("another start changed something: %v", m)
+	}
+}
+
+// TestLostCopies has the root of a container delete the copy of a default route that was
+// displaced, by a typed line and by a label: it is kept again, also by another Watcher.
+func TestLostCopies(t *testing.T) {
+	const line = "br1 10.1.0.2/24@10.1.0.1"
+	for name, labels := range map[string]map[string]string{"typed": nil, "label": {"pipework.eth1": line}} {
+		t.Run(name, func(t *testing.T) {
+			s, r := store(t), newRuntime(t)
+			r.create("web", labels)
+			r.begin("web")
+			web, p := r.Container(id("web")), r.plugger(s)
+			g, err := web.Open(t.Context())
+			must(t, err)
+			defer func() { _ = g.Close() }()
+			nstest.Uplink(t, g)
+			if labels == nil {
+				typed(t, p, "br1 docker:web 10.1.0.2/24@10.1.0.1")
+			}
+			displaced := func() []string {
+				at, err := pipework.Check(t.Context(), web, pipework.Spec{})
+				must(t, err)
+				return at.Displaced
+			}
+			for range 2 {
+				w := runWatcher(t, &watch.Watcher{Plugger: p, Sources: []ns.Source{r}, Resync: 20 * time.Millisecond})
+				testwait.Eventually(t, "it is attached", func() bool { return w.metrics()["attachments"] == "1" })
+				before := displaced()
+				inGuest(t, g, func(h *netlink.Handle) {
+					l := linkOf(t, h, "eth1")
+					routes, err := h.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: 1<<31 + l.Attrs().Index}, netlink.RT_FILTER_TABLE)
+					must(t, err)
+					for _, route := range routes {
+						must(t, h.RouteDel(&route))
+					}
+				})
+				testwait.Eventually(t, "all is kept again", func() bool { return slices.Equal(displaced(), before) })
+				w.end()
+			}
+		})
 	}
 }

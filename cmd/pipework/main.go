@@ -36,7 +36,7 @@ type command struct {
 func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	c := &command{asked: cli.Options{Printer: cli.Printer{Out: out, Err: warn}}}
 	c.Target, c.OVS, c.Output = find.Target, ovs.FromEnvironment(), cli.PrintableTo(warn)
-	defer func() { _ = c.OVS.Close() }()
+	defer func() { _, _ = c.OVS.Close(), c.Store.Close() }()
 	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch}
 	verbs.Declared, verbs.OVS, verbs.Kinds = c.Declared, c.OVS, kinds()
 	verbs.Before = func() { c.Log, c.Probe = c.asked.Logger(), c.asked.Probe }

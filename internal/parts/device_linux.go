@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"strconv"
 	"slices"
+	"strconv"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"

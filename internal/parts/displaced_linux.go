@@ -42,6 +42,7 @@ func (s stack) surplusDefault(now, saved []rtnl.Route, family int) []link.Drift 
 // dropDefault puts back what the interface displaced, and removes its own default route
 // of this protocol.
 func (s stack) dropDefault(ctx context.Context, family, protocol int) error {
+	s.unlearned = family == unix.AF_INET6 // where the kernel learned none for the sake of this
 	if err := s.restoreDefaults(ctx, family); err != nil {
 		return err
 	}
@@ -74,7 +75,9 @@ func (s stack) readDefaults(ctx context.Context) error {
 				s.Displaced = append(s.Displaced, r.Original().String())
 			}
 		}
-		s.fillSaved(all)
+		if err := s.fillKnown(ctx, all, family); err != nil {
+			return err
+		}
 	}
 	s.Gateways = limited(s.Port, s.Gateways, told.Most, "gateways of default routes through "+s.Link.Name)
 	return nil

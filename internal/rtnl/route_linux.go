@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,15 +128,18 @@ func parseRoute(m []byte) (Route, bool) {
 	return r, true
 }
 
-// Saved is the route as the kernel told it, as [ParseSaved] reads it.
+// Saved is the route for [ParseSaved] to read, the same for the same route: without what is a
+// state of it, or a lifetime.
 func (r Route) Saved() Saved {
 	msg := r.msg
 	msg.Table = unix.RT_TABLE_COMPAT
+	msg.Flags &= unix.RTNH_F_ONLINK
 	m := append(make(message, 0, 128), (&nl.RtMsg{RtMsg: msg}).Serialize()...)
 	m.attrU32(unix.RTA_TABLE, r.Table)
-	for _, a := range r.attrs {
-		if a.attrType != unix.RTA_TABLE {
-			m.attr(a.attrType, a.value...)
+	byType := func(a, b nlAttr) int { return cmp.Compare(a.attrType, b.attrType) }
+	for _, a := range slices.SortedStableFunc(slices.Values(r.attrs), byType) {
+		if a.attrType != unix.RTA_TABLE && a.attrType != unix.RTA_CACHEINFO {
+			m.attr(a.attrType, a.forSending()...)
 		}
 	}
 	return Saved(m)
