@@ -87,16 +87,12 @@ func (p *Plugger) hasIPoIB(ctx context.Context, guest ns.Ref) bool {
 func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
 	guests := p.guests()
 	at, err := plugged(ctx, p.observer(), p.Target(guest), name)
-	switch {
-	case stage.NoGuest(err):
+	if stage.NoGuest(err) {
 		if byID, ok := guests.renamedGuest(ctx, guest); ok {
 			return p.detachNamed(ctx, byID, name, opts)
 		}
-	case isUnproven(err): // what is recorded decides
-	case err != nil:
-		return nil, detaching(err)
 	}
-	absent := detaching(err)
+	absent := detaching(err) // where something is recorded, that decides: the guest makes what it likes of what it has
 	now := guests.observe(ctx, guest)
 	known, err := guests.recordsFor(ctx, now, name, at)
 	if err == nil {
@@ -133,12 +129,6 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 	}
 	known[0].Attachment = at
 	return &known[0], nil
-}
-
-// isUnproven is the error of an interface that bears no mark, or that of one of the host's own
-// without being known as that: the guest's root can take marks away, and write them.
-func isUnproven(err error) bool {
-	return (stage.Is(err, pipework.StageInterface) || stage.Is(err, pipework.StageLink)) && errors.Is(err, fs.ErrPermission)
 }
 
 // stopped is the error of a Detach whose context has ended.
