@@ -181,7 +181,10 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 	if err == nil {
 		late, end := finish.Context(ctx)
 		defer end()
-		if err = p.removeUnmarked(late, t, r); err == nil {
+		if err = p.unplugRecorded(late, t, r, going.Attachment); err == nil {
+			err = p.removeUnmarked(late, t, r)
+		}
+		if err == nil {
 			_, err = p.former(r, now.inode).detach(late)
 		}
 	}
@@ -192,6 +195,20 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 		return together(err, full)
 	}
 	return p.forgotten(ctx, p.Store.Delete(r.Guest, r.Interface))
+}
+
+// unplugRecorded takes away what the record is of where something else was in its place, by
+// another backend: a guest can write what it likes on what it has, and the bridge that was
+// made for it is to go all the same.
+func (p *Plugger) unplugRecorded(ctx context.Context, t pipework.Target, r *Record, gone *pipework.Attachment) error {
+	if r.Attachment == nil || gone == nil || r.Attachment.Link == gone.Link {
+		return nil
+	}
+	s, err := p.specOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	return recovery{p}.unplugFrom(ctx, t, s)
 }
 
 // isNIC says that the interface claims to be one of the host's own, which the
