@@ -7,16 +7,13 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
-	"time"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/cli"
-	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -28,85 +25,81 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
-	if status := cli.Exit(os.Stderr, err); status != 0 {
-		os.Exit(status)
-	}
+	os.Exit(cli.Exit(os.Stderr, err))
 }
 
-// A command is one call of the program.
 type command struct {
 	keep.Plugger
-	cli.Printer
-	warn    io.Writer
-	verbose bool
-	state   string // --state-dir
-
-	line      config.Line   // its options
-	waiting   cli.Waiting   // --wait
-	spec      string        // --spec
-	waitGuest time.Duration // --wait-guest
-	detaching keep.DetachOptions
-	version   bool // --version
-	all       bool // --all
-	dryRun    bool // --dry-run
-
-	declarations config.Declarations
-	engines      []string
-	metrics      string
+	asked cli.Options
 }
 
 func run(ctx context.Context, args []string, out, warn io.Writer) error {
-	c := &command{
-		Plugger: keep.Plugger{Target: find.Target, OVS: ovs.FromEnvironment(), Output: cli.PrintableTo(warn)},
-		Printer: cli.Printer{Out: out}, warn: warn,
-	}
-	c.Log = cli.Warnings(warn)
+	c := &command{asked: cli.Options{Printer: cli.Printer{Out: out, Err: warn}}}
+	c.Target, c.OVS, c.Output = find.Target, ovs.FromEnvironment(), cli.PrintableTo(warn)
 	defer func() { _ = c.OVS.Close() }()
-	root := c.verbs()
-	root.SetArgs(args)
-	root.SetOut(out)
-	root.SetErr(warn)
-	return root.ExecuteContext(ctx)
+	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch, Doctor: c.doctor}
+	verbs.Before = func() { c.Log, c.Probe = c.asked.Logger(), c.asked.Probe }
+	return c.asked.Do(ctx, args, verbs, find.Guest)
 }
 
 // kinds are those of the links that Specs may have here.
 func kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 
-// beVerbose says what is done.
-func (c *command) beVerbose() { c.verbose, c.Log = true, cli.Log(c.warn, slog.LevelDebug) }
-
-// open opens the records. Who may not keep any is warned.
-func (c *command) open() (warnings []string, err error) {
-	c.Store, warnings, err = cli.OpenRecords(c.state, kinds()...)
-	return warnings, err
-}
-
-// openToTake is open for who takes away, which does not depend on records: where the
-// directory cannot be made, there are none.
-func (c *command) openToTake() error {
-	_, err := c.open()
-	if errs.IsUnwritable(err) {
-		return nil
-	}
-	return err
-}
-
-// openExisting opens the records for who only reads.
-func (c *command) openExisting() (err error) {
-	c.Store, err = cli.OpenExistingRecords(c.state, kinds()...)
-	return err
-}
-
-// resolveFor is resolve for an attach or a detach of this interface.
-func (c *command) resolveFor(ctx context.Context, op, word, iface string) (ns.Ref, error) {
-	ref, err := c.resolve(ctx, word)
-	if err != nil {
+// guest is the one that the word means, with its kind: records are kept by it. Errors are
+// of the attach or the detach of an interface where op says so.
+func (c *command) guest(ctx context.Context, word, op, iface string) (ns.Ref, error) {
+	ref, err := find.Resolve(ctx, ns.ParseRef(word), c.asked.WaitGuest, c.Store.Guest)
+	if err != nil && op != "" {
 		err = &pipework.Error{Op: op, Stage: pipework.StageGuest, Interface: cmp.Or(iface, pipework.DefaultName), Err: err}
 	}
 	return ref, err
 }
 
-// resolve is the guest that the word means, with its kind: records are kept by it.
-func (c *command) resolve(ctx context.Context, word string) (ns.Ref, error) {
-	return find.Resolve(ctx, ns.ParseRef(word), c.waitGuest, c.Store.Guest)
+// attach attaches as a classic command line says, or a file.
+func (c *command) attach(ctx context.Context, args []string) error {
+	if c.asked.Spec != "" {
+		return c.attachSpec(ctx, args)
+	}
+	line, err := c.asked.Line.Read(args)
+	if err != nil {
+		return err
+	}
+	d, err := c.Declared(ctx, line)
+	if err != nil {
+		return err
+	}
+	client, _, _ := strings.Cut(line.DHCP, ":")
+	return c.attachDeclared(ctx, line.Guest, d, client+":-f")
+}
+
+func (c *command) attachSpec(ctx context.Context, args []string) error {
+	s, err := c.asked.ReadSpec(args, kinds()...)
+	if err != nil {
+		return err
+	}
+	return c.attachDeclared(ctx, args[0], keep.Declared{Spec: s}, "pipework watch")
+}
+
+// attachDeclared attaches; keeper is what keeps a lease that nobody does yet.
+func (c *command) attachDeclared(ctx context.Context, guest string, d keep.Declared, keeper string) (err error) {
+	var unrecorded []string
+	if c.Store, unrecorded, err = c.asked.OpenRecords(kinds()...); err != nil {
+		return err
+	}
+	ref, err := c.guest(ctx, guest, "attach", d.Spec.Name)
+	if err != nil {
+		return err
+	}
+	at, keep, err := c.Attach(ctx, ref, d)
+	if c.asked.WaitGuest == 0 && find.Starts(ctx, c.Target(ref), err) {
+		at, keep, err = c.Attach(ctx, ref, d)
+	}
+	if err != nil {
+		return err
+	}
+	c.asked.Warn(append(at.Warnings, unrecorded...)...)
+	if err := c.asked.Show(at, "%s\n", cli.Attachment(at, keep != nil, keeper)); err != nil || keep == nil {
+		return err
+	}
+	return keep(ctx)
 }

@@ -1,44 +1,116 @@
 package main
 
 import (
-	"github.com/spf13/cobra"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/cli"
+	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ns/docker"
 	"github.com/go-pipework/pipework/ns/find"
+	"github.com/go-pipework/pipework/watch"
+	"github.com/go-pipework/pipework/watch/health"
 )
 
-// verbs are the whole command line.
-func (c *command) verbs() *cobra.Command {
-	attach, detach := cli.Verb("attach", c.attach), cli.Verb("detach", c.detach)
-	list, check, gc := cli.Verb("list", c.list), cli.Verb("check", c.check), cli.Verb("gc", c.collect)
-	watch := cli.Verb("watch", c.watch)
-	root := cli.Root(c.attach, attach, detach, list, check, gc, watch, cli.VersionVerb(c.Printer.Out),
-		cli.Tool("route", find.Guest, "ip", "route"), cli.Tool("rule", find.Guest, "ip", "rule"), cli.Tool("tc", find.Guest, "tc"))
+func (c *command) detach(ctx context.Context, args []string) (err error) {
+	name := c.asked.Line.Name
+	if c.asked.All && name != "" {
+		return cli.Usage("-i and --all contradict each other: keep one")
+	}
+	if c.Store, err = c.asked.OpenRecordsToTake(kinds()...); err != nil {
+		return err
+	}
+	guest, err := c.guest(ctx, args[0], "detach", name)
+	if err != nil {
+		return err
+	}
+	if c.asked.All {
+		gone, err := c.DetachGuest(ctx, guest, c.asked.Detach)
+		if len(gone) == 0 && err != nil {
+			return err
+		}
+		attachments, text := cli.DetachedAll(guest, gone)
+		return errors.Join(err, c.asked.Show(attachments, "%s", text))
+	}
+	r, err := c.Detach(ctx, guest, name, c.asked.Detach)
+	switch {
+	case err != nil:
+		return err
+	case r == nil:
+		return c.asked.Show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
+	case ctx.Err() != nil:
+		fmt.Fprintln(c.asked.Err, "pipework: interrupted when it had begun: it is finished")
+	}
+	return c.asked.Show(r.Attachment, "%s\n", cli.Detached(r))
+}
 
-	cli.Bool(root.Flags(), &c.version, "version", "print the version")
-	all := root.PersistentFlags()
-	cli.Bool(all, &c.JSON, "json", "print what was done, or found, as JSON")
-	cli.Switch(all, "verbose", "v", "say what is done", c.beVerbose)
-	cli.AddStateDir(all, &c.state)
-	for _, verb := range []*cobra.Command{root, attach} {
-		c.line.AddFlags(verb.Flags())
-		c.line.AddHostFlags(verb.Flags())
-		cli.Text(verb.Flags(), &c.spec, "spec", "file", "attach what the file says in YAML or JSON; - is standard input")
-		cli.Duration(verb.Flags(), &c.Probe, "probe", "look so long for other hosts that have an IPv4 address of the interface")
-		cli.Duration(verb.Flags(), &c.waitGuest, "wait-guest", "wait for a guest that is being created")
-		cli.CompleteLine(verb)
+func (c *command) list(ctx context.Context, guests []string) (err error) {
+	var targets []pipework.Target
+	for _, g := range guests {
+		targets = append(targets, find.Guest(g))
 	}
-	c.waiting.AddFlags(root.Flags())
-	cli.Name(detach.Flags(), &c.line.Name)
-	cli.Bool(detach.Flags(), &c.all, "all", "every interface")
-	cli.Bool(detach.Flags(), &c.detaching.Force, "force", "also bring a NIC home that this host has no record of")
-	cli.Path(detach.Flags(), &c.detaching.ResolvConf, "resolv-conf", "take the lease's name servers out of this resolv.conf")
-	cli.Duration(detach.Flags(), &c.waitGuest, "wait-guest", "wait for a guest that is being created")
-	cli.Duration(check.Flags(), &c.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
-	cli.Bool(gc.Flags(), &c.dryRun, "dry-run", "change nothing, and say what would be done")
-	cli.AddWatchFlags(watch.Flags(), &c.declarations, &c.engines, &c.metrics)
-	for _, verb := range []*cobra.Command{detach, list, check} {
-		cli.CompleteGuests(verb)
+	if c.Store, err = c.asked.OpenExistingRecords(kinds()...); err != nil {
+		c.asked.Warn(fmt.Sprintf("compared with no records: %v", err))
 	}
-	return root
+	all, warnings, err := c.Listing(ctx, targets...)
+	c.asked.Warn(append(warnings, cli.WarningsOf(all)...)...)
+	return c.asked.ShowList(all, err)
+}
+
+func (c *command) check(ctx context.Context, words []string) (err error) {
+	if c.Store, err = c.asked.OpenExistingRecords(kinds()...); err != nil {
+		return err
+	}
+	guests := make([]ns.Ref, len(words))
+	for i, word := range words {
+		if guests[i], err = c.guest(ctx, word, "", ""); err != nil {
+			return err
+		}
+	}
+	found, err := c.Status(ctx, guests...)
+	return errors.Join(err, c.asked.ShowStatus(found))
+}
+
+func (c *command) collect(ctx context.Context, _ []string) (err error) {
+	collect := c.Collect
+	if c.asked.DryRun {
+		collect = c.Orphans
+		c.Store, err = c.asked.OpenExistingRecords(kinds()...)
+	} else {
+		c.Store, err = c.asked.OpenRecordsToTake(kinds()...)
+	}
+	if err != nil {
+		return err
+	}
+	lines, err := collect(ctx)
+	return errors.Join(err, c.asked.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
+}
+
+func (c *command) doctor(ctx context.Context, _ []string) error {
+	return c.asked.Doctor(ctx, c.OVS, kinds()...)
+}
+
+// watch runs until it is interrupted.
+func (c *command) watch(ctx context.Context, _ []string) (err error) {
+	if c.Store, err = c.asked.OpenRecordsToWatch(kinds()...); err != nil {
+		return err
+	}
+	w := &watch.Watcher{Sources: docker.Engines(c.asked.Engines...), Declarations: c.asked.Declarations, Machine: watch.Machine()}
+	c.Log, w.Log = c.asked.WatchLoggers()
+	w.Plugger = c.Plugger
+	w.Notify, w.Watchdog = watch.Systemd()
+	if c.asked.Metrics != "" {
+		end, err := health.Serve(ctx, c.asked.Metrics, w)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
+	if err := w.Run(ctx); ctx.Err() == nil {
+		return err
+	}
+	return nil // it was to end
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,10 +10,12 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/told"
 )
 
-// Attachment is a on one line.
-func Attachment(a *pipework.Attachment) string {
+// Attachment is a on one line. Its lease, if any, is kept where kept says so; otherwise
+// keeper names what would keep it.
+func Attachment(a *pipework.Attachment, kept bool, keeper string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s on %s", a.Guest.Name, a.Name, a.Link)
 	if a.HostName != "" {
@@ -35,6 +38,9 @@ func Attachment(a *pipework.Attachment) string {
 	if of := a.Guest.NetworkOf; of != "" {
 		b.WriteString(", in the network of " + of)
 	}
+	if (a.Lease != nil || a.Lease6 != nil) && !a.Existed && !kept {
+		b.WriteString(": " + keeper + " does")
+	}
 	return Line(b.String())
 }
 
@@ -48,8 +54,16 @@ func WarningsOf(all []*pipework.Attachment) (warnings []string) {
 	return warnings
 }
 
-// ShowList prints the attachments, as a table where JSON was not asked for.
-func (p Printer) ShowList(all []*pipework.Attachment) error {
+// ShowList prints the attachments, as a table where JSON was not asked for, and returns
+// failed with what went wrong in that. Where that is why there are none, nothing is printed.
+func (p Printer) ShowList(all []*pipework.Attachment, failed error) error {
+	if failed != nil && len(all) == 0 {
+		return failed
+	}
+	return errors.Join(failed, p.showList(all))
+}
+
+func (p Printer) showList(all []*pipework.Attachment) error {
 	if p.JSON || len(all) == 0 {
 		return p.Show(append([]*pipework.Attachment{}, all...), "nothing is plugged in\n")
 	}
@@ -70,7 +84,7 @@ func WriteTable(w io.Writer, all []*pipework.Attachment) error {
 	return table.Flush()
 }
 
-// list joins items behind their introduction; no items are nothing.
+// list joins items behind their introduction, as many as people are told; no items are nothing.
 func list[T any](intro string, items []T) string {
 	if len(items) == 0 {
 		return ""
@@ -79,5 +93,5 @@ func list[T any](intro string, items []T) string {
 	for i, v := range items {
 		texts[i] = fmt.Sprint(v)
 	}
-	return intro + strings.Join(texts, ", ")
+	return intro + strings.Join(told.Of(texts), ", ")
 }

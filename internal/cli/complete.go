@@ -18,8 +18,8 @@ import (
 // patience is how long somebody who presses Tab waits for a runtime.
 const patience = 500 * time.Millisecond
 
-// CompleteLine has the shell offer the host's interfaces, and then guests.
-func CompleteLine(verb *cobra.Command) {
+// completeLine has the shell offer the host's interfaces, and then guests.
+func completeLine(verb *cobra.Command) {
 	verb.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		switch len(args) {
 		case 0:
@@ -31,9 +31,9 @@ func CompleteLine(verb *cobra.Command) {
 	}
 }
 
-// CompleteGuests has the shell offer guests, and interfaces of the one that was named
+// completeGuests has the shell offer guests, and interfaces of the one that was named
 // where the verb has -i.
-func CompleteGuests(verb *cobra.Command) {
+func completeGuests(verb *cobra.Command) {
 	verb.ValidArgsFunction = func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return guests(cmd.Context()), cobra.ShellCompDirectiveNoFileComp
 	}

@@ -11,20 +11,21 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 )
 
-// RecordsDir is dir, or where that is "" the directory that the variable PIPEWORK_STATE
+// RecordsDir is the directory of --state-dir, or the one that the variable PIPEWORK_STATE
 // names, or else the default.
-func RecordsDir(dir string) string {
-	return cmp.Or(dir, os.Getenv("PIPEWORK_STATE"), keep.DefaultDir)
+func (o *Options) RecordsDir() string {
+	return cmp.Or(o.State, os.Getenv("PIPEWORK_STATE"), keep.DefaultDir)
 }
 
 // OpenRecords opens the records in RecordsDir. Where that is the default, and this user
 // may not write there, it returns no Store, and a warning: they can be done without.
-func OpenRecords(dir string, kinds ...link.Kind) (s *keep.Store, warnings []string, err error) {
-	dir = RecordsDir(dir)
+func (o *Options) OpenRecords(kinds ...link.Kind) (s *keep.Store, warnings []string, err error) {
+	dir := o.RecordsDir()
 	s, err = keep.Open(dir, kinds...)
 	if dir == keep.DefaultDir && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
 		return nil, []string{fmt.Sprintf("nothing remembers this for after a restart: %v (--state-dir names another directory)", err)}, nil
@@ -32,25 +33,49 @@ func OpenRecords(dir string, kinds ...link.Kind) (s *keep.Store, warnings []stri
 	return s, nil, err
 }
 
+// OpenRecordsToTake is OpenRecords for who takes away, which does not depend on records: where
+// the directory cannot be made, there are none.
+func (o *Options) OpenRecordsToTake(kinds ...link.Kind) (*keep.Store, error) {
+	s, _, err := o.OpenRecords(kinds...)
+	if errs.IsUnwritable(err) {
+		return nil, nil
+	}
+	return s, err
+}
+
+// OpenRecordsToWatch opens the records for who plugs in by them, and warns where there are none
+// because the directory cannot be made.
+func (o *Options) OpenRecordsToWatch(kinds ...link.Kind) (*keep.Store, error) {
+	s, err := keep.Open(o.RecordsDir(), kinds...)
+	if errs.IsUnwritable(err) {
+		o.Warn(fmt.Sprintf("nothing is recorded: %v", err))
+		return nil, nil
+	}
+	return s, err
+}
+
 // OpenExistingRecords opens the records for who only reads: where there is no directory,
 // there are none, and none is made.
-func OpenExistingRecords(dir string, kinds ...link.Kind) (*keep.Store, error) {
-	s, err := keep.OpenExisting(RecordsDir(dir), kinds...)
+func (o *Options) OpenExistingRecords(kinds ...link.Kind) (*keep.Store, error) {
+	s, err := keep.OpenExisting(o.RecordsDir(), kinds...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return s, err
 }
 
-// ReadSpec reads a Spec of these kinds of links from a file, or for - from standard input.
-func ReadSpec(path string, kinds ...link.Kind) (pipework.Spec, error) {
-	text, err := read(path)
-	if err != nil {
-		return pipework.Spec{}, err
+// ReadSpec reads the Spec of --spec, whose link is of one of these kinds. The words beside
+// it are the guest alone.
+func (o *Options) ReadSpec(words []string, kinds ...link.Kind) (s pipework.Spec, err error) {
+	if err := errors.Join(Count(words, 1, 1, "--spec FILE <guest>"), o.Line.Empty()); err != nil {
+		return s, err
 	}
-	s, err := config.ParseSpec(text, kinds...)
+	text, err := read(o.Spec)
 	if err != nil {
-		return pipework.Spec{}, fmt.Errorf("%s: %w", path, err)
+		return s, err
+	}
+	if s, err = config.ParseSpec(text, kinds...); err != nil {
+		return s, fmt.Errorf("%s: %w", o.Spec, err)
 	}
 	return s, nil
 }

@@ -8,6 +8,22 @@ import (
 	"strings"
 )
 
+// Logger is the log of a verb: of warnings, or with -v of each step.
+func (o *Options) Logger() *slog.Logger {
+	if o.Verbose {
+		return Log(o.Err, slog.LevelDebug)
+	}
+	return Warnings(o.Err)
+}
+
+// WatchLoggers are the logs of steps, and of what is done.
+func (o *Options) WatchLoggers() (steps, done *slog.Logger) {
+	if o.Verbose {
+		return Log(o.Err, slog.LevelDebug), Log(o.Err, slog.LevelDebug)
+	}
+	return Log(o.Err, slog.LevelWarn), Log(o.Err, slog.LevelInfo)
+}
+
 // Log is a log in lines of key=value that tells what is of this level, or above.
 func Log(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(PrintableTo(w), &slog.HandlerOptions{Level: level}))

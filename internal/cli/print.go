@@ -9,8 +9,8 @@ import (
 
 // A Printer prints what a call returned: as JSON where that was asked for.
 type Printer struct {
-	Out  io.Writer
-	JSON bool
+	Out, Err io.Writer
+	JSON     bool
 }
 
 // Show prints v as JSON, or else the text.
@@ -28,10 +28,18 @@ func (p Printer) Show(v any, format string, args ...any) error {
 }
 
 // Warn tells people of warnings.
+func (p Printer) Warn(warnings ...string) { Warn(p.Err, warnings...) }
+
+// Warn tells people of warnings.
 func Warn(w io.Writer, warnings ...string) {
 	for _, text := range warnings {
 		fmt.Fprintln(w, "pipework: warning:", Line(text))
 	}
+}
+
+// PrintVersion prints the version.
+func (p Printer) PrintVersion() error {
+	return p.Show(map[string]string{"version": Version()}, "pipework %s\n", Version())
 }
 
 // Version is that of the module, as go install knows it.

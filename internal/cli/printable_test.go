@@ -65,12 +65,12 @@ func TestNothingRawIsPrinted(t *testing.T) {
 		rec := &keep.Record{Guest: ns.Ref{Kind: "netns", Name: text}, Interface: text, Attachment: at}
 		status := keep.Status{Guest: rec.Guest, Interface: text, Details: []string{text}, Attachment: at}
 		for place, print := range map[string]func(out *bytes.Buffer) error{
-			"attach":       func(out *bytes.Buffer) error { return Printer{Out: out}.Show(at, "%s\n", Attachment(at)) },
-			"attach, JSON": func(out *bytes.Buffer) error { return Printer{out, true}.Show(at, "") },
+			"attach":       func(out *bytes.Buffer) error { return Printer{Out: out}.Show(at, "%s\n", Attachment(at, false, "")) },
+			"attach, JSON": func(out *bytes.Buffer) error { return Printer{Out: out, JSON: true}.Show(at, "") },
 			"check": func(out *bytes.Buffer) error {
 				return Printer{Out: out}.Show(nil, "%s", Report([]keep.Status{status}))
 			},
-			"check, JSON": func(out *bytes.Buffer) error { return Printer{out, true}.Show([]keep.Status{status}, "") },
+			"check, JSON": func(out *bytes.Buffer) error { return Printer{Out: out, JSON: true}.Show([]keep.Status{status}, "") },
 			"list":        func(out *bytes.Buffer) error { return WriteTable(out, []*pipework.Attachment{at}) },
 			"detach":      func(out *bytes.Buffer) error { return Printer{Out: out}.Show(nil, "%s\n", Detached(rec)) },
 			"forget": func(out *bytes.Buffer) error {
@@ -135,7 +135,7 @@ func TestJSONMeansTheSame(t *testing.T) {
 	for name, text := range hostile {
 		var out bytes.Buffer
 		var got []string
-		if err := (Printer{&out, true}).Show([]string{text}, ""); err != nil {
+		if err := (Printer{Out: &out, JSON: true}).Show([]string{text}, ""); err != nil {
 			t.Error(err)
 		}
 		if err := json.Unmarshal(out.Bytes(), &got); err != nil || fmt.Sprint(got) != fmt.Sprint([]string{strings.ToValidUTF8(text, "\ufffd")}) && utf8.ValidString(text) {
@@ -143,7 +143,7 @@ func TestJSONMeansTheSame(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := (Printer{&out, true}).Show([]string{"\u009b\x7f\u202e\U000e0041é<"}, ""); err != nil {
+	if err := (Printer{Out: &out, JSON: true}).Show([]string{"\u009b\x7f\u202e\U000e0041é<"}, ""); err != nil {
 		t.Error(err)
 	}
 	if want := "[\n  \"\\u009b\\u007f\\u202e\\udb40\\udc41é\\u003c\"\n]\n"; out.String() != want {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -26,8 +27,16 @@ func Report(found []keep.Status) string {
 	return b.String()
 }
 
-// Verdict is nil where every Status is OK, and else says how many are not.
-func Verdict(found []keep.Status) error {
+// ShowStatus prints the Statuses, unless they are nil, and says how many are not OK.
+func (p Printer) ShowStatus(found []keep.Status) error {
+	if found == nil {
+		return nil
+	}
+	return errors.Join(verdict(found), p.Show(found, "%s", Report(found)))
+}
+
+// verdict is nil where every Status is OK, and else says how many are not.
+func verdict(found []keep.Status) error {
 	wrong := 0
 	for _, f := range found {
 		if !f.OK() {

@@ -11,9 +11,9 @@ import (
 // columns is how wide the text of --help may be.
 const columns = 80
 
-// text is what --help prints. Cobra's templates would do it too, and keep the linker from
+// helpText is what --help prints. Cobra's templates would do it too, and keep the linker from
 // leaving out what nobody calls: 5 MB.
-func text(cmd *cobra.Command) string {
+func helpText(cmd *cobra.Command) string {
 	var b strings.Builder
 	path := ""
 	if cmd.HasParent() {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -21,7 +20,7 @@ var help embed.FS
 
 // Verb is the command that help/NAME.txt describes; run is given the words that are no
 // options.
-func Verb(name string, run func(ctx context.Context, args []string) error) *cobra.Command {
+func Verb(name string, run Run) *cobra.Command {
 	text, err := help.ReadFile("help/" + name + ".txt")
 	if err != nil {
 		panic(err) // a text is missing from the program
@@ -39,7 +38,7 @@ func Verb(name string, run func(ctx context.Context, args []string) error) *cobr
 }
 
 // Root is the command pipework, whose words are a classic line, with these verbs.
-func Root(run func(ctx context.Context, args []string) error, verbs ...*cobra.Command) *cobra.Command {
+func Root(run Run, verbs ...*cobra.Command) *cobra.Command {
 	root := Verb("pipework", nil)
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		err := run(cmd.Context(), args)
@@ -50,7 +49,7 @@ func Root(run func(ctx context.Context, args []string) error, verbs ...*cobra.Co
 		}
 		return of(cmd, err)
 	}
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { cmd.Print(text(cmd)) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { cmd.Print(helpText(cmd)) })
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return of(cmd, option.Wrong(cmd.Flags(), err)) })
 	root.AddCommand(verbs...)
 	return root

@@ -13,39 +13,39 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
-// A Waiting is the classic pipework --wait, typed inside a container.
-type Waiting struct {
-	Asked   bool // --wait was given
+// A waiting is the classic pipework --wait, typed inside a container.
+type waiting struct {
+	asked   bool // --wait was given
 	address bool
 	timeout time.Duration
 }
 
-// AddFlags adds --wait and --timeout.
-func (w *Waiting) AddFlags(fs *pflag.FlagSet) {
+// addFlags adds --wait and --timeout.
+func (w *waiting) addFlags(fs *pflag.FlagSet) {
 	option.Add(fs, "wait", "", "address", "inside a container: wait until the interface of -i is up, or has an address", func(state string) error {
-		w.Asked, w.address = true, state == "address"
+		w.asked, w.address = true, state == "address"
 		if state != "address" && state != up {
 			return fmt.Errorf("--wait=%q is unknown: write --wait, or --wait=address", state)
 		}
 		return nil
 	})
 	fs.Lookup("wait").NoOptDefVal = up
-	Timeout(fs, &w.timeout)
+	timeout(fs, &w.timeout)
 }
 
 // up is what --wait without a value waits for.
 const up = "running"
 
-// Check refuses --timeout without --wait.
-func (w *Waiting) Check() error {
-	if w.timeout > 0 && !w.Asked {
+// check refuses --timeout without --wait.
+func (w *waiting) check() error {
+	if w.timeout > 0 && !w.asked {
 		return Usage("--timeout belongs to --wait: write pipework --wait --timeout 10s, or leave it out")
 	}
 	return nil
 }
 
-// Wait returns once the interface is there.
-func (w *Waiting) Wait(ctx context.Context, args []string, name string) error {
+// wait returns once the interface is there.
+func (w *waiting) wait(ctx context.Context, args []string, name string) error {
 	if err := Count(args, 0, 0, "--wait[=address] [-i interface] [--timeout 10s]"); err != nil {
 		return err
 	}

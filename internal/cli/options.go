@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/option"
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// Options are those of all verbs.
+type Options struct {
+	Printer
+	Verbose bool   // -v: say what is done
+	State   string // --state-dir: where attachments are recorded; "" is the default
+	version bool   // --version
+
+	Line      config.Line   // the options of an attachment, of which detach has -i
+	waiting   waiting       // --wait
+	Spec      string        // --spec: the file whose Spec is attached, in place of a line; "" is none
+	Probe     time.Duration // --probe: how long to look for other hosts that have an address
+	WaitGuest time.Duration // --wait-guest: how long to wait for a guest that is not there yet
+
+	Detach keep.DetachOptions
+	All    bool // --all: detach every interface
+	DryRun bool // --dry-run: gc only says what it would do
+
+	Declarations config.Declarations // --allow, --trust-images, --key
+	Engines      []string            // --engine: sockets of Docker and Podman; nil: the usual ones
+	Metrics      string              // --metrics: a socket to tell counters at; "": none
+}
+
+// A Run is what a verb does with its words, whose number is right.
+type Run func(ctx context.Context, args []string) error
+
+// Verbs are what the verbs do. Attach judges its words itself.
+type Verbs struct {
+	Attach, Detach, List, Check, Collect, Watch, Doctor Run
+	Before                                              func() // each of them, when the options are known
+}
+
+// Do does what the words of args say: the options go into o, for what v does then. find is
+// who a guest's word means, for iproute2's verbs.
+func (o *Options) Do(ctx context.Context, args []string, v Verbs, find func(word string) ns.Target) error {
+	root := o.commands(v, find)
+	root.SetArgs(args)
+	root.SetOut(o.Out)
+	root.SetErr(o.Err)
+	return root.ExecuteContext(ctx)
+}
+
+func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Command {
+	attach, detach := Verb("attach", v.Attach), Verb("detach", counted(v.Detach, 1, "detach <guest> [-i interface | --all]"))
+	list, check := Verb("list", v.List), Verb("check", v.Check)
+	gc, watch := Verb("gc", counted(v.Collect, 0, "gc [--dry-run]")), Verb("watch", counted(v.Watch, 0, "watch [options]"))
+	version := Verb("version", counted(func(context.Context, []string) error { return o.PrintVersion() }, 0, "version"))
+	doctor := Verb("doctor", counted(v.Doctor, 0, "doctor"))
+	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
+	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
+
+	root.PersistentPreRun = func(*cobra.Command, []string) { v.Before() }
+	o.everywhere(root.PersistentFlags())
+	option.Bool(root.Flags(), &o.version, "version", "print the version")
+	o.waiting.addFlags(root.Flags())
+	for _, verb := range []*cobra.Command{root, attach} {
+		o.ofAttach(verb.Flags())
+		completeLine(verb)
+	}
+	o.ofDetach(detach.Flags())
+	duration(check.Flags(), &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
+	option.Bool(gc.Flags(), &o.DryRun, "dry-run", "change nothing, and say what would be done")
+	o.ofWatch(watch.Flags())
+	for _, verb := range []*cobra.Command{detach, list, check} {
+		completeGuests(verb)
+	}
+	return root
+}
+
+// root is what happens without a verb.
+func (o *Options) root(attach Run) Run {
+	return func(ctx context.Context, args []string) error {
+		switch {
+		case o.version:
+			return o.PrintVersion()
+		case o.waiting.asked:
+			return o.waiting.wait(ctx, args, o.Line.Name)
+		}
+		if err := o.waiting.check(); err != nil {
+			return err
+		}
+		return attach(ctx, args)
+	}
+}
+
+// counted has run be given as many words, for which syntax is the mend.
+func counted(run Run, n int, syntax string) Run {
+	return func(ctx context.Context, args []string) error {
+		if err := Count(args, n, n, syntax); err != nil {
+			return err
+		}
+		return run(ctx, args)
+	}
+}
+
+func (o *Options) everywhere(fs *pflag.FlagSet) {
+	option.Bool(fs, &o.Printer.JSON, "json", "print what was done, or found, as JSON")
+	option.Switch(fs, "verbose", "v", "say what is done", func() error { o.Verbose = true; return nil })
+	text(fs, &o.State, "state-dir", "directory", "where attachments are recorded (PIPEWORK_STATE, or "+keep.DefaultDir+")")
+}
+
+func (o *Options) ofAttach(fs *pflag.FlagSet) {
+	o.Line.AddFlags(fs)
+	o.Line.AddHostFlags(fs)
+	text(fs, &o.Spec, "spec", "file", "attach what the file says in YAML or JSON; - is standard input")
+	duration(fs, &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of the interface")
+	duration(fs, &o.WaitGuest, "wait-guest", "wait for a guest that is being created")
+}
+
+func (o *Options) ofDetach(fs *pflag.FlagSet) {
+	option.Add(fs, "interface", "i", "name", "the interface's name inside the guest (eth1, or ib0 of InfiniBand)", config.Name("-i", &o.Line.Name))
+	option.Bool(fs, &o.All, "all", "every interface")
+	option.Bool(fs, &o.Detach.Force, "force", "also bring a NIC home that this host has no record of")
+	option.Add(fs, "resolv-conf", "", "path", "take the lease's name servers out of this resolv.conf", config.Path("--resolv-conf", &o.Detach.ResolvConf))
+	duration(fs, &o.WaitGuest, "wait-guest", "wait for a guest that is being created")
+}
+
+func (o *Options) ofWatch(fs *pflag.FlagSet) {
+	d := &o.Declarations
+	option.Bool(fs, &d.TrustImages, "trust-images", "honour what images declare, too")
+	option.Add(fs, "allow", "", "patterns", "interfaces of the host that containers may ask for, such as br*,ovs0", func(list string) (err error) {
+		d.Allow, err = config.ParseAllow(list)
+		return err
+	})
+	text(fs, &d.Key, "key", "key", "the pipework_key that containers must have")
+	option.Add(fs, "engine", "", "address,...", "sockets of Docker and Podman, such as unix:///run/podman/podman.sock", func(list string) error {
+		o.Engines = strings.Split(list, ",")
+		return checkEngines(o.Engines)
+	})
+	option.Add(fs, "metrics", "", "path", "a socket to tell counters at, such as /run/pipework.sock", config.Path("--metrics", &o.Metrics))
+}
