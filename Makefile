@@ -1,11 +1,12 @@
 # make test       installs what is missing (Debian, as root) and runs every lane
 # make test-long  what takes longer: more calls killed, also at every step of an update, a
-#                 larger crowd, every fuzz test
+#                 larger crowd, every fuzz test, half an hour of attacks by a guest
 # make quick      runs what needs neither root nor packages, and of what waits long a part
 # make bench      compares an attach with what the kernel alone takes, also among a
 #                 thousand guests
 # make size       counts lines
 # make lint       installs golangci-lint and runs it
+# make audit      looks for known holes in what is built in (govulncheck), by the network
 
 GO       ?= go
 LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
@@ -15,10 +16,11 @@ SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server \
             udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins \
             podman containerd runc lxc systemd-container dbus-daemon dbus-system-bus-common
 LANERUN  := bin/lanerun
+AUDIT    := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
 
-.PHONY: test test-long host quick bench size lint packages vet
+.PHONY: test test-long host quick bench size lint audit packages vet
 
 # Much of each lane waits for something: three packages run at a time on the host, and
 # two of the other machines beside them.
@@ -87,6 +89,7 @@ test-long: packages vet
 	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_KILLS=1000 $(GO) test -count=1 -timeout 60m -run 'TestKilled' ./cmd/pipework
 	PIPEWORK_REQUIRE=userns,dhcp PIPEWORK_CROWD=1000 $(GO) test -count=1 -timeout 20m -run 'TestKeepsACrowd' .
 	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_LONG=1 $(GO) test -count=1 -timeout 60m -run 'Contract' . ./ovs
+	PIPEWORK_REQUIRE=userns PIPEWORK_ATTACK=30m $(GO) test -count=1 -v -timeout 60m -run 'TestAttack' ./internal/attacker
 	PIPEWORK_LONG=1 $(MAKE) MINUTES=60 IN_BRIEF= uml-ovs uml-vlans uml-kinds qemu-root
 	@$(GO) list ./... | while read -r pkg; do \
 		for fuzz in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
@@ -116,6 +119,10 @@ size:
 lint:
 	GOBIN=$(CURDIR)/bin $(GO) install $(LINT)
 	bin/golangci-lint run ./...
+
+audit:
+	GOBIN=$(CURDIR)/bin $(GO) install $(AUDIT)
+	bin/govulncheck ./...
 
 # Only what is missing is installed: a second run needs no network. The packages
 # of DHCP servers and clients must not start one on this machine: where no policy-rc.d says so
