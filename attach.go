@@ -11,6 +11,7 @@ import (
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/internal/told"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -126,7 +127,7 @@ func (j *job) attachment() *Attachment {
 	return &Attachment{
 		Guest: j.guest.Identity, Name: l.Name, Index: l.Index, Link: j.port.Mark.Link,
 		HostName: j.port.HostName, MAC: MAC(l.MAC), MTU: l.MTU,
-		Addrs: s.Addrs, Gateways: s.Gateways, Displaced: s.Displaced, Lease: s.Lease, Lease6: s.Lease6,
+		Addrs: s.Addrs, Gateways: s.Gateways, Displaced: told.Of(s.Displaced), Saved: s.Saved, Lease: s.Lease, Lease6: s.Lease6,
 	}
 }
 

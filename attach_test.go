@@ -396,7 +396,9 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.SortFunc(list, func(x, y *pipework.Attachment) int { return strings.Compare(x.Addrs[0].String(), y.Addrs[0].String()) })
-	a.Namespace, b.Namespace = nil, nil
+	for _, at := range append([]*pipework.Attachment{a, b}, list...) {
+		at.Namespace = nil
+	}
 	if diff := cmp.Diff([]*pipework.Attachment{a, b}, list, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Errorf("list (-attached +listed):\n%s", diff)
 	}

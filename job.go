@@ -126,7 +126,7 @@ func (j *job) prepare(ctx context.Context) error {
 		Mark:  link.Mark{Interface: j.spec.Name, Guest: j.guest.Identity, Rules: link.FormatRules(j.spec.Rules)},
 		Force: j.spec.Force,
 	}
-	j.site = parts.Site{Name: j.spec.Name, Port: &j.port, Undo: &j.undo, Log: j.log, Beneath: j.spec.Beneath}
+	j.site = parts.Site{Name: j.spec.Name, Port: &j.port, Undo: &j.undo, Log: j.log, Beneath: j.spec.Beneath, Last: j.spec.Last, Known: j.spec.Saved}
 	if j.port.MAC == nil {
 		j.port.MAC = j.spec.DefaultMAC
 	}
@@ -183,8 +183,9 @@ func (j *job) close(then func()) {
 }
 
 // lockTime bounds the wait for others at work on the same guest, each of whom may
-// have to wait for duplicate address detection, or for a spanning tree. Without root, a
-// process in the guest may hold the lock for ever: that must not keep it from being unplugged.
+// have to wait for duplicate address detection, or for a spanning tree. A lock that is not
+// root's alone a process in the guest may hold for ever: that must not keep it from being
+// unplugged.
 const lockTime = 45 * time.Second
 
 // lock makes calls on one guest wait for one another, in whatever process.
@@ -197,7 +198,7 @@ func (j *job) lock(ctx context.Context) (unlock func(), err error) {
 	switch {
 	case err == nil:
 		return unlock, nil
-	case j.op == "detach" && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+	case j.op == "detach" && ctx.Err() == nil && errors.Is(err, errs.ErrCommonLock) && errors.Is(err, context.DeadlineExceeded):
 		return func() {}, nil
 	}
 	return nil, j.fail(StageGuest, err)

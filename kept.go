@@ -21,7 +21,7 @@ import (
 // dhcp.Keep keeps them until the guest is gone; a dhcp.Keeper keeps those of many guests.
 //
 // A Kept is of one Spec. Before an [Update] to another one whoever keeps it has to end, and
-// afterwards it is made anew, of that Spec and of Update's Attachment: the old one would
+// afterwards another one is made, of that Spec and of Update's Attachment: the old one would
 // make the interface what the old Spec says.
 //
 //	err := dhcp.Keep(ctx, new(pipework.Attacher).Kept(target, spec, attachment)...)
@@ -45,7 +45,7 @@ func (a *Attacher) kept(t Target, s Spec, at *Attachment, f dhcp.Family) dhcp.Ke
 	}
 	kept.Config.Family = f
 	kept.Config.Hostname = parts.Hostname(kept.Config, at.Guest.Name)
-	s.Name = at.Name
+	s.Name, s.Last = at.Name, false
 	kept.Apply = func(ctx context.Context, g *ns.Guest, last, next *dhcp.Lease) error {
 		return a.one(ctx, "lease", Job{t, s}, func(j *job) error {
 			if j.guest.Inode() != g.Inode() {

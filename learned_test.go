@@ -27,6 +27,8 @@ type router struct {
 	*testing.T
 	conn *ndp.Conn
 	of   *ns.Guest
+
+	preference ndp.Preference
 }
 
 func newRouter(t *testing.T, g *ns.Guest, target ns.Named) router {
@@ -51,13 +53,13 @@ func newRouter(t *testing.T, g *ns.Guest, target ns.Named) router {
 	if err := conn.JoinGroup(netip.IPv6LinkLocalAllRouters()); err != nil {
 		t.Fatal(err)
 	}
-	return router{t, conn, g}
+	return router{t, conn, g, ndp.High}
 }
 
 // advertise sends an advertisement, until the kernel has made an address of its prefix.
 func (r router) advertise(prefix string, lifetime time.Duration) {
 	r.Helper()
-	ra := &ndp.RouterAdvertisement{RouterLifetime: lifetime, RouterSelectionPreference: ndp.High, Options: []ndp.Option{&ndp.PrefixInformation{
+	ra := &ndp.RouterAdvertisement{RouterLifetime: lifetime, RouterSelectionPreference: r.preference, Options: []ndp.Option{&ndp.PrefixInformation{
 		PrefixLength: 64, OnLink: true, AutonomousAddressConfiguration: true,
 		ValidLifetime: time.Hour, PreferredLifetime: time.Hour, Prefix: netip.MustParseAddr(prefix),
 	}}}

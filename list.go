@@ -21,23 +21,22 @@ import (
 
 // List is [List] by this Attacher.
 func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, error) {
-	every := len(targets) == 0
-	if every {
+	s := survey{Attacher: a, every: len(targets) == 0, seen: map[ns.Inode]bool{}}
+	if s.every {
 		targets = namespaces.Every()
 	}
 	all := []*Attachment{}
-	seen := map[ns.Inode]bool{}
 	var denied error
 	var failed []error
 	for _, t := range targets {
-		list, err := a.list(ctx, t, seen)
+		list, err := s.list(ctx, t)
 		switch {
 		case err == nil:
 			all = append(all, list...)
-		case every && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid)): // it ended while we looked, or left its name behind
-		case every && errors.Is(err, fs.ErrPermission):
+		case s.every && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid)): // it ended while we looked, or left its name behind
+		case s.every && errors.Is(err, fs.ErrPermission):
 			denied = err // even root may be denied some process, which then is the host's
-		case every && ctx.Err() == nil:
+		case s.every && ctx.Err() == nil:
 			failed = append(failed, err)
 		default:
 			return nil, err
@@ -52,24 +51,34 @@ func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, 
 	return all, nil
 }
 
-// list tells what is plugged into one target, unless seen has its namespace.
-func (a *Attacher) list(ctx context.Context, t Target, seen map[ns.Inode]bool) ([]*Attachment, error) {
+// A survey is one List.
+type survey struct {
+	*Attacher
+	every bool // of every namespace, and then not of what other hosts have plugged in
+	seen  map[ns.Inode]bool
+}
+
+// list tells what is plugged into one target, whose namespace was not seen yet.
+func (s survey) list(ctx context.Context, t Target) ([]*Attachment, error) {
 	var all []*Attachment
-	err := a.one(ctx, "list", Job{t, Spec{AllowHost: true}}, func(j *job) (err error) {
-		all, err = lister{j}.list(ctx, seen)
+	err := s.one(ctx, "list", Job{t, Spec{AllowHost: true}}, func(j *job) (err error) {
+		all, err = lister{j, s}.list(ctx)
 		return err
 	})
 	return all, err
 }
 
 // A lister tells what is plugged into a job's guest.
-type lister struct{ *job }
+type lister struct {
+	*job
+	survey survey
+}
 
-func (j lister) list(ctx context.Context, seen map[ns.Inode]bool) ([]*Attachment, error) {
-	if seen[j.guest.Inode()] {
+func (j lister) list(ctx context.Context) ([]*Attachment, error) {
+	if j.survey.seen[j.guest.Inode()] {
 		return nil, nil
 	}
-	seen[j.guest.Inode()] = true
+	j.survey.seen[j.guest.Inode()] = true
 	links, err := rtnl.Links(ctx, j.port.Conn)
 	if err != nil {
 		return nil, j.fail(StageLink, err)
@@ -83,8 +92,15 @@ func (j lister) list(ctx context.Context, seen map[ns.Inode]bool) ([]*Attachment
 		return nil, j.fail(StageLink, err)
 	}
 	onHost := j.guest.Inode() == j.host.Inode()
+	isElsewhere, err := j.elsewhere(ctx)
+	if err != nil {
+		return nil, j.fail(StageLink, err)
+	}
 	var all []*Attachment
 	for _, l := range links {
+		if isElsewhere(l) {
+			continue
+		}
 		mark, ours := j.claimed(ctx, l, nics)
 		if pair, is := pairs[l.Index]; is {
 			mark, ours = pair, pair.Link != ""
@@ -113,6 +129,22 @@ func (j lister) list(ctx context.Context, seen map[ns.Inode]bool) ([]*Attachment
 		}
 	}
 	return all, nil
+}
+
+// elsewhere returns whether a link of the guest's stands on, or has its other end on, another
+// host than this one, such as a container in which pipework is used; of a pair of two guests that is
+// not known.
+func (j lister) elsewhere(ctx context.Context) (func(*rtnl.Link) bool, error) {
+	if !j.survey.every || j.guest.Inode() == j.host.Inode() {
+		return func(*rtnl.Link) bool { return false }, nil
+	}
+	host, err := rtnl.NSID(ctx, j.port.Conn, j.host.Handle)
+	return func(l *rtnl.Link) bool {
+		mark, _ := link.ParseMark(l.Alias)
+		b, _ := link.FromMark(mark)
+		pair, is := b.(link.Veth)
+		return l.Foreign && l.NSID != host && !(is && pair.PeerName != "")
+	}, err
 }
 
 // isGone says whether the link was taken away meanwhile.
@@ -149,6 +181,7 @@ func (j lister) describe(ctx context.Context, l *rtnl.Link, mark link.Mark) (*At
 		out.Guest.Name, out.Guest.ID, out.Guest.NetworkOf = mark.Guest.Name, fullID(mark.Guest, out.Guest), mark.Guest.NetworkOf
 	}
 	out.Drifts, out.Warnings = drifts, j.port.Warnings
+	out.Namespace = &ns.Instance{Inode: j.guest.Inode(), Cookie: j.port.Conn.Cookie(), NSID: -1}
 	return out, nil
 }
 

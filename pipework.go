@@ -72,7 +72,7 @@ type Spec struct {
 	// beside Addrs. An address has the lease's time as its lifetime: one that nobody
 	// keeps (see [Attacher.Kept]) goes away when the lease ends. A gateway in
 	// Gateways, one of Routes, or an MTU, comes before the lease's. A server recognises the guest by
-	// its MAC: without one here, or a ClientID or DUID, a guest that is made anew is
+	// its MAC: without one here, or a ClientID or DUID, a guest that is recreated is
 	// given another address. Detach gives the lease back.
 	//
 	// IPv6 routes come from router advertisements, which the kernel then follows on
@@ -108,6 +108,14 @@ type Spec struct {
 	// route, it keeps it, and the gateways here, and those of leases, count once that is
 	// detached. It is of one call.
 	Beneath []string `json:"-"`
+	// Last says that what this Spec declares is declared now: an interface that is there
+	// already gets the default route, as a new one does, unless one of Beneath has it. Without
+	// it Attach and Update leave an interface beneath others where it is, but where its gateway
+	// is another one. It is of one call.
+	Last bool `json:"-"`
+	// Saved is what [Attachment].Saved was. Of what the guest keeps no more of it Check tells,
+	// Attach and Update have the guest keep it again, and Detach puts it back. It is of one call.
+	Saved [][]byte `json:"-"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
 	AllowHost bool `json:"allow_host,omitempty"`
@@ -142,8 +150,13 @@ type Attachment struct {
 	// takes to give it back, and the addresses' lifetimes.
 	Lease6 *dhcp.Lease `json:"lease6,omitempty"`
 	// Displaced are the default routes that Detach puts back, as far as the guest still
-	// allows; see [Attacher].Restored.
+	// allows; see [Attacher].Restored. The last of 32 may say how many more.
 	Displaced []string `json:"displaced,omitempty"`
+	// Saved are the default routes that interfaces of pipework's have displaced in the guest, and
+	// that its root could delete where they are kept: sixteen at most, each whole as rtnetlink
+	// tells it, in less than 513 bytes, but for what routers and leases brought. It is for
+	// [Spec].Saved.
+	Saved [][]byte `json:"-"`
 	// Existed says that Attach found the interface already plugged in as asked;
 	// Mended lists what it put right, or what Update changed; of one that was recreated, why.
 	Existed bool     `json:"existed,omitempty"`
@@ -155,7 +168,8 @@ type Attachment struct {
 	// Warnings are for people: what works less well than it should, and what to
 	// do about it.
 	Warnings []string `json:"warnings,omitempty"`
-	// Namespace is the guest's network namespace; only Attach and Update fill it.
+	// Namespace is the guest's network namespace; Attach and Update fill it, and List, but for
+	// its Boot and NSID.
 	Namespace *ns.Instance `json:"-"`
 }
 

@@ -23,7 +23,7 @@ type specJSON struct {
 //
 //	{"link": {"bridge": {"name": "br1", "vlan": 100}}, "addrs": ["10.0.0.2/24"], "gateways": ["10.0.0.1"]}
 //
-// MACs, addresses and durations are text. Add, Beneath and Force are left out: they are of one
+// MACs, addresses and durations are text. Add, Beneath, Last, Saved and Force are left out: they are of one
 // call, not of what is plugged in.
 func (s Spec) MarshalJSON() ([]byte, error) {
 	w := specJSON{plainSpec: plainSpec(s), MAC: MAC(s.MAC), DefaultMAC: MAC(s.DefaultMAC)}

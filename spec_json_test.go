@@ -45,7 +45,7 @@ func full() Spec {
 
 // TestSpecJSON writes and reads every field of a Spec, and every kind of link.
 func TestSpecJSON(t *testing.T) {
-	assertFull(t, reflect.ValueOf(full()), "Spec", map[string]bool{"Spec.Add": true, "Spec.Beneath": true, "Spec.Force": true, "Spec.Ingress.Delay": true, "Spec.Ingress.Jitter": true, "Spec.Ingress.Loss": true})
+	assertFull(t, reflect.ValueOf(full()), "Spec", map[string]bool{"Spec.Add": true, "Spec.Beneath": true, "Spec.Last": true, "Spec.Saved": true, "Spec.Force": true, "Spec.Ingress.Delay": true, "Spec.Ingress.Jitter": true, "Spec.Ingress.Loss": true})
 	specs := []Spec{{}, full()}
 	for _, b := range []link.Backend{
 		link.Macvlan{Parent: "eth0", Mode: link.MacvlanVEPA, VLAN: 7}, link.Ipvlan{Parent: "eth0", Mode: link.IpvlanL3S, VLAN: 7},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -120,6 +121,24 @@ func TestStackSettles(t *testing.T) {
 			detach(s.T, s.Named, one)
 			s.as("10.2.0.1", two)
 			detach(s.T, s.Named, two)
+		},
+		"one is declared again": func(s *stack) {
+			last := one
+			last.Last = true
+			if got := attach(s.T, s.Named, last).Mended; len(got) != 1 || !strings.Contains(got[0], "eth2, which was declared before") {
+				s.Errorf("mended %q", got)
+			}
+			s.as("10.1.0.1", last, two)
+			detach(s.T, s.Named, last)
+			s.as("10.2.0.1", two)
+			detach(s.T, s.Named, two)
+		},
+		"one is declared again, beneath": func(s *stack) {
+			last := beneath(one)
+			last.Last = true
+			s.as("10.2.0.1", last, two)
+			detach(s.T, s.Named, two)
+			detach(s.T, s.Named, last)
 		},
 		"nothing to be beneath": func(s *stack) {
 			detach(s.T, s.Named, two)

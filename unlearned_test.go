@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mdlayher/ndp"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/contract"
@@ -288,25 +289,31 @@ func TestRouterHeardLater(t *testing.T) {
 }
 
 // TestRouterOnLaterInterface has a router on an interface that the guest gets after its
-// gateway: check tells of it, and mending has the gateway come first again.
+// gateway: check tells of it, also where it is as preferred as that, and mending has the gateway
+// come first again.
 func TestRouterOnLaterInterface(t *testing.T) {
-	target, g := nstest.Guest(t)
-	s := spec("eth1", "br1", "fd09::2/64", "fd09::1")
-	attach(t, target, s)
-	l := &learner{router: newRouter(t, g, target), Named: target}
-	before := l.defrtr("eth0")
-	l.advertiseNew()
-	at, err := pipework.Check(t.Context(), target, s)
-	if err != nil || len(at.Drifts) != 1 || !strings.Contains(at.Drifts[0], "a router advertises") {
-		t.Errorf("check: %+v, %v, routes %s", at, err, l.defaults())
-	}
-	if at := attach(t, target, s); len(at.Mended) != 1 {
-		t.Errorf("mended %q", at.Mended)
-	}
-	l.only("fd09::1", s)
-	detach(t, target, s)
-	if got := l.defrtr("eth0"); got != before {
-		t.Errorf("accept_ra_defrtr %s, was %s", got, before)
+	for name, preference := range map[string]ndp.Preference{"preferred": ndp.High, "equal": ndp.Medium} {
+		t.Run(name, func(t *testing.T) {
+			target, g := nstest.Guest(t)
+			s := spec("eth1", "br1", "fd09::2/64", "fd09::1")
+			attach(t, target, s)
+			l := &learner{router: newRouter(t, g, target), Named: target}
+			l.preference = preference
+			before := l.defrtr("eth0")
+			l.advertiseNew()
+			at, err := pipework.Check(t.Context(), target, s)
+			if err != nil || len(at.Drifts) != 1 || !strings.Contains(at.Drifts[0], "a router advertises") {
+				t.Errorf("check: %+v, %v, routes %s", at, err, l.defaults())
+			}
+			if at := attach(t, target, s); len(at.Mended) != 1 {
+				t.Errorf("mended %q", at.Mended)
+			}
+			l.only("fd09::1", s)
+			detach(t, target, s)
+			if got := l.defrtr("eth0"); got != before {
+				t.Errorf("accept_ra_defrtr %s, was %s", got, before)
+			}
+		})
 	}
 }
 

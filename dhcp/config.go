@@ -21,11 +21,11 @@ type Config struct {
 	Hostname string `json:"hostname,omitempty"`
 	// ClientID is sent as option 61, with its type byte (RFC 2132 section 9.14);
 	// nil stands for hardware type and MAC, which stays the same when a guest is
-	// made anew with the same MAC.
+	// recreated with the same MAC.
 	ClientID []byte `json:"client_id,omitempty"`
 	// DUID tells DHCPv6 servers who asks, with its type (RFC 8415 section 11); nil
-	// stands for a DUID-LL of the MAC, which stays the same when a guest is made
-	// anew with the same MAC. Interfaces that share their MAC with others, such as
+	// stands for a DUID-LL of the MAC, which stays the same when a guest is
+	// recreated with the same MAC. Interfaces that share their MAC with others, such as
 	// ipvlan, need one each.
 	DUID []byte `json:"duid,omitempty"`
 	// IAID tells interfaces with one DUID apart (RFC 8415 section 12); 0 stands for

@@ -42,7 +42,7 @@ func (e *entry) extend(ctx context.Context, s session, now time.Time) (*Lease, e
 
 var errExpired = errors.New("dhcp: the lease expired, and no server extended it")
 
-// lose takes the lease away, and begins anew.
+// lose takes the lease away, and begins from the start.
 func (e *entry) lose(ctx context.Context, s session, why error) time.Time {
 	if err := e.apply(ctx, s, nil); err != nil {
 		return e.failed(ctx, err)

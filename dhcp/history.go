@@ -15,7 +15,7 @@ import (
 	"github.com/go-pipework/pipework/internal/pause"
 )
 
-// maxRounds bounds how often discovery begins anew, after a refusal or after an
+// maxRounds bounds how often discovery is repeated, after a refusal or after an
 // address that was in use.
 const maxRounds = 3
 

@@ -52,7 +52,7 @@ type openGuest struct {
 	guest *ns.Guest
 }
 
-// openSession opens the guest anew, and makes sure that it and its interface are
+// openSession opens the guest once more, and makes sure that it and its interface are
 // still the same: another one may have taken over PID, name or namespace number.
 func openSession(ctx context.Context, e *entry) (session, error) {
 	if err := e.dead(); err != nil {

@@ -1,6 +1,7 @@
 package keep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -21,7 +22,7 @@ func (r Record) addition(at *pipework.Attachment) (ahead Record, ok bool) {
 		return r, false
 	}
 	ahead = r
-	ahead.Attachment, ahead.Guest.ID = stored(at), at.Guest.ID
+	ahead.Attachment, ahead.Saved, ahead.Guest.ID = stored(at), at.Saved, at.Guest.ID
 	ahead.mergeBefore(at)
 	return ahead, r.Before == nil || r.Before.Declared().Text() != ahead.Declared().Text()
 }
@@ -52,7 +53,7 @@ func (c recovery) finishAddition(ctx context.Context, r *Record) (*Record, error
 		return nil, err
 	}
 	done := *r
-	done.Phase, done.Before = Attached, nil
+	done.Phase, done.Before, done.Since = Attached, nil, cmp.Or(r.Since, r.Changed)
 	if !is {
 		return &done, p.Store.Put(done)
 	}
@@ -60,14 +61,14 @@ func (c recovery) finishAddition(ctx context.Context, r *Record) (*Record, error
 	if err != nil {
 		return nil, err
 	}
-	d.Spec.Add = true
+	d.Spec.Add, d.Spec.Last = true, true
 	at, err := p.attacher().Attach(ctx, t, d.Spec)
 	if stage.Stale(err) {
 		at, err = p.attacher().Update(ctx, t, d.Spec)
 	}
 	switch {
 	case err == nil:
-		done.Attachment = stored(at)
+		done.Attachment, done.Saved = stored(at), at.Saved
 		return &done, p.Store.Put(done)
 	case stage.NoGuest(err):
 		return &done, p.Store.Put(done)

@@ -78,6 +78,10 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	if err != nil {
 		return nil, nil, err
 	}
+	d.Spec.Last = true
+	if r.Before != nil {
+		d.Spec.Saved = r.Before.Saved
+	}
 	ahead, written := r, !there
 	if there { // nothing is going to be made, but added, mended or refused
 		ahead, written = r.addition(was)

@@ -20,16 +20,16 @@ import (
 // keep the rest. Damaged records are set aside, and told there.
 func (p *Plugger) Collect(ctx context.Context) (done []string, err error) {
 	a := p.collector()
-	c := collection{plugger: p, do: func(f func() error) error { return f() }, host: a.Collect}
+	c := collection{plugger: p, read: p.Store.All, do: func(f func() error) error { return f() }, host: a.Collect}
 	err = c.run(ctx)
 	return c.lines, err
 }
 
 // Orphans returns the lines of [Plugger.Collect] for what it would do now, and
-// does nothing of it.
+// does nothing of it. Of damaged records the error tells.
 func (p *Plugger) Orphans(ctx context.Context) (would []string, err error) {
 	a := p.collector()
-	c := collection{plugger: p, do: func(func() error) error { return nil }, host: a.Orphans}
+	c := collection{plugger: p, read: p.Store.peek, do: func(func() error) error { return nil }, host: a.Orphans}
 	err = c.run(ctx)
 	return c.lines, err
 }
@@ -46,6 +46,7 @@ func (p *Plugger) collector() *pipework.Attacher {
 // A collection is one call of Collect, or of Orphans.
 type collection struct {
 	plugger *Plugger
+	read    func() ([]Record, []error, error)       // all records, and what is wrong with others
 	do      func(func() error) error                // does it, or not
 	host    func(context.Context) ([]string, error) // what is on the host
 	lines   []string
@@ -63,7 +64,7 @@ func (c *collection) records(ctx context.Context) error {
 	if c.plugger.Store == nil {
 		return nil
 	}
-	all, damaged, err := c.plugger.Store.All()
+	all, damaged, err := c.read()
 	failed := append(damaged, err)
 	for _, r := range all {
 		if r.Phase != Attached || r.Guest.Ephemeral() || r.Namespace != nil {

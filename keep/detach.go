@@ -12,6 +12,7 @@ import (
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/stage"
+	"github.com/go-pipework/pipework/internal/told"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -63,7 +64,7 @@ func (p *Plugger) detachTelling(ctx context.Context, guest ns.Ref, name string, 
 		return r, err
 	}
 	at := *r.Attachment
-	at.Displaced, r.Attachment = back, &at
+	at.Displaced, r.Attachment = told.Of(back), &at
 	return r, err
 }
 

@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -201,11 +198,8 @@ func (p *Plugger) elsewhere(ctx context.Context, r *Record) bool {
 	if r.Attachment == nil || r.Namespace == nil {
 		return false
 	}
-	if pid := r.Attachment.Guest.PID; pid != 0 {
-		text, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "ns/net"))
-		if err == nil && text == r.Namespace.String() {
-			return false
-		}
+	if r.ranIn(r.Namespace) {
+		return false
 	}
 	now := p.guests().observe(ctx, r.Guest)
 	return now.runs() && now.inode != r.Namespace.Inode

@@ -3,7 +3,10 @@ package keep
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -100,8 +103,17 @@ func (g guests) records() ([]Record, error) {
 	if g.store == nil {
 		return nil, nil
 	}
-	all, _, err := g.store.All()
-	return all, err
+	return g.store.scan(func(string, error) {})
+}
+
+// ranIn says whether the process of the record's guest, as it was at the last Attach, is in the
+// namespace. Where it is, no runtime has to be asked.
+func (r *Record) ranIn(namespace *ns.Instance) bool {
+	if r.Attachment == nil || r.Attachment.Guest.PID == 0 {
+		return false
+	}
+	text, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(r.Attachment.Guest.PID), "ns/net"))
+	return err == nil && text == namespace.String()
 }
 
 // aliasTime bounds how long other Refs of a guest are looked for.

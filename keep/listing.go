@@ -18,22 +18,27 @@ import (
 // given only of those that may be of a guest that was found.
 func (p *Plugger) Listing(ctx context.Context, targets ...pipework.Target) (all []*pipework.Attachment, warnings []string, err error) {
 	all, err = p.observer().List(ctx, targets...)
-	if p.Store == nil {
-		return all, nil, err
+	var records []Record
+	if p.Store != nil {
+		var wrong error
+		records, wrong = p.Store.scan(func(file string, why error) {
+			if len(targets) == 0 || slices.ContainsFunc(all, func(at *pipework.Attachment) bool { return mayBeOf(file, at.Guest.Name) }) {
+				warnings = append(warnings, why.Error())
+			}
+		})
+		err = errors.Join(err, wrong)
 	}
-	records, wrong := p.Store.scan(func(file string, why error) {
-		if len(targets) == 0 || slices.ContainsFunc(all, func(at *pipework.Attachment) bool { return mayBeOf(file, at.Guest.Name) }) {
-			warnings = append(warnings, why.Error())
-		}
-	})
 	for _, at := range all {
+		if p.tellFormer(ctx, records, at) {
+			continue
+		}
 		for i := range records {
 			if records[i].isOf(at) {
 				p.tellDrifts(ctx, &records[i], at)
 			}
 		}
 	}
-	return all, warnings, errors.Join(err, wrong)
+	return all, warnings, err
 }
 
 // mayBeOf says whether a record's file may be of the guest that is called so. Its name begins with
@@ -42,6 +47,31 @@ func mayBeOf(file, guest string) bool {
 	word, _, _ := strings.Cut(file, ".")
 	called := strings.Map(safe, guest)
 	return word == called || strings.HasSuffix(word, "_"+called)
+}
+
+// tellFormer tells of an interface that is in a network namespace which its guest has no more,
+// and says whether it is. The guest is that of a record, or the namespace's name tells.
+func (p *Plugger) tellFormer(ctx context.Context, records []Record, at *pipework.Attachment) bool {
+	guest := ns.ParseRef(at.Guest.Name)
+	i := slices.IndexFunc(records, func(r Record) bool { return r.Attachment != nil && r.Attachment.Guest.Name == at.Guest.Name })
+	if i >= 0 {
+		guest = records[i].Guest
+	}
+	if at.Namespace == nil || i < 0 && guest.Kind != ns.Netns || i >= 0 && records[i].ranIn(at.Namespace) {
+		return false
+	}
+	now := p.guests().observe(ctx, guest)
+	if !now.runs() || now.inode == at.Namespace.Inode {
+		return false
+	}
+	what := "it is in a network namespace that the guest has no more, and that something else keeps"
+	if slices.ContainsFunc(records, func(r Record) bool {
+		return r.isOf(at) && r.Namespace != nil && r.Namespace.Inode == at.Namespace.Inode
+	}) {
+		what += ": pipework gc"
+	}
+	at.Drifts = append([]string{what}, at.Drifts...)
+	return true
 }
 
 // isOf says whether the record may be of the interface.

@@ -1,11 +1,12 @@
 package keep
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -51,26 +52,22 @@ func (p *Plugger) observer() *pipework.Attacher {
 
 // attached records the result of an Attach.
 func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
+	if r.Since = time.Now().UTC().Round(time.Millisecond); at.Existed && r.Before != nil && !r.asksDefault() {
+		r.Since = cmp.Or(r.Before.Since, r.Before.Changed)
+	}
 	if at.Existed {
 		r.mergeBefore(at)
 	}
-	if r.Since = time.Now().UTC().Round(time.Millisecond); at.Existed && r.Before != nil && r.sameDefaults(r.Before) {
-		r.Since = r.Before.Since
+	if more := len(at.Addrs) - addrsMax; more > 0 {
+		at.Warnings = append(at.Warnings, fmt.Sprintf("the interface has %d addresses more than a record holds", more))
 	}
-	r.Phase, r.Before, r.Attachment, r.Guest.ID, r.Namespace = Attached, nil, stored(at), at.Guest.ID, at.Namespace
+	r.Phase, r.Before, r.Attachment, r.Saved, r.Guest.ID, r.Namespace = Attached, nil, stored(at), at.Saved, at.Guest.ID, at.Namespace
 	return p.Store.Put(r)
 }
 
-// sameDefaults says whether both declare the same gateways, or a lease.
-func (r *Record) sameDefaults(o *Record) bool {
-	return slices.Equal(r.Spec.Gateways, o.Spec.Gateways) && (r.Spec.DHCP == nil) == (o.Spec.DHCP == nil)
-}
-
-// stored is the Attachment without what is of one call alone.
-func stored(at *pipework.Attachment) *pipework.Attachment {
-	made := *at
-	made.Existed, made.Mended, made.Added, made.Warnings, made.Namespace = false, nil, nil, nil, nil
-	return &made
+// asksDefault says whether the record declares a default route: a gateway, or a lease.
+func (r *Record) asksDefault() bool {
+	return len(r.Spec.Gateways) > 0 || r.Spec.DHCP != nil || r.Program != nil
 }
 
 // specOf is the Spec of a record, for what is or was plugged in: with the backend that

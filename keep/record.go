@@ -44,14 +44,17 @@ type Record struct {
 	// Attachment is the result of the last Attach; nil before that. Of an Intent it is what
 	// was there already, to be added to.
 	Attachment *pipework.Attachment `json:"attachment,omitempty"`
+	// Saved is what the Attachment's Saved was: the guest keeps it, and its root can delete it.
+	Saved [][]byte `json:"saved_routes,omitempty"`
 	// Namespace is the one that the Attachment is in: the guest may have got another since,
 	// and something may keep this one. nil: it is not known.
 	Namespace *ns.Instance `json:"namespace,omitempty"`
 	// Before is the record that an Intent took the place of, to go back to; nil:
 	// there was none. It has no Before itself.
 	Before *Record `json:"before,omitempty"`
-	// Since is when its gateways, or its lease, were declared: of several interfaces of a guest
-	// the latest has the default route. Zero in records of earlier versions.
+	// Since is when its gateways, or its lease, were declared last, also by typing the same again:
+	// of several interfaces of a guest the latest has the default route. Zero in records of
+	// earlier versions.
 	Since time.Time `json:"since,omitzero"`
 	// Changed is when the record was written; Put fills it.
 	Changed time.Time `json:"changed"`
@@ -62,7 +65,9 @@ type Record struct {
 // Declared is what the record declares. See [Plugger.Resolve] for what that is on the host
 // just now.
 func (r *Record) Declared() Declared {
-	return Declared{Spec: r.Spec, Program: r.Program, HostMAC: r.HostMAC}
+	d := Declared{Spec: r.Spec, Program: r.Program, HostMAC: r.HostMAC}
+	d.Spec.Saved = r.Saved
+	return d
 }
 
 // Reattached is the record once its interface was attached again as at, by d: what a
@@ -71,14 +76,14 @@ func (r Record) Reattached(d Declared, at *pipework.Attachment) Record {
 	if r.Source != FromCommand || r.line != nil { // else it goes on to say what it said
 		r.declare(d)
 	}
-	r.Attachment, r.Guest.ID, r.Namespace = stored(at), cmp.Or(at.Guest.ID, r.Guest.ID), cmp.Or(at.Namespace, r.Namespace)
+	r.Attachment, r.Saved, r.Guest.ID, r.Namespace = stored(at), at.Saved, cmp.Or(at.Guest.ID, r.Guest.ID), cmp.Or(at.Namespace, r.Namespace)
 	return r
 }
 
 // declare has the record declare this.
 func (r *Record) declare(d Declared) {
 	r.Spec, r.Program, r.HostMAC, r.line = d.Spec, d.Program, d.HostMAC, nil
-	r.Spec.Add = false // is of one call
+	r.Spec.Add, r.Spec.Last, r.Spec.Saved = false, false, nil // are of one call
 }
 
 // A Source is who declared an attachment.
@@ -104,7 +109,7 @@ const (
 
 // The bounds of a record. A file that exceeds sizeMax is no record.
 const (
-	sizeMax  = 64 << 10
+	sizeMax  = 256 << 10
 	wordMax  = 4096
 	wordsMax = 64
 )
@@ -240,8 +245,12 @@ func (r *Record) encode() ([]byte, error) {
 		return nil, errs.New(fs.ErrInvalid, "record %s of %s: %w", r.Interface, r.Guest, err)
 	}
 	b, err := json.MarshalIndent(r, "", "  ")
-	if err == nil && len(b) >= sizeMax {
-		err = fmt.Errorf("%d bytes are more than %d", len(b), sizeMax-1)
+	most := sizeMax
+	if r.Phase == Intent { // what will be attached has to fit, too
+		most -= storedMax
+	}
+	if err == nil && len(b) >= most {
+		err = fmt.Errorf("%d bytes are more than %d", len(b), most-1)
 	}
 	if err != nil {
 		return nil, errs.New(fs.ErrInvalid, "record %s of %s: %w", r.Interface, r.Guest, err)

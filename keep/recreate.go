@@ -16,7 +16,7 @@ func (p *Plugger) plugAhead(ctx context.Context, t pipework.Target, d Declared, 
 	}
 	whole := ahead.Declared().bound(p.OVS)
 	whole.Stay, whole.ignored, whole.Spec.Add = d.Stay, d.ignored, true
-	whole.Spec.Beneath, whole.Spec.AllowHost = d.Spec.Beneath, d.Spec.AllowHost
+	whole.Spec.Beneath, whole.Spec.Last, whole.Spec.AllowHost = d.Spec.Beneath, d.Spec.Last, d.Spec.AllowHost
 	return p.recreate(ctx, t, whole)
 }
 

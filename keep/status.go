@@ -45,15 +45,15 @@ const (
 func (f *Status) OK() bool { return f.State == AsDeclared || f.State == Absent }
 
 // Status compares every record with what is, or those of these guests. It
-// changes nothing. Damaged records are set aside, and told in the error, beside
-// what was found. A guest without a record is an error that satisfies
+// changes nothing. Damaged records, and those of links that the Store was not opened for, stay
+// where they are, and are told in the error, beside what was found. A guest without a record is an error that satisfies
 // fs.ErrNotExist.
 func (p *Plugger) Status(ctx context.Context, guests ...ns.Ref) ([]Status, error) {
 	var all []Record
 	var damaged []error
 	if p.Store != nil {
 		var err error
-		if all, damaged, err = p.Store.All(); err != nil {
+		if all, damaged, err = p.Store.peek(); err != nil {
 			return nil, err
 		}
 	}

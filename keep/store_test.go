@@ -194,7 +194,7 @@ func TestSetAside(t *testing.T) {
 		{"empty", func() error { return os.WriteFile(path(name), nil, 0o600) }, "EOF"},
 		{"version", func() error { return os.WriteFile(path(name), []byte(`{"version":3}`), 0o600) }, "version 3 is neither 2 nor 1"},
 		{"more", func() error { return errors.Join(whole(0o600), appendTo(path(name), "{}")) }, "more follows"},
-		{"large", func() error { return errors.Join(whole(0o600), os.Truncate(path(name), 1<<40)) }, "65536 bytes"},
+		{"large", func() error { return errors.Join(whole(0o600), os.Truncate(path(name), 1<<40)) }, fmt.Sprintf("%d bytes", sizeMax)},
 		{"writable", func() error { return whole(0o620) }, "mode 620"},
 		{"symlink", func() error { return os.Symlink(good.key().file(), path(name)) }, "symbolic link"},
 		{"dangling", func() error { return os.Symlink("/nowhere", path(name)) }, "symbolic link"},

@@ -150,7 +150,7 @@ func (b Bridge) Check(ctx context.Context, p *Port) ([]Drift, error) {
 	return drifts, err
 }
 
-// rejoin makes a bridge that was removed under its guests anew.
+// rejoin recreates a bridge that was removed under its guests.
 func (b Bridge) rejoin(ctx context.Context, p *Port, u *Undo) error {
 	br, release, err := b.keep(ctx, p, u)
 	if err != nil {

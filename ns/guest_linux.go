@@ -77,7 +77,7 @@ func (g *Guest) Again() Target { return again{g} }
 
 type again struct{ *Guest }
 
-// Open opens the same namespace and process anew.
+// Open opens the same namespace and process once more.
 func (a again) Open(ctx context.Context) (*Guest, error) {
 	if err := fault.Step(ctx, "open guest again"); err != nil {
 		return nil, err

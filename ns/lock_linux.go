@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 )
 
@@ -36,7 +37,7 @@ func (h *Handle) RLock(ctx context.Context, wait time.Duration) (unlock func(), 
 	return h.lock(ctx, unix.F_RDLCK, wait)
 }
 
-// lock opens the file anew: a lock belongs to the open file description, and
+// lock opens the file itself: a lock belongs to the open file description, and
 // h may be shared by goroutines that must exclude each other.
 func (h *Handle) lock(ctx context.Context, kind int16, wait time.Duration) (unlock func(), err error) {
 	if err := fault.Step(ctx, "lock namespace"); err != nil {
@@ -46,7 +47,8 @@ func (h *Handle) lock(ctx context.Context, kind int16, wait time.Duration) (unlo
 	take := func() error {
 		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: kind, Start: int64(h.Inode().Ino), Len: 1})
 	}
-	if isNotRoots(err) {
+	common := isNotRoots(err)
+	if common {
 		fd, err = unix.Open("/proc/self/fd/"+strconv.Itoa(h.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		take = func() error { return unix.Flock(fd, flockOf(kind)|unix.LOCK_NB) }
 	}
@@ -56,6 +58,9 @@ func (h *Handle) lock(ctx context.Context, kind int16, wait time.Duration) (unlo
 	if err != nil {
 		if fd >= 0 {
 			_ = unix.Close(fd)
+		}
+		if common {
+			err = errs.New(errs.ErrCommonLock, "%w", err)
 		}
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -213,12 +214,15 @@ func TestLockIsRoots(t *testing.T) {
 	if err != nil {
 		t.Fatal("somebody else's flock keeps root waiting:", err)
 	}
+	if _, err := g.Lock(t.Context(), 0); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errs.ErrCommonLock) {
+		t.Error("root's own lock, held by root:", err)
+	}
 	unlock()
 	if err := os.Chmod("/run/pipework.lock", 0o666); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.Chmod("/run/pipework.lock", 0o600) }()
-	if _, err := g.Lock(t.Context(), 0); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := g.Lock(t.Context(), 0); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errs.ErrCommonLock) {
 		t.Error("a file that everybody can open is used:", err)
 	}
 }

@@ -42,7 +42,7 @@ func (b Bridge) portDrifts(ctx context.Context, s *Client, p *link.Port, br *bri
 	return b.settingDrifts(p, row), nil
 }
 
-// rejoin is a drift that is mended by making the port anew; what is left of it
+// rejoin is a drift that is mended by recreating the port; what is left of it
 // is in the way of the name, and goes.
 func (b Bridge) rejoin(p *link.Port, what string) []link.Drift {
 	return []link.Drift{{What: what, Mend: func(ctx context.Context, u *link.Undo) error {

@@ -80,7 +80,7 @@ func (c *Client) lookTwice(ctx context.Context, h link.Host) (ovsdb.Result, erro
 	return both(first, second), err
 }
 
-// both are the rows of b that are in a, too. A port that was made anew
+// both are the rows of b that are in a, too. A port that was recreated
 // meanwhile is another row.
 func both(a, b ovsdb.Result) ovsdb.Result {
 	seen := make(map[ovsdb.UUID]bool, len(a))

@@ -12,7 +12,7 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
-// maxTries bounds how often a transaction is tried anew because others changed
+// maxTries bounds how often a transaction is retried because others changed
 // the bridge in the middle.
 const maxTries = 10
 

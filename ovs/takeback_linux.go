@@ -10,7 +10,7 @@ import (
 )
 
 // undoTime bounds how long an undo waits for each answer, and tries again where
-// the server has closed the connection: it may be starting anew. A server that
+// the server has closed the connection: it may be restarting. A server that
 // is hung has been told by then.
 const (
 	undoTime  = time.Second

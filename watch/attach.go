@@ -55,6 +55,7 @@ func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, want 
 	if now.made, running, err = a.configure(working, a.later(g, opened), now.spec, d.Program); err != nil {
 		return nil, err
 	}
+	now.spec.Saved = now.made.Saved
 	a.tell(ctx, g, want, now.made)
 	if running != nil {
 		a.leases.keepProgram(ctx, now, running)

@@ -132,7 +132,7 @@ func (d *declaration) addRecord(r *keep.Record, mendOnly bool) {
 }
 
 // matches says whether a record is of this container: by its name also when it was
-// made anew, by its ID also when it was renamed, unless another one has the name
+// recreated, by its ID also when it was renamed, unless another one has the name
 // now. Names count on the first source of a kind only, which is the one that a
 // command line means: another may have the same.
 func matches(ctx context.Context, all []ns.Source, r *keep.Record, s ns.Source, c *ns.Container) (bool, error) {

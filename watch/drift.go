@@ -33,8 +33,8 @@ const (
 	left   fate = "left" // it came back soon, or cannot be mended, which was told
 )
 
-// What comes back later than leastCalm has another cause, such as a bridge that is made
-// anew once more, and is mended again. The next time it has to stay away twice as long, up to
+// What comes back later than leastCalm has another cause, such as a bridge that is
+// recreated once more, and is mended again. The next time it has to stay away twice as long, up to
 // mostCalm, or two comparisons: nobody is fought with.
 const (
 	leastCalm = time.Minute

@@ -34,6 +34,7 @@ type guest struct {
 	detached map[string]bool            // interfaces that somebody detached: what the guest declares for them waits for its next start
 	ending   map[string]<-chan struct{} // of programs that were told to end, by the interface
 	said     map[string]string          // what was last said about each declaration, and more
+	warned   warnings                   // what comparisons warned of
 }
 
 // An attachment is one interface that was as declared when it was attached.
@@ -54,7 +55,7 @@ type attachment struct {
 }
 
 func newGuest(k ref) *guest {
-	return &guest{ref: k, name: k.id, attached: map[string]*attachment{}, detached: map[string]bool{}, ending: map[string]<-chan struct{}{}, said: map[string]string{}}
+	return &guest{ref: k, name: k.id, attached: map[string]*attachment{}, detached: map[string]bool{}, ending: map[string]<-chan struct{}{}, said: map[string]string{}, warned: warnings{}}
 }
 
 // uses are the links of the host that what is attached stands on.

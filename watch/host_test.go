@@ -3,6 +3,7 @@
 package watch_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -64,6 +65,12 @@ var hostDrifts = map[string]struct {
 	"long news, then its bridge made anew": {"br9 docker:web 10.0.0.2/24", func(t *testing.T, _ pipework.Target) {
 		manyNames(t, "nicx")
 		remakeBridge(t, "br9")
+	}},
+	"the guest's end flaps": {"br9 docker:web fd00::2/64", func(t *testing.T, web pipework.Target) {
+		within(t, web, func(h *netlink.Handle, l netlink.Link) error { return errors.Join(h.LinkSetDown(l), h.LinkSetUp(l)) })
+	}},
+	"the guest's end is down": {"br9 docker:web 10.0.0.2/24@10.0.0.1", func(t *testing.T, web pipework.Target) {
+		within(t, web, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetDown(l) })
 	}},
 	"the host's end is down": {"br9 docker:web 10.0.0.2/24", func(t *testing.T, web pipework.Target) {
 		onTheHost(t, func(h *netlink.Handle) error { return h.LinkSetDown(linkOf(t, h, hostEndOf(t, web))) })

@@ -15,14 +15,21 @@ import (
 
 // links hears of what happens to the host's links.
 type links struct {
-	events  *rtnl.LinkEvents
-	indexes map[string]int // of the host's links, by their names
-	wakes   wakes
+	events *rtnl.LinkEvents
+	known  map[string]known // the host's links, by their names
+	wakes  wakes
+}
+
+// A known is what was told of a link last.
+type known struct {
+	index   int
+	carrier bool
+	downs   uint32 // how often it had lost its carrier
 }
 
 // newLinks listens on the host; nil stands for the namespace that this process is in.
 func newLinks(ctx context.Context, host *ns.Handle) (*links, error) {
-	l := &links{indexes: map[string]int{}, wakes: wakes{}}
+	l := &links{known: map[string]known{}, wakes: wakes{}}
 	err := onhost.Do(ctx, host, func(h link.Host) error {
 		err := h.Do(ctx, func() (err error) {
 			l.events, err = rtnl.NewLinkEvents()
@@ -33,7 +40,7 @@ func newLinks(ctx context.Context, host *ns.Handle) (*links, error) {
 		}
 		all, err := rtnl.Links(ctx, h.Conn)
 		for _, one := range all {
-			l.indexes[one.Name] = one.Index
+			l.known[one.Name] = known{one.Index, one.Running, one.Downs}
 		}
 		if err != nil {
 			l.close()
@@ -79,28 +86,35 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 // lost has every guest compared, since events were lost. Links that are told of from now on
 // count as others than before.
 func (l *links) lost(q *queue, now time.Time) {
-	clear(l.indexes)
+	clear(l.known)
 	for _, k := range q.known() {
 		l.wakes.add(k, now)
 	}
 }
 
 // kind tells which users an event matters to: to a guest whose end on the host it is of that
-// this is gone, down, or out of its bridge; to those on a bridge or a parent that this is
+// this is gone, down, out of its bridge, or without carrier, as when the interface in the guest
+// was set down, with which the kernel drops addresses and routes; to those on a bridge or a parent that this is
 // another one now. One that is gone may come back at once.
 func (l *links) kind(e rtnl.LinkEvent) (k use) {
-	if e.Gone || e.Left || !e.Up {
+	was, isKnown := l.known[e.Name]
+	if e.Gone || e.Left || !e.Up || was.lostCarrier(e) {
 		k |= hostEnd
 	}
-	was, known := l.indexes[e.Name]
 	if !e.Gone && !e.Left {
-		l.indexes[e.Name] = e.Index
-		if !known || was != e.Index {
+		l.known[e.Name] = known{e.Index, e.Carrier, e.Downs}
+		if !isKnown || was.index != e.Index {
 			k |= beneath
 		}
 	}
 	if e.Gone {
-		delete(l.indexes, e.Name)
+		delete(l.known, e.Name)
 	}
 	return k
+}
+
+// lostCarrier says whether the link was without carrier since, also where it has that again: the
+// kernel may tell of both at once, up to a second later.
+func (k known) lostCarrier(e rtnl.LinkEvent) bool {
+	return !e.Carrier || k.index == e.Index && k.carrier && k.downs != e.Downs
 }

@@ -54,7 +54,7 @@ type item struct {
 // A news is what was heard of a guest.
 type news struct {
 	changed bool     // something happened: what is desired is read again
-	started bool     // it may have started: everything is attached anew, not only what changed
+	started bool     // it may have started: everything is reattached, not only what changed
 	compare bool     // its interfaces are to be compared with what is declared
 	lost    []string // interfaces, or their leases, that are no more
 }

@@ -174,9 +174,10 @@ func (r *reconciler) check(ctx context.Context, t pipework.Target, s pipework.Sp
 
 // warned tells once what a comparison warns of, such as another host that has an address.
 func (r *reconciler) warned(ctx context.Context, g *guest, name string, warnings []string) {
-	text := strings.Join(warnings, "; ")
-	if about := "warnings of " + name; g.unsaid(about, text) && text != "" {
-		r.log.warn(ctx, text, "guest", g.name, "interface", name)
+	for _, text := range warnings {
+		if g.warned.isNew(name+": "+text, time.Now()) {
+			r.log.warn(ctx, text, "guest", g.name, "interface", name)
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func (a *attacher) spec(g *guest, want *desired, d keep.Declared) pipework.Spec 
 
 // mac is the address that the interface had before, or else the declared default, or one
 // that is the same for the same machine, name of the guest, and interface: so that a
-// container that restarts, or is made anew under its name, keeps its lease and its
+// container that restarts, or is recreated under its name, keeps its lease and its
 // neighbours.
 func mac(machine, guest string, want *desired, d keep.Declared) net.HardwareAddr {
 	if was := want.record.Attachment; was != nil && len(was.MAC) == 6 && !want.byContainer {

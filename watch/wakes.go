@@ -15,7 +15,7 @@ const (
 	beneath                 // it is the bridge or the parent of that
 )
 
-// The time from an event to the comparison of a guest: so much that who makes a bridge anew
+// The time from an event to the comparison of a guest: so much that who recreates a bridge
 // has done so, and more where events follow one another, which something else may bring
 // about again and again.
 const (

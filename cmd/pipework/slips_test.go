@@ -61,6 +61,7 @@ func TestSlips(t *testing.T) {
 		{"--wait=carrier", `--wait="carrier" is unknown: write --wait, or --wait=address`},
 		{"--wait eth1", `the first too many is "eth1": write pipework --wait[=address] [-i interface] [--timeout 10s]`},
 		{"--wait --timeout soon", `--timeout "soon" is no time: write one such as 10s`},
+		{"doctor web", `the first too many is "web": write pipework doctor`},
 		{"version now", `the first too many is "now": write pipework version`},
 	} {
 		err := run(t.Context(), strings.Fields(row.typed), t.Output(), t.Output())
@@ -74,7 +75,7 @@ func TestSlips(t *testing.T) {
 
 // TestHelp wants each verb to explain itself, on a terminal of 80 columns, with examples.
 func TestHelp(t *testing.T) {
-	for _, verb := range strings.Fields("attach detach list check gc watch route rule tc version") {
+	for _, verb := range strings.Fields("attach detach list check gc watch doctor route rule tc version") {
 		var out bytes.Buffer
 		if err := run(t.Context(), []string{verb, "--help"}, &out, t.Output()); err != nil {
 			t.Fatal(err)

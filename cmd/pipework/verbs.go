@@ -90,6 +90,10 @@ func (c *command) collect(ctx context.Context, _ []string) (err error) {
 	return errors.Join(err, c.asked.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
 }
 
+func (c *command) doctor(ctx context.Context, _ []string) error {
+	return c.asked.Doctor(ctx, c.OVS, kinds()...)
+}
+
 // watch runs until it is interrupted.
 func (c *command) watch(ctx context.Context, _ []string) (err error) {
 	if c.Store, err = keep.Open(c.asked.RecordsDir(), kinds()...); err != nil {

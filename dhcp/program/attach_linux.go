@@ -46,7 +46,7 @@ func (c *Client) attach(ctx context.Context, a *pipework.Attacher, t pipework.Ta
 	if err != nil {
 		return nil, nil, err
 	}
-	s.Name = at.Name
+	s.Name, s.Last = at.Name, false
 	var r *Running
 	if err = awaitForwarding(ctx, a, t, s.Link, at); err == nil {
 		r, err = c.run(ctx, t, at, path)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/told"
 )
 
 // Attachment is a on one line. Its lease, if any, is kept where kept says so; otherwise
@@ -83,7 +84,7 @@ func WriteTable(w io.Writer, all []*pipework.Attachment) error {
 	return table.Flush()
 }
 
-// list joins items behind their introduction; no items are nothing.
+// list joins items behind their introduction, as many as people are told; no items are nothing.
 func list[T any](intro string, items []T) string {
 	if len(items) == 0 {
 		return ""
@@ -92,5 +93,5 @@ func list[T any](intro string, items []T) string {
 	for i, v := range items {
 		texts[i] = fmt.Sprint(v)
 	}
-	return intro + strings.Join(texts, ", ")
+	return intro + strings.Join(told.Of(texts), ", ")
 }

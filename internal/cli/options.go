@@ -41,8 +41,8 @@ type Run func(ctx context.Context, args []string) error
 
 // Verbs are what the verbs do. Attach judges its words itself.
 type Verbs struct {
-	Attach, Detach, List, Check, Collect, Watch Run
-	Before                                      func() // each of them, when the options are known
+	Attach, Detach, List, Check, Collect, Watch, Doctor Run
+	Before                                              func() // each of them, when the options are known
 }
 
 // Do does what the words of args say: the options go into o, for what v does then. find is
@@ -60,8 +60,9 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	list, check := Verb("list", v.List), Verb("check", v.Check)
 	gc, watch := Verb("gc", counted(v.Collect, 0, "gc [--dry-run]")), Verb("watch", counted(v.Watch, 0, "watch [options]"))
 	version := Verb("version", counted(func(context.Context, []string) error { return o.PrintVersion() }, 0, "version"))
+	doctor := Verb("doctor", counted(v.Doctor, 0, "doctor"))
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
-	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
+	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
 
 	root.PersistentPreRun = func(*cobra.Command, []string) { v.Before() }
 	o.everywhere(root.PersistentFlags())

@@ -18,7 +18,7 @@ import (
 // one that ends during a later one, until there are no more: the way of Ctrl-C.
 func WhileAtWork(t *testing.T, stride int, do func(context.Context)) {
 	if testing.Short() {
-		stride = 5
+		stride = short
 	}
 	for n := 1; ; n += stride {
 		var mu sync.Mutex

@@ -15,8 +15,11 @@ import (
 
 var errInjected = errors.New("injected failure")
 
+// short is the stride with -short: make quick is to take less than two minutes.
+const short = 13
+
 // EveryStep calls do with a context in which the first step fails, then with one
-// in which the second does, until none failed; with -short in which each fifth does, and in
+// in which the second does, until none failed; with -short in which each thirteenth does, and in
 // User-Mode Linux each third. It returns how many there are.
 func EveryStep(t *testing.T, do func(context.Context) error) int {
 	return fails(t, every(), fault.With, do)
@@ -53,7 +56,7 @@ func some() int {
 // fails has every step fail, or with another stride some.
 func fails(t *testing.T, stride int, with func(context.Context, fault.Injector) context.Context, do func(context.Context) error) int {
 	if testing.Short() {
-		stride = 5
+		stride = short
 	}
 	for n := 1; ; n += stride {
 		var mu sync.Mutex

@@ -27,6 +27,10 @@ var (
 // fs.ErrExist.
 var ErrStale = errors.New("to be recreated")
 
+// ErrCommonLock is the class of a lock that others than root may hold, such as a guest: there is
+// no use in waiting for it longer.
+var ErrCommonLock = errors.New("lock that everybody can hold")
+
 // Unknown is an error that satisfies [ErrUnknown] and fs.ErrNotExist.
 func Unknown(format string, args ...any) error {
 	return classed{class: ErrUnknown, error: New(fs.ErrNotExist, format, args...)}

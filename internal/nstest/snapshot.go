@@ -57,7 +57,7 @@ func (w *World) Unchanged(t testing.TB) {
 	w.compare(t, func(lines []string) []string { return lines })
 }
 
-// Alike is Unchanged for links that were made anew: their MACs may be random, and
+// Alike is Unchanged for links that were recreated: their MACs may be random, and
 // their indexes, which number tables of routes, are others.
 func (w *World) Alike(t testing.TB) {
 	t.Helper()
@@ -197,7 +197,7 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 	return lines
 }
 
-// dump lists something anew until nobody changed it meanwhile.
+// dump repeats a list until nobody changed it meanwhile.
 func dump[T any](t testing.TB, list func() ([]T, error)) []T {
 	t.Helper()
 	all, err := Whole(list)

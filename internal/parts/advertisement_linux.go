@@ -41,15 +41,13 @@ func (a Advertisements) Apply(ctx context.Context, s *Site) error {
 }
 
 // yields says whether a gateway comes before what routers advertise, so that the kernel is to
-// learn no default routes on the interface. Where it is another interface's, a note says that
-// the kernel learns them once that is gone.
+// learn no default routes on the interface. A note says that the kernel learns them once there is
+// no gateway.
 func (a Advertisements) yields(ctx context.Context, s *Site) (bool, error) {
-	if a.OwnGateway {
-		return true, nil
-	}
-	gw, err := s.stack().otherGateway(ctx)
-	if gw == nil || err != nil {
-		return false, err
+	if !a.OwnGateway {
+		if gw, err := s.stack().otherGateway(ctx); gw == nil || err != nil {
+			return false, err
+		}
 	}
 	index, err := s.Port.Conn.Index(ctx, s.Port.Name) // there is no s.Link before it is up
 	if err != nil {

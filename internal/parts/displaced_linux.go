@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/internal/told"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -55,24 +56,27 @@ func (s stack) dropDefault(ctx context.Context, family, protocol int) error {
 
 // readDefaults fills in the gateways and what was displaced.
 func (s stack) readDefaults(ctx context.Context) error {
+	listed := map[netip.Addr]bool{}
 	for _, family := range families {
-		now, err := rtnl.Defaults(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
+		all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
 		if err != nil {
 			return err
 		}
+		now := slices.DeleteFunc(slices.Clone(all), func(r rtnl.Route) bool { return r.Table != unix.RT_TABLE_MAIN })
 		for i, r := range now {
-			if r.Index == s.Link.Index && s.outranks(i, now) == nil {
+			if r.Index == s.Link.Index && !listed[r.Gateway] && s.outranks(i, now) == nil {
+				listed[r.Gateway] = true
 				s.Gateways = append(s.Gateways, r.Gateway)
 			}
 		}
-		saved, err := rtnl.Defaults(ctx, s.Port.Conn, family, savedTable(s.Link.Index))
-		if err != nil {
-			return err
+		for _, r := range all {
+			if r.Table == savedTable(s.Link.Index) {
+				s.Displaced = append(s.Displaced, r.Original().String())
+			}
 		}
-		for _, r := range originals(saved) {
-			s.Displaced = append(s.Displaced, r.String())
-		}
+		s.fillSaved(all)
 	}
+	s.Gateways = limited(s.Port, s.Gateways, told.Most, "gateways of default routes through "+s.Link.Name)
 	return nil
 }
 
@@ -102,10 +106,11 @@ func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 	if err != nil {
 		return nil, err
 	}
-	top, err := s.adjustStack(ctx, ours.Family)
+	top, kept, err := s.adjustStack(ctx, ours.Family)
 	if err != nil {
 		return nil, err
 	}
+	var old []rtnl.Route
 	now, err := rtnl.Defaults(ctx, s.Port.Conn, ours.Family, unix.RT_TABLE_MAIN)
 	if err != nil {
 		return nil, err
@@ -120,9 +125,18 @@ func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 		if err := s.displaceLearned(ctx, defaultsNow{now, on}, top); err != nil {
 			return nil, err
 		}
-	} else if displaced, err = s.displace(ctx, ours, addrs, defaultsNow{now, on}); err != nil {
+	} else if old, err = s.displace(ctx, ours, addrs, defaultsNow{now, on}); err != nil {
 		return nil, err
 	}
+	for i, r := range old {
+		displaced, old[i] = append(displaced, r.String()), s.saved(r, on)
+	}
+	if kept {
+		if old, err = rtnl.Defaults(ctx, s.Port.Conn, ours.Family, 0); err != nil {
+			return nil, err
+		}
+	}
+	s.fillSaved(old)
 	return displaced, s.deleteAll(ctx, s.advertised(now))
 }
 
@@ -139,9 +153,9 @@ type defaultsNow struct {
 	learned learners
 }
 
-// displace puts ours in the place of the default routes that there are.
-func (s stack) displace(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix, now defaultsNow) (displaced []string, err error) {
-	old, err := s.saveDefaults(ctx, now)
+// displace puts ours in the place of the default routes that there are, and returns them.
+func (s stack) displace(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix, now defaultsNow) (old []rtnl.Route, err error) {
+	old, err = s.saveDefaults(ctx, now)
 	if err != nil {
 		return nil, err
 	}
@@ -154,12 +168,11 @@ func (s stack) displace(ctx context.Context, ours rtnl.Route, addrs []netip.Pref
 		return nil, err
 	}
 	for _, r := range old {
-		displaced = append(displaced, r.String())
 		if err := r.Delete(ctx, s.Port.Conn); err != nil {
 			return nil, err
 		}
 	}
-	return displaced, nil
+	return old, nil
 }
 
 // displaceLearned has what the kernel learned from routers give way to the default route of
@@ -167,9 +180,10 @@ func (s stack) displace(ctx context.Context, ours rtnl.Route, addrs []netip.Pref
 func (s stack) displaceLearned(ctx context.Context, now defaultsNow, top int) error {
 	var learned []rtnl.Route
 	for _, r := range now.routes {
-		if r.Index == s.Link.Index || !s.isLearned(r, now.learned) {
+		if r.Index == s.Link.Index || !isLearned(r, now.learned) {
 			continue
 		}
+		s.warnOfRefused(r, now.learned)
 		learned = append(learned, r)
 		if r.Index == top {
 			continue // it would not come back through what is gone by then
@@ -194,20 +208,24 @@ func (s stack) putDefault(ctx context.Context, ours rtnl.Route, old []rtnl.Route
 // saveDefaults copies those of the default routes that are others' into the interface's
 // table.
 func (s stack) saveDefaults(ctx context.Context, now defaultsNow) (old []rtnl.Route, err error) {
-	index := s.Link.Index
 	for _, r := range now.routes {
-		if others, ok := r.Without(index); ok {
+		if others, ok := r.Without(s.Link.Index); ok {
 			old = append(old, others)
 		}
 	}
 	for _, r := range old {
-		saved := r.Kept(savedTable(index))
-		if s.isLearned(r, now.learned) {
-			saved = r.KeptLearned(savedTable(index))
-		}
-		if err := s.append(ctx, saved); err != nil {
+		s.warnOfRefused(r, now.learned)
+		if err := s.append(ctx, s.saved(r, now.learned)); err != nil {
 			return nil, err
 		}
 	}
 	return old, nil
+}
+
+// saved is the copy of a route in the interface's table.
+func (s stack) saved(r rtnl.Route, on learners) rtnl.Route {
+	if isLearned(r, on) {
+		return r.KeptLearned(savedTable(s.Link.Index))
+	}
+	return r.Kept(savedTable(s.Link.Index))
 }

@@ -36,7 +36,10 @@ func (g Gateways) Apply(ctx context.Context, s *Site) error {
 }
 
 // Remove puts back what was displaced; see [Part].
-func (Gateways) Remove(ctx context.Context, s *Site) error {
+func (g Gateways) Remove(ctx context.Context, s *Site) (err error) {
+	if s.unlearned, err = s.stack().hadIPv6Gateway(ctx, g.Via); err != nil {
+		return err
+	}
 	for _, family := range families {
 		s.Log(ctx, "restore routes", "family", family)
 		if err := s.stack().restoreDefaults(ctx, family); err != nil {
@@ -73,11 +76,15 @@ func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 			d.Surplus = append(d.Surplus, surplus...)
 			continue
 		}
+		lost, err := s.stack().lost(ctx, family)
+		if err != nil {
+			return d, err
+		}
 		drift, err := g.drift(ctx, s, g.Via[i], now, saved)
 		if err != nil {
 			return d, err
 		}
-		d.Missing = append(d.Missing, drift...)
+		d.Missing = slices.Concat(d.Missing, lost, drift)
 	}
 	return d, nil
 }
@@ -94,12 +101,15 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 	})
 	there := at >= 0
 	back := slices.IndexFunc(now, oneOf(saved)) // a call was killed, or somebody put it back
-	first := advertisedBefore(at, now)
+	first := advertisedBeside(at, now)
 	if !there && len(through) == 0 {
-		if beneath, err := s.stack().isBeneath(ctx, gw); err != nil {
+		if above, err := s.stack().above(ctx, gw); err != nil {
 			return nil, err
-		} else if beneath {
+		} else if above != nil && s.staysBeneath(above) {
 			return g.hopDrift(ctx, s, gw)
+		} else if above != nil {
+			d.What = "default route goes via " + above.Name + ", which was declared before"
+			return []link.Drift{d}, nil
 		}
 	}
 	switch {
@@ -110,7 +120,7 @@ func (g Gateways) drift(ctx context.Context, s *Site, gw netip.Addr, now, saved 
 	case back >= 0:
 		d.What = "default route " + now[back].String() + " is back"
 	case first != nil:
-		d.What = first.String() + ", which a router advertises, comes before the gateway " + gw.String()
+		d.What = first.String() + ", which a router advertises, does not come after the gateway " + gw.String()
 	default:
 		return g.hopDrift(ctx, s, gw)
 	}

@@ -14,13 +14,14 @@ import (
 // Default routes that the kernel learns from router advertisements are left to it. While a
 // gateway is in their place it is told to learn none on any interface (accept_ra_defrtr):
 // with a higher preference they would come first, also those of a router that is heard
-// later. Afterwards it learns anew. What is in the table of displaced routes only says
+// later. Afterwards it learns again. What is in the table of displaced routes only says
 // what was there: such a route is marked, does not expire there, and is never put back. One
 // that does not expire is a program's of the guest's, as is one where the kernel learns none.
 //
 // Where the kernel is to learn again is in notes, one for each interface, in a table of all
 // gateways of the guest: unlike the copies of displaced routes they stay while interfaces
-// go down and up. The value of a note is what the setting was.
+// go down and up. The value of a note is what the setting was. It is 0 where the guest has
+// said so itself: an interface without a note has lost it.
 
 // learners are the interfaces on which the kernel learned default routes until a gateway came,
 // by their indexes, each with why it could not be told to learn none; mostly nil.
@@ -41,10 +42,15 @@ func (s stack) unlearn(ctx context.Context, family int) (learners, error) {
 		return nil, err
 	}
 	for _, n := range notes {
-		on[int(n.Metric)] = nil
+		if n.NoteValue() != 0 {
+			on[int(n.Metric)] = nil
+		}
 	}
 	links, err := rtnl.Links(ctx, s.Port.Conn)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.noteUnlearned(ctx, links, notes); err != nil {
 		return nil, err
 	}
 	for _, l := range learning(links) {
@@ -60,12 +66,17 @@ func (s stack) unlearn(ctx context.Context, family int) (learners, error) {
 // learning are the links on which the kernel learns default routes that count for the guest:
 // those in a VRF are in another table.
 func learning(links []*rtnl.Link) []*rtnl.Link {
+	return slices.DeleteFunc(routed(links), func(l *rtnl.Link) bool { return !l.LearnsDefaults() })
+}
+
+// routed are the links whose advertised default routes count for the guest.
+func routed(links []*rtnl.Link) []*rtnl.Link {
 	vrf := map[int]bool{}
 	for _, l := range links {
 		vrf[l.Index] = l.Kind == "vrf"
 	}
 	return slices.DeleteFunc(slices.Clone(links), func(l *rtnl.Link) bool {
-		return !l.LearnsDefaults() || l.Type == unix.ARPHRD_LOOPBACK || vrf[l.Master]
+		return l.Type == unix.ARPHRD_LOOPBACK || vrf[l.Master]
 	})
 }
 
@@ -88,17 +99,17 @@ func note(index int, value uint32) rtnl.Route {
 	return rtnl.Note(notesTable(), uint32(index), value)
 }
 
-// isLearned says whether the kernel learned the route, and not a program. It warns of one
-// that it may learn again.
-func (s stack) isLearned(r rtnl.Route, on learners) bool {
-	refused, learner := on[r.Index]
-	if !learner || r.Protocol() != unix.RTPROT_RA || !r.Expires() { // the kernel learns none with several next hops
-		return false
-	}
-	if refused != nil {
+// isLearned says whether the kernel learned the route, and not a program.
+func isLearned(r rtnl.Route, on learners) bool {
+	_, learner := on[r.Index]
+	return learner && r.Protocol() == unix.RTPROT_RA && r.Expires() // the kernel learns none with several next hops
+}
+
+// warnOfRefused warns of a learned route that the kernel may learn again.
+func (s stack) warnOfRefused(r rtnl.Route, on learners) {
+	if refused := on[r.Index]; refused != nil && isLearned(r, on) {
 		s.Port.Warn("the default route that a router advertises, %s, may come back: %v", r, refused)
 	}
-	return true
 }
 
 // unless is err, or nil where it is one of this class.

@@ -87,7 +87,7 @@ func (p Leases) leaseDefault(ctx context.Context, s *Site, last, next *dhcp.Leas
 	}) {
 		return nil, nil
 	}
-	if beneath, err := s.stack().isBeneath(ctx, gw); beneath || err != nil {
+	if above, err := s.stack().above(ctx, gw); err != nil || above != nil && s.staysBeneath(above) {
 		return nil, err
 	}
 	ours := rtnl.Via(defaultTo(gw), gw, s.Link.Index).By(unix.RTPROT_DHCP)

@@ -21,11 +21,13 @@ func (s stack) outranks(at int, all []rtnl.Route) *rtnl.Route {
 	return nil
 }
 
-// advertisedBefore is the default route that a router advertised, and that comes before
-// all[at]; nil also where at is -1.
-func advertisedBefore(at int, all []rtnl.Route) *rtnl.Route {
+// advertisedBeside is the default route that a router advertised, and that does not come after
+// all[at]; nil also where at is -1. Of equal ones the kernel takes another one each time that the
+// next hop of the first does not answer (find_rr_leaf in net/ipv6/route.c), in whatever order it
+// lists them.
+func advertisedBeside(at int, all []rtnl.Route) *rtnl.Route {
 	for i, r := range all {
-		if at >= 0 && i != at && r.Protocol() == unix.RTPROT_RA && comesBefore(all, i, at) {
+		if at >= 0 && i != at && r.Protocol() == unix.RTPROT_RA && !all[at].Before(r) {
 			return &all[i]
 		}
 	}

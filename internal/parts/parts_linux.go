@@ -56,15 +56,23 @@ type Site struct {
 	// where they have it.
 	Beneath []string
 
+	// Last says that it is declared now, after all but those: then they give way.
+	Last bool
+	// Known are default routes that were displaced in the guest, as Saved had them after an
+	// earlier call.
+	Known [][]byte
+
 	// What the interface has, as far as the parts know.
 	Addrs     []netip.Prefix
 	Gateways  []netip.Addr
 	Displaced []string    // default routes that it took the place of
+	Saved     [][]byte    // default routes of others that wait in the guest, whole: see lost_linux.go
 	Restored  []string    // those of them that are there again
 	Lease     *dhcp.Lease // of DHCPv4
 	Lease6    *dhcp.Lease // of DHCPv6
 
-	lowered int // the MTU that the interface had before the lease lowered it; 0: it did not
+	unlearned bool // it had an IPv6 gateway, so that the kernel learned no default routes
+	lowered   int  // the MTU that the interface had before the lease lowered it; 0: it did not
 }
 
 // index is the interface's; 0 where it is gone.
@@ -80,7 +88,7 @@ func (s *Site) onHost() bool { return s.Port.Guest.Inode() == s.Port.Host.Inode(
 
 var families = [...]int{unix.AF_INET, unix.AF_INET6}
 
-// Remark writes the mark on the interface anew, where it differs, and of one of the host's
+// Remark rewrites the mark on the interface, where it differs, and of one of the host's
 // own into the host's record. The record, which counts, has a digest only while the mark
 // has it, too.
 func (s *Site) Remark(ctx context.Context, mark link.Mark) error {
@@ -118,7 +126,7 @@ func (s *Site) Read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Link, s.Addrs, s.Gateways, s.Displaced = l, nil, nil, nil
+	s.Link, s.Addrs, s.Gateways, s.Displaced, s.Saved = l, nil, nil, nil, nil
 	s.Port.MAC = l.MAC
 	addrs, err := rtnl.Addrs(ctx, s.Port.Conn, l.Index)
 	if err != nil {

@@ -37,7 +37,7 @@ func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 // tries again: no reason for the interface to stay.
 func (s stack) relearn(ctx context.Context, learned []rtnl.Route) error {
 	notes, err := s.allNotes(ctx, learned)
-	if err != nil || len(notes) == 0 {
+	if err != nil || len(notes) == 0 && !s.unlearned {
 		return err
 	}
 	if gw, err := s.otherGateway(ctx); gw != nil || err != nil {
@@ -46,6 +46,13 @@ func (s stack) relearn(ctx context.Context, learned []rtnl.Route) error {
 	links, err := rtnl.Links(ctx, s.Port.Conn)
 	if err != nil {
 		return err
+	}
+	if s.unlearned {
+		lost, err := s.lostNotes(ctx, links, notes)
+		if err != nil {
+			return err
+		}
+		notes = append(notes, lost...)
 	}
 	noted, rest := byLink(notes, links)
 	for _, n := range limited(s.Port, noted, maxNotes, "interfaces that are to learn default routes again") {
@@ -175,6 +182,9 @@ func (s stack) surplusNotes(ctx context.Context) ([]link.Drift, error) {
 // relearnOn has the kernel learn default routes on the interface again, and asks the routers.
 // A setting that is another by now is left so. It tells whether the kernel learns there now.
 func (s stack) relearnOn(ctx context.Context, n notedLink) (learns bool, err error) {
+	if n.note.NoteValue() == 0 {
+		return false, nil
+	}
 	now, err := s.sysctlOf(ctx, n.Name, "ipv6", "accept_ra_defrtr")
 	if err == nil && now == "0" {
 		was := strconv.Itoa(int(int32(n.note.NoteValue())))

@@ -49,6 +49,11 @@ func (s stack) restoreDefaults(ctx context.Context, family int) error {
 	if err != nil {
 		return err
 	}
+	lost, err := s.lostRoutes(ctx, family)
+	if err != nil {
+		return err
+	}
+	saved = append(saved, lost...)
 	handed := false
 	if len(saved) > 0 {
 		if saved, handed, err = s.restore(ctx, saved, family); err != nil {
@@ -170,10 +175,11 @@ func (s stack) append(ctx context.Context, r rtnl.Route) error {
 }
 
 func (s stack) addAll(ctx context.Context, routes []rtnl.Route) error {
+	var refused []error
 	for _, r := range routes {
 		err := s.append(ctx, r)
 		if refusedRoute(err) {
-			s.Port.Warn("what the interface displaced does not come back: %v", err)
+			refused = append(refused, err)
 			continue
 		}
 		if err != nil {
@@ -181,7 +187,21 @@ func (s stack) addAll(ctx context.Context, routes []rtnl.Route) error {
 		}
 		s.restored(r)
 	}
+	s.warnOfEach("what the interface displaced does not come back", refused)
 	return nil
+}
+
+// maxWarned is how many routes of a guest are warned of one by one.
+const maxWarned = 8
+
+// warnOfEach warns of each route that the kernel refused, or of how many more there are.
+func (s stack) warnOfEach(what string, refused []error) {
+	for _, err := range refused[:min(len(refused), maxWarned)] {
+		s.Port.Warn("%s: %v", what, err)
+	}
+	if more := len(refused) - maxWarned; more > 0 {
+		s.Port.Warn("%s: %d more", what, more)
+	}
 }
 
 // notIn leaves out what a killed call has put back among these.

@@ -52,57 +52,72 @@ func (s stack) isSaved(r rtnl.Route) bool {
 	return isKept(r) && r.Table != savedTable(s.index())
 }
 
-// isBeneath says whether the default route via gw waits beneath another interface, which
-// has the default route now, or is beneath one that has it.
-func (s stack) isBeneath(ctx context.Context, gw netip.Addr) (bool, error) {
+// above is the interface that has the default route now, where the one via gw waits beneath
+// that, or beneath others that are; nil: it does not.
+func (s stack) above(ctx context.Context, gw netip.Addr) (*rtnl.Link, error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, rtnl.Family(gw), 0)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	i := slices.IndexFunc(all, func(r rtnl.Route) bool {
 		return s.isSaved(r) && r.Index == s.index() && r.Gateway == gw && s.stays(r)
 	})
 	for range all { // no further than there are routes
 		if i < 0 {
-			return false, nil
+			return nil, nil
 		}
 		above := int(all[i].Table &^ savedBit)
 		if slices.ContainsFunc(all, func(r rtnl.Route) bool {
 			return r.Table == unix.RT_TABLE_MAIN && r.Index == above && madeByUs(r)
 		}) {
-			return true, nil
+			l, err := rtnl.LinkByIndex(ctx, s.Port.Conn, above)
+			return l, unless(err, fs.ErrNotExist)
 		}
 		i = slices.IndexFunc(all, func(r rtnl.Route) bool {
 			return s.isSaved(r) && r.Index == above && r.Table != savedTable(above) && madeByUs(r)
 		})
 	}
-	return false, nil
+	return nil, nil
+}
+
+// staysBeneath says whether the interface stays beneath this one, which has the default route.
+func (s *Site) staysBeneath(above *rtnl.Link) bool {
+	return !s.Last || slices.Contains(s.Beneath, nameOf(above))
+}
+
+// nameOf is what the interface was plugged in as: the guest may have renamed it.
+func nameOf(l *rtnl.Link) string {
+	if m, ours := link.ParseMark(l.Alias); ours {
+		return m.Interface
+	}
+	return l.Name
 }
 
 // adjustStack prepares the stack for the interface's default route. What it has in the stack
 // already goes from there. What interfaces displaced that are gone is this one's to keep
-// now. It returns the interface that stays on top, where this one is to go beneath, or 0.
-func (s stack) adjustStack(ctx context.Context, family int) (top int, err error) {
+// now. It returns the interface that stays on top, where this one is to go beneath, or 0; and
+// whether routes are kept in the guest already.
+func (s stack) adjustStack(ctx context.Context, family int) (top int, kept bool, err error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	if slices.ContainsFunc(all, func(r rtnl.Route) bool { return r.Table&savedBit != 0 }) {
+	if kept = slices.ContainsFunc(all, func(r rtnl.Route) bool { return r.Table&savedBit != 0 }); kept {
 		if err := s.leaveStack(ctx, all); err != nil {
-			return 0, err
+			return 0, kept, err
 		}
 		if err := s.adopt(ctx, all, family); err != nil {
-			return 0, err
+			return 0, kept, err
 		}
 	}
 	if len(s.Beneath) == 0 {
-		return 0, nil
+		return 0, kept, nil
 	}
 	l, err := s.top(ctx, all)
-	if l == nil || !slices.Contains(s.Beneath, l.Name) {
-		return 0, err
+	if l == nil || !slices.Contains(s.Beneath, nameOf(l)) {
+		return 0, kept, err
 	}
-	return l.Index, nil
+	return l.Index, kept, nil
 }
 
 // leaveStack takes the interface's default route from beneath another one, which gets what
@@ -156,10 +171,11 @@ func (s stack) putBeneath(ctx context.Context, ours rtnl.Route, top int) error {
 // moveAll moves saved routes to another table. What the kernel does not take there stays.
 func (s stack) moveAll(ctx context.Context, routes []rtnl.Route, table uint32) error {
 	var moved []rtnl.Route
+	var refused []error
 	for _, r := range routes {
 		err := s.append(ctx, r.InTable(table))
 		if refusedRoute(err) {
-			s.Port.Warn("what another interface displaced stays with that: %v", err)
+			refused = append(refused, err)
 			continue
 		}
 		if err != nil {
@@ -167,6 +183,7 @@ func (s stack) moveAll(ctx context.Context, routes []rtnl.Route, table uint32) e
 		}
 		moved = append(moved, r)
 	}
+	s.warnOfEach("what another interface displaced stays with that", refused)
 	return s.deleteAll(ctx, moved)
 }
 

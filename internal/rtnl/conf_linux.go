@@ -90,6 +90,11 @@ func (l *Link) LearnsDefaults() bool {
 // kernel make default routes of router advertisements.
 func (l *Link) AcceptRADefrtr() uint32 { return l.conf6(devconfAcceptRADefrtr) }
 
+// UnlearnsDefaults says whether the link has IPv6, and accept_ra_defrtr 0.
+func (l *Link) UnlearnsDefaults() bool {
+	return len(Attr(Attr(l.Families, unix.AF_INET6), inet6Conf)) > 0 && l.AcceptRADefrtr() == 0
+}
+
 // HearsRouters says whether router advertisements reach the link, and the kernel follows them.
 func (l *Link) HearsRouters() bool {
 	return l.Up && l.conf6(devconfDisableIPv6) == 0 && l.acceptsRouters()

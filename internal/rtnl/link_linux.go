@@ -35,6 +35,7 @@ type Link struct {
 	Up        bool   // IFF_UP
 	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
 	Running   bool   // carrier, and operational
+	Downs     uint32 // IFLA_CARRIER_DOWN_COUNT: how often it has lost its carrier
 	Group     uint32 // IFLA_GROUP; 0: the default one
 	Settings  Settings
 	PortState int    // IFLA_BRPORT_STATE of a bridge port; -1 when it is none
@@ -344,6 +345,8 @@ func parseLink(m []byte) (*Link, error) {
 			l.Parent = int(u32(value))
 		case unix.IFLA_LINK_NETNSID:
 			l.Foreign, l.NSID = true, int(int32(u32(value)))
+		case unix.IFLA_CARRIER_DOWN_COUNT:
+			l.Downs = u32(value)
 		case unix.IFLA_GROUP:
 			l.Group = u32(value)
 			l.Settings.Group = l.Group

@@ -12,11 +12,13 @@ import (
 
 // A LinkEvent is what a namespace tells of one of its links.
 type LinkEvent struct {
-	Name  string
-	Index int
-	Up    bool
-	Gone  bool // it was removed, or moved to another namespace
-	Left  bool // it has left its bridge
+	Name    string
+	Index   int
+	Up      bool
+	Carrier bool   // of a pair's end: the other one is up, too
+	Downs   uint32 // how often it has lost its carrier
+	Gone    bool   // it was removed, or moved to another namespace
+	Left    bool   // it has left its bridge
 }
 
 // LinkEvents hears of changes of links in the namespace that it was opened in. Needs no
@@ -77,9 +79,13 @@ func parseLinkEvents(b []byte) (events []LinkEvent, err error) {
 		if !gone && m.Header.Type != unix.RTM_NEWLINK || len(m.Data) < unix.SizeofIfInfomsg {
 			continue
 		}
+		ofBridge := m.Data[0] == unix.AF_BRIDGE // of a port as the bridge has it
+		if ofBridge && !gone {
+			continue // which does not say all, and nothing that another one does not
+		}
 		if l, err := parseLink(m.Data); err == nil {
-			left := gone && m.Data[0] == unix.AF_BRIDGE
-			events = append(events, LinkEvent{Name: l.Name, Index: l.Index, Up: l.Up, Gone: gone && !left, Left: left})
+			left := gone && ofBridge
+			events = append(events, LinkEvent{Name: l.Name, Index: l.Index, Up: l.Up, Carrier: l.Running, Downs: l.Downs, Gone: gone && !left, Left: left})
 		}
 	}
 	return events, nil

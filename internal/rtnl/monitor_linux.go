@@ -33,7 +33,7 @@ func NewMonitor() (*Monitor, error) {
 }
 
 // Next waits until something has changed since the last call, or ctx ends. It
-// does not tell what: look anew.
+// does not tell what: look once more.
 func (m *Monitor) Next(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = m.file.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()

@@ -132,6 +132,23 @@ func parseRoute(m []byte) (Route, bool) {
 	return r, true
 }
 
+// Saved is the route as the kernel told it, as [ParseSaved] reads it.
+func (r Route) Saved() Saved {
+	msg := r.msg
+	msg.Table = unix.RT_TABLE_COMPAT
+	m := append(make(message, 0, 128), (&nl.RtMsg{RtMsg: msg}).Serialize()...)
+	m.attrU32(unix.RTA_TABLE, r.Table)
+	for _, a := range r.attrs {
+		if a.attrType != unix.RTA_TABLE {
+			m.attr(a.attrType, a.value...)
+		}
+	}
+	return Saved(m)
+}
+
+// ParseSaved reads a route; not ok where s is none.
+func ParseSaved(s []byte) (r Route, ok bool) { return parseRoute(s) }
+
 // InTable is the same route in another table.
 func (r Route) InTable(table uint32) Route {
 	r.Table = table

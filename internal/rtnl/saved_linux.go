@@ -161,7 +161,7 @@ func SaveRoutes(ctx context.Context, c *ns.Conn, index int) ([]Saved, error) {
 	return saved, nil
 }
 
-// lasts says whether nobody makes the route anew when its link returns, by its protocol
+// lasts says whether nobody recreates the route when its link returns, by its protocol
 // (linux/rtnetlink.h): those from RTPROT_GATED on are daemons.
 func (r Route) lasts() bool {
 	switch p := r.Protocol(); p {

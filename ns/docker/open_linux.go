@@ -35,7 +35,7 @@ func (t target) Open(ctx context.Context) (*ns.Guest, error) {
 // just then; the pauses between add up to 150 ms.
 const maxTries = 5
 
-// open looks the container up and opens it, anew while it changes meanwhile.
+// open looks the container up and opens it, and repeats that while it changes meanwhile.
 func (s *session) open(ctx context.Context, ref string) (*ns.Guest, error) {
 	wait := 10 * time.Millisecond
 	for try := 1; ; try++ {

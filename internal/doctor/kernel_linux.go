@@ -1,0 +1,88 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// kernel tries what links need in a network namespace that is thrown away.
+func kernel(context.Context) []Finding {
+	tried := make(chan []Finding)
+	go func() {
+		runtime.LockOSThread() // for ever: the thread ends with the namespace
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			tried <- []Finding{{"kernel", Note, fmt.Sprintf("not tried: no network namespace can be made here (%v)", err), "run it as root"}}
+			return
+		}
+		tried <- try()
+	}()
+	return <-tried
+}
+
+// try makes a link of each kind, and what else a Spec may ask of the kernel.
+func try() (found []Finding) {
+	attrs := func(name string) netlink.LinkAttrs { return netlink.LinkAttrs{Name: name} }
+	on := func(name string) netlink.LinkAttrs {
+		a := attrs(name)
+		if parent, err := netlink.LinkByName("p0"); err == nil {
+			a.ParentIndex = parent.Attrs().Index
+		}
+		return a
+	}
+	filtering := true
+	works := 0
+	for _, one := range []struct {
+		level  Level // where it fails
+		what   string
+		module string
+		do     func() error
+	}{
+		{Problem, "veth pairs", "veth", func() error {
+			return netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs("p0"), PeerName: "p1"})
+		}},
+		{Problem, "bridges", "bridge", func() error { return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs("b0")}) }},
+		{Note, "VLANs on a bridge (@vlan, --trunk)", "bridge, with CONFIG_BRIDGE_VLAN_FILTERING", func() error {
+			return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs("b1"), VlanFiltering: &filtering})
+		}},
+		{Note, "macvlan", "macvlan", func() error {
+			return netlink.LinkAdd(&netlink.Macvlan{LinkAttrs: on("m0"), Mode: netlink.MACVLAN_MODE_BRIDGE})
+		}},
+		{Note, "ipvlan", "ipvlan", func() error {
+			return netlink.LinkAdd(&netlink.IPVlan{LinkAttrs: onFresh("i"), Mode: netlink.IPVLAN_MODE_L2})
+		}},
+		{Note, "VLANs of a NIC (vlan:, @vlan)", "8021q", func() error { return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: on("v0"), VlanId: 7}) }},
+		{Note, "dummies", "dummy", func() error { return netlink.LinkAdd(&netlink.Dummy{LinkAttrs: attrs("d0")}) }},
+		{Note, "shaping by rate (--egress rate=)", "sch_tbf", func() error {
+			return netlink.QdiscAdd(&netlink.Tbf{QdiscAttrs: root(on("").ParentIndex), Rate: 1 << 20, Limit: 1 << 20, Buffer: 1 << 20})
+		}},
+		{Note, "shaping by delay and loss (--egress delay=)", "sch_netem", func() error {
+			return netlink.QdiscAdd(netlink.NewNetem(root(on("").ParentIndex+1), netlink.NetemQdiscAttrs{Latency: 1000}))
+		}},
+	} {
+		if err := one.do(); err != nil {
+			found = append(found, Finding{"kernel", one.level, fmt.Sprintf("%s: %v", one.what, err), "modprobe " + one.module})
+			continue
+		}
+		works++
+	}
+	return append(found, Finding{"kernel", OK, fmt.Sprintf("%d kinds of links and settings work", works), ""})
+}
+
+// onFresh is on a link of its own: a NIC that has a macvlan takes no ipvlan.
+func onFresh(name string) netlink.LinkAttrs {
+	a := netlink.LinkAttrs{Name: name + "1"}
+	if netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name + "2"}, PeerName: name + "3"}) == nil {
+		if parent, err := netlink.LinkByName(name + "2"); err == nil {
+			a.ParentIndex = parent.Attrs().Index
+		}
+	}
+	return a
+}
+
+func root(index int) netlink.QdiscAttrs {
+	return netlink.QdiscAttrs{LinkIndex: index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT}
+}

@@ -1,0 +1,225 @@
+package parts
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// What is kept in a guest its root can delete: the copies of displaced routes, and the notes.
+// Those who keep a record of what a call returned know the routes by that (Site.Saved, which is
+// Site.Known in later calls). An interface that has lost its note is known by its setting.
+
+// The bounds of what a record has to hold: the guest can make any number of routes, and an
+// IPv6 route with thousands of next hops.
+const (
+	maxKnown     = 16
+	maxKnownSize = 512 // bytes of one
+)
+
+// fillSaved fills in which of these default routes, of all tables, wait there to come back. Of
+// pipework's own others have a record, those of routers are the kernel's, and what expires may
+// be gone for that reason.
+func (s stack) fillSaved(all []rtnl.Route) {
+	more := 0
+	for _, r := range all {
+		if !isKept(r) || r.IsKeptLearned() || r.Protocol() == rtnl.Protocol || r.Expires() {
+			continue
+		}
+		if b := r.Original().Saved(); len(b) <= maxKnownSize && len(s.Saved) < maxKnown {
+			s.Saved = append(s.Saved, b)
+		} else {
+			more++
+		}
+	}
+	if more > 0 {
+		s.Port.Warn("the guest has %d default routes more than a record holds: should its root delete their copies in its tables of displaced routes, nobody tells", more)
+	}
+}
+
+// lostRoutes are the known displaced routes of the family that are in no table of the guest
+// any more, as copies of the interface's. Those through an interface that is gone, and through
+// pipework's own, are not lost.
+func (s stack) lostRoutes(ctx context.Context, family int) (lost []rtnl.Route, err error) {
+	var known []rtnl.Route
+	for _, b := range s.Known {
+		if r, ok := rtnl.ParseSaved(b); ok && r.Family == family && r.Dst.Bits() == 0 {
+			known = append(known, r)
+		}
+	}
+	if len(known) == 0 {
+		return nil, nil
+	}
+	all, err := rtnl.Defaults(ctx, s.Port.Conn, family, 0)
+	if err != nil {
+		return nil, err
+	}
+	isThere := oneOf(originals(slices.DeleteFunc(all, func(r rtnl.Route) bool { return r.Table != unix.RT_TABLE_MAIN && !isKept(r) })))
+	links, err := rtnl.Links(ctx, s.Port.Conn)
+	if err != nil {
+		return nil, err
+	}
+	others := map[int]bool{}
+	for _, l := range links {
+		_, ours := link.ParseMark(l.Alias)
+		others[l.Index] = !ours
+	}
+	for _, r := range known {
+		if !isThere(r) && !slices.ContainsFunc(r.Hops(), func(h rtnl.Hop) bool { return !others[h.Index] }) {
+			lost = append(lost, r.Kept(savedTable(s.index())))
+		}
+	}
+	return lost, nil
+}
+
+// usable are those of the routes that the kernel would take now. It has dropped the others
+// itself, if nobody else did: their interface is down, or has no route to the gateway any more.
+func (s stack) usable(ctx context.Context, lost []rtnl.Route, family int) ([]rtnl.Route, error) {
+	if len(lost) == 0 {
+		return nil, nil
+	}
+	all, err := rtnl.Routes(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
+	if err != nil {
+		return nil, err
+	}
+	links, err := rtnl.Links(ctx, s.Port.Conn)
+	if err != nil {
+		return nil, err
+	}
+	unusable := func(hop rtnl.Hop) bool {
+		up := slices.ContainsFunc(links, func(l *rtnl.Link) bool { return l.Index == hop.Index && l.Up })
+		leads := !hop.Gateway.IsValid() || hop.Gateway.Is6() && hop.Gateway.IsLinkLocalUnicast()
+		return !up || !leads && !slices.ContainsFunc(all, func(r rtnl.Route) bool {
+			return r.Index == hop.Index && !r.Gateway.IsValid() && r.Dst.Contains(hop.Gateway)
+		})
+	}
+	return slices.DeleteFunc(lost, func(r rtnl.Route) bool { return slices.ContainsFunc(r.Hops(), unusable) }), nil
+}
+
+// lost tells of what the guest has lost of the family.
+func (s stack) lost(ctx context.Context, family int) (drifts []link.Drift, err error) {
+	routes, err := s.lostRoutes(ctx, family)
+	if err == nil {
+		routes, err = s.usable(ctx, routes, family)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range routes {
+		drifts = append(drifts, link.Drift{What: r.Original().String() + ", which was displaced, is not kept any more", Mend: func(ctx context.Context, _ *link.Undo) error {
+			return s.addAll(ctx, []rtnl.Route{r})
+		}})
+	}
+	if family != unix.AF_INET6 {
+		return drifts, nil
+	}
+	links, err := rtnl.Links(ctx, s.Port.Conn)
+	if err != nil {
+		return nil, err
+	}
+	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
+	if err != nil {
+		return nil, err
+	}
+	missing, err := s.lostNotes(ctx, links, notes)
+	if err != nil || len(missing) == 0 {
+		return drifts, err
+	}
+	return append(drifts, link.Drift{What: s.withoutNotes(links, missing), Mend: func(ctx context.Context, _ *link.Undo) error {
+		return s.addNotes(ctx, missing)
+	}}), nil
+}
+
+// withoutNotes names the interfaces that these notes are missing of.
+func (s stack) withoutNotes(links []*rtnl.Link, missing []rtnl.Route) string {
+	at := slices.IndexFunc(links, func(l *rtnl.Link) bool { return l.Index == int(missing[0].Metric) })
+	text := "no default routes are learned on " + links[at].Name
+	if more := len(missing) - 1; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text + ", and nothing notes that they are to be once the gateway is gone"
+}
+
+// lostNotes are notes of those links on which the kernel learns no default routes, and that
+// have none among these. In a guest where new interfaces learn none that is the guest's own
+// choice.
+func (s stack) lostNotes(ctx context.Context, links []*rtnl.Link, notes []rtnl.Route) (lost []rtnl.Route, err error) {
+	bare := unnoted(links, notes)
+	if len(bare) == 0 {
+		return nil, nil
+	}
+	value, err := s.sysctlOf(ctx, "default", "ipv6", "accept_ra_defrtr")
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	for _, l := range bare {
+		lost = append(lost, note(l.Index, uint32(int32(n))))
+	}
+	return limited(s.Port, lost, maxNotes, "interfaces that learn no default routes"), nil
+}
+
+// unnoted are the links that learn no default routes, and have no note among these.
+func unnoted(links []*rtnl.Link, notes []rtnl.Route) []*rtnl.Link {
+	noted := map[int]bool{}
+	for _, n := range notes {
+		noted[int(n.Metric)] = true
+	}
+	return slices.DeleteFunc(routed(links), func(l *rtnl.Link) bool { return !l.UnlearnsDefaults() || noted[l.Index] })
+}
+
+// noteUnlearned notes of interfaces that have no note, and on which the kernel learns no default
+// routes, what it is to do once there is no gateway: the same, where there was none before.
+func (s stack) noteUnlearned(ctx context.Context, links []*rtnl.Link, notes []rtnl.Route) error {
+	bare := unnoted(links, notes)
+	if len(bare) == 0 {
+		return nil
+	}
+	gw, err := s.otherGateway(ctx)
+	if err != nil {
+		return err
+	}
+	if gw != nil {
+		lost, err := s.lostNotes(ctx, links, notes)
+		if err != nil {
+			return err
+		}
+		return s.addNotes(ctx, lost)
+	}
+	var same []rtnl.Route
+	for _, l := range limited(s.Port, bare, maxNotes, "interfaces that learn no default routes") {
+		same = append(same, note(l.Index, 0))
+	}
+	return s.addNotes(ctx, same)
+}
+
+func (s stack) addNotes(ctx context.Context, notes []rtnl.Route) error {
+	for _, n := range notes {
+		if err := s.append(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hadIPv6Gateway says whether the interface has an IPv6 gateway: one of these, or one that
+// pipework's route tells.
+func (s stack) hadIPv6Gateway(ctx context.Context, via []netip.Addr) (bool, error) {
+	if slices.ContainsFunc(via, netip.Addr.Is6) {
+		return true, nil
+	}
+	all, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, 0)
+	return slices.ContainsFunc(all, func(r rtnl.Route) bool {
+		return r.Index == s.index() && r.Index != 0 && r.Protocol() == rtnl.Protocol && (r.Table == unix.RT_TABLE_MAIN || isKept(r))
+	}), err
+}
