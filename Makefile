@@ -124,12 +124,12 @@ ARCH    := $(shell $(GO) env GOARCH)
 GIT_TAG  = $(shell git describe --tags --match 'v*' 2>/dev/null || echo v0.0.0-$$(git rev-list --count HEAD)-g$$(git rev-parse --short HEAD))
 STAMP    = github.com/go-pipework/pipework/internal/cli
 
-dist: VERSION := $(GIT_TAG)
-dist: COMMIT  := $(shell git rev-parse HEAD)
-dist: SECONDS := $(shell git log -1 --format=%ct)
-dist: DATE    := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
+dist: VERSION = $(GIT_TAG)
+dist: COMMIT = $(shell git rev-parse HEAD)
+dist: SECONDS = $(shell git log -1 --format=%ct)
+dist: DATE = $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
 dist:
-	rm -rf bin/dist && mkdir -p bin/dist $(DIST)
+	rm -rf bin/dist $(DIST)/pipework*.deb $(DIST)/pipework*.rpm && mkdir -p bin/dist $(DIST)
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w -X $(STAMP).version=$(VERSION) -X $(STAMP).commit=$(COMMIT) -X $(STAMP).date=$(DATE)' -o bin/dist/pipework ./cmd/pipework
 	cd packaging && $(GO) run ./generate ../bin/dist $(VERSION)
 	cd packaging && $(GO) build -o ../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
