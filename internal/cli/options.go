@@ -32,6 +32,8 @@ type Options struct {
 	DryRun bool // --dry-run: gc only says what it would do
 
 	Declarations config.Declarations // --allow, --trust-images, --key
+	Explaining   bool                // check --policy
+	policy       string              // --policy: a file; "" is the default
 	Engines      []string            // --engine: sockets of Docker and Podman; nil: the usual ones
 	Metrics      string              // --metrics: a socket to tell counters at; "": none
 }
@@ -74,6 +76,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	}
 	o.ofDetach(detach.Flags())
 	duration(check.Flags(), &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
+	o.ofExplaining(check.Flags())
 	option.Bool(gc.Flags(), &o.DryRun, "dry-run", "change nothing, and say what would be done")
 	o.ofWatch(watch.Flags())
 	for _, verb := range []*cobra.Command{detach, list, check} {
@@ -138,9 +141,26 @@ func (o *Options) ofWatch(fs *pflag.FlagSet) {
 		return err
 	})
 	text(fs, &d.Key, "key", "key", "the pipework_key that containers must have")
+	o.ofEngines(fs)
+	option.Add(fs, "policy", "", "path", "what containers may ask for ("+config.DefaultPolicy+", where that is there)", config.Path("--policy", &o.policy))
+	option.Add(fs, "metrics", "", "path", "a socket to tell counters at, such as /run/pipework.sock", config.Path("--metrics", &o.Metrics))
+}
+
+func (o *Options) ofEngines(fs *pflag.FlagSet) {
 	option.Add(fs, "engine", "", "address,...", "sockets of Docker and Podman, such as unix:///run/podman/podman.sock", func(list string) error {
 		o.Engines = strings.Split(list, ",")
 		return checkEngines(o.Engines)
 	})
-	option.Add(fs, "metrics", "", "path", "a socket to tell counters at, such as /run/pipework.sock", config.Path("--metrics", &o.Metrics))
+}
+
+// ofExplaining adds --policy of check, whose value stands after =, where it has one.
+func (o *Options) ofExplaining(fs *pflag.FlagSet) {
+	o.ofEngines(fs)
+	option.Add(fs, "policy", "", "path", "explain what containers ask for, and what this policy says to it (="+config.DefaultPolicy+")", func(text string) error {
+		if o.Explaining = true; text == config.DefaultPolicy {
+			return nil
+		}
+		return config.Path("--policy", &o.policy)(text)
+	})
+	fs.Lookup("policy").NoOptDefVal = config.DefaultPolicy
 }

@@ -69,7 +69,7 @@ func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		if i < 0 {
 			surplus := s.stack().surplusDefault(now, saved, family)
 			if len(surplus) == 0 && family == unix.AF_INET6 {
-				if surplus, err = s.stack().surplusNotes(ctx); err != nil {
+				if surplus, err = learningOf(s).surplusNotes(ctx); err != nil {
 					return d, err
 				}
 			}
@@ -133,7 +133,7 @@ func (g Gateways) hopDrift(ctx context.Context, s *Site, gw netip.Addr) ([]link.
 		return nil, nil
 	}
 	hop := s.hop(gw)
-	have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table)
+	have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table, hop.SameKey)
 	if err != nil || s.has(have, hop) {
 		return nil, err
 	}
