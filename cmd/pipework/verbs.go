@@ -61,9 +61,6 @@ func (c *command) list(ctx context.Context, guests []string) (err error) {
 }
 
 func (c *command) check(ctx context.Context, words []string) (err error) {
-	if c.asked.Explaining {
-		return c.asked.Explain(ctx, words, c.Declared)
-	}
 	if c.Store, err = c.asked.OpenExistingRecords(kinds()...); err != nil {
 		return err
 	}
@@ -92,15 +89,8 @@ func (c *command) collect(ctx context.Context, _ []string) (err error) {
 	return errors.Join(err, c.asked.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
 }
 
-func (c *command) doctor(ctx context.Context, _ []string) error {
-	return c.asked.Doctor(ctx, c.OVS, kinds()...)
-}
-
 // watch runs until it is interrupted.
 func (c *command) watch(ctx context.Context, _ []string) (err error) {
-	if err := c.asked.ReadPolicy(); err != nil {
-		return err
-	}
 	if c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...); err != nil {
 		return err
 	}

@@ -16,16 +16,26 @@ import (
 	"github.com/go-pipework/pipework/ns/docker"
 )
 
-// Explain tells what containers ask for, and what the policy says to it: these, or all that
-// run. declared is what a line means on this host.
-func (o *Options) Explain(ctx context.Context, words []string, declared func(context.Context, config.Line) (keep.Declared, error)) error {
+// explainOr is what check does: with --policy it explains that.
+func (o *Options) explainOr(v Verbs) Run {
+	return func(ctx context.Context, words []string) error {
+		if o.explaining {
+			return o.explain(ctx, words, v)
+		}
+		return v.Check(ctx, words)
+	}
+}
+
+// explain tells what containers ask for, and what the policy says to it: these, or all that
+// run.
+func (o *Options) explain(ctx context.Context, words []string, v Verbs) error {
 	if o.policy == "" && len(words) > 0 && strings.HasPrefix(words[0], "/") { // no guest of an engine's
 		o.policy, words = words[0], words[1:]
 	}
-	if err := o.ReadPolicy(); err != nil {
+	if err := o.readPolicy(); err != nil {
 		return err
 	}
-	e := explainer{o.Declarations, declared, map[string]bool{}, []Request{}}
+	e := explainer{o.Declarations, v.Declared, map[string]bool{}, []Request{}}
 	for _, s := range docker.Engines(o.Engines...) {
 		if err := e.engine(ctx, s, words); err != nil {
 			return err

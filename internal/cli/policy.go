@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +11,18 @@ import (
 	"github.com/go-pipework/pipework/config"
 )
 
-// ReadPolicy reads the policy of --policy, or [config.DefaultPolicy], where that is there.
-func (o *Options) ReadPolicy() error {
+// withPolicy has run know the policy.
+func (o *Options) withPolicy(run Run) Run {
+	return func(ctx context.Context, args []string) error {
+		if err := o.readPolicy(); err != nil {
+			return err
+		}
+		return run(ctx, args)
+	}
+}
+
+// readPolicy reads the policy of --policy, or [config.DefaultPolicy], where that is there.
+func (o *Options) readPolicy() error {
 	path := cmp.Or(o.policy, config.DefaultPolicy)
 	text, err := read(path)
 	if o.policy == "" && errors.Is(err, fs.ErrNotExist) {
