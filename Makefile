@@ -7,6 +7,8 @@
 # make size       counts lines
 # make lint       installs golangci-lint and runs it
 # make audit      looks for known holes in what is built in (govulncheck), by the network
+# make dist       makes a .deb and an .rpm in dist, of the version that git tells
+# make test-dist  installs the .deb where there is nothing but a shell, and removes it
 
 GO       ?= go
 LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
@@ -20,7 +22,7 @@ AUDIT    := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
 
-.PHONY: test test-long host quick bench size lint audit packages vet
+.PHONY: test test-long host quick bench size lint audit packages vet dist test-dist
 
 # Much of each lane waits for something: three packages run at a time on the host, and
 # two of the other machines beside them.
@@ -37,6 +39,7 @@ host:
 	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -p 3 -timeout 20m ./...
 	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
 	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -race -count=1 -timeout 10m ./...
+	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -short -count=1 ./...
 
 # What the machine's own kernel may lack runs in another one: VLANs, dummies, ipvlan,
 # netem and Open vSwitch in User-Mode Linux; InfiniBand, radios and NICs in a virtual
@@ -84,8 +87,12 @@ $(LANERUN):
 quick: vet
 	$(GO) test -short -count=1 -p 4 ./...
 
+# Makes the packages, installs the .deb in a directory of its own, and removes it again.
+test-dist:
+	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -count=1 ./...
+
 # Every fuzz test runs for ten seconds.
-test-long: packages vet
+test-long: packages vet test-dist
 	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_KILLS=1000 $(GO) test -count=1 -timeout 60m -run 'TestKilled' ./cmd/pipework
 	PIPEWORK_REQUIRE=userns,dhcp PIPEWORK_CROWD=1000 $(GO) test -count=1 -timeout 20m -run 'TestKeepsACrowd' .
 	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_LONG=1 $(GO) test -count=1 -timeout 60m -run 'Contract' . ./ovs
@@ -123,6 +130,26 @@ lint:
 audit:
 	GOBIN=$(CURDIR)/bin $(GO) install $(AUDIT)
 	bin/govulncheck ./...
+
+# Version, commit and date are git's, and the files' times the commit's: the same commit makes
+# the same packages. Before the first tag it is version 0.0.0 and the number of commits.
+DIST    := dist
+ARCH    := $(shell $(GO) env GOARCH)
+GIT_TAG  = $(shell git describe --tags --match 'v*' 2>/dev/null || echo v0.0.0-$$(git rev-list --count HEAD)-g$$(git rev-parse --short HEAD))
+STAMP    = github.com/go-pipework/pipework/internal/cli
+
+dist: VERSION = $(GIT_TAG)
+dist: COMMIT = $(shell git rev-parse HEAD)
+dist: SECONDS = $(shell git log -1 --format=%ct)
+dist: DATE = $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
+dist:
+	rm -rf bin/dist $(DIST)/pipework*.deb $(DIST)/pipework*.rpm && mkdir -p bin/dist $(DIST)
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w -X $(STAMP).version=$(VERSION) -X $(STAMP).commit=$(COMMIT) -X $(STAMP).date=$(DATE)' -o bin/dist/pipework ./cmd/pipework
+	cd packaging && $(GO) run ./generate ../bin/dist $(VERSION)
+	cd packaging && $(GO) build -o ../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+	for kind in deb rpm; do \
+		VERSION=$(VERSION) ARCH=$(ARCH) SOURCE_DATE_EPOCH=$(SECONDS) bin/nfpm package -f packaging/nfpm.yaml -p $$kind -t $(DIST)/ || exit 1; \
+	done
 
 # Only what is missing is installed: a second run needs no network. The packages
 # of DHCP servers and clients must not start one on this machine: where no policy-rc.d says so

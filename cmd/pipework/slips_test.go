@@ -112,7 +112,7 @@ func TestUnitFile(t *testing.T) {
 	options, _, _ := strings.Cut(rest, `"`)
 	words := append(strings.Fields("watch too-many"), strings.Fields(options)...)
 	err = run(t.Context(), words, t.Output(), t.Output())
-	if !found || err == nil || !strings.Contains(err.Error(), "too-many") || !strings.Contains(string(text), "\nExecStart=/usr/local/bin/pipework watch $PIPEWORK_WATCH\n") {
+	if !found || err == nil || !strings.Contains(err.Error(), "too-many") || !strings.Contains(string(text), "\nExecStart=pipework watch $PIPEWORK_WATCH\n") {
 		t.Errorf("%q: %v", options, err)
 	}
 	if owns, keeps := strings.Contains(string(text), "\nRuntimeDirectory=pipework\n"), strings.Contains(string(text), "\nRuntimeDirectoryPreserve=yes\n"); owns && !keeps {
