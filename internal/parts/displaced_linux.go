@@ -75,7 +75,7 @@ func (s stack) readDefaults(ctx context.Context) error {
 				s.Displaced = append(s.Displaced, r.Original().String())
 			}
 		}
-		if err := s.fillKnown(ctx, all, family); err != nil {
+		if err := lossesOf(s.Site).fillKnown(ctx, all, family); err != nil {
 			return err
 		}
 	}
@@ -139,7 +139,7 @@ func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []neti
 			return nil, err
 		}
 	}
-	s.fillSaved(old)
+	lossesOf(s.Site).fillSaved(old)
 	return displaced, s.deleteAll(ctx, s.advertised(now))
 }
 

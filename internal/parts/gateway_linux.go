@@ -37,7 +37,7 @@ func (g Gateways) Apply(ctx context.Context, s *Site) error {
 
 // Remove puts back what was displaced; see [Part].
 func (g Gateways) Remove(ctx context.Context, s *Site) (err error) {
-	if s.unlearned, err = s.stack().hadIPv6Gateway(ctx, g.Via); err != nil {
+	if s.unlearned, err = lossesOf(s).hadIPv6Gateway(ctx, g.Via); err != nil {
 		return err
 	}
 	for _, family := range families {
@@ -76,7 +76,7 @@ func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 			d.Surplus = append(d.Surplus, surplus...)
 			continue
 		}
-		lost, err := s.stack().lost(ctx, family)
+		lost, err := lossesOf(s).lost(ctx, family)
 		if err != nil {
 			return d, err
 		}

@@ -50,7 +50,7 @@ func (s stack) unlearn(ctx context.Context, family int) (learners, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.noteUnlearned(ctx, links, notes); err != nil {
+	if err := lossesOf(s.Site).noteUnlearned(ctx, links, notes); err != nil {
 		return nil, err
 	}
 	for _, l := range learning(links) {

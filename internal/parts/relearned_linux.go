@@ -48,7 +48,7 @@ func (s stack) relearn(ctx context.Context, learned []rtnl.Route) error {
 		return err
 	}
 	if s.unlearned {
-		lost, err := s.lostNotes(ctx, links, notes)
+		lost, err := lossesOf(s.Site).lostNotes(ctx, links, notes)
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func (s stack) restoreDefaults(ctx context.Context, family int) error {
 	if err != nil {
 		return err
 	}
-	lost, err := s.lostRoutes(ctx, family)
+	lost, err := lossesOf(s.Site).lostRoutes(ctx, family)
 	if err != nil {
 		return err
 	}
