@@ -6,10 +6,13 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"runtime"
 	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
@@ -140,4 +143,64 @@ func TestSharedHop(t *testing.T) {
 	detach(t, target, two)
 	detach(t, target, one)
 	world.Unchanged(t)
+}
+
+// TestNICInAHeldNamespace has a guest hide the host's NIC in a namespace that no process is in:
+// only an open file holds it. The NIC comes home, and a macvlan that hides there goes.
+func TestNICInAHeldNamespace(t *testing.T) {
+	addNIC0(t)
+	target, g := nstest.Guest(t)
+	held, err := hold(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	world := nstest.Observe(t, g.Handle)
+	attach(t, target, nic0)
+	h := open(t, g)
+	defer func() { _ = h.Close() }()
+	eth1, err := h.LinkByName("eth1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := attrs("mv")
+	a.ParentIndex = eth1.Attrs().Index
+	if err := h.LinkAdd(&netlink.Macvlan{LinkAttrs: a, Mode: netlink.MACVLAN_MODE_BRIDGE}); err != nil {
+		t.Fatal(err)
+	}
+	mv, err := h.LinkByName("mv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(h.LinkSetNsFd(mv, held), h.LinkSetNsFd(eth1, held)); err != nil {
+		t.Fatal(err)
+	}
+	detach(t, target, nic0)
+	in, err := netlink.NewHandleAt(netns.NsHandle(held), unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = in.Close() }()
+	if all, err := nstest.Whole(in.LinkList); err != nil || len(all) != 1 {
+		t.Errorf("left behind: %v, %v", all, err)
+	}
+	_ = in.Close()
+	_ = h.Close()
+	world.Unchanged(t)
+}
+
+// hold makes a namespace that only an open file holds, for the length of the test.
+func hold(t *testing.T) (fd int, err error) {
+	t.Helper()
+	made := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err == nil {
+			fd, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		}
+		made <- err
+	}()
+	err = <-made
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd, err
 }

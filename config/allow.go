@@ -27,6 +27,15 @@ func ParseAllow(list string) (Allow, error) {
 	return allow, p.err()
 }
 
+// hostInterface is the name of the interface of the host that the backend uses, or else what
+// was typed.
+func hostInterface(b link.Backend, typed string) string {
+	if b, on := b.(link.OnInterface); on {
+		return b.HostInterface()
+	}
+	return typed
+}
+
 // Check refuses a backend that uses an interface of the host whose name no
 // pattern matches, with an error that satisfies fs.ErrPermission. typed is the
 // host interface of the line that the backend is for: it counts only where the
@@ -36,14 +45,9 @@ func (a Allow) Check(b link.Backend, typed string) error {
 	if a == nil {
 		return nil
 	}
-	name := typed
-	if b, on := b.(link.OnInterface); on {
-		name = b.HostInterface()
-	}
-	for _, pattern := range a {
-		if match, err := path.Match(pattern, name); err == nil && match {
-			return nil
-		}
+	name := hostInterface(b, typed)
+	if patterns(a).match(name) {
+		return nil
 	}
 	return errs.New(fs.ErrPermission, "the host's interface %s may not be asked for: --allow permits %s", name, strings.Join(a, ", "))
 }

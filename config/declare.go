@@ -15,8 +15,11 @@ type Declarations struct {
 	// TrustImages honours what images declare, too.
 	TrustImages bool
 	// Allow limits the interfaces of the host that may be asked for; the zero
-	// value allows all.
+	// value allows all. The host's ends of pairs (-l) may be called what a pattern
+	// matches, and pw-….
 	Allow Allow
+	// Policy limits more, by who asks; nil allows all.
+	Policy *Policy
 	// Key is what a container must have as its pipework_key, if it is not "".
 	Key string
 }

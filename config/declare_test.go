@@ -174,6 +174,9 @@ func TestHostileDeclarations(t *testing.T) {
 		{label: "veth:web0 8.8.8.9/24@8.8.8.8", want: "a container may not give the host an interface with addresses (veth:web0)"},
 		{env: "veth:web0 @CONTAINER_NAME@ 10.0.0.2/24", want: "a container may not give the host an interface"},
 		{label: "veth:db/eth5 10.9.0.1/30", want: "a container may not give another guest an interface (veth:db/eth5)"},
+		{label: "br1 -l eth7 0/0", want: "a container may not call the host's end eth7: write -l pw-…"},
+		{label: "br1 -l pw-web 0/0"},
+		{env: "ovs0 -l docker0 @CONTAINER_NAME@ 0/0", want: "a container may not call the host's end docker0"},
 		{label: "br1 dhclient-f", want: "a container may not choose a program"},
 		{label: "br1 dhcp:-s@/a/program", want: "-s"},
 		{env: "br1 @CONTAINER_NAME@ dhcpcd", want: "a container may not choose a program"},
@@ -204,6 +207,16 @@ func TestHostileDeclarations(t *testing.T) {
 		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
 			t.Errorf("%q%q: %v, %v; want %s", row.label, row.env, found[0].Line, err, row.want)
 		}
+	}
+}
+
+// TestAllowedEnds has the host's ends called what --allow permits.
+func TestAllowedEnds(t *testing.T) {
+	c := web()
+	c.Labels["pipework.eth1"], c.Labels["pipework.eth2"] = "br1 -l vweb 0/0", "br1 -l eth7 0/0"
+	found := Declarations{Allow: Allow{"br*", "vweb"}}.Of(c)
+	if len(found) != 2 || found[0].Err != nil || found[1].Err == nil {
+		t.Errorf("%v", told(found))
 	}
 }
 

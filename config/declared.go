@@ -193,9 +193,22 @@ func (r *reader) judge(i int, d Declarations) {
 	} else if is && one.Err == nil {
 		one.Err = fmt.Errorf("a container may not give the host an interface with addresses (%s): type that line on the host", one.Line.Interface)
 	}
+	if one.Err == nil && !d.mayName(one.Line.HostName) {
+		one.Err = fmt.Errorf("a container may not call the host's end %s: write -l %s…, leave -l out, or permit the name by --allow", one.Line.HostName, hostEndPrefix)
+	}
 	for _, other := range r.found[:i] {
 		if one.Err == nil && other.Err == nil && other.Line.Name == one.Line.Name {
 			one.Err = fmt.Errorf("%s says already what %s is: name another interface", other.From, one.Line.Name)
 		}
 	}
+}
+
+// hostEndPrefix begins the names that containers may give the host's ends of their pairs. No
+// NIC is called so: what on the host goes by names, such as its configuration and its
+// firewall, takes none of them for a link of its own.
+const hostEndPrefix = "pw-"
+
+// mayName says whether a container may give the host's end this name; "" is none.
+func (d Declarations) mayName(end string) bool {
+	return end == "" || strings.HasPrefix(end, hostEndPrefix) || patterns(d.Allow).match(end)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -21,9 +20,10 @@ import (
 // resolvers take IPv4's, which is the last.
 //
 // The file must exist, and is written in place: runtimes mount it into their
-// containers. Links are not followed; a path through /proc/PID/root never leads
-// out of that process's root, whatever links it has put there. undo puts back
-// what was there before the call.
+// containers. Links are not followed, but in a path through /proc/PID/root: there they never
+// lead out of that process's root, and only to files of the links' own owners. What is on a
+// file system of the kernel's, such as /proc/sys, is refused. undo puts back what was there
+// before the call.
 func WriteResolvConf(ctx context.Context, path, name string, l *Lease) (undo func(context.Context) error, err error) {
 	if err := fault.Step(ctx, "dhcp resolv.conf"); err != nil {
 		return nil, err
@@ -135,17 +135,6 @@ func confLines(l *Lease) (lines []string) {
 // maxResolvConf bounds what is read: the file may be a guest's.
 const maxResolvConf = 64 << 10
 
-// inRoot splits the path of a file as a process sees it, /proc/PID/root/PATH.
-func inRoot(path string) (root, file string, ok bool) {
-	rest, ok := strings.CutPrefix(path, "/proc/")
-	pid, file, found := strings.Cut(rest, "/root/")
-	notDigit := func(r rune) bool { return r < '0' || r > '9' }
-	if !ok || !found || pid == "" || file == "" || strings.ContainsFunc(pid, notDigit) {
-		return "", "", false
-	}
-	return path[:len(path)-len(file)-1], file, true
-}
-
 // edit replaces the content of a regular file.
 func edit(path string, change func([]byte) []byte) error {
 	f, err := openPlain(path)
@@ -172,17 +161,4 @@ func edit(path string, change func([]byte) []byte) error {
 		return err
 	}
 	return f.Truncate(int64(len(changed)))
-}
-
-func openPlain(path string) (*os.File, error) {
-	in, file, ok := inRoot(path)
-	if !ok {
-		return os.OpenFile(path, os.O_RDWR|noFollow, 0)
-	}
-	root, err := os.OpenRoot(in)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = root.Close() }()
-	return root.OpenFile(file, os.O_RDWR|nonBlock, 0)
 }

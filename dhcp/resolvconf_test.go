@@ -3,11 +3,17 @@
 package dhcp
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestResolvConf(t *testing.T) {
@@ -77,7 +83,7 @@ func TestResolvConfOfBoth(t *testing.T) {
 	}
 }
 
-// TestResolvConfOfTheHost has a guest whose resolv.conf leads elsewhere.
+// TestResolvConfOfTheHost has paths that lead elsewhere.
 func TestResolvConfOfTheHost(t *testing.T) {
 	dir := t.TempDir()
 	host, inside := filepath.Join(dir, "host"), filepath.Join(dir, "link")
@@ -88,12 +94,107 @@ func TestResolvConfOfTheHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := &Lease{DNS: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}
-	for _, path := range []string{inside, fmt.Sprintf("/proc/%d/root%s", os.Getpid(), inside), dir, filepath.Join(dir, "none")} {
+	for _, path := range []string{inside, "/proc/self/root" + host, "/proc/thread-self/root" + host, "/proc/self/cwd/../../" + host, dir, filepath.Join(dir, "none")} {
 		if _, err := WriteResolvConf(t.Context(), path, "eth1", l); err == nil {
 			t.Errorf("wrote %s", path)
 		}
 	}
 	if b, _ := os.ReadFile(host); string(b) != "mine\n" {
 		t.Errorf("the host's file: %q", b)
+	}
+}
+
+// rooted is a thread whose root is dir, for the length of the test: its path in /proc.
+func rooted(t *testing.T, dir string) string {
+	t.Helper()
+	tid, end := make(chan int), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with its root
+		err := unix.Unshare(unix.CLONE_FS)
+		if err == nil {
+			err = unix.Chroot(dir)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		tid <- unix.Gettid()
+		<-end
+	}()
+	t.Cleanup(func() { close(end) })
+	return fmt.Sprintf("/proc/%d/task/%d/root", os.Getpid(), <-tid)
+}
+
+// TestResolvConfInARoot has a guest whose resolv.conf is a link: it leads to what the guest
+// sees by that name, never out of the guest, and nowhere that the kernel listens.
+func TestResolvConfInARoot(t *testing.T) {
+	l := &Lease{DNS: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}
+	for name, row := range map[string]struct {
+		link string
+		file string // that is to be written; "": none
+	}{
+		"relative":           {"../run/stub", "run/stub"},
+		"absolute":           {"/run/stub", "run/stub"},
+		"out of it":          {"../../../../../../run/stub", "run/stub"},
+		"through a link":     {"/link/stub", "run/stub"},
+		"a loop":             {"resolv.conf", ""},
+		"a setting":          {"/proc/sys/kernel/core_pattern", ""},
+		"a link of kernel's": {"/proc/self/root/outside", ""},
+		"nowhere":            {"/run/none", ""},
+		"a directory":        {"/run", ""},
+		"a pipe":             {"/run/pipe", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			root := filepath.Join(dir, "guest")
+			for _, d := range []string{"etc", "run", "proc"} {
+				if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(
+				os.WriteFile(filepath.Join(root, "run/stub"), []byte("theirs\n"), 0o644),
+				os.WriteFile(filepath.Join(dir, "outside"), []byte("mine\n"), 0o644),
+				os.Symlink("run", filepath.Join(root, "link")),
+				os.Symlink(row.link, filepath.Join(root, "etc/resolv.conf")),
+				unix.Mkfifo(filepath.Join(root, "run/pipe"), 0o644),
+				unix.Mount("/proc", filepath.Join(root, "proc"), "", unix.MS_BIND|unix.MS_REC, ""),
+			); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := unix.Unmount(filepath.Join(root, "proc"), unix.MNT_DETACH); err != nil {
+					t.Error(err)
+				}
+			})
+			_, err := WriteResolvConf(t.Context(), rooted(t, root)+"/etc/resolv.conf", "eth1", l)
+			stub, _ := os.ReadFile(filepath.Join(root, "run/stub"))
+			if wrote := strings.Contains(string(stub), "10.0.0.1"); wrote != (row.file != "") || (err == nil) != wrote {
+				t.Errorf("%v; wrote: %v", err, wrote)
+			}
+		})
+	}
+}
+
+// TestResolvConfByAnothersLink has a link of another user's than the file that it leads to,
+// as one in a volume has.
+func TestResolvConfByAnothersLink(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	if err := os.WriteFile(path, []byte("mine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w := walk{}
+	defer w.close()
+	if err := w.open(unix.AT_FDCWD, path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := w.reopen(); err != nil {
+		t.Error(err)
+	} else {
+		_ = f.Close()
+	}
+	w.links = []uint32{uint32(os.Getuid()), 1000}
+	if _, err := w.reopen(); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("by another's link: %v", err)
 	}
 }

@@ -36,6 +36,9 @@ type DetachOptions struct {
 // without Attachment there was nothing but the record, which is forgotten. Where
 // there was neither, the result is nil. After an error the record is what it was.
 //
+// Where nothing can be written, since the Store is on a file system that is read-only or full,
+// Detach takes away all the same; the record may stay then, which the log is warned of.
+//
 // Where ctx ends before the first change, Detach stops; what has begun is finished, for up
 // to ten seconds, and is no error then.
 func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
@@ -90,6 +93,7 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 		if byID, ok := guests.renamedGuest(ctx, guest); ok {
 			return p.detachNamed(ctx, byID, name, opts)
 		}
+	case isUnproven(err): // what is recorded decides
 	case err != nil:
 		return nil, detaching(err)
 	}
@@ -132,6 +136,12 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 	return &known[0], nil
 }
 
+// isUnproven is the error of an interface that bears no mark, or that of one of the host's own
+// without being known as that: the guest's root can take marks away, and write them.
+func isUnproven(err error) bool {
+	return (stage.Is(err, pipework.StageInterface) || stage.Is(err, pipework.StageLink)) && errors.Is(err, fs.ErrPermission)
+}
+
 // stopped is the error of a Detach whose context has ended.
 func stopped(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
@@ -169,7 +179,7 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 		going.Attachment = stored(at)
 	}
 	going.Spec = withoutDNS(r.Spec, opts.ResolvConf)
-	full := p.Store.Put(going) // a full disk does not keep this from detaching
+	full := p.Store.Put(going) // a full disk, or a read-only one, does not keep this from detaching
 	t := p.Target(now.ref)
 	if !now.runs() && !p.guests().observe(ctx, r.Guest).runs() {
 		t = p.Target(r.Guest) // as what is left on the host calls it
@@ -182,7 +192,9 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 	if err == nil {
 		late, end := finish.Context(ctx)
 		defer end()
-		_, err = p.former(r, now.inode).detach(late)
+		if err = p.removeUnmarked(late, t, r); err == nil {
+			_, err = p.former(r, now.inode).detach(late)
+		}
 	}
 	if err != nil {
 		if full == nil {
@@ -190,7 +202,7 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 		}
 		return together(err, full)
 	}
-	return p.Store.Delete(r.Guest, r.Interface)
+	return p.forgotten(ctx, p.Store.Delete(r.Guest, r.Interface))
 }
 
 // isNIC says that the interface claims to be one of the host's own, which the

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // lockFile has no content. What is locked is a byte of it: byte 0 by those who
@@ -27,6 +29,9 @@ func (k key) byte() int64 {
 
 func (s *Store) lock(ctx context.Context, k key) (unlock func(), err error) {
 	unlock, err = s.lockByte(ctx, k.byte(), unix.F_WRLCK)
+	if errs.IsUnwritable(err) {
+		unlock, err = s.lockRecord(ctx, k)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the record of %s of %s: %w", k.iface, k.guest, err)
 	}
@@ -36,11 +41,15 @@ func (s *Store) lock(ctx context.Context, k key) (unlock func(), err error) {
 // lockTime bounds the wait for others who write or clear away.
 const lockTime = 10 * time.Second
 
-// lockDir takes the directory's lock of this kind.
+// lockDir takes the directory's lock of this kind. Where nothing can be written it is
+// nobody's.
 func (d *dirHandle) lockDir(kind int16) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lockTime)
 	defer cancel()
 	unlock, err = d.lockByte(ctx, dirByte, kind)
+	if errs.IsUnwritable(err) {
+		return func() {}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", d.dir, err)
 	}
@@ -54,8 +63,13 @@ func (d *dirHandle) lockByte(ctx context.Context, at int64, kind int16) (unlock 
 		return nil, err
 	}
 	want := unix.Flock_t{Type: kind, Start: at, Len: 1}
+	return await(ctx, fd, func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &want) })
+}
+
+// await takes a lock on an open file, with which it ends.
+func await(ctx context.Context, fd int, take func() error) (unlock func(), err error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &want)
+		err := take()
 		if err == nil {
 			return func() { _ = unix.Close(fd) }, nil
 		}

@@ -92,3 +92,63 @@ func TestNICHeldBack(t *testing.T) {
 	h.Close()
 	world.Unchanged(t)
 }
+
+// TestNICClaimedUnderAnotherName has a guest that removes what is recorded, and gives a link
+// of its own, called otherwise, the mark of a NIC for that name: the record is detached.
+func TestNICClaimedUnderAnotherName(t *testing.T) {
+	named, g := nstest.Guest(t)
+	word := "netns:" + string(named)
+	p := keep.Plugger{Store: store(t), Target: byText(namedGuest)}
+	world := nstest.Observe(t)
+	typed(t, p, "br7 "+word+" 10.0.0.9/24")
+	inGuest(t, g, func(h *netlink.Handle) {
+		must(t, h.LinkDel(linkOf(t, h, "eth1")))
+		a := netlink.NewLinkAttrs()
+		a.Name = "d499"
+		must(t, h.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: "c499"}))
+		must(t, h.LinkSetAlias(linkOf(t, h, "d499"), "pipework link=phys:nicx interface=eth1"))
+	})
+	detached(t, p, word, "")
+	world.Unchanged(t)
+}
+
+// TestUnmarkedMacvlan has a guest take the mark from a macvlan, and perhaps the name: detach by
+// the record takes it away, and nothing else that stands on the NIC.
+func TestUnmarkedMacvlan(t *testing.T) {
+	for name, hide := range map[string]func(h *netlink.Handle, l netlink.Link) error{
+		"no mark": func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetAlias(l, "mine") },
+		"another mark": func(h *netlink.Handle, l netlink.Link) error {
+			return h.LinkSetAlias(l, "pipework link=bridge:br9 interface=eth5")
+		},
+		"renamed": func(h *netlink.Handle, l netlink.Link) error {
+			return errors.Join(h.LinkSetAlias(l, ""), h.LinkSetDown(l), h.LinkSetName(l, "hidden"))
+		},
+		"another MAC": func(h *netlink.Handle, l netlink.Link) error {
+			return errors.Join(h.LinkSetAlias(l, ""), h.LinkSetHardwareAddr(l, []byte{2, 0, 0, 0, 1, 1}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			makeNIC(t, "up0", "02:00:00:00:09:07")
+			named, g := nstest.Guest(t)
+			word := "netns:" + string(named)
+			p := keep.Plugger{Store: store(t), Target: byText(namedGuest)}
+			addMacvlan(t, "up0", g) // of somebody else's, as Docker makes it
+			world := nstest.Observe(t, g.Handle)
+			typed(t, p, "up0 "+word+" 10.0.0.9/24")
+			inGuest(t, g, func(h *netlink.Handle) { must(t, hide(h, linkOf(t, h, "eth1"))) })
+			detached(t, p, word, "")
+			world.Unchanged(t)
+		})
+	}
+}
+
+// addMacvlan gives a guest eth0 as a macvlan on an interface of the host's.
+func addMacvlan(t *testing.T, on string, g *ns.Guest) {
+	t.Helper()
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	must(t, err)
+	defer func() { _ = h.Close() }()
+	a := netlink.NewLinkAttrs()
+	a.Name, a.ParentIndex, a.Namespace = "eth0", linkOf(t, h, on).Attrs().Index, netlink.NsFd(int(g.NetNS()))
+	must(t, h.LinkAdd(&netlink.Macvlan{LinkAttrs: a, Mode: netlink.MACVLAN_MODE_BRIDGE}))
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -31,6 +32,10 @@ type former struct{}
 func (p *Plugger) former(*Record, ns.Inode) *former         { return nil }
 func (f *former) detach(context.Context) (bool, error)      { return false, nil }
 func (c *collection) former(context.Context, *Record) error { return nil }
+
+func (p *Plugger) removeUnmarked(context.Context, pipework.Target, *Record) error {
+	return nil
+}
 
 // DetachFormer needs Linux.
 func (p *Plugger) DetachFormer(context.Context, *ns.Guest, ns.Ref, string) (found bool, err error) {

@@ -84,6 +84,9 @@ func (b Bridge) keep(ctx context.Context, p *Port, u *Undo) (br *rtnl.Link, rele
 // create makes the bridge and marks it, before anybody else can find it.
 func (b Bridge) create(ctx context.Context, p *Port, u *Undo) error {
 	defer hold(ctx, p.Host.Lock)()
+	if err := notReserved(b.Name); err != nil {
+		return err
+	}
 	// A MAC that nobody set follows the bridge's lowest port, and changes with
 	// every guest.
 	br := rtnl.NewLink{End: rtnl.End{Name: b.Name, MAC: RandomMAC(), MTU: p.MTU}, Kind: "bridge"}

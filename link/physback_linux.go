@@ -91,16 +91,25 @@ func (n Phys) fetch(ctx context.Context, p *Port, recorded []*nic) error {
 				return err
 			}
 		default:
-			return errs.New(fs.ErrNotExist, "%s is neither in %s nor in the namespace of any process: it comes back when its namespace ends (pipework gc); --force forgets it until then", n.Device, p.Guest.Name)
+			return errs.New(fs.ErrNotExist, "%s is neither in %s nor in a namespace that a process is in, or holds open: it comes back when its namespace ends (pipework gc); --force forgets it until then", n.Device, p.Guest.Name)
 		}
 	}
 	return nil
 }
 
-// fetch looks for the interface in the namespaces of all processes.
+// fetch looks for the interface in the namespaces of all processes, and in those that they
+// hold open.
 func (r *nic) fetch(ctx context.Context, p *Port) (found bool, err error) {
 	seen := map[ns.Inode]bool{p.Guest.Inode(): true, p.Host.Inode(): true}
-	for _, t := range namespaces.Every() {
+	if found, err = r.fetchFromOne(ctx, p, namespaces.Every(), seen); found || err != nil {
+		return found, err
+	}
+	return r.fetchFromOne(ctx, p, namespaces.Held(), seen)
+}
+
+// fetchFromOne looks for the interface in namespaces that were not seen yet.
+func (r *nic) fetchFromOne(ctx context.Context, p *Port, in []ns.Target, seen map[ns.Inode]bool) (found bool, err error) {
+	for _, t := range in {
 		g, err := t.Open(ctx)
 		if err != nil {
 			continue // it ended, or is none of ours

@@ -34,7 +34,7 @@ func eachUpper(ctx context.Context, h Host, lower *rtnl.Link, kinds []string, f 
 		return err
 	}
 	ctx = fault.With(ctx, nil)
-	for _, t := range namespaces.Every() {
+	for _, t := range append(namespaces.Every(), namespaces.Held()...) {
 		goOn, err := inside(ctx, t, func(g *ns.Guest, c *ns.Conn) (bool, error) {
 			if g.Inode() == h.Inode() {
 				return true, nil

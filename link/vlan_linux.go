@@ -105,6 +105,9 @@ func vlanTag(id int) rtnl.Option {
 // MAC of lower.
 func createVLAN(ctx context.Context, p *Port, u *Undo, a parent, lower *rtnl.Link) error {
 	name := vlanName(a)
+	if err := notReserved(name); err != nil {
+		return err
+	}
 	err := newLink{kind: "vlan", parent: lower.Index, option: vlanTag(a.vlan)}.link(name, 0).Add(ctx, p.Host.Conn)
 	switch {
 	case errors.Is(err, unix.EEXIST):

@@ -122,11 +122,18 @@ func (c *Conn) Index(ctx context.Context, name string) (int, error) {
 // its extended text where it gave one. A dump that others' changes interrupted
 // is repeated.
 func (c *Conn) Do(ctx context.Context, req *nl.NetlinkRequest, reply uint16) ([][]byte, error) {
+	return c.DoWhere(ctx, req, reply, func([]byte) bool { return true })
+}
+
+// DoWhere is [Conn.Do] that keeps only those messages that want picks, so that a namespace
+// with hundreds of thousands of routes takes no memory for them. What want is given is
+// valid until it returns.
+func (c *Conn) DoWhere(ctx context.Context, req *nl.NetlinkRequest, reply uint16, want func(message []byte) bool) ([][]byte, error) {
 	for try := 1; ; try++ {
 		if err := fault.Step(ctx, stepName(req.Type)); err != nil {
 			return nil, err
 		}
-		msgs, err := c.exchange(req, reply)
+		msgs, err := c.exchange(req, reply, want)
 		if try == maxDumps || !errors.Is(err, nl.ErrDumpInterrupted) {
 			return msgs, err
 		}
@@ -148,7 +155,7 @@ var buffers = sync.Pool{New: func() any { return new([128 << 10]byte) }}
 // exchange sends one request and reads until it is answered. The kernel works on
 // it inside the system call that sends it, and has the answer, or an ENOBUFS, at
 // hand when that returns: reading does not wait.
-func (c *Conn) exchange(req *nl.NetlinkRequest, reply uint16) ([][]byte, error) {
+func (c *Conn) exchange(req *nl.NetlinkRequest, reply uint16, want func([]byte) bool) ([][]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if req.Flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP && !c.strict { // each of its bits means something else by itself
@@ -162,7 +169,7 @@ func (c *Conn) exchange(req *nl.NetlinkRequest, reply uint16) ([][]byte, error) 
 	}
 	buf := buffers.Get().(*[128 << 10]byte)
 	defer buffers.Put(buf)
-	a := answer{seq: c.seq, reply: reply, single: req.Flags&(unix.NLM_F_DUMP|unix.NLM_F_ACK) == 0}
+	a := answer{seq: c.seq, reply: reply, want: want, single: req.Flags&(unix.NLM_F_DUMP|unix.NLM_F_ACK) == 0}
 	for !a.done {
 		n, err := unix.Read(c.fd, buf[:])
 		switch {
@@ -201,6 +208,7 @@ func encode(req *nl.NetlinkRequest) []byte {
 type answer struct {
 	seq         uint32
 	reply       uint16
+	want        func(message []byte) bool
 	single      bool // one message, not acknowledged
 	msgs        [][]byte
 	done        bool
@@ -231,7 +239,7 @@ func (a *answer) take(kind, flags uint16, body []byte) error {
 	case kind == unix.NLMSG_ERROR, kind == unix.NLMSG_DONE:
 		a.done = true
 		return kernelError(kind, flags, body)
-	case a.reply == 0, a.reply == kind:
+	case (a.reply == 0 || a.reply == kind) && a.want(body):
 		a.msgs = append(a.msgs, slices.Clone(body))
 	}
 	a.done = a.single && flags&unix.NLM_F_MULTI == 0

@@ -77,7 +77,7 @@ func flockOf(kind int16) int {
 // isNotRoots says that there are no locks of root's for this process: what else keeps it from
 // opening their file does not mean that others do not hold them.
 func isNotRoots(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR)
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errs.IsUnwritable(err) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR)
 }
 
 // openLocks opens root's file, and fails unless nobody else can.

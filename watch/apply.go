@@ -39,7 +39,12 @@ func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, acti
 	slices.SortStableFunc(todo, func(a, b task) int { return a.desired.since().Compare(b.desired.since()) })
 	made, res := r.attachAll(ctx, g, opened, todo)
 	for _, a := range made {
-		if err := r.attacher.record(ctx, a); err != nil {
+		err := r.attacher.record(ctx, a)
+		if errs.IsUnwritable(err) {
+			r.unrecorded(ctx, g, a, err)
+			continue
+		}
+		if err != nil {
 			g.release(a.spec.Name)
 			if errors.Is(err, errDetached) {
 				g.detached[a.spec.Name] = true
@@ -48,6 +53,13 @@ func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, acti
 		}
 	}
 	return res
+}
+
+// unrecorded tells once of what is attached and could not be written down. It stays attached.
+func (r *reconciler) unrecorded(ctx context.Context, g *guest, a *attachment, err error) {
+	if g.unsaid("record of "+a.spec.Name, err.Error()) {
+		r.log.warn(ctx, "attached, and not recorded", "guest", g.name, "interface", a.spec.Name, "error", err)
+	}
 }
 
 // attachAll attaches what is to be attached or mended. What is not, because the guest has

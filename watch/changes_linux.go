@@ -5,38 +5,50 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/keep"
 )
 
-// changes hears of records that come and go, by inotify.
+// changes hears of records that come and go, by inotify. The instances of inotify are
+// counted by user, and a container whose root is the machine's can use them up: then the
+// directory is looked at now and then.
 type changes struct {
-	dir  string
-	file *os.File // nil: there are no records
+	dir  string   // "": there are no records
+	file *os.File // nil: there is no inotify
+	lack error    // why not
 }
 
 // newChanges hears from now on; store is nil where there are no records.
-func newChanges(store *keep.Store) (*changes, error) {
+func newChanges(store *keep.Store) *changes {
 	if store == nil {
-		return &changes{}, nil
+		return &changes{}
 	}
+	c := &changes{dir: store.Dir()}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err == nil {
+		if _, err = unix.InotifyAddWatch(fd, c.dir, unix.IN_MOVED_TO|unix.IN_DELETE|unix.IN_ONLYDIR); err != nil {
+			_ = unix.Close(fd)
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("watch %s: %w", store.Dir(), err)
+		c.lack = fmt.Errorf("inotify: %w (see sysctl fs.inotify): changes of records in %s are seen within %v", err, c.dir, lookInterval)
+		return c
 	}
-	if _, err := unix.InotifyAddWatch(fd, store.Dir(), unix.IN_MOVED_TO|unix.IN_DELETE|unix.IN_ONLYDIR); err != nil {
-		_ = unix.Close(fd)
-		return nil, fmt.Errorf("watch %s: %w", store.Dir(), err)
-	}
-	return &changes{store.Dir(), os.NewFile(uintptr(fd), "inotify")}, nil
+	c.file = os.NewFile(uintptr(fd), "inotify")
+	return c
 }
 
 // follow calls changed whenever a record has come or gone, until ctx ends.
 func (c *changes) follow(ctx context.Context, changed func(context.Context)) error {
-	if c.file == nil {
+	switch {
+	case c.dir == "":
 		return nil
+	case c.file == nil:
+		return c.look(ctx, changed)
 	}
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -58,4 +70,25 @@ func (c *changes) follow(ctx context.Context, changed func(context.Context)) err
 		}
 		changed(ctx)
 	}
+}
+
+// lookInterval is how often the directory is looked at where there is no inotify.
+const lookInterval = time.Second
+
+// look is follow by the directory's time of modification, which every record that comes or
+// goes changes. A directory that changed just now may change again within the same tick of
+// the clock.
+func (c *changes) look(ctx context.Context, changed func(context.Context)) error {
+	var seen time.Time
+	for pause.For(ctx, lookInterval) == nil {
+		info, err := os.Stat(c.dir)
+		if err != nil {
+			continue // it may come back: the records are read by the directory that is open
+		}
+		if at := info.ModTime(); !at.Equal(seen) || time.Since(at) < 2*lookInterval {
+			seen = at
+			changed(ctx)
+		}
+	}
+	return nil
 }

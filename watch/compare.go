@@ -19,13 +19,13 @@ func (q *queue) compare(ctx context.Context, k ref) {
 	case <-ctx.Done():
 		return
 	}
-	if !q.startComparison(ctx, k) {
-		<-q.comparing
+	if giveBack := lease(q.comparing); !q.startComparison(ctx, k, giveBack) {
+		giveBack()
 	}
 }
 
 // startComparison begins to compare a guest that nobody is at, whose end gives the slot back.
-func (q *queue) startComparison(ctx context.Context, k ref) bool {
+func (q *queue) startComparison(ctx context.Context, k ref, giveBack func()) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	it := q.items[k]
@@ -44,7 +44,7 @@ func (q *queue) startComparison(ctx context.Context, k ref) bool {
 	working, cancel := context.WithCancel(ctx)
 	it.busy, it.compared, it.news = true, cancel, news{}
 	q.workers.Go(func() {
-		defer func() { <-q.comparing }()
+		defer giveBack()
 		defer cancel()
 		q.endComparison(ctx, it, q.reconcile(working, it.guest, news{compare: true}))
 	})

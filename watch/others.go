@@ -32,7 +32,7 @@ func newLinks(context.Context, *ns.Handle) (*links, error) { return nil, errUnim
 func (*links) follow(context.Context, *queue, bool) error  { return errUnimplemented }
 func (*links) close()                                      {}
 
-type changes struct{}
+type changes struct{ lack error }
 
-func newChanges(*keep.Store) (*changes, error)                       { return nil, errUnimplemented }
+func newChanges(*keep.Store) *changes                                { return &changes{errUnimplemented} }
 func (*changes) follow(context.Context, func(context.Context)) error { return errUnimplemented }

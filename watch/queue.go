@@ -13,12 +13,28 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// parallel is how many guests are reconciled at once.
+// parallel is how many guests are reconciled at once, of those that take less than slotTime.
 const parallel = 64
 
-// comparisons is how many guests are compared with what is declared at once, beside those
-// that are reconciled: nobody waits for a comparison.
+// comparisons is how many guests are compared with what is declared at once, of those that
+// take less than slotTime, beside those that are reconciled: nobody waits for a comparison.
 const comparisons = 4
+
+// slotTime is how long a guest may keep others waiting. One that takes longer, such as one
+// whose DHCP server does not answer, goes on beside the others: who has many such guests
+// keeps nobody else's from being plugged in.
+const slotTime = time.Second
+
+// lease gives a slot back that was taken: when giveBack is called, or the time is over.
+func lease(slots <-chan struct{}) (giveBack func()) {
+	var once sync.Once
+	back := func() { once.Do(func() { <-slots }) }
+	timer := time.AfterFunc(slotTime, back)
+	return func() {
+		timer.Stop()
+		back()
+	}
+}
 
 // A queue has guests reconciled: each by one worker at a time, again when there is news
 // of it, and again after a failure, less and less often. The contexts that its methods
@@ -149,7 +165,7 @@ func (it *item) stopTimer() {
 func (q *queue) work(ctx context.Context, it *item) {
 	select {
 	case q.slots <- struct{}{}:
-		defer func() { <-q.slots }()
+		defer lease(q.slots)()
 	case <-ctx.Done():
 		return
 	}

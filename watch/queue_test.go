@@ -256,3 +256,24 @@ func TestWakeDoesNotWait(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowGuestsKeepNobodyWaiting has more guests than are reconciled at once hang: one that
+// starts waits for a second at most.
+func TestSlowGuestsKeepNobodyWaiting(t *testing.T) {
+	inQueue(t, func(t *testing.T, ctx context.Context, q *queue, jobs <-chan job) {
+		var hanging []job
+		for n := range parallel {
+			q.add(ctx, ref{id: fmt.Sprint("slow", n)})
+			hanging = append(hanging, <-jobs)
+		}
+		q.started(ctx, web)
+		j := <-jobs
+		if j.guest != web || j.at > slotTime {
+			t.Errorf("%v after %v", j.guest, j.at)
+		}
+		j.answer <- result{}
+		for _, j := range hanging {
+			j.answer <- result{}
+		}
+	})
+}

@@ -100,11 +100,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 		exits.close()
 		return err
 	}
-	changes, err := newChanges(plugger.Store)
-	if err != nil {
-		links.close()
-		exits.close()
-		return err
+	changes := newChanges(plugger.Store)
+	if changes.lack != nil {
+		logger{w.Log}.warn(ctx, changes.lack.Error())
 	}
 	r := w.newRun(&plugger, exits, changes)
 	r.links = links

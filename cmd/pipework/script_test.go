@@ -78,6 +78,7 @@ func scripts(dir string) testscript.Params {
 			"typed":  typed,
 			"engine": engine,
 			"hangs":  hangs,
+			"disk":   disk,
 		},
 		Setup:     setUp,
 		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },

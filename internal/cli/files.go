@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 )
@@ -30,6 +31,17 @@ func (o *Options) OpenRecords(kinds ...link.Kind) (s *keep.Store, warnings []str
 		return nil, []string{fmt.Sprintf("nothing remembers this for after a restart: %v (--state-dir names another directory)", err)}, nil
 	}
 	return s, nil, err
+}
+
+// OpenRecordsIfWritable opens the records for who can do without: where the directory cannot
+// be made there are none, with a warning.
+func (o *Options) OpenRecordsIfWritable(kinds ...link.Kind) (*keep.Store, error) {
+	s, warnings, err := o.OpenRecords(kinds...)
+	if errs.IsUnwritable(err) {
+		warnings, err = []string{fmt.Sprintf("nothing is recorded: %v", err)}, nil
+	}
+	o.Warn(warnings...)
+	return s, err
 }
 
 // OpenExistingRecords opens the records for who only reads: where there is no directory,

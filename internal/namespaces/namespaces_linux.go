@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/go-pipework/pipework/internal/process"
 	"github.com/go-pipework/pipework/ns"
@@ -29,6 +30,30 @@ func Every() []ns.Target {
 	named, _ := filepath.Glob("/run/netns/*")
 	for _, path := range named {
 		targets = append(targets, ns.Named(filepath.Base(path)))
+	}
+	return targets
+}
+
+// Held is one target for every namespace that a process holds by an open file alone, as far
+// as it is told by /proc: a guest can hide an interface there.
+func Held() []ns.Target {
+	var targets []ns.Target
+	seen := map[string]bool{}
+	for _, pid := range process.All() {
+		if inode, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid)); err == nil {
+			seen[inode] = true
+		}
+	}
+	for _, pid := range process.All() {
+		dir := fmt.Sprintf("/proc/%d/fd/", pid)
+		files, _ := os.ReadDir(dir)
+		for _, f := range files {
+			inode, err := os.Readlink(dir + f.Name())
+			if err == nil && strings.HasPrefix(inode, "net:[") && !seen[inode] {
+				seen[inode] = true
+				targets = append(targets, ns.Path(dir+f.Name()))
+			}
+		}
 	}
 	return targets
 }

@@ -37,7 +37,7 @@ func (g Gateways) Apply(ctx context.Context, s *Site) error {
 
 // Remove puts back what was displaced; see [Part].
 func (g Gateways) Remove(ctx context.Context, s *Site) (err error) {
-	if s.unlearned, err = lossesOf(s).hadIPv6Gateway(ctx, g.Via); err != nil {
+	if s.unlearned, err = learningOf(s).hadIPv6Gateway(ctx, g.Via); err != nil {
 		return err
 	}
 	for _, family := range families {
@@ -69,14 +69,14 @@ func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		if i < 0 {
 			surplus := s.stack().surplusDefault(now, saved, family)
 			if len(surplus) == 0 && family == unix.AF_INET6 {
-				if surplus, err = s.stack().surplusNotes(ctx); err != nil {
+				if surplus, err = learningOf(s).surplusNotes(ctx); err != nil {
 					return d, err
 				}
 			}
 			d.Surplus = append(d.Surplus, surplus...)
 			continue
 		}
-		lost, err := lossesOf(s).lost(ctx, family)
+		lost, err := s.stack().lost(ctx, family)
 		if err != nil {
 			return d, err
 		}
@@ -133,7 +133,7 @@ func (g Gateways) hopDrift(ctx context.Context, s *Site, gw netip.Addr) ([]link.
 		return nil, nil
 	}
 	hop := s.hop(gw)
-	have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table)
+	have, err := rtnl.Routes(ctx, s.Port.Conn, hop.Family, hop.Table, hop.SameKey)
 	if err != nil || s.has(have, hop) {
 		return nil, err
 	}

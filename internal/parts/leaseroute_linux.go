@@ -35,14 +35,13 @@ func mayLeave(last, next *dhcp.Lease) bool {
 // dropLeasedRoutes removes the routes that came with a lease, other than the default one and
 // those wanted; Keep puts them back.
 func (s *Site) dropLeasedRoutes(ctx context.Context, wanted []rtnl.Route) error {
-	all, err := rtnl.Routes(ctx, s.Port.Conn, unix.AF_INET, unix.RT_TABLE_MAIN)
+	surplus, err := rtnl.Routes(ctx, s.Port.Conn, unix.AF_INET, unix.RT_TABLE_MAIN, func(r rtnl.Route) bool {
+		return r.Dst.Bits() > 0 && s.leased(r) && !slices.ContainsFunc(wanted, r.SameKey)
+	})
 	if err != nil {
 		return err
 	}
-	for _, r := range all {
-		if r.Dst.Bits() == 0 || !s.leased(r) || slices.ContainsFunc(wanted, r.SameKey) {
-			continue
-		}
+	for _, r := range surplus {
 		if err := r.Delete(ctx, s.Port.Conn); err != nil {
 			return err
 		}

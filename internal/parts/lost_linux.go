@@ -14,12 +14,6 @@ import (
 // Those who keep a record of what a call returned know the routes by that (Site.Saved, which is
 // Site.Known in later calls). An interface that has lost its note is known by its setting.
 
-// A losses is what a guest keeps of displaced routes and of notes, and what it has lost of that.
-type losses struct{ stack }
-
-// lossesOf are those of the interface's guest.
-func lossesOf(s *Site) losses { return losses{s.stack()} }
-
 // The bounds of what a record has to hold: the guest can make any number of routes, and an
 // IPv6 route with thousands of next hops.
 const (
@@ -30,7 +24,7 @@ const (
 // fillSaved fills in which of these default routes, of all tables, wait there to come back. Of
 // pipework's own others have a record, those of routers are the kernel's, and what expires may
 // be gone for that reason.
-func (s losses) fillSaved(all []rtnl.Route) {
+func (s stack) fillSaved(all []rtnl.Route) {
 	more := 0
 	for _, r := range all {
 		if !isKept(r) || r.IsKeptLearned() || r.Protocol() == rtnl.Protocol || r.Expires() {
@@ -49,7 +43,7 @@ func (s losses) fillSaved(all []rtnl.Route) {
 
 // fillKnown is fillSaved for an interface that was there: what the guest has lost of what is
 // known stays known, since it may come back yet.
-func (s losses) fillKnown(ctx context.Context, all []rtnl.Route, family int) error {
+func (s stack) fillKnown(ctx context.Context, all []rtnl.Route, family int) error {
 	lost, err := s.lostRoutes(ctx, family)
 	s.fillSaved(append(all, lost...))
 	return err
@@ -58,7 +52,7 @@ func (s losses) fillKnown(ctx context.Context, all []rtnl.Route, family int) err
 // lostRoutes are the known displaced routes of the family that are in no table of the guest
 // any more, as copies of the interface's. Those through an interface that is gone, and through
 // pipework's own, are not lost.
-func (s losses) lostRoutes(ctx context.Context, family int) (lost []rtnl.Route, err error) {
+func (s stack) lostRoutes(ctx context.Context, family int) (lost []rtnl.Route, err error) {
 	var known []rtnl.Route
 	for _, b := range s.Known {
 		if r, ok := rtnl.ParseSaved(b); ok && r.Family == family && r.Dst.Bits() == 0 {
@@ -92,11 +86,15 @@ func (s losses) lostRoutes(ctx context.Context, family int) (lost []rtnl.Route, 
 
 // usable are those of the routes that the kernel would take now. It has dropped the others
 // itself, if nobody else did: their interface is down, or has no route to the gateway any more.
-func (s losses) usable(ctx context.Context, lost []rtnl.Route, family int) ([]rtnl.Route, error) {
+func (s stack) usable(ctx context.Context, lost []rtnl.Route, family int) ([]rtnl.Route, error) {
 	if len(lost) == 0 {
 		return nil, nil
 	}
-	all, err := rtnl.Routes(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN)
+	all, err := rtnl.Routes(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN, func(r rtnl.Route) bool {
+		return !r.Gateway.IsValid() && slices.ContainsFunc(lost, func(l rtnl.Route) bool {
+			return slices.ContainsFunc(l.Hops(), func(h rtnl.Hop) bool { return h.Index == r.Index && r.Dst.Contains(h.Gateway) })
+		})
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -108,14 +106,14 @@ func (s losses) usable(ctx context.Context, lost []rtnl.Route, family int) ([]rt
 		up := slices.ContainsFunc(links, func(l *rtnl.Link) bool { return l.Index == hop.Index && l.Up })
 		leads := !hop.Gateway.IsValid() || hop.Gateway.Is6() && hop.Gateway.IsLinkLocalUnicast()
 		return !up || !leads && !slices.ContainsFunc(all, func(r rtnl.Route) bool {
-			return r.Index == hop.Index && !r.Gateway.IsValid() && r.Dst.Contains(hop.Gateway)
+			return r.Index == hop.Index && r.Dst.Contains(hop.Gateway)
 		})
 	}
 	return slices.DeleteFunc(lost, func(r rtnl.Route) bool { return slices.ContainsFunc(r.Hops(), unusable) }), nil
 }
 
 // lost tells of what the guest has lost of the family.
-func (s losses) lost(ctx context.Context, family int) (drifts []link.Drift, err error) {
+func (s stack) lost(ctx context.Context, family int) (drifts []link.Drift, err error) {
 	routes, err := s.lostRoutes(ctx, family)
 	if err == nil {
 		routes, err = s.usable(ctx, routes, family)
@@ -129,7 +127,7 @@ func (s losses) lost(ctx context.Context, family int) (drifts []link.Drift, err 
 		}})
 	}
 	if family == unix.AF_INET6 {
-		notes, err := s.withoutNotes(ctx)
+		notes, err := learningOf(s.Site).withoutNotes(ctx)
 		return append(drifts, notes...), err
 	}
 	return drifts, nil

@@ -49,7 +49,7 @@ func (s stack) restoreDefaults(ctx context.Context, family int) error {
 	if err != nil {
 		return err
 	}
-	lost, err := lossesOf(s.Site).lostRoutes(ctx, family)
+	lost, err := s.lostRoutes(ctx, family)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (s stack) restoreDefaults(ctx context.Context, family int) error {
 		if handed {
 			learned = nil
 		}
-		if err := s.relearn(ctx, learned); err != nil {
+		if err := learningOf(s.Site).relearn(ctx, learned); err != nil {
 			return err
 		}
 	}

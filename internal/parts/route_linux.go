@@ -107,7 +107,7 @@ func (p Routes) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 	for _, r := range p.List {
 		k := s.kernel(r)
 		asked = append(asked, k)
-		have, err := rtnl.Routes(ctx, s.Port.Conn, k.Family, k.Table)
+		have, err := rtnl.Routes(ctx, s.Port.Conn, k.Family, k.Table, k.SameKey)
 		if err != nil {
 			return d, err
 		}
@@ -169,15 +169,13 @@ func (s *Site) ownRoutes(ctx context.Context) ([]rtnl.Route, error) {
 // routes are those through the interface, and the default ones that it displaced.
 func (s *Site) routes(ctx context.Context) (list []rtnl.Route, err error) {
 	for _, family := range families {
-		all, err := rtnl.Routes(ctx, s.Port.Conn, family, 0)
+		some, err := rtnl.Routes(ctx, s.Port.Conn, family, 0, func(r rtnl.Route) bool {
+			return r.Index == s.Link.Index || r.Table == savedTable(s.Link.Index)
+		})
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range all {
-			if r.Index == s.Link.Index || r.Table == savedTable(s.Link.Index) {
-				list = append(list, r)
-			}
-		}
+		list = append(list, some...)
 	}
 	return list, nil
 }

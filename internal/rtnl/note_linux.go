@@ -55,12 +55,8 @@ func (r Route) NoteValue() uint32 {
 }
 
 // Notes lists the notes in a table.
-func Notes(ctx context.Context, c *ns.Conn, table uint32) (notes []Route, err error) {
-	all, err := Routes(ctx, c, unix.AF_INET, table)
-	for _, r := range all {
-		if r.Dst.Bits() == 0 && r.msg.Type == unix.RTN_BLACKHOLE && r.Protocol() == Protocol && r.IsKept() {
-			notes = append(notes, r)
-		}
-	}
-	return notes, err
+func Notes(ctx context.Context, c *ns.Conn, table uint32) ([]Route, error) {
+	return Routes(ctx, c, unix.AF_INET, table, func(r Route) bool {
+		return r.Dst.Bits() == 0 && r.msg.Type == unix.RTN_BLACKHOLE && r.Protocol() == Protocol && r.IsKept()
+	})
 }

@@ -57,48 +57,43 @@ func (r Route) String() string {
 	return s
 }
 
-// Routes lists the routes of one family and table; table 0 stands for all of
-// them.
-func Routes(ctx context.Context, c *ns.Conn, family int, table uint32) ([]Route, error) {
-	msgs, err := routeMessages(ctx, c, family, table)
-	if err != nil {
-		return nil, err
-	}
-	routes := make([]Route, 0, len(msgs))
-	for _, m := range msgs {
-		r, ok := parseRoute(m)
-		if ok && int(r.msg.Family) == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && (table == 0 || r.Table == table) {
-			routes = append(routes, r)
-		}
-	}
-	return routes, nil
-}
-
-func routeMessages(ctx context.Context, c *ns.Conn, family int, table uint32) ([][]byte, error) {
+// Routes lists the routes of one family and table that want picks; table 0 stands for all of
+// them. The others take no memory: a guest's root can make any number of routes, and the host
+// of a router has a million. Of more than routesMost it lists the first.
+func Routes(ctx context.Context, c *ns.Conn, family int, table uint32, want func(Route) bool) ([]Route, error) {
 	m := make(message, unix.SizeofRtMsg, 32)
 	m[0] = uint8(family)
 	if table != 0 {
 		m.attrU32(unix.RTA_TABLE, table)
 	}
-	msgs, err := c.Do(ctx, m.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP), unix.RTM_NEWROUTE)
+	picked := 0
+	msgs, err := c.DoWhere(ctx, m.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP), unix.RTM_NEWROUTE, func(m []byte) bool {
+		r, ok := parseRoute(m)
+		if ok = ok && picked < routesMost && int(r.msg.Family) == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && (table == 0 || r.Table == table) && want(r); ok {
+			picked++
+		}
+		return ok
+	})
 	if errors.Is(err, unix.ENOENT) { // strict checking: the table does not exist
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
-	return msgs, nil
+	routes := make([]Route, 0, len(msgs))
+	for _, m := range msgs {
+		r, _ := parseRoute(m)
+		routes = append(routes, r)
+	}
+	return routes, nil
 }
+
+// routesMost is more than anybody has of a kind of routes.
+const routesMost = 1 << 14
 
 // Defaults lists the default routes of one family and table.
 func Defaults(ctx context.Context, c *ns.Conn, family int, table uint32) ([]Route, error) {
-	all, err := Routes(ctx, c, family, table)
-	routes := all[:0]
-	for _, r := range all {
-		if r.Dst.Bits() == 0 && r.msg.Type == unix.RTN_UNICAST {
-			routes = append(routes, r)
-		}
-	}
+	routes, err := Routes(ctx, c, family, table, func(r Route) bool { return r.Dst.Bits() == 0 && r.msg.Type == unix.RTN_UNICAST })
 	return eachLearned(routes), err
 }
 

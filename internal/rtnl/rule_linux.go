@@ -46,7 +46,10 @@ const (
 func Rules(ctx context.Context, c *ns.Conn, family int) ([]Rule, error) {
 	m := make(message, sizeofFibRuleHdr)
 	m[0] = uint8(family)
-	msgs, err := c.Do(ctx, m.request(unix.RTM_GETRULE, unix.NLM_F_DUMP), unix.RTM_NEWRULE)
+	msgs, err := c.DoWhere(ctx, m.request(unix.RTM_GETRULE, unix.NLM_F_DUMP), unix.RTM_NEWRULE, func(m []byte) bool {
+		r, ok := parseRule(m)
+		return ok && r.Protocol == Protocol && r.Family == family
+	})
 	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
 		return nil, nil
 	}
@@ -55,9 +58,8 @@ func Rules(ctx context.Context, c *ns.Conn, family int) ([]Rule, error) {
 	}
 	var rules []Rule
 	for _, m := range msgs {
-		if r, ok := parseRule(m); ok && r.Protocol == Protocol && r.Family == family {
-			rules = append(rules, r)
-		}
+		r, _ := parseRule(m)
+		rules = append(rules, r)
 	}
 	return rules, nil
 }

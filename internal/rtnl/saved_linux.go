@@ -147,15 +147,15 @@ func SaveRoutes(ctx context.Context, c *ns.Conn, index int) ([]Saved, error) {
 		m := make(message, unix.SizeofRtMsg, 32)
 		m[0] = uint8(family)
 		m.attrU32(unix.RTA_OIF, uint32(index)) // a filter since Linux 4.20
-		msgs, err := c.Do(ctx, m.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP), unix.RTM_NEWROUTE)
+		msgs, err := c.DoWhere(ctx, m.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP), unix.RTM_NEWROUTE, func(m []byte) bool {
+			r, ok := parseRoute(m)
+			return ok && r.Family == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && r.lasts() && r.Through(index)
+		})
 		if err != nil {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
 		for _, m := range msgs {
-			r, ok := parseRoute(m)
-			if ok && r.Family == family && r.msg.Flags&unix.RTM_F_CLONED == 0 && r.lasts() && r.Through(index) {
-				saved = append(saved, bytes.Clone(m))
-			}
+			saved = append(saved, m)
 		}
 	}
 	return saved, nil
@@ -258,15 +258,13 @@ func (h Home) age(cacheinfo []byte) (alive bool) {
 // rejoin puts an IPv6 route beside others of its key: those without a gateway stay routes of
 // their own, and those with one have to be parts of it.
 func (r Route) rejoin(ctx context.Context, c *ns.Conn, taken error) error {
-	all, err := Routes(ctx, c, r.Family, r.Table)
+	all, err := Routes(ctx, c, r.Family, r.Table, r.SameKey)
 	if err != nil {
 		return err
 	}
 	var there []Hop
 	for _, o := range all {
-		if o.Table == r.Table && o.SameKey(r) {
-			there = append(there, o.joinable()...)
-		}
+		there = append(there, o.joinable()...)
 	}
 	mine := r.joinable()
 	switch {

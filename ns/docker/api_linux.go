@@ -46,6 +46,7 @@ type state struct {
 // A config is what a container was made with, or what an image says.
 type config struct {
 	Hostname string
+	Image    string // as it was written
 	Labels   map[string]string
 	Env      []string
 }
@@ -65,8 +66,14 @@ type message struct {
 	Actor  struct{ ID string }
 }
 
-// answerMax bounds one answer, in bytes: a thousand containers take one of these.
-const answerMax = 16 << 20
+// The bounds of one answer, in bytes: of one that is read as a whole, which tells of a
+// container or an image; of a list, of which a thousand containers take some; and of one
+// container in that.
+const (
+	answerMax  = 4 << 20
+	listMax    = 64 << 20
+	summaryMax = 1 << 20
+)
 
 // The versions of the API that this package was written for: an engine that is newer is
 // asked in the last one, and one that is older in its own.
@@ -107,6 +114,51 @@ func (s *session) get(ctx context.Context, path string, query url.Values, answer
 		return statusError{resp.StatusCode, said(resp, body)}
 	}
 	if err := json.Unmarshal(body, answer); err != nil {
+		return fmt.Errorf("an answer that is not the API's: %w", err)
+	}
+	return nil
+}
+
+// each asks the engine for a list of containers, and tells of one after the other: a list
+// that does not end takes no memory.
+func (s *session) each(ctx context.Context, query url.Values, tell func(summary) error) error {
+	resp, err := s.ask(ctx, "/containers/json", query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, answerMax))
+		return statusError{resp.StatusCode, said(resp, body)}
+	}
+	whole := &io.LimitedReader{R: resp.Body, N: listMax}
+	bounded := &io.LimitedReader{R: whole, N: summaryMax}
+	dec := json.NewDecoder(bounded)
+	begin, err := dec.Token()
+	if err == nil && begin != json.Delim('[') {
+		return errors.New("an answer that is not the API's: it is no list")
+	}
+	for err == nil && dec.More() {
+		bounded.N = summaryMax // beyond what is read ahead
+		var c summary
+		if err = dec.Decode(&c); err != nil {
+			break
+		}
+		if err := tell(c); err != nil {
+			return err
+		}
+	}
+	if err == nil {
+		_, err = dec.Token() // the end of the list
+	}
+	switch {
+	case whole.N == 0:
+		return fmt.Errorf("an answer of more than %d bytes", listMax)
+	case bounded.N == 0:
+		return fmt.Errorf("a container of more than %d bytes in a list", summaryMax)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return brokenError{err}
+	case err != nil:
 		return fmt.Errorf("an answer that is not the API's: %w", err)
 	}
 	return nil

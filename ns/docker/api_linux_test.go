@@ -99,7 +99,7 @@ func TestEndlessAnswers(t *testing.T) {
 				}
 			}
 			runtime.ReadMemStats(&after)
-			if grew := after.HeapSys - before.HeapSys; int64(grew) > 128<<20 {
+			if grew := after.HeapSys - before.HeapSys; int64(grew) > 48<<20 {
 				t.Errorf("the heap grew by %d MiB", grew>>20)
 			}
 		})

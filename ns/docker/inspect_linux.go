@@ -60,18 +60,21 @@ func (s *session) begunBy(ctx context.Context, prefix string) []string {
 	if !beginsID(prefix) {
 		return nil
 	}
-	var all []summary
-	if err := s.get(ctx, "/containers/json", url.Values{"all": {"1"}}, &all); err != nil {
-		return nil
-	}
 	var found []string
-	for _, c := range all {
-		if strings.HasPrefix(c.ID, prefix) {
+	err := s.each(ctx, url.Values{"all": {"1"}}, func(c summary) error {
+		if strings.HasPrefix(c.ID, prefix) && len(found) < begunMost {
 			found = append(found, title(c))
 		}
+		return nil
+	})
+	if err != nil {
+		return nil
 	}
 	return found
 }
+
+// begunMost is how many containers are named that an ID may mean.
+const begunMost = 10
 
 func title(c summary) string {
 	if len(c.Names) == 0 {

@@ -9,8 +9,12 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"os/user"
+	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
@@ -83,6 +87,9 @@ func readEvents(r io.Reader, event func(ns.Event)) error {
 	}
 }
 
+// runningMost is more than one engine can run.
+const runningMost = 1 << 16
+
 // Running lists the containers that run; see [ns.Source]. Errors are those of
 // [Engine.Container].
 func (e Engine) Running(ctx context.Context) ([]string, error) {
@@ -90,13 +97,16 @@ func (e Engine) Running(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []summary
-	if err := s.get(ctx, "/containers/json", nil, &all); err != nil {
-		return nil, s.inspectError(ctx, "list", err)
-	}
-	ids := make([]string, 0, len(all))
-	for _, c := range all {
+	ids := []string{}
+	err = s.each(ctx, nil, func(c summary) error {
+		if len(ids) == runningMost || len(c.ID) > idLength {
+			return fmt.Errorf("more than %d containers, or an ID of more than %d digits", runningMost, idLength)
+		}
 		ids = append(ids, c.ID)
+		return nil
+	})
+	if err != nil {
+		return nil, s.inspectError(ctx, "list", err)
 	}
 	return ids, nil
 }
@@ -116,12 +126,26 @@ func (e Engine) Describe(ctx context.Context, id string) (*ns.Container, error) 
 	if err != nil {
 		return nil, err
 	}
-	out := &ns.Container{ID: c.ID, Name: label(c)}
+	out := &ns.Container{ID: c.ID, Name: label(c), User: owner(s.path)}
 	if c.Config == nil {
 		return out, nil
 	}
 	out.Hostname, out.Labels, out.Env = c.Config.Hostname, c.Config.Labels, c.Config.Env
+	out.Image = c.Config.Image
 	return out, s.describeImage(ctx, c, out)
+}
+
+// owner is the user whose socket this is, or the number; "" is root, or not known.
+func owner(socket string) string {
+	var st unix.Stat_t
+	if unix.Stat(socket, &st) != nil || st.Uid == 0 {
+		return ""
+	}
+	uid := strconv.FormatUint(uint64(st.Uid), 10)
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
 }
 
 // describeImage fills in what the image declares. It is asked for only where it

@@ -121,12 +121,29 @@ func lxcElsewhere(t *testing.T, length int) {
 // TestLXCForged: anybody may answer at the socket of a container's name.
 func TestLXCForged(t *testing.T) {
 	runtimetest.Require(t, "lxc", "lxc-start", "busybox")
+	pose(t, 65534)
+	fails(t, "lxc:bank", fs.ErrPermission, "its socket belongs to user 65534")
+	fails(t, "bank", fs.ErrNotExist, `no guest is called "bank": looked in lxc`)
+}
+
+// TestLXCForgedByRoot is root of a container that shares the host's network and users.
+func TestLXCForgedByRoot(t *testing.T) {
+	runtimetest.Require(t, "lxc", "lxc-start", "busybox")
+	pose(t, 0)
+	fails(t, "lxc:bank", fs.ErrPermission, "is not in a control group of the container")
+	fails(t, "bank", fs.ErrNotExist, `no guest is called "bank": looked in lxc`)
+}
+
+// pose answers as a user in the name of the container bank, for the length of the test, that
+// another's process is its first.
+func pose(t *testing.T, uid uintptr) {
+	t.Helper()
 	victim := nstest.Process(t)
 	answer := binary.NativeEndian.AppendUint64(make([]byte, 8), uint64(victim.PID))
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread is another user's
-		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); errno != 0 {
 			done <- errno
 			return
 		}
@@ -146,6 +163,4 @@ func TestLXCForged(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	fails(t, "lxc:bank", fs.ErrPermission, "its socket belongs to user 65534")
-	fails(t, "bank", fs.ErrNotExist, `no guest is called "bank": looked in lxc`)
 }

@@ -18,3 +18,29 @@ func TestAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestIsBelow has the control groups of processes, as proc(5) tells them.
+func TestIsBelow(t *testing.T) {
+	for line, want := range map[string]bool{
+		"0::/lxc.payload.db":                     true,
+		"0::/lxc.payload.db/init.scope":          true,
+		"0::/machine.slice/lxc.payload.db":       true,
+		"9:name=systemd:/lxc.payload.db-1":       true,
+		"0::/lxc.payload.db-12/init.scope":       true,
+		"0::/lxc.payload.db2":                    false,
+		"0::/lxc.payload.db-x":                   false,
+		"0::/lxc.payload.db-":                    false,
+		"0::/xlxc.payload.db":                    false,
+		"0::/lxc.monitor.db":                     false,
+		"0::/":                                   false,
+		"":                                       false,
+		"0::/docker/abc/system.slice/db.service": false,
+	} {
+		if isBelow(line, "lxc.payload.db") != want {
+			t.Errorf("%q: %v", line, !want)
+		}
+	}
+	if !isBelow("0::/mine/db", "/mine/db/") {
+		t.Error("a group of the container's config")
+	}
+}

@@ -3,9 +3,9 @@
 // It asks the container's monitor, over the command socket that lxc-info(1) asks
 // too. Anybody may make a socket of that name, so the answer counts only if who
 // made it is root, the caller or the owner of the containers' directory; and other
-// users than root speak only for processes in their own user namespaces. Where
-// nobody answers,
-// as for containers of another directory (lxc-start -P), the control group
+// users than root speak only for processes in their own user namespaces, root for those in
+// the container's control group: a container whose root is the machine's, in the host's
+// network, may listen there, too. Where nobody answers, as for containers of another directory (lxc-start -P), the control group
 // lxc.payload.NAME is looked for.
 //
 // The socket is in the network namespace of the monitor, that is the host's: the

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +46,15 @@ func (t target) Open(ctx context.Context) (*ns.Guest, error) {
 		_ = g.Close()
 		return nil, errs.New(fs.ErrPermission, "container %s: process %d is not in a namespace of user %d, who answers for it: refused", t.name, g.PID, uid)
 	}
+	if uid == 0 && !t.inGroupOf(g.PID, dir) {
+		err := errs.New(fs.ErrPermission, "container %s: process %d, which answers a program of root's for it, is not in a control group of the container: refused", t.name, g.PID)
+		_ = g.Close()
+		return nil, errs.New(errs.ErrUnknown, "%w", err)
+	}
+	if err := g.Alive(); err != nil { // its group was read by its number
+		_ = g.Close()
+		return nil, err
+	}
 	return g, nil
 }
 
@@ -74,12 +82,8 @@ func (d Dir) path() string {
 	if d != "" {
 		return filepath.Clean(string(d))
 	}
-	text, _ := os.ReadFile("/etc/lxc/lxc.conf")
-	for line := range strings.Lines(string(text)) {
-		key, value, _ := strings.Cut(line, "=")
-		if strings.TrimSpace(key) == "lxc.lxcpath" {
-			return filepath.Clean(strings.TrimSpace(value))
-		}
+	if path := setting("/etc/lxc/lxc.conf", "lxc.lxcpath"); path != "" {
+		return filepath.Clean(path)
 	}
 	return "/var/lib/lxc"
 }

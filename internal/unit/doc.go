@@ -1,0 +1,3 @@
+// Package unit tests what is in contrib/systemd: it runs the command under the restrictions
+// that the unit asks for.
+package unit

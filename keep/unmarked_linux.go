@@ -1,0 +1,36 @@
+package keep
+
+import (
+	"context"
+	"net"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/onhost"
+	"github.com/go-pipework/pipework/link"
+)
+
+// removeUnmarked removes what the record is of where the guest has taken the mark from it, see
+// [link.RemoveUnmarked]: a detach by the mark has not found it.
+func (p *Plugger) removeUnmarked(ctx context.Context, t pipework.Target, r *Record) error {
+	switch r.Spec.Link.(type) {
+	case link.Macvlan, link.Ipvlan, link.VLAN, link.IPoIB:
+	default:
+		return nil // which has an end on the host, or a record of its own
+	}
+	if r.Attachment == nil {
+		return nil
+	}
+	g, err := t.Open(ctx)
+	if err != nil {
+		return nil // with the guest it is gone
+	}
+	defer func() { _ = g.Close() }()
+	c, err := g.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	return onhost.Do(ctx, p.Host, func(h link.Host) error {
+		return link.RemoveUnmarked(ctx, h, c, r.Spec.Link, r.Interface, net.HardwareAddr(r.Attachment.MAC))
+	})
+}
