@@ -127,7 +127,7 @@ func (j *job) prepare(ctx context.Context) error {
 		Mark:  link.Mark{Interface: j.spec.Name, Guest: j.guest.Identity, Rules: link.FormatRules(j.spec.Rules)},
 		Force: j.spec.Force,
 	}
-	j.site = parts.Site{Name: j.spec.Name, Port: &j.port, Undo: &j.undo, Log: j.log, Beneath: j.spec.Beneath, Last: j.spec.Last, Known: j.spec.Saved}
+	j.site = parts.Site{Name: j.spec.Name, Port: &j.port, Undo: &j.undo, Log: j.log, Beneath: j.spec.Beneath, Last: j.spec.Last, Known: known(j)}
 	if j.port.MAC == nil {
 		j.port.MAC = j.spec.DefaultMAC
 	}

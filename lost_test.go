@@ -49,7 +49,7 @@ func TestLostCopies(t *testing.T) {
 	s := spec("eth1", "br-lost", "10.1.0.2/24", "10.1.0.1", "fd01::2/64", "fd01::1")
 	at := attach(t, target, s)
 	s.Saved = at.Saved
-	if got := drifts(t, target, s); len(at.Saved) != 5 || len(got) > 0 {
+	if got := drifts(t, target, s); len(at.Saved) != 6 || len(got) > 0 {
 		t.Fatalf("%d are saved; drifts %q", len(at.Saved), got)
 	}
 	table := uint32(1<<31 + at.Index)
@@ -99,6 +99,25 @@ func TestLostCopyCannotComeBack(t *testing.T) {
 	}
 }
 
+// TestSavedOfAnother has what is known of one guest be given for another one: it does not count.
+func TestSavedOfAnother(t *testing.T) {
+	one, g := nstest.Guest(t)
+	nstest.Uplink(t, g)
+	s := spec("eth1", "br-lost", "10.1.0.2/24", "10.1.0.1")
+	s.Saved = attach(t, one, s).Saved
+	other, g := nstest.Guest(t)
+	nstest.Uplink(t, g)
+	ip(t, g, "ip", "route", "replace", "default", "via", "172.20.0.7")
+	attach(t, other, s)
+	if got := drifts(t, other, s); len(s.Saved) == 0 || len(got) > 0 {
+		t.Errorf("%d are saved; drifts %q", len(s.Saved), got)
+	}
+	detach(t, other, s)
+	if got := ip(t, g, "ip", "route", "show", "default"); strings.Contains(got, "172.20.0.1 ") {
+		t.Errorf("routes %s", got)
+	}
+}
+
 // TestLostOfStack has the copies be lost that a stack of interfaces keeps: whichever goes first,
 // in the end what the guest had is back.
 func TestLostOfStack(t *testing.T) {
@@ -110,7 +129,7 @@ func TestLostOfStack(t *testing.T) {
 			for i := range all {
 				at := attach(t, s.Named, all[i])
 				all[i].Saved = at.Saved
-				if len(at.Saved) != 2 {
+				if len(at.Saved) != 3 {
 					t.Errorf("%s: %d are saved", at.Name, len(at.Saved))
 				}
 			}
@@ -236,7 +255,7 @@ func TestManyDefaultRoutes(t *testing.T) {
 	told := func(when string, at *pipework.Attachment) {
 		t.Helper()
 		more := len(at.Displaced) - 1
-		if more != 31 || at.Displaced[more] != fmt.Sprintf("%d more", many+2-31) || len(at.Saved) != 16 {
+		if more != 31 || at.Displaced[more] != fmt.Sprintf("%d more", many+2-31) || len(at.Saved) != 17 {
 			t.Errorf("%s: %d are told, and %d whole: %q", when, len(at.Displaced), len(at.Saved), at.Displaced)
 		}
 		if text := strings.Join(at.Warnings, "; "); !strings.Contains(text, fmt.Sprintf("%d default routes more than a record holds", many+2-16)) {

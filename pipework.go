@@ -125,7 +125,8 @@ type Spec struct {
 	// is another one. It is of one call.
 	Last bool `json:"-"`
 	// Saved is what [Attachment].Saved was. Of what the guest keeps no more of it Check tells,
-	// Attach and Update have the guest keep it again, and Detach puts it back. It is of one call.
+	// Attach and Update have the guest keep it again, and Detach puts it back. That of another
+	// network namespace does not count. It is of one call.
 	Saved [][]byte `json:"-"`
 	// AllowHost permits a guest that shares the host's own network namespace,
 	// such as a container run with --net=host: it reconfigures the host.
@@ -165,8 +166,8 @@ type Attachment struct {
 	Displaced []string `json:"displaced,omitempty"`
 	// Saved are the default routes that interfaces of pipework's have displaced in the guest, and
 	// that its root could delete where they are kept: sixteen at most, each whole as rtnetlink
-	// tells it, in less than 513 bytes, but for what routers and leases brought. It is for
-	// [Spec].Saved.
+	// tells it, in less than 513 bytes, but for what routers and leases brought; and before them
+	// which network namespace they are of. It is for [Spec].Saved.
 	Saved [][]byte `json:"-"`
 	// Existed says that Attach found the interface already plugged in as asked;
 	// Mended lists what it put right, or what Update changed; of one that was recreated, why.

@@ -102,7 +102,7 @@ func (j recreater) remove(ctx context.Context) error {
 	}
 	j.undo = link.Undo{}
 	j.port.Name, j.port.Index, j.port.HostName = j.spec.Name, 0, ""
-	j.site = parts.Site{Name: j.spec.Name, Port: &j.port, Undo: &j.undo, Log: j.log, Beneath: j.spec.Beneath, Last: j.spec.Last, Known: j.spec.Saved}
+	j.site = parts.Site{Name: j.spec.Name, Port: &j.port, Undo: &j.undo, Log: j.log, Beneath: j.spec.Beneath, Last: j.spec.Last, Known: known(j.job)}
 	return nil
 }
 

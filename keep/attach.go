@@ -23,7 +23,8 @@ import (
 // Attach is [pipework.Attach] by what is declared, with a record: of the intent before
 // the first change, and of the result. What a killed call left of this interface is
 // taken away first, or, of what it was adding, made whole. After an error the record is
-// what it was. Where the record cannot be written nothing is plugged in, or added.
+// what it was. Where the record cannot be written nothing is plugged in, or added. Where d declares
+// gateways, or a lease, that is the last word on the guest's default route: see Last in [pipework.Spec].
 //
 // Where d asks the lease to be kept (Stay, or Program.Stay), keep does so until its
 // context ends or the guest does, neither of which is an error; else it is nil. Where

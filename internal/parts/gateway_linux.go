@@ -53,7 +53,7 @@ func (g Gateways) Asks(ctx context.Context, s *Site) (lines []string, err error)
 
 // Remove puts back what was displaced; see [Part].
 func (g Gateways) Remove(ctx context.Context, s *Site) (err error) {
-	if s.unlearned, err = s.stack().hadIPv6Gateway(ctx, g.Via); err != nil {
+	if s.unlearned, err = learningOf(s).hadIPv6Gateway(ctx, g.Via); err != nil {
 		return err
 	}
 	for _, family := range families {

@@ -126,7 +126,7 @@ func (s stack) lost(ctx context.Context, family int) (drifts []link.Drift, err e
 		}})
 	}
 	if family == unix.AF_INET6 {
-		notes, err := s.withoutNotes(ctx)
+		notes, err := learningOf(s.Site).withoutNotes(ctx)
 		return append(drifts, notes...), err
 	}
 	return drifts, nil

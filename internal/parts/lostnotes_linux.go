@@ -16,7 +16,7 @@ import (
 // Notes that the guest's root has deleted; see learned_linux.go for what they are.
 
 // withoutNotes tells of interfaces that have lost their notes.
-func (s stack) withoutNotes(ctx context.Context) ([]link.Drift, error) {
+func (s learning) withoutNotes(ctx context.Context) ([]link.Drift, error) {
 	links, err := rtnl.Links(ctx, s.Port.Conn)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (s stack) withoutNotes(ctx context.Context) ([]link.Drift, error) {
 // lostNotes are notes of those links on which the kernel learns no default routes, and that
 // have none among these. In a guest where new interfaces learn none that is the guest's own
 // choice.
-func (s stack) lostNotes(ctx context.Context, links []*rtnl.Link, notes []rtnl.Route) (lost []rtnl.Route, err error) {
+func (s learning) lostNotes(ctx context.Context, links []*rtnl.Link, notes []rtnl.Route) (lost []rtnl.Route, err error) {
 	bare := unnoted(links, notes)
 	if len(bare) == 0 {
 		return nil, nil
@@ -72,7 +72,7 @@ func unnoted(links []*rtnl.Link, notes []rtnl.Route) []*rtnl.Link {
 
 // noteUnlearned notes of interfaces that have no note, and on which the kernel learns no default
 // routes, what it is to do once there is no gateway: the same, where there was none before.
-func (s stack) noteUnlearned(ctx context.Context, links []*rtnl.Link, notes []rtnl.Route) error {
+func (s learning) noteUnlearned(ctx context.Context, links []*rtnl.Link, notes []rtnl.Route) error {
 	bare := unnoted(links, notes)
 	if len(bare) == 0 {
 		return nil
@@ -95,7 +95,7 @@ func (s stack) noteUnlearned(ctx context.Context, links []*rtnl.Link, notes []rt
 	return s.addNotes(ctx, same)
 }
 
-func (s stack) addNotes(ctx context.Context, notes []rtnl.Route) error {
+func (s learning) addNotes(ctx context.Context, notes []rtnl.Route) error {
 	for _, n := range notes {
 		if err := s.append(ctx, n); err != nil {
 			return err
@@ -106,7 +106,7 @@ func (s stack) addNotes(ctx context.Context, notes []rtnl.Route) error {
 
 // hadIPv6Gateway says whether the interface has an IPv6 gateway: one of these, or one that
 // pipework's route tells.
-func (s stack) hadIPv6Gateway(ctx context.Context, via []netip.Addr) (bool, error) {
+func (s learning) hadIPv6Gateway(ctx context.Context, via []netip.Addr) (bool, error) {
 	if slices.ContainsFunc(via, netip.Addr.Is6) {
 		return true, nil
 	}
