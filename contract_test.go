@@ -7,6 +7,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/link"
 )
@@ -20,5 +21,12 @@ func TestContract(t *testing.T) {
 			addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
 			return link.Bridge{Name: "lan"}
 		}})
+	})
+	t.Run("pinned", func(t *testing.T) {
+		contract.Run(t, contract.Case{
+			Peers: true, Many: true,
+			Setup:  func(testing.TB) link.Backend { return link.Bridge{Name: "br1"} },
+			Change: func(s *pipework.Spec) { s.Pin = true },
+		})
 	})
 }

@@ -27,6 +27,15 @@ import (
 // TestContractWithDHCP gets an address beside the static ones, from dnsmasq, and
 // leaves the server without a lease.
 func TestContractWithDHCP(t *testing.T) {
+	contractWithDHCP(t, func(s *pipework.Spec) { s.DHCP = &dhcp.Config{} })
+}
+
+// TestContractPinnedWithDHCP does so for a guest that is not trusted.
+func TestContractPinnedWithDHCP(t *testing.T) {
+	contractWithDHCP(t, func(s *pipework.Spec) { s.DHCP, s.Pin = &dhcp.Config{}, true })
+}
+
+func contractWithDHCP(t *testing.T, change func(*pipework.Spec)) {
 	dhcptest.Need(t, "dnsmasq")
 	contract.Run(t, contract.Case{
 		Peers: true, Drifts: 4,
@@ -39,7 +48,7 @@ func TestContractWithDHCP(t *testing.T) {
 			})
 			return link.Bridge{Name: dhcptest.Bridge}
 		},
-		Change: func(s *pipework.Spec) { s.DHCP = &dhcp.Config{} },
+		Change: change,
 	})
 }
 

@@ -133,6 +133,7 @@ func (j *job) prepare(ctx context.Context) error {
 	if j.port.MAC == nil {
 		j.port.MAC = link.RandomMAC()
 	}
+	j.port.Pin = j.spec.pin().New(j.port.MAC)
 	if j.spec.Link == nil {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/parts"
 	"github.com/go-pipework/pipework/link"
 )
@@ -21,6 +22,7 @@ type concern struct {
 func (s Spec) concerns() []concern {
 	return []concern{
 		{StageAddress, s.advertisements()},
+		{StageLink, s.pin()},
 		{StageLink, parts.Device{Link: s.Link, MAC: s.MAC, MTU: s.MTU}},
 		{StageAddress, parts.Addresses(s.Addrs)},
 		{StageRoute, s.gateways()},
@@ -35,7 +37,11 @@ func (s Spec) concerns() []concern {
 func (s Spec) gateways() parts.Gateways { return parts.Gateways{Via: s.Gateways, Addrs: s.Addrs} }
 
 func (s Spec) leases() parts.Leases {
-	return parts.Leases{Config: s.DHCP, Gateways: s.gateways(), Routes: s.Routes, FixedMTU: s.MTU != 0, IPv6: s.hasIPv6()}
+	return parts.Leases{Config: s.DHCP, Gateways: s.gateways(), Routes: s.Routes, FixedMTU: s.MTU != 0, IPv6: s.hasIPv6(), Pin: s.pin()}
+}
+
+func (s Spec) pin() parts.Pin {
+	return parts.Pin{Asked: s.Pin, Link: s.Link, MAC: s.MAC, Addrs: s.Addrs, SLAAC: s.advertised(), IPv4Leases: s.asks(dhcp.IPv4), IPv6Leases: s.asks(dhcp.IPv6)}
 }
 
 func (s Spec) advertisements() parts.Advertisements {

@@ -97,6 +97,17 @@ type Spec struct {
 	// on the host can do it: others are errors.ErrUnsupported.
 	Egress  *link.Shaping `json:"egress,omitempty"`
 	Ingress *link.Shaping `json:"ingress,omitempty"`
+	// Pin is for a guest that is not trusted: no frame leaves it with another source MAC than
+	// the interface's, nor with an address, in ARP, IPv4, IPv6 or a neighbour advertisement,
+	// that is not one of Addrs, of its leases, or the link-local one that is made of its MAC
+	// (with SLAAC or DHCPv6, of any prefix). What only routers and DHCP servers say is
+	// dropped, as is what is neither ARP nor IP, and frames with a VLAN's tag, unless they are
+	// of the bridge's Trunks. The filter is there before the interface is up, on its end on the
+	// host, which Link has to have: link.Bridge or link.Veth. It goes with the interface. A
+	// guest with CAP_NET_ADMIN in its namespace can make the answers of a DHCP server up that
+	// the client in its namespace hears: give such a guest Addrs. Needs sch_ingress and
+	// cls_bpf in the kernel.
+	Pin bool `json:"pin,omitempty"`
 	// Add asks Attach to add to an interface that is there already: where Link is
 	// the same, and its settings, MAC and MTU are as this Spec asks (or does not say),
 	// it gets those of Addrs, Gateways and Routes that it lacks, and keeps what it has;

@@ -69,7 +69,28 @@ func (s Spec) validLink() error {
 	if f, ok := s.Link.(link.FixedMAC); ok && s.MAC != nil && f.FixedMAC() != "" {
 		wrong = append(wrong, fmt.Errorf("MAC %s: %s", s.MAC, f.FixedMAC()))
 	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, s.validPin())...)
+}
+
+// maxPinned is how many addresses the kernel's filter has room for.
+const maxPinned = 128
+
+// validPin says why what leaves the guest cannot be looked at.
+func (s Spec) validPin() error {
+	if !s.Pin || s.Link == nil {
+		return nil
+	}
+	p, can := s.Link.(link.Pinner)
+	if !can {
+		return fmt.Errorf("pin: %s has no end on the host, where what leaves the guest could be looked at: plug it into a Linux bridge, or use a veth pair", s.Link)
+	}
+	if _, err := p.PinnedTags(); err != nil {
+		return fmt.Errorf("pin: %s: %w: plug it into a Linux bridge, or use a veth pair", s.Link, err)
+	}
+	if len(s.Addrs) > maxPinned {
+		return fmt.Errorf("pin: %d addresses are more than %d", len(s.Addrs), maxPinned)
+	}
+	return nil
 }
 
 func validMAC(mac net.HardwareAddr) error {

@@ -39,6 +39,7 @@ func full() Spec {
 		}},
 		Egress:    &link.Shaping{Rate: 1e6, Delay: 20 * time.Millisecond, Jitter: time.Millisecond, Loss: 1.5},
 		Ingress:   &link.Shaping{Rate: 1e7},
+		Pin:       true,
 		AllowHost: true,
 	}
 }
@@ -134,11 +135,14 @@ func TestSpecUnknown(t *testing.T) {
 // TestCanonical pins the digests: the marks of living interfaces hold them.
 func TestCanonical(t *testing.T) {
 	var lines []string
+	free := full() // as it was before there was a pin
+	free.Pin = false
 	for _, s := range []Spec{
 		{Link: link.Bridge{Name: "br1"}},
 		{Link: link.Bridge{Name: "br1"}, Addrs: prefixes("10.0.0.2/24", "10.0.0.1/24"), Gateways: []netip.Addr{netip.MustParseAddr("fd00::1"), netip.MustParseAddr("10.0.0.9")}},
 		{Link: link.Macvlan{Parent: "eth0", VLAN: 100}, Name: "eth1", MTU: 1400},
 		{Link: link.Phys{Device: "eth3", AllowDefaultRoute: true}},
+		free,
 		full(),
 		{Link: link.Veth{HostName: "web0", HostAddrs: prefixes("10.0.0.1/24")}},
 		{Link: link.Veth{Peer: ns.Ref{Kind: ns.Docker, Name: "db", ID: "3f2a"}, PeerName: "eth5", PeerAddrs: prefixes("10.9.0.2/30")}},

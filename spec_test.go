@@ -119,6 +119,7 @@ func TestDigest(t *testing.T) {
 		"Rules":    func(s *Spec) { s.Rules = []link.Rule{{Priority: 5}} },
 		"Egress":   func(s *Spec) { s.Egress = &link.Shaping{Rate: 1e6} },
 		"Ingress":  func(s *Spec) { s.Ingress = &link.Shaping{Rate: 1e6} },
+		"Pin":      func(s *Spec) { s.Pin = true },
 	} {
 		s := base
 		change(&s)

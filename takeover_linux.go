@@ -74,6 +74,13 @@ func (j *job) add(ctx context.Context) (*Attachment, error) {
 	if j.spec.asks(dhcp.IPv4) && mark.Lease == "" || j.spec.asks(dhcp.IPv6) && mark.Lease6 == "" {
 		differs = append(differs, "it has no lease")
 	}
+	pinned, err := j.spec.pin().On(ctx, &j.site)
+	if err != nil {
+		return nil, j.fail(StageLink, err)
+	}
+	if pinned {
+		differs = append(differs, "it is pinned to its addresses")
+	}
 	if len(differs) > 0 {
 		return nil, j.inUse(strings.Join(slices.Compact(differs), ", "))
 	}

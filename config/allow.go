@@ -3,7 +3,6 @@ package config
 import (
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -28,6 +27,15 @@ func ParseAllow(list string) (Allow, error) {
 	return allow, p.err()
 }
 
+// hostInterface is the name of the interface of the host that the backend uses, or else what
+// was typed.
+func hostInterface(b link.Backend, typed string) string {
+	if b, on := b.(link.OnInterface); on {
+		return b.HostInterface()
+	}
+	return typed
+}
+
 // Check refuses a backend that uses an interface of the host whose name no
 // pattern matches, with an error that satisfies fs.ErrPermission. typed is the
 // host interface of the line that the backend is for: it counts only where the
@@ -37,20 +45,9 @@ func (a Allow) Check(b link.Backend, typed string) error {
 	if a == nil {
 		return nil
 	}
-	name := typed
-	if b, on := b.(link.OnInterface); on {
-		name = b.HostInterface()
-	}
-	if a.matches(name) {
+	name := hostInterface(b, typed)
+	if patterns(a).match(name) {
 		return nil
 	}
 	return errs.New(fs.ErrPermission, "the host's interface %s may not be asked for: --allow permits %s", name, strings.Join(a, ", "))
-}
-
-// matches says whether a pattern matches the name.
-func (a Allow) matches(name string) bool {
-	return slices.ContainsFunc(a, func(pattern string) bool {
-		match, err := path.Match(pattern, name)
-		return err == nil && match
-	})
 }

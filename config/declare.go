@@ -18,6 +18,8 @@ type Declarations struct {
 	// value allows all. The host's ends of pairs (-l) may be called what a pattern
 	// matches, and pw-….
 	Allow Allow
+	// Policy limits more, by who asks; nil allows all.
+	Policy *Policy
 	// Key is what a container must have as its pipework_key, if it is not "".
 	Key string
 }

@@ -210,5 +210,5 @@ const hostEndPrefix = "pw-"
 
 // mayName says whether a container may give the host's end this name; "" is none.
 func (d Declarations) mayName(end string) bool {
-	return end == "" || strings.HasPrefix(end, hostEndPrefix) || d.Allow.matches(end)
+	return end == "" || strings.HasPrefix(end, hostEndPrefix) || patterns(d.Allow).match(end)
 }

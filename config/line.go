@@ -46,6 +46,7 @@ type Line struct {
 	Trunks   []int         // --trunk: the VLANs that a bridge's port carries tagged
 	Isolated bool          // --isolated: no frames to and from other such ports of the bridge
 	Hairpin  bool          // --hairpin: frames may leave by the port that they came in by
+	Pin      bool          // --pin: nothing leaves the guest that is not its own
 
 	Firewall   link.Firewall // --forward and --no-forward: Docker's firewall
 	ResolvConf string        // --resolv-conf: where the name servers of a lease are written; "": nowhere
@@ -65,6 +66,7 @@ func (l *Line) AddFlags(fs *pflag.FlagSet) {
 	option.Add(fs, "ingress", "", "rate=R,...", "slow down what the guest receives", shaping("--ingress", &l.Ingress))
 	option.Add(fs, "trunk", "", "vlans", "the VLANs of a bridge that pass tagged, such as 10,20-30", l.trunk)
 	option.Bool(fs, &l.Isolated, "isolated", "no frames to or from the bridge's other isolated ports")
+	option.Bool(fs, &l.Pin, "pin", "let nothing leave the guest that has not its own MAC and addresses")
 	option.Bool(fs, &l.Hairpin, "hairpin", "let the bridge send frames back by the port that they came in by")
 }
 

@@ -67,6 +67,7 @@ func goodRows() []goodRow {
 		{"options last", "eth0 web 10.0.0.2/24 -a=4 -i=eth2 --direct-phys", Line{
 			Interface: "eth0", Name: "eth2", Family: Inet, Guest: "web", Addrs: prefixes("10.0.0.2/24"), DirectPhys: true,
 		}},
+		{"not trusted", "--pin br1 --isolated web 10.0.0.2/24", br1(func(l *Line) { l.Pin, l.Isolated = true, true })},
 		{"options first", "-i eth2 br1 web 10.0.0.2/24", br1(func(l *Line) { l.Name = "eth2" })},
 		{"words after --", "br1 -i eth2 -- --web 10.0.0.2/24", br1(func(l *Line) { l.Guest, l.Name = "--web", "eth2" })},
 		{"interface after --", "-- -br web 10.0.0.2/24", br1(func(l *Line) { l.Interface = "-br" })},
@@ -178,7 +179,7 @@ func TestParseRefuses(t *testing.T) {
 	const (
 		syntax = "write pipework <hostinterface> <guest> <address>/<prefix>[@gateway] [macaddr][@vlan]"
 		last   = " (the last word is [macaddr|U:string][@vlan])"
-		known  = "the options are --direct-phys, --egress, --forward, --hairpin, --ingress, --isolated, --mtu, --no-forward, --resolv-conf, --route, --rule, --trunk, -a, -i, -l"
+		known  = "the options are --direct-phys, --egress, --forward, --hairpin, --ingress, --isolated, --mtu, --no-forward, --pin, --resolv-conf, --route, --rule, --trunk, -a, -i, -l"
 		plain  = "holds control characters or broken UTF-8: write printable characters only"
 		name   = "holds a '/', ':', white space or unprintable character: leave it out, an interface's name has none"
 	)

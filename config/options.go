@@ -124,6 +124,7 @@ func (l Line) optionWords() []string {
 	}{
 		{"--isolated", l.Isolated},
 		{"--hairpin", l.Hairpin},
+		{"--pin", l.Pin},
 		{"--forward", l.Firewall == link.FirewallAccept},
 		{"--no-forward", l.Firewall == link.FirewallLeave},
 	} {

@@ -17,6 +17,7 @@ func TestLineString(t *testing.T) {
 	}{
 		{"plain", br1(func(*Line) {}), "br1 web 10.0.0.2/24"},
 		{"options", br1(func(l *Line) { l.Name, l.HostName, l.Family, l.DirectPhys = "eth2", "vweb", Inet, true }), "--direct-phys br1 -i eth2 -l vweb -a 4 web 10.0.0.2/24"},
+		{"not trusted", br1(func(l *Line) { l.Pin, l.Isolated = true, true }), "br1 --isolated --pin web 10.0.0.2/24"},
 		{"dashes", br1(func(l *Line) { l.Guest, l.Name = "-web", "x" }), "-i x -- br1 -web 10.0.0.2/24"},
 		{"gateways", br1(func(l *Line) {
 			l.Addrs, l.Gateways = prefixes("fd00::2/64", "10.0.0.2/24", "10.0.0.3/24"), addrs("10.0.0.1", "fd00::1")

@@ -19,13 +19,15 @@ import (
 func (l Line) Spec(b link.Backend) (pipework.Spec, error) {
 	s := pipework.Spec{
 		Name: l.Name, MAC: l.MAC, MTU: l.MTU, Addrs: l.Addrs, Gateways: l.Gateways, SLAAC: l.SLAAC,
-		Routes: l.Routes, Rules: l.Rules, Egress: l.Egress, Ingress: l.Ingress, Add: true,
+		Routes: l.Routes, Rules: l.Rules, Egress: l.Egress, Ingress: l.Ingress, Pin: l.Pin, Add: true,
 	}
 	var p problems
 	if asked, err := l.DHCPConfig(); l.DHCP != "" && asked.Program == "" {
 		p.add(err)
 		s.DHCP = &asked.Config
 		s.DHCP.ResolvConf = l.ResolvConf
+	} else if l.Pin && asked.Program != "" {
+		p.addf("--pin: what address %s brings nobody else knows: write dhcp", asked.Program)
 	} else if l.ResolvConf != "" {
 		p.addf("--resolv-conf %s: only the address dhcp brings name servers", l.ResolvConf)
 	}
@@ -47,9 +49,12 @@ func (l Line) Spec(b link.Backend) (pipework.Spec, error) {
 	if l.Trunks != nil {
 		b = l.trunked(&p, b)
 	}
+	if l.Isolated {
+		b = isolated(&p, b)
+	}
 	switch kind := b.(type) {
 	case link.Bridge:
-		kind.Firewall, kind.Isolated, kind.Hairpin = l.Firewall, l.Isolated, l.Hairpin
+		kind.Firewall, kind.Hairpin = l.Firewall, l.Hairpin
 		b = kind
 	case link.VLAN:
 		if kind.VLAN == 0 && l.VLAN == "" {
@@ -63,11 +68,21 @@ func (l Line) Spec(b link.Backend) (pipework.Spec, error) {
 		}
 		b = kind
 	}
-	if _, is := b.(link.Bridge); !is && (l.Isolated || l.Hairpin) {
-		p.addf("--isolated and --hairpin are settings of a Linux bridge's port: %s has none", b)
+	if _, is := b.(link.Bridge); !is && l.Hairpin {
+		p.addf("--hairpin is a setting of a Linux bridge's port: %s has none", b)
 	}
 	s.Link = b
 	return s, p.err()
+}
+
+// isolated keeps the guest from others that are kept so.
+func isolated(p *problems, b link.Backend) link.Backend {
+	with, has := b.(link.Isolator)
+	if !has {
+		p.addf("--isolated: %s is no port of a bridge", b)
+		return b
+	}
+	return with.Isolate()
 }
 
 // trunked lets the VLANs pass tagged.

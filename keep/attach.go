@@ -34,7 +34,7 @@ func (p *Plugger) Attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	d = d.bound(p.OVS)
 	at, keep, err = p.attach(ctx, guest, d)
 	for wait := d.again(err); wait > 0; wait = d.again(err) {
-		p.say("%v: again in %v", err, wait)
+		say(p, "%v: again in %v", err, wait)
 		if pause.For(ctx, wait) != nil {
 			return nil, nil, err
 		}
@@ -174,7 +174,7 @@ func (p *Plugger) keeper(t pipework.Target, s pipework.Spec, at *pipework.Attach
 }
 
 // say prints a line.
-func (p *Plugger) say(format string, args ...any) {
+func say(p *Plugger, format string, args ...any) {
 	if p.Output != nil {
 		_, _ = io.WriteString(p.Output, "pipework: "+fmt.Sprintf(format, args...)+"\n")
 	}

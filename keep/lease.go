@@ -27,7 +27,7 @@ func keepLease(ctx context.Context, p *Plugger, t pipework.Target, s pipework.Sp
 			if text == "" && e.Lease != nil {
 				text = fmt.Sprintf("%s until %s", e.Lease.Addr, e.Lease.Expires.Format(time.DateTime))
 			}
-			p.say("%s: lease %s: %s", e.Interface, e.Kind, text)
+			say(p, "%s: lease %s: %s", e.Interface, e.Kind, text)
 		}
 	}
 	observer := p.observer()

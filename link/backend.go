@@ -88,6 +88,18 @@ type WithVLAN interface {
 	WithVLAN(id int) Backend
 }
 
+// An InVLANs is a Backend that puts a guest into VLANs: VLANs are those of its frames, 0 of
+// frames without one; nil is all.
+type InVLANs interface {
+	VLANs() []int
+}
+
+// An Isolator is a Backend that can keep a guest from others that are kept so, too: Isolate
+// is the Backend with that.
+type Isolator interface {
+	Isolate() Backend
+}
+
 // A WithTrunks is a Backend whose port of a bridge can carry VLANs tagged: WithTrunks is
 // the Backend with these, each 1 to 4094.
 type WithTrunks interface {
@@ -133,6 +145,8 @@ type Port struct {
 	MACAsked bool
 	MTU      int // bytes; 0: the backend's choice
 	Mark     Mark
+	// Pin is what may leave the guest; nil: everything. [PlugVeth] sees to it.
+	Pin *Pin
 	// Exact has Check tell also of settings that the Backend leaves at their default and
 	// that are otherwise, such as a bridge port's VLANs where it asks for none.
 	Exact bool

@@ -22,6 +22,14 @@ const (
 	FirewallLeave
 )
 
+// VLANs are the guest's; 0 stands for the bridge's default, too.
+func (b Bridge) VLANs() []int {
+	if b.VLAN == 0 && len(b.Trunks) > 0 {
+		return b.Trunks
+	}
+	return append([]int{b.VLAN}, b.Trunks...)
+}
+
 // WithVLAN is the bridge with the guest in this VLAN.
 func (b Bridge) WithVLAN(id int) Backend {
 	b.VLAN = id
@@ -91,7 +99,19 @@ type Bridge struct {
 var (
 	_ BatchUnplugger = Bridge{}
 	_ Validator      = Bridge{}
+	_ Pinner         = Bridge{}
+	_ Isolator       = Bridge{}
+	_ InVLANs        = Bridge{}
 )
+
+// PinnedTags are the trunks.
+func (b Bridge) PinnedTags() ([]int, error) { return b.Trunks, nil }
+
+// Isolate is the bridge with the guest's port isolated.
+func (b Bridge) Isolate() Backend {
+	b.Isolated = true
+	return b
+}
 
 // HostInterface is the bridge.
 func (b Bridge) HostInterface() string { return b.Name }

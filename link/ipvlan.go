@@ -50,6 +50,9 @@ var (
 	_ FixedMAC  = Ipvlan{}
 )
 
+// VLANs are the one; 0 is none.
+func (i Ipvlan) VLANs() []int { return []int{i.VLAN} }
+
 // WithVLAN is the ipvlan on this VLAN of the parent.
 func (i Ipvlan) WithVLAN(id int) Backend {
 	i.VLAN = id

@@ -57,6 +57,9 @@ var (
 	_ FixedMAC  = Macvlan{}
 )
 
+// VLANs are the one; 0 is none.
+func (m Macvlan) VLANs() []int { return []int{m.VLAN} }
+
 // WithVLAN is the macvlan on this VLAN of the parent.
 func (m Macvlan) WithVLAN(id int) Backend {
 	m.VLAN = id

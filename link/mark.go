@@ -22,6 +22,7 @@ type Mark struct {
 	Lease     string // what it takes to give a DHCP lease back; empty: none
 	Lease6    string // the same of a DHCPv6 lease
 	Rules     string // the priorities of its policy rules: 100+200; empty: none
+	Pin       string // on the host's end of a pair: what a [Pin] has beside the Spec; empty: none
 }
 
 // markWord begins every mark.
@@ -49,7 +50,7 @@ func (m Mark) format(name string) string {
 	b.Grow(aliasMax)
 	b.WriteString(markWord)
 	for _, kv := range [...][2]string{
-		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"lease", m.Lease}, {"lease6", m.Lease6}, {"rules", m.Rules}, {"nspid", pid(m.Guest.PID)},
+		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"lease", m.Lease}, {"lease6", m.Lease6}, {"rules", m.Rules}, {"pin", m.Pin}, {"nspid", pid(m.Guest.PID)},
 		{"containerid", short(m.Guest.ID)}, {"was", m.Was}, {"network_of", m.Guest.NetworkOf}, {"containername", name},
 	} {
 		if kv[1] != "" {
@@ -103,6 +104,8 @@ func (m *Mark) set(key, value string) {
 		m.Lease6 = value
 	case "rules":
 		m.Rules = value
+	case "pin":
+		m.Pin = value
 	case "nspid":
 		m.Guest.PID, _ = strconv.Atoi(value)
 	case "containerid":

@@ -43,7 +43,16 @@ var (
 	_ Validator      = Veth{}
 	_ WithHostName   = Veth{}
 	_ OnInterface    = Veth{}
+	_ Pinner         = Veth{}
 )
+
+// PinnedTags are none. Of a pair with another guest both ends are in guests.
+func (v Veth) PinnedTags() ([]int, error) {
+	if v.toGuest() {
+		return nil, errors.New("a pair of two guests has no end on the host")
+	}
+	return nil, nil
+}
 
 // WithHostName is the pair with this name for the host's end.
 func (v Veth) WithHostName(name string) Backend {

@@ -45,5 +45,8 @@ func (n Phys) Settings() Backend {
 // HostInterface is the interface itself.
 func (n Phys) HostInterface() string { return n.Device }
 
+// VLANs are all: the guest may send what it likes.
+func (n Phys) VLANs() []int { return nil }
+
 // String is "phys:" and the interface's name on the host.
 func (n Phys) String() string { return "phys:" + n.Device }

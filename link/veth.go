@@ -20,9 +20,10 @@ import (
 // in one message: the host's end already a port of the bridge with the index master
 // (0: of none), the guest's end inside the guest, down, with its final name, MAC and
 // MTU. When PlugVeth returns the host's end is up and bears p.Mark, has no IPv6 address
-// and takes none from router advertisements. p.HostName names the host's end; "" stands
-// for the classic name, or a hashed one, and is filled; the name of a NIC that is in a guest
-// is refused with an error that satisfies fs.ErrInvalid. Errors are those of [Backend].
+// and takes none from router advertisements, and lets pass what p.Pin says. p.HostName names
+// the host's end; "" stands for the classic name, or a hashed one, and is filled; the name of
+// a NIC that is in a guest is refused with an error that satisfies fs.ErrInvalid. Errors are
+// those of [Backend].
 func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	names := []func(string, *ns.Guest) string{hostName, hashedName}
 	if chosen := p.HostName; chosen != "" {
@@ -40,7 +41,18 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	if err := p.setOnHost(ctx, host, rtnl.IgnoreAdvertisements); err != nil {
 		return err
 	}
-	return rtnl.FinishPlain(ctx, p.Host.Conn, host, p.Mark.String())
+	mark := p.Mark
+	if p.Pin != nil { // before the first frame can pass
+		end, err := rtnl.LinkByName(ctx, p.Host.Conn, host)
+		if err != nil {
+			return err
+		}
+		if err := p.Pin.set(ctx, p.Host.Conn, end.Index); err != nil {
+			return err
+		}
+		mark.Pin = p.Pin.note()
+	}
+	return rtnl.FinishPlain(ctx, p.Host.Conn, host, mark.String())
 }
 
 // createVeth makes the pair with the first of these host names that is free: a

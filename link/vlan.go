@@ -29,6 +29,9 @@ var (
 	_ WithVLAN    = VLAN{}
 )
 
+// VLANs are the one; 0 is none.
+func (v VLAN) VLANs() []int { return []int{v.VLAN} }
+
 // WithVLAN is this VLAN of the parent.
 func (v VLAN) WithVLAN(id int) Backend {
 	v.VLAN = id

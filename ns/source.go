@@ -53,6 +53,11 @@ type Container struct {
 	// Env as NAME=VALUE.
 	Labels map[string]string
 	Env    []string
+	// Image is what it was made of, as that was written, such as nginx:1.25.
+	Image string
+	// User is whose engine it is, where that is not root's. It is not the choice of whoever
+	// made the container.
+	User string
 	// ImageLabels and ImageEnv are those of its image, if ImageKnown: an image
 	// may have been removed since.
 	ImageKnown  bool

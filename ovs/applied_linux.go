@@ -108,7 +108,7 @@ func undecided(ctx context.Context, s *Client, all []*joining, number []int) ([]
 		case len(iface) == 0, len(iface[0].Numbers("ofport")) > 0:
 			j.err = portError(j.at, iface)
 		case seen:
-			j.err = j.noDatapath(orSystem(br.First().Text("datapath_type")))
+			j.err = noDatapath(j.Bridge, orSystem(br.First().Text("datapath_type")))
 		default:
 			left = append(left, j)
 		}
@@ -118,7 +118,7 @@ func undecided(ctx context.Context, s *Client, all []*joining, number []int) ([]
 
 // noDatapath explains why ovs-vswitchd has read the configuration and has made
 // nothing of the bridge; it tells only its log.
-func (b Bridge) noDatapath(datapath string) error {
+func noDatapath(b Bridge, datapath string) error {
 	if datapath == Netdev {
 		return fmt.Errorf("ovs-vswitchd could not set bridge %s up: it needs /dev/net/tun, and only one userspace datapath fits into a network namespace; its log says more", b.Name)
 	}

@@ -43,6 +43,9 @@ type Bridge struct {
 	Trunks []int `json:"trunks,omitempty"`
 	// VLANMode is seldom needed: Tag and Trunks imply it.
 	VLANMode VLANMode `json:"vlan_mode,omitempty"`
+	// Isolated keeps the guest from other isolated ports of the bridge; it reaches those that
+	// are not (column protected, Open vSwitch 2.7).
+	Isolated bool `json:"isolated,omitempty"`
 	// ExternalIDs are set on the port and on its interface, beside pipework's
 	// own.
 	ExternalIDs map[string]string `json:"external_ids,omitempty"`
@@ -68,12 +71,39 @@ var (
 	_ link.Validator      = Bridge{}
 	_ link.Reaper         = Bridge{}
 	_ link.Collector      = (*Client)(nil)
+	_ link.Isolator       = Bridge{}
+	_ link.Pinner         = Bridge{}
+	_ link.InVLANs        = Bridge{}
 )
+
+// VLANs are those that the port carries; all, where the Bridge asks for none.
+func (b Bridge) VLANs() []int {
+	switch {
+	case b.VLANMode == Dot1QTunnel, b.VLANMode != Access && len(b.Trunks) == 0 && (b.Tag == 0 || b.VLANMode != ""):
+		return nil
+	case b.VLANMode == Access || b.Tag != 0 && b.VLANMode == "":
+		return []int{b.Tag}
+	case b.Tag != 0:
+		return append([]int{b.Tag}, b.Trunks...)
+	}
+	return b.Trunks
+}
 
 // WithVLAN is the bridge with the guest's port as an access port of this VLAN.
 func (b Bridge) WithVLAN(id int) link.Backend {
 	b.Tag = id
 	return b
+}
+
+// Isolate is the bridge with the guest's port isolated.
+func (b Bridge) Isolate() link.Backend {
+	b.Isolated = true
+	return b
+}
+
+// PinnedTags says why guests cannot be pinned here.
+func (Bridge) PinnedTags() ([]int, error) {
+	return nil, errors.New("Open vSwitch takes the kernel's filters off its ports, and its userspace datapath does not ask them")
 }
 
 // WithTrunks is the bridge with the guest's port carrying these VLANs tagged.

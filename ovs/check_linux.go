@@ -14,7 +14,7 @@ import (
 // portDrifts compares the port's rows with what join would make.
 func (b Bridge) portDrifts(ctx context.Context, s *Client, p *link.Port, br *bridge) ([]link.Drift, error) {
 	got, err := s.transact(ctx, "read port", []ovsdb.Op{
-		ovsdb.Select("Port", ovsdb.Has("name", p.HostName), "_uuid", "tag", "trunks", "vlan_mode", "external_ids", "other_config"),
+		ovsdb.Select("Port", ovsdb.Has("name", p.HostName), "_uuid", "tag", "trunks", "vlan_mode", "protected", "external_ids", "other_config"),
 		ovsdb.Select("Interface", ovsdb.Has("name", p.HostName), "error", "ofport"),
 	})
 	if err != nil {
@@ -56,6 +56,7 @@ func (b Bridge) rejoin(p *link.Port, what string) []link.Drift {
 func (b Bridge) settingDrifts(p *link.Port, row ovsdb.Record) []link.Drift {
 	have := ovsdb.Columns{
 		"tag": row.Numbers("tag"), "trunks": row.Numbers("trunks"), "vlan_mode": row.Strings("vlan_mode"),
+		"protected":    row.Bool("protected"),
 		"other_config": row.Texts("other_config"), "external_ids": row.Texts("external_ids"),
 	}
 	want := b.wantedColumns(p, have)

@@ -84,6 +84,9 @@ func (b Bridge) portColumns() ovsdb.Columns {
 	if b.Tag != 0 {
 		c["tag"] = []int{b.Tag}
 	}
+	if b.Isolated { // a column of its own, which old versions lack
+		c["protected"] = true
+	}
 	if b.VLANMode != "" {
 		c["vlan_mode"] = []string{string(b.VLANMode)}
 	}

@@ -79,6 +79,7 @@ func TestColumns(t *testing.T) {
 		{"plain", ovs.Bridge{}, map[string]string{"tag": "[]", "trunks": "[]", "vlan_mode": "[]", "other_config": "{}"}},
 		{"access", ovs.Bridge{Tag: 100}, map[string]string{"tag": "100", "external_ids:pipework.vlan": `"100"`}},
 		{"trunk", ovs.Bridge{Trunks: []int{200, 100}}, map[string]string{"trunks": "[100, 200]", "tag": "[]"}},
+		{"isolated", ovs.Bridge{Isolated: true}, map[string]string{"protected": "true"}},
 		{"native", ovs.Bridge{Tag: 7, Trunks: []int{8}, VLANMode: ovs.NativeUntagged}, map[string]string{"tag": "7", "trunks": "[8]", "vlan_mode": "native-untagged"}},
 		{"ids", ovs.Bridge{ExternalIDs: map[string]string{"iface-id": "a b"}, OtherConfig: map[string]string{"priority-tags": "always"}},
 			map[string]string{"external_ids:iface-id": `"a b"`, "other_config": "{priority-tags=always}"}},
@@ -175,7 +176,7 @@ func TestDrift(t *testing.T) {
 	db, c := dummy(t)
 	addBridge(t, db, "lan")
 	target, _ := nstest.Guest(t)
-	s := spec(ovs.Bridge{Name: "lan", Tag: 100, HostName: "vport", Client: c}, "10.0.0.1/24")
+	s := spec(ovs.Bridge{Name: "lan", Tag: 100, Isolated: true, HostName: "vport", Client: c}, "10.0.0.1/24")
 	attach(t, target, s)
 	whole := db.Dump(t)
 	for _, tc := range []struct {
@@ -186,6 +187,7 @@ func TestDrift(t *testing.T) {
 		{"tag", []string{"set", "port", "vport", "tag=200"}, "tag of port vport is 200 instead of 100"},
 		{"no tag", []string{"clear", "port", "vport", "tag"}, "tag of port vport is none instead of 100"},
 		{"mode", []string{"set", "port", "vport", "vlan_mode=trunk"}, "vlan_mode of port vport is trunk instead of none"},
+		{"not isolated", []string{"set", "port", "vport", "protected=false"}, "protected of port vport is false instead of true"},
 		{"removed", []string{"del-port", "vport"}, "host end vport is not a port of lan"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

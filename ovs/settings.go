@@ -18,6 +18,9 @@ func (b Bridge) settings() (names []string) {
 	if len(b.Trunks) > 0 {
 		names = append(names, "trunks")
 	}
+	if b.Isolated {
+		names = append(names, "protected")
+	}
 	for key := range b.OtherConfig {
 		names = append(names, configPrefix+key)
 	}

@@ -27,7 +27,7 @@ func (b Bridge) compared(p *link.Port, have ovsdb.Columns) []string {
 	if known {
 		return append(names, last...)
 	}
-	names = append(names, vlanColumns...)
+	names = append(append(names, vlanColumns...), "protected")
 	for key := range have["other_config"].(map[string]string) {
 		names = append(names, configPrefix+key)
 	}
@@ -38,6 +38,9 @@ func (b Bridge) compared(p *link.Port, have ovsdb.Columns) []string {
 func (b Bridge) wantedColumns(p *link.Port, have ovsdb.Columns) ovsdb.Columns {
 	asked, want := b.portColumns(), maps.Clone(have)
 	names := b.compared(p, have)
+	if slices.Contains(names, "protected") {
+		want["protected"] = b.Isolated
+	}
 	for _, column := range vlanColumns {
 		if slices.Contains(names, column) && !(column == "vlan_mode" && b.implies(have[column].([]string))) {
 			want[column] = asked[column]

@@ -19,7 +19,7 @@ type attacher struct {
 	plugger *keep.Plugger
 	leases  *leases
 	cleanup *cleanup
-	allow   config.Allow // what containers may ask for
+	permits config.Declarations // what containers may ask for
 	machine string
 	metrics *metrics
 	log     logger

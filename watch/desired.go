@@ -19,6 +19,7 @@ type desired struct {
 	from        string       // for people: "command line", "label pipework.eth1"
 	text        string       // tells whether it has changed
 	byContainer bool         // it is declared by the container itself, whom not everything is permitted
+	who         config.Who   // that is
 	word        string       // the interface of the host, as the container calls it
 	resolve     resolver     // what is declared, as the host has it now
 	record      *keep.Record // of the command line, or the one to be written
@@ -90,7 +91,7 @@ func (d *declarations) ofContainer(ctx context.Context, k ref, recorded []keep.R
 	}
 	all := &declaration{name: c.Name, desired: map[string]*desired{}}
 	for _, own := range d.config.Of(c) {
-		all.addOwn(k.source.Kind(), c, own)
+		all.addOwn(d.config.Who(k.source.Kind(), c), c, own)
 	}
 	for i := range recorded {
 		meant, err := matches(ctx, d.sources, &recorded[i], k.source, c)
@@ -105,7 +106,7 @@ func (d *declarations) ofContainer(ctx context.Context, k ref, recorded []keep.R
 }
 
 // addOwn takes what a container declares.
-func (d *declaration) addOwn(kind ns.Kind, c *ns.Container, own config.Declaration) {
+func (d *declaration) addOwn(who config.Who, c *ns.Container, own config.Declaration) {
 	if own.Err != nil {
 		d.refused = append(d.refused, own)
 		return
@@ -115,11 +116,11 @@ func (d *declaration) addOwn(kind ns.Kind, c *ns.Container, own config.Declarati
 		source = keep.FromEnv
 	}
 	d.desired[own.Line.Name] = &desired{
-		from: own.From, text: own.Line.String(), byContainer: true, word: own.Line.Interface,
+		from: own.From, text: own.Line.String(), byContainer: true, who: who, word: own.Line.Interface,
 		resolve: func(ctx context.Context, p *keep.Plugger) (keep.Declared, error) {
 			return p.Declared(ctx, own.Line)
 		},
-		record: &keep.Record{Guest: ns.Ref{Kind: kind, Name: c.Name, ID: c.ID}, Interface: own.Line.Name, Source: source, Phase: keep.Attached},
+		record: &keep.Record{Guest: ns.Ref{Kind: who.Kind, Name: c.Name, ID: c.ID}, Interface: own.Line.Name, Source: source, Phase: keep.Attached},
 	}
 }
 

@@ -72,6 +72,12 @@ var hostDrifts = map[string]struct {
 	"the guest's end is down": {"br9 docker:web 10.0.0.2/24@10.0.0.1", func(t *testing.T, web pipework.Target) {
 		within(t, web, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetDown(l) })
 	}},
+	"its pin is taken away": {"--pin br9 docker:web 10.0.0.2/24", func(t *testing.T, web pipework.Target) {
+		onTheHost(t, func(h *netlink.Handle) error {
+			clsact := netlink.QdiscAttrs{LinkIndex: linkOf(t, h, hostEndOf(t, web)).Attrs().Index, Handle: 0xffff0000, Parent: netlink.HANDLE_CLSACT}
+			return h.QdiscDel(&netlink.GenericQdisc{QdiscAttrs: clsact, QdiscType: "clsact"})
+		})
+	}},
 	"the host's end is down": {"br9 docker:web 10.0.0.2/24", func(t *testing.T, web pipework.Target) {
 		onTheHost(t, func(h *netlink.Handle) error { return h.LinkSetDown(linkOf(t, h, hostEndOf(t, web))) })
 	}},

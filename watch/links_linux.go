@@ -73,7 +73,8 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 			l.lost(q, now)
 		}
 		for _, e := range events {
-			for _, k := range q.users(e.Name, l.kind(e)) {
+			name, kind := l.about(e)
+			for _, k := range q.users(name, kind) {
 				l.wakes.add(k, now)
 			}
 		}
@@ -90,6 +91,19 @@ func (l *links) lost(q *queue, now time.Time) {
 	for _, k := range q.known() {
 		l.wakes.add(k, now)
 	}
+}
+
+// about is the link that an event is about, and kind of it.
+func (l *links) about(e rtnl.LinkEvent) (name string, k use) {
+	if !e.Unfiltered {
+		return e.Name, l.kind(e)
+	}
+	for name, is := range l.known {
+		if is.index == e.Index {
+			return name, hostEnd
+		}
+	}
+	return "", 0
 }
 
 // kind tells which users an event matters to: to a guest whose end on the host it is of that

@@ -21,7 +21,7 @@ func (a *attacher) resolve(ctx context.Context, g *guest, want *desired) (keep.D
 		return d, err
 	}
 	if want.byContainer {
-		if err := a.allow.Check(d.Spec.Link, want.word); err != nil {
+		if d.Spec, _, err = a.permits.Permit(want.who, d.Spec, want.word); err != nil {
 			return d, err
 		}
 		if err := a.plugger.CheckKind(want.record.Guest, want.record.Interface, d); err != nil {

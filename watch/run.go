@@ -39,7 +39,7 @@ func (w *Watcher) newRun(plugger *keep.Plugger, exits *exits, changes *changes) 
 	}
 	q.reconcile = (&reconciler{
 		attacher: &attacher{
-			plugger: plugger, leases: r.leases, cleanup: r.cleanup, allow: w.Declarations.Allow, machine: w.Machine, metrics: &w.metrics, log: log,
+			plugger: plugger, leases: r.leases, cleanup: r.cleanup, permits: w.Declarations, machine: w.Machine, metrics: &w.metrics, log: log,
 		},
 		queue: q, cleanup: r.cleanup, exits: exits, records: state,
 		desired: &declarations{records: state, sources: w.Sources, config: w.Declarations},

@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,7 +18,7 @@ import (
 )
 
 // engine has DOCKER_HOST name a program that answers as Docker does for one container,
-// which runs some time after it was first asked for.
+// which runs some time after it was first asked for, and has the labels that follow.
 func engine(ts *testscript.TestScript, _ bool, args []string) {
 	delay, err := time.ParseDuration(args[1])
 	ts.Check(err)
@@ -27,7 +28,12 @@ func engine(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0] + ".sock")
 	l, err := net.Listen("unix", path)
 	ts.Check(err)
-	srv := httptest.NewUnstartedServer(&container{name: args[0], pid: guest.PID, delay: delay})
+	one := &container{name: args[0], pid: guest.PID, delay: delay, labels: map[string]string{}}
+	for _, label := range args[2:] {
+		key, value, _ := strings.Cut(label, "=")
+		one.labels[key] = value
+	}
+	srv := httptest.NewUnstartedServer(one)
 	_ = srv.Listener.Close()
 	srv.Listener = l
 	srv.Start()
@@ -48,11 +54,12 @@ var containerID = strings.Repeat("5e", 32)
 
 // A container answers what an engine says of it.
 type container struct {
-	name  string
-	pid   int
-	delay time.Duration
-	asked sync.Once
-	first time.Time
+	name   string
+	pid    int
+	delay  time.Duration
+	labels map[string]string
+	asked  sync.Once
+	first  time.Time
 }
 
 func (c *container) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -60,6 +67,9 @@ func (c *container) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/_ping"):
+		return
+	case strings.Contains(r.URL.Path, "/images/"):
+		_, _ = io.WriteString(w, `{"Config": {}}`)
 		return
 	case !strings.HasSuffix(r.URL.Path, "/containers/"+c.name+"/json") && !strings.HasSuffix(r.URL.Path, "/containers/"+containerID+"/json"):
 		w.WriteHeader(http.StatusNotFound)
@@ -72,5 +82,6 @@ func (c *container) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"Id": containerID, "Name": "/" + c.name, "State": state, "HostConfig": map[string]any{"NetworkMode": "none"},
+		"Image": "sha256:5e", "Config": map[string]any{"Labels": c.labels, "Image": "registry.lan/web:1"},
 	})
 }

@@ -37,7 +37,8 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	c := &command{asked: cli.Options{Printer: cli.Printer{Out: out, Err: warn}}}
 	c.Target, c.OVS, c.Output = find.Target, ovs.FromEnvironment(), cli.PrintableTo(warn)
 	defer func() { _ = c.OVS.Close() }()
-	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch, Doctor: c.doctor}
+	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch}
+	verbs.Declared, verbs.OVS, verbs.Kinds = c.Declared, c.OVS, kinds()
 	verbs.Before = func() { c.Log, c.Probe = c.asked.Logger(), c.asked.Probe }
 	return c.asked.Do(ctx, args, verbs, find.Guest)
 }

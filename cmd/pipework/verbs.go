@@ -20,7 +20,7 @@ func (c *command) detach(ctx context.Context, args []string) (err error) {
 	if c.asked.All && name != "" {
 		return cli.Usage("-i and --all contradict each other: keep one")
 	}
-	if c.Store, err = c.asked.OpenRecordsToTake(kinds()...); err != nil {
+	if c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...); err != nil {
 		return err
 	}
 	guest, err := c.guest(ctx, args[0], "detach", name)
@@ -80,7 +80,7 @@ func (c *command) collect(ctx context.Context, _ []string) (err error) {
 		collect = c.Orphans
 		c.Store, err = c.asked.OpenExistingRecords(kinds()...)
 	} else {
-		c.Store, err = c.asked.OpenRecordsToTake(kinds()...)
+		c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...)
 	}
 	if err != nil {
 		return err
@@ -89,13 +89,9 @@ func (c *command) collect(ctx context.Context, _ []string) (err error) {
 	return errors.Join(err, c.asked.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
 }
 
-func (c *command) doctor(ctx context.Context, _ []string) error {
-	return c.asked.Doctor(ctx, c.OVS, kinds()...)
-}
-
 // watch runs until it is interrupted.
 func (c *command) watch(ctx context.Context, _ []string) (err error) {
-	if c.Store, err = c.asked.OpenRecordsToWatch(kinds()...); err != nil {
+	if c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...); err != nil {
 		return err
 	}
 	w := &watch.Watcher{Sources: docker.Engines(c.asked.Engines...), Declarations: c.asked.Declarations, Machine: watch.Machine()}

@@ -6,14 +6,12 @@ import (
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/doctor"
-	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns/docker"
-	"github.com/go-pipework/pipework/ovs"
 )
 
-// Doctor looks at this machine, and prints what it finds.
-func (o *Options) Doctor(ctx context.Context, db *ovs.Client, kinds ...link.Kind) error {
-	m := doctor.Machine{OVS: db, State: o.RecordsDir(), Kinds: kinds, Sources: docker.Engines()}
+// doctor looks at this machine, and prints what it finds.
+func (o *Options) doctor(ctx context.Context, v Verbs) error {
+	m := doctor.Machine{OVS: v.OVS, State: o.RecordsDir(), Kinds: v.Kinds, Sources: docker.Engines()}
 	return o.showFindings(m.Examine(ctx))
 }
 

@@ -33,24 +33,14 @@ func (o *Options) OpenRecords(kinds ...link.Kind) (s *keep.Store, warnings []str
 	return s, nil, err
 }
 
-// OpenRecordsToTake is OpenRecords for who takes away, which does not depend on records: where
-// the directory cannot be made, there are none.
-func (o *Options) OpenRecordsToTake(kinds ...link.Kind) (*keep.Store, error) {
-	s, _, err := o.OpenRecords(kinds...)
+// OpenRecordsIfWritable opens the records for who can do without: where the directory cannot
+// be made there are none, with a warning.
+func (o *Options) OpenRecordsIfWritable(kinds ...link.Kind) (*keep.Store, error) {
+	s, warnings, err := o.OpenRecords(kinds...)
 	if errs.IsUnwritable(err) {
-		return nil, nil
+		warnings, err = []string{fmt.Sprintf("nothing is recorded: %v", err)}, nil
 	}
-	return s, err
-}
-
-// OpenRecordsToWatch opens the records for who plugs in by them, and warns where there are none
-// because the directory cannot be made.
-func (o *Options) OpenRecordsToWatch(kinds ...link.Kind) (*keep.Store, error) {
-	s, err := keep.Open(o.RecordsDir(), kinds...)
-	if errs.IsUnwritable(err) {
-		o.Warn(fmt.Sprintf("nothing is recorded: %v", err))
-		return nil, nil
-	}
+	o.Warn(warnings...)
 	return s, err
 }
 

@@ -11,7 +11,9 @@ import (
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/option"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ovs"
 )
 
 // Options are those of all verbs.
@@ -32,6 +34,8 @@ type Options struct {
 	DryRun bool // --dry-run: gc only says what it would do
 
 	Declarations config.Declarations // --allow, --trust-images, --key
+	explaining   bool                // check --policy
+	policy       string              // --policy: a file; "" is the default
 	Engines      []string            // --engine: sockets of Docker and Podman; nil: the usual ones
 	Metrics      string              // --metrics: a socket to tell counters at; "": none
 }
@@ -39,10 +43,15 @@ type Options struct {
 // A Run is what a verb does with its words, whose number is right.
 type Run func(ctx context.Context, args []string) error
 
-// Verbs are what the verbs do. Attach judges its words itself.
+// Verbs are what the verbs do, and what they need. Attach judges its words itself.
 type Verbs struct {
-	Attach, Detach, List, Check, Collect, Watch, Doctor Run
-	Before                                              func() // each of them, when the options are known
+	Attach, Detach, List, Check, Collect, Watch Run
+	// Before comes before each of them, when the options are known.
+	Before func()
+	// Declared is what a line means on this host.
+	Declared func(context.Context, config.Line) (keep.Declared, error)
+	OVS      *ovs.Client
+	Kinds    []link.Kind // of the links that records may have
 }
 
 // Do does what the words of args say: the options go into o, for what v does then. find is
@@ -57,10 +66,10 @@ func (o *Options) Do(ctx context.Context, args []string, v Verbs, find func(word
 
 func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Command {
 	attach, detach := Verb("attach", v.Attach), Verb("detach", counted(v.Detach, 1, "detach <guest> [-i interface | --all]"))
-	list, check := Verb("list", v.List), Verb("check", v.Check)
-	gc, watch := Verb("gc", counted(v.Collect, 0, "gc [--dry-run]")), Verb("watch", counted(v.Watch, 0, "watch [options]"))
+	list, check := Verb("list", v.List), Verb("check", o.explainOr(v))
+	gc, watch := Verb("gc", counted(v.Collect, 0, "gc [--dry-run]")), Verb("watch", counted(o.withPolicy(v.Watch), 0, "watch [options]"))
 	version := Verb("version", counted(func(context.Context, []string) error { return o.PrintVersion() }, 0, "version"))
-	doctor := Verb("doctor", counted(v.Doctor, 0, "doctor"))
+	doctor := Verb("doctor", counted(func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) }, 0, "doctor"))
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
 	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
 
@@ -74,6 +83,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	}
 	o.ofDetach(detach.Flags())
 	duration(check.Flags(), &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
+	o.ofExplaining(check.Flags())
 	option.Bool(gc.Flags(), &o.DryRun, "dry-run", "change nothing, and say what would be done")
 	o.ofWatch(watch.Flags())
 	for _, verb := range []*cobra.Command{detach, list, check} {
@@ -138,9 +148,26 @@ func (o *Options) ofWatch(fs *pflag.FlagSet) {
 		return err
 	})
 	text(fs, &d.Key, "key", "key", "the pipework_key that containers must have")
+	o.ofEngines(fs)
+	option.Add(fs, "policy", "", "path", "what containers may ask for ("+config.DefaultPolicy+", where that is there)", config.Path("--policy", &o.policy))
+	option.Add(fs, "metrics", "", "path", "a socket to tell counters at, such as /run/pipework.sock", config.Path("--metrics", &o.Metrics))
+}
+
+func (o *Options) ofEngines(fs *pflag.FlagSet) {
 	option.Add(fs, "engine", "", "address,...", "sockets of Docker and Podman, such as unix:///run/podman/podman.sock", func(list string) error {
 		o.Engines = strings.Split(list, ",")
 		return checkEngines(o.Engines)
 	})
-	option.Add(fs, "metrics", "", "path", "a socket to tell counters at, such as /run/pipework.sock", config.Path("--metrics", &o.Metrics))
+}
+
+// ofExplaining adds --policy of check, whose value stands after =, where it has one.
+func (o *Options) ofExplaining(fs *pflag.FlagSet) {
+	o.ofEngines(fs)
+	option.Add(fs, "policy", "", "path", "explain what containers ask for, and what this policy says to it (="+config.DefaultPolicy+")", func(text string) error {
+		if o.explaining = true; text == config.DefaultPolicy {
+			return nil
+		}
+		return config.Path("--policy", &o.policy)(text)
+	})
+	fs.Lookup("policy").NoOptDefVal = config.DefaultPolicy
 }

@@ -189,7 +189,7 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 		lines = append(lines, fmt.Sprintf("%s rule %s", where, r))
 	}
 	for _, q := range dump(t, func() ([]netlink.Qdisc, error) { return h.QdiscList(nil) }) {
-		if kind := q.Type(); kind == "tbf" || kind == "netem" { // the kernel makes the others by itself
+		if kind := q.Type(); kind == "tbf" || kind == "netem" || kind == "clsact" { // the kernel makes the others by itself
 			lines = append(lines, fmt.Sprintf("%s qdisc %s dev %s", where, kind, byIndex[q.Attrs().LinkIndex]))
 		}
 	}

@@ -45,7 +45,7 @@ func (a Advertisements) Apply(ctx context.Context, s *Site) error {
 // no gateway.
 func (a Advertisements) yields(ctx context.Context, s *Site) (bool, error) {
 	if !a.OwnGateway {
-		if gw, err := s.stack().otherGateway(ctx); gw == nil || err != nil {
+		if gw, err := learningOf(s).otherGateway(ctx); gw == nil || err != nil {
 			return false, err
 		}
 	}

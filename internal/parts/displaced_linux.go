@@ -102,7 +102,7 @@ func (s *Site) LostDefaults(ctx context.Context) (lost []string, err error) {
 // replaceDefault makes ours the default route of its family, and keeps every one that
 // was there through other interfaces. The addresses are the interface's.
 func (s stack) replaceDefault(ctx context.Context, ours rtnl.Route, addrs []netip.Prefix) (displaced []string, err error) {
-	on, err := s.unlearn(ctx, ours.Family)
+	on, err := learningOf(s.Site).unlearn(ctx, ours.Family)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (s stack) displaceLearned(ctx context.Context, now defaultsNow, top int) er
 		if r.Index == s.Link.Index || !isLearned(r, now.learned) {
 			continue
 		}
-		s.warnOfRefused(r, now.learned)
+		learningOf(s.Site).warnOfRefused(r, now.learned)
 		learned = append(learned, r)
 		if r.Index == top {
 			continue // it would not come back through what is gone by then
@@ -214,7 +214,7 @@ func (s stack) saveDefaults(ctx context.Context, now defaultsNow) (old []rtnl.Ro
 		}
 	}
 	for _, r := range old {
-		s.warnOfRefused(r, now.learned)
+		learningOf(s.Site).warnOfRefused(r, now.learned)
 		if err := s.append(ctx, s.saved(r, now.learned)); err != nil {
 			return nil, err
 		}

@@ -69,7 +69,7 @@ func (g Gateways) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		if i < 0 {
 			surplus := s.stack().surplusDefault(now, saved, family)
 			if len(surplus) == 0 && family == unix.AF_INET6 {
-				if surplus, err = s.stack().surplusNotes(ctx); err != nil {
+				if surplus, err = learningOf(s).surplusNotes(ctx); err != nil {
 					return d, err
 				}
 			}

@@ -30,9 +30,14 @@ type learners map[int]error
 // notesTable has a number that no interface has as its index.
 func notesTable() uint32 { return savedTable(0) }
 
+// learning is a stack, and what the kernel learns of routers.
+type learning struct{ stack }
+
+func learningOf(s *Site) learning { return learning{s.stack()} }
+
 // unlearn has the kernel learn no default routes of the family on any interface of the
 // guest, and tells where it did.
-func (s stack) unlearn(ctx context.Context, family int) (learners, error) {
+func (s learning) unlearn(ctx context.Context, family int) (learners, error) {
 	if family != unix.AF_INET6 {
 		return nil, nil
 	}
@@ -53,7 +58,7 @@ func (s stack) unlearn(ctx context.Context, family int) (learners, error) {
 	if err := s.noteUnlearned(ctx, links, notes); err != nil {
 		return nil, err
 	}
-	for _, l := range learning(links) {
+	for _, l := range learningLinks(links) {
 		refused, err := s.unlearnOn(ctx, l)
 		if err != nil {
 			return nil, err
@@ -63,9 +68,9 @@ func (s stack) unlearn(ctx context.Context, family int) (learners, error) {
 	return on, nil
 }
 
-// learning are the links on which the kernel learns default routes that count for the guest:
+// learningLinks are those on which the kernel learns default routes that count for the guest:
 // those in a VRF are in another table.
-func learning(links []*rtnl.Link) []*rtnl.Link {
+func learningLinks(links []*rtnl.Link) []*rtnl.Link {
 	return slices.DeleteFunc(routed(links), func(l *rtnl.Link) bool { return !l.LearnsDefaults() })
 }
 
@@ -82,7 +87,7 @@ func routed(links []*rtnl.Link) []*rtnl.Link {
 
 // unlearnOn is unlearn for one interface. The note comes first: where a killed call left one
 // too many, nothing is to be set back.
-func (s stack) unlearnOn(ctx context.Context, l *rtnl.Link) (refused, err error) {
+func (s learning) unlearnOn(ctx context.Context, l *rtnl.Link) (refused, err error) {
 	if err := s.append(ctx, note(l.Index, l.AcceptRADefrtr())); err != nil {
 		return nil, err
 	}
@@ -106,7 +111,7 @@ func isLearned(r rtnl.Route, on learners) bool {
 }
 
 // warnOfRefused warns of a learned route that the kernel may learn again.
-func (s stack) warnOfRefused(r rtnl.Route, on learners) {
+func (s learning) warnOfRefused(r rtnl.Route, on learners) {
 	if refused := on[r.Index]; refused != nil && isLearned(r, on) {
 		s.Port.Warn("the default route that a router advertises, %s, may come back: %v", r, refused)
 	}

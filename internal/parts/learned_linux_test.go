@@ -39,7 +39,7 @@ func TestLearning(t *testing.T) {
 	} {
 		row.link.Index = 1
 		links := []*rtnl.Link{&row.link, {Index: 2, Kind: "vrf"}, {Index: 3, Kind: "bridge"}}
-		if got := len(learning(links)) > 0; got != row.want {
+		if got := len(learningLinks(links)) > 0; got != row.want {
 			t.Errorf("%s: learns %v", name, got)
 		}
 	}

@@ -32,6 +32,9 @@ func (p Leases) take4(ctx context.Context, s *Site) error {
 		return err
 	}
 	s.Undo.Push("lease of "+got.Addr.String(), func(ctx context.Context) error { return p.releaseUnused(ctx, s, got) })
+	if err := p.Pin.grant(ctx, s, s.Undo, dhcp.IPv4, got); err != nil {
+		return err
+	}
 	displaced, err := p.applyLease(ctx, s, nil, got)
 	if err != nil {
 		return err
@@ -66,6 +69,9 @@ func (p Leases) refresh4(ctx context.Context, s *Site) error {
 	}
 	if !there {
 		s.Undo.Push("lease of "+got.Addr.String(), func(ctx context.Context) error { return p.releaseUnused(ctx, s, got) })
+	}
+	if err := p.Pin.grant(ctx, s, s.Undo, dhcp.IPv4, got); err != nil {
+		return err
 	}
 	if last != nil && !there { // its routes may be there yet
 		last = &dhcp.Lease{Server: last.Server}

@@ -58,7 +58,10 @@ func (p Leases) newLease6(ctx context.Context, s *Site) (*dhcp.Lease, error) {
 			}
 			return sent(p.client(s, dhcp.IPv6).Release(ctx, held))
 		})
-		if err = p.applyLease6(ctx, s, nil, got); err == nil {
+		if err = p.Pin.grant(ctx, s, s.Undo, dhcp.IPv6, got); err == nil {
+			err = p.applyLease6(ctx, s, nil, got)
+		}
+		if err == nil {
 			return got, nil
 		}
 		if taken = then(taken, err); !errors.Is(err, errDuplicate) {
@@ -126,6 +129,9 @@ func (p Leases) refresh6(ctx context.Context, s *Site) error {
 			return err
 		})
 		last = left6(last, addrs)
+	}
+	if err := p.Pin.grant(ctx, s, s.Undo, dhcp.IPv6, got); err != nil {
+		return err
 	}
 	return p.applyLease6(ctx, s, last, got)
 }

@@ -24,6 +24,8 @@ type Leases struct {
 	Routes []link.Route
 	// FixedMTU says that the Spec has an MTU, which comes before the lease's.
 	FixedMTU bool
+	// Pin lets their addresses leave the guest.
+	Pin Pin
 	// IPv6 says that the interface needs an MTU of 1280 bytes.
 	IPv6 bool
 }
@@ -68,6 +70,9 @@ func (p Leases) Refresh(ctx context.Context, s *Site) error {
 // Change makes the interface what the lease next says, of this family, where it was what
 // last said; nil is none.
 func (p Leases) Change(ctx context.Context, s *Site, f dhcp.Family, last, next *dhcp.Lease) error {
+	if err := p.Pin.grant(ctx, s, s.Undo, f, next); err != nil {
+		return err
+	}
 	if f == dhcp.IPv6 {
 		return p.applyLease6(ctx, s, last, next)
 	}
@@ -157,6 +162,10 @@ func Hostname(c dhcp.Config, guest string) string {
 // releaseUnused gives back a lease whose address may not be on the interface:
 // servers want to hear it from there.
 func (p Leases) releaseUnused(ctx context.Context, s *Site, lease *dhcp.Lease) error {
+	var pinned link.Undo // it may not pass any more, or not yet
+	if err := p.Pin.grant(ctx, s, &pinned, dhcp.IPv4, lease); err != nil {
+		return err
+	}
 	a := rtnl.Addr{Index: s.Link.Index, Prefix: lease.Addr, Valid: 10, Preferred: 10}
 	if err := rtnl.PutAddr(ctx, s.Port.Conn, a); err != nil {
 		return err
@@ -165,7 +174,7 @@ func (p Leases) releaseUnused(ctx context.Context, s *Site, lease *dhcp.Lease) e
 	if err != nil && unreachable(err) {
 		err = nil
 	}
-	return errors.Join(err, rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, lease.Addr))
+	return errors.Join(err, rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, lease.Addr), pinned.Run(ctx))
 }
 
 // unreachable says that a release cannot be sent now, nor by trying again soon:

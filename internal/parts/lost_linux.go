@@ -86,8 +86,9 @@ func (s stack) usable(ctx context.Context, lost []rtnl.Route, family int) ([]rtn
 		return nil, nil
 	}
 	all, err := rtnl.Routes(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN, func(r rtnl.Route) bool {
-		to := func(h rtnl.Hop) bool { return h.Index == r.Index && r.Dst.Contains(h.Gateway) }
-		return !r.Gateway.IsValid() && slices.ContainsFunc(lost, func(l rtnl.Route) bool { return slices.ContainsFunc(l.Hops(), to) })
+		return !r.Gateway.IsValid() && slices.ContainsFunc(lost, func(l rtnl.Route) bool {
+			return slices.ContainsFunc(l.Hops(), func(h rtnl.Hop) bool { return h.Index == r.Index && r.Dst.Contains(h.Gateway) })
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func (s stack) usable(ctx context.Context, lost []rtnl.Route, family int) ([]rtn
 		up := slices.ContainsFunc(links, func(l *rtnl.Link) bool { return l.Index == hop.Index && l.Up })
 		leads := !hop.Gateway.IsValid() || hop.Gateway.Is6() && hop.Gateway.IsLinkLocalUnicast()
 		return !up || !leads && !slices.ContainsFunc(all, func(r rtnl.Route) bool {
-			return r.Index == hop.Index && !r.Gateway.IsValid() && r.Dst.Contains(hop.Gateway)
+			return r.Index == hop.Index && r.Dst.Contains(hop.Gateway)
 		})
 	}
 	return slices.DeleteFunc(lost, func(r rtnl.Route) bool { return slices.ContainsFunc(r.Hops(), unusable) }), nil
@@ -188,7 +189,7 @@ func (s stack) noteUnlearned(ctx context.Context, links []*rtnl.Link, notes []rt
 	if len(bare) == 0 {
 		return nil
 	}
-	gw, err := s.otherGateway(ctx)
+	gw, err := learningOf(s.Site).otherGateway(ctx)
 	if err != nil {
 		return err
 	}

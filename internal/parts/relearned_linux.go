@@ -35,7 +35,7 @@ func byKernel(saved []rtnl.Route) (learned, others []rtnl.Route) {
 // another interface has a gateway that waits. The learned ones are saved routes, by which
 // earlier versions knew alone where that was. Where it fails it is said, and the next call
 // tries again: no reason for the interface to stay.
-func (s stack) relearn(ctx context.Context, learned []rtnl.Route) error {
+func (s learning) relearn(ctx context.Context, learned []rtnl.Route) error {
 	notes, err := s.allNotes(ctx, learned)
 	if err != nil || len(notes) == 0 && !s.unlearned {
 		return err
@@ -104,7 +104,7 @@ func limited[T any](p *link.Port, list []T, limit int, what string) []T {
 }
 
 // relearnNoted is relearn for one interface. Its note goes, unless that fails.
-func (s stack) relearnNoted(ctx context.Context, n notedLink, learned []rtnl.Route) error {
+func (s learning) relearnNoted(ctx context.Context, n notedLink, learned []rtnl.Route) error {
 	learns, err := s.relearnOn(ctx, n)
 	if err != nil && ctx.Err() != nil {
 		return err
@@ -120,7 +120,7 @@ func (s stack) relearnNoted(ctx context.Context, n notedLink, learned []rtnl.Rou
 }
 
 // relearned notes the routes among these that come back through the interface.
-func (s stack) relearned(learned []rtnl.Route, l *rtnl.Link) {
+func (s learning) relearned(learned []rtnl.Route, l *rtnl.Link) {
 	for _, r := range learned {
 		if r.Index == l.Index {
 			s.Restored = append(s.Restored, r.Original().String()+" (once it is advertised)")
@@ -129,7 +129,7 @@ func (s stack) relearned(learned []rtnl.Route, l *rtnl.Link) {
 }
 
 // allNotes are the notes, after those that these routes lack are added.
-func (s stack) allNotes(ctx context.Context, learned []rtnl.Route) ([]rtnl.Route, error) {
+func (s learning) allNotes(ctx context.Context, learned []rtnl.Route) ([]rtnl.Route, error) {
 	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
 	if err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func (s stack) allNotes(ctx context.Context, learned []rtnl.Route) ([]rtnl.Route
 
 // otherGateway is the IPv6 gateway of another interface, also of one beneath; nil: none has
 // one.
-func (s stack) otherGateway(ctx context.Context) (*rtnl.Route, error) {
+func (s learning) otherGateway(ctx context.Context) (*rtnl.Route, error) {
 	all, err := rtnl.Defaults(ctx, s.Port.Conn, unix.AF_INET6, 0)
 	i := slices.IndexFunc(all, func(r rtnl.Route) bool {
 		byGateway := r.Protocol() == rtnl.Protocol && r.SameKey(rtnl.Route{Family: r.Family, Dst: r.Dst})
@@ -166,7 +166,7 @@ func (s stack) otherGateway(ctx context.Context) (*rtnl.Route, error) {
 }
 
 // surplusNotes tells of notes that no gateway needs any more.
-func (s stack) surplusNotes(ctx context.Context) ([]link.Drift, error) {
+func (s learning) surplusNotes(ctx context.Context) ([]link.Drift, error) {
 	notes, err := rtnl.Notes(ctx, s.Port.Conn, notesTable())
 	if err != nil || len(notes) == 0 {
 		return nil, err
@@ -181,7 +181,7 @@ func (s stack) surplusNotes(ctx context.Context) ([]link.Drift, error) {
 
 // relearnOn has the kernel learn default routes on the interface again, and asks the routers.
 // A setting that is another by now is left so. It tells whether the kernel learns there now.
-func (s stack) relearnOn(ctx context.Context, n notedLink) (learns bool, err error) {
+func (s learning) relearnOn(ctx context.Context, n notedLink) (learns bool, err error) {
 	if n.note.NoteValue() == 0 {
 		return false, nil
 	}

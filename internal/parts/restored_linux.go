@@ -65,7 +65,7 @@ func (s stack) restoreDefaults(ctx context.Context, family int) error {
 		if handed {
 			learned = nil
 		}
-		if err := s.relearn(ctx, learned); err != nil {
+		if err := learningOf(s.Site).relearn(ctx, learned); err != nil {
 			return err
 		}
 	}

@@ -62,7 +62,7 @@ func (r Routers) Apply(ctx context.Context, s *Site) error {
 	if r.OwnGateway {
 		return nil
 	}
-	if gw, err := s.stack().otherGateway(ctx); gw != nil || err != nil {
+	if gw, err := learningOf(s).otherGateway(ctx); gw != nil || err != nil {
 		if gw != nil {
 			s.Port.Warn("no default route is learned from routers on %s while the guest has the gateway %s", s.Link.Name, gw.Gateway)
 		}
@@ -136,7 +136,7 @@ func (r Routers) lacks(ctx context.Context, s *Site) (bool, error) {
 	if !r.Wanted || r.OwnGateway {
 		return false, nil
 	}
-	if gw, err := s.stack().otherGateway(ctx); gw != nil || err != nil {
+	if gw, err := learningOf(s).otherGateway(ctx); gw != nil || err != nil {
 		return false, err
 	}
 	gateways, err := router{s}.advertisedGateways(ctx)

@@ -19,9 +19,11 @@ type LinkEvent struct {
 	Downs   uint32 // how often it has lost its carrier
 	Gone    bool   // it was removed, or moved to another namespace
 	Left    bool   // it has left its bridge
+	// Unfiltered says only that a filter, or a qdisc, of the link of this Index was removed.
+	Unfiltered bool
 }
 
-// LinkEvents hears of changes of links in the namespace that it was opened in. Needs no
+// LinkEvents hears of changes of links, and of filters that are removed, in the namespace that it was opened in. Needs no
 // privilege.
 type LinkEvents struct {
 	file *os.File
@@ -34,7 +36,7 @@ func NewLinkEvents() (*LinkEvents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open route netlink: %w", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK | unix.RTMGRP_TC}); err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("hear of changes of interfaces: %w", err)
 	}
@@ -75,6 +77,12 @@ func parseLinkEvents(b []byte) (events []LinkEvent, err error) {
 		return nil, fmt.Errorf("read changes of interfaces: %w", err)
 	}
 	for _, m := range msgs {
+		if m.Header.Type == unix.RTM_DELTFILTER || m.Header.Type == unix.RTM_DELQDISC {
+			if len(m.Data) >= sizeofTcmsg {
+				events = append(events, LinkEvent{Index: int(u32(m.Data[4:])), Unfiltered: true})
+			}
+			continue
+		}
 		gone := m.Header.Type == unix.RTM_DELLINK
 		if !gone && m.Header.Type != unix.RTM_NEWLINK || len(m.Data) < unix.SizeofIfInfomsg {
 			continue

@@ -46,6 +46,7 @@ type state struct {
 // A config is what a container was made with, or what an image says.
 type config struct {
 	Hostname string
+	Image    string // as it was written
 	Labels   map[string]string
 	Env      []string
 }

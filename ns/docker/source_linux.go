@@ -9,8 +9,12 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"os/user"
+	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
@@ -122,12 +126,26 @@ func (e Engine) Describe(ctx context.Context, id string) (*ns.Container, error) 
 	if err != nil {
 		return nil, err
 	}
-	out := &ns.Container{ID: c.ID, Name: label(c)}
+	out := &ns.Container{ID: c.ID, Name: label(c), User: owner(s.path)}
 	if c.Config == nil {
 		return out, nil
 	}
 	out.Hostname, out.Labels, out.Env = c.Config.Hostname, c.Config.Labels, c.Config.Env
+	out.Image = c.Config.Image
 	return out, s.describeImage(ctx, c, out)
+}
+
+// owner is the user whose socket this is, or the number; "" is root, or not known.
+func owner(socket string) string {
+	var st unix.Stat_t
+	if unix.Stat(socket, &st) != nil || st.Uid == 0 {
+		return ""
+	}
+	uid := strconv.FormatUint(uint64(st.Uid), 10)
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
 }
 
 // describeImage fills in what the image declares. It is asked for only where it

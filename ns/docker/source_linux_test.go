@@ -110,7 +110,7 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Name != "web" || got.ID != id || got.Hostname != id[:12] || !got.ImageKnown {
+	if got.Name != "web" || got.Image != "image-that-asks" || got.User != "" || got.ID != id || got.Hostname != id[:12] || !got.ImageKnown {
 		t.Errorf("%+v", got)
 	}
 	if diff := cmp.Diff(map[string]string{"pipework.eth1": "br1 0/0", "pipework.eth2": "br2 0/0", "other": "2"}, got.Labels); diff != "" {

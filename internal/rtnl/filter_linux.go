@@ -1,0 +1,138 @@
+package rtnl
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// Numbers of linux/pkt_sched.h and linux/pkt_cls.h.
+const (
+	clsactParent  = 0xfffffff1 // TC_H_CLSACT
+	clsactHandle  = 0xffff0000
+	clsactIngress = 0xfffffff2 // TC_H_CLSACT | TC_H_MIN_INGRESS
+	clsactEgress  = 0xfffffff3
+	bpfOpsLen     = 4 // TCA_BPF_OPS_LEN
+	bpfOps        = 5
+	bpfFlags      = 8
+	bpfActDirect  = 1 // TCA_BPF_FLAG_ACT_DIRECT
+	sizeofBPFInsn = 8 // struct sock_filter
+)
+
+// filterHandle is the number by which pipework knows a classifier that it made: "pin" in
+// ASCII. It is of the first priority, and for all protocols.
+const (
+	filterHandle = 'p'<<16 | 'i'<<8 | 'n'
+	filterFirst  = 1 << 16
+)
+
+// SetFilter has the program look at each frame that the link receives, before anybody else
+// does but sockets that capture packets. What was set before is replaced in one step. The
+// program's value is a verdict of a classifier (linux/pkt_cls.h). It goes with the link.
+func SetFilter(ctx context.Context, c *ns.Conn, index int, program []bpf.RawInstruction) error {
+	q := tcMessage(index, clsactHandle, clsactParent, 0)
+	q.attrString(tcaKind, "clsact")
+	_, err := c.Do(ctx, q.request(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK), 0)
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return filterError(err)
+	}
+	m := filterMessage(index)
+	options := m.nest(tcaOptions)
+	m.attr(bpfOpsLen, binary.NativeEndian.AppendUint16(nil, uint16(len(program)))...)
+	m.attr(bpfOps, encode(program)...)
+	m.attrU32(bpfFlags, bpfActDirect)
+	m.end(options)
+	_, err = c.Do(ctx, m.request(unix.RTM_NEWTFILTER, unix.NLM_F_CREATE|unix.NLM_F_ACK), 0)
+	return filterError(err)
+}
+
+// DelFilter takes away what SetFilter made, and the qdisc that it hangs on where nobody else
+// uses that; nil where there is nothing.
+func DelFilter(ctx context.Context, c *ns.Conn, index int) error {
+	_, err := c.Do(ctx, filterMessage(index).request(unix.RTM_DELTFILTER, unix.NLM_F_ACK), 0)
+	if err != nil && !noFilter(err) {
+		return err
+	}
+	for _, parent := range [...]uint32{clsactIngress, clsactEgress} {
+		others, err := c.Do(ctx, tcMessage(index, 0, parent, 0).request(unix.RTM_GETTFILTER, unix.NLM_F_DUMP), unix.RTM_NEWTFILTER)
+		if len(others) > 0 || err != nil {
+			return err
+		}
+	}
+	_, err = c.Do(ctx, tcMessage(index, clsactHandle, clsactParent, 0).request(unix.RTM_DELQDISC, unix.NLM_F_ACK), 0)
+	if noFilter(err) {
+		return nil
+	}
+	return err
+}
+
+// Filter is the program that SetFilter has set; nil where there is none, or it does not
+// decide any more.
+func Filter(ctx context.Context, c *ns.Conn, index int) ([]bpf.RawInstruction, error) {
+	msgs, err := c.Do(ctx, filterMessage(index).request(unix.RTM_GETTFILTER, unix.NLM_F_ECHO|unix.NLM_F_ACK), unix.RTM_NEWTFILTER)
+	if noFilter(err) {
+		return nil, nil
+	}
+	if err != nil || len(msgs) == 0 || len(msgs[0]) < sizeofTcmsg {
+		return nil, err
+	}
+	options := Attr(msgs[0][sizeofTcmsg:], tcaOptions)
+	if u32(Attr(options, bpfFlags))&bpfActDirect == 0 {
+		return nil, nil
+	}
+	return decode(Attr(options, bpfOps)), nil
+}
+
+// noFilter says whether the kernel's answer is that there is no such classifier, or no qdisc
+// that could have one.
+func noFilter(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
+func filterError(err error) error {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) {
+		return errs.New(errors.ErrUnsupported, "this kernel cannot filter what an interface receives: modules sch_ingress and cls_bpf")
+	}
+	return err
+}
+
+func filterMessage(index int) message {
+	m := tcMessage(index, filterHandle, clsactIngress, filterFirst|uint32(htons(unix.ETH_P_ALL)))
+	m.attrString(tcaKind, "bpf")
+	return m
+}
+
+// tcMessage is a struct tcmsg.
+func tcMessage(index int, handle, parent, info uint32) message {
+	m := make(message, sizeofTcmsg, 256)
+	binary.NativeEndian.PutUint32(m[4:], uint32(index))
+	binary.NativeEndian.PutUint32(m[8:], handle)
+	binary.NativeEndian.PutUint32(m[12:], parent)
+	binary.NativeEndian.PutUint32(m[16:], info)
+	return m
+}
+
+func htons(v uint16) uint16 { return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, v)) }
+
+func encode(program []bpf.RawInstruction) []byte {
+	b := make([]byte, 0, len(program)*sizeofBPFInsn)
+	for _, i := range program {
+		b = binary.NativeEndian.AppendUint16(b, i.Op)
+		b = append(b, i.Jt, i.Jf)
+		b = binary.NativeEndian.AppendUint32(b, i.K)
+	}
+	return b
+}
+
+func decode(b []byte) (program []bpf.RawInstruction) {
+	for ; len(b) >= sizeofBPFInsn; b = b[sizeofBPFInsn:] {
+		program = append(program, bpf.RawInstruction{Op: binary.NativeEndian.Uint16(b), Jt: b[2], Jf: b[3], K: u32(b[4:])})
+	}
+	return program
+}

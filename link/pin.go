@@ -1,0 +1,82 @@
+package link
+
+import (
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A Pinner is a Backend by a pair whose end on the host is pipework's, where what the guest
+// sends can be looked at before anybody gets it. PinnedTags are the VLANs whose tags
+// its frames may bear; the error says why the guest cannot be pinned after all.
+type Pinner interface {
+	PinnedTags() (tags []int, err error)
+}
+
+// A Pin is what may leave a guest that is not trusted: frames with this source MAC, of
+// these addresses. Of ARP (RFC 826), IPv4 and IPv6 only; no router advertisements and
+// redirects (RFC 4861), and no answers of DHCP servers (RFC 2131, RFC 8415).
+type Pin struct {
+	MAC net.HardwareAddr // of 6 bytes
+	// Addrs are the addresses of the Spec, and Leased those that DHCP servers granted. The
+	// link-local address that is made of the MAC (RFC 4291, appendix A) is one beside them.
+	Addrs, Leased []netip.Addr
+	// SLAAC lets addresses of any prefix pass whose interface identifier is made of the MAC.
+	SLAAC bool
+	// DHCP lets ARP probes (RFC 5227) for any address pass: the client looks whether
+	// somebody has the one that it was offered.
+	DHCP bool
+	Tags []int // of VLANs; frames with another tag do not pass
+}
+
+// own are all the addresses.
+func (p Pin) own() []netip.Addr {
+	list := slices.Concat(p.Addrs, p.Leased, []netip.Addr{linkLocal(p.MAC)})
+	slices.SortFunc(list, netip.Addr.Compare)
+	return slices.Compact(list)
+}
+
+// linkLocal is the address fe80::/64 with the interface identifier of the MAC.
+func linkLocal(mac net.HardwareAddr) netip.Addr {
+	id := identifier(mac)
+	a := [16]byte{0: 0xfe, 1: 0x80}
+	copy(a[8:], id[:])
+	return netip.AddrFrom16(a)
+}
+
+// identifier is the modified EUI-64 of the MAC.
+func identifier(mac net.HardwareAddr) [8]byte {
+	return [8]byte{mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]}
+}
+
+// MaxLeased is how many addresses Leased may have: the mark has no room for more.
+const MaxLeased = 4
+
+// note is what the mark on the host's end tells of the Pin that no Spec does: the MAC, and
+// the leased addresses. The guest cannot write there.
+func (p Pin) note() string {
+	words := []string{hex.EncodeToString(p.MAC)}
+	for _, a := range p.Leased {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, "+")
+}
+
+// Noted is the Pin with the MAC and the leased addresses that a mark tells; false: it
+// tells of none.
+func (p Pin) Noted(m Mark) (Pin, bool) {
+	words := strings.Split(m.Pin, "+")
+	mac, err := hex.DecodeString(words[0])
+	if err != nil || len(mac) != 6 {
+		return p, false
+	}
+	p.MAC, p.Leased = mac, nil
+	for _, word := range words[1:] {
+		if a, err := netip.ParseAddr(word); err == nil {
+			p.Leased = append(p.Leased, a)
+		}
+	}
+	return p, true
+}

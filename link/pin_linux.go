@@ -1,0 +1,94 @@
+package link
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/net/bpf"
+
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// set pins what comes in by the host's end of this index.
+func (p Pin) set(ctx context.Context, c *ns.Conn, index int) error {
+	program, err := p.program()
+	if err != nil {
+		return err
+	}
+	return rtnl.SetFilter(ctx, c, index, program)
+}
+
+// A PinnedEnd is the host's end of a pair, and what it lets pass.
+type PinnedEnd struct {
+	Mark    Mark
+	host    *rtnl.Link
+	program []bpf.RawInstruction
+}
+
+// PinOf reads what the host's end p.HostName lets pass.
+func PinOf(ctx context.Context, p *Port) (*PinnedEnd, error) {
+	host, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
+	if err != nil {
+		return nil, err
+	}
+	e := &PinnedEnd{host: host}
+	e.Mark, _ = ParseMark(host.Alias)
+	e.program, err = rtnl.Filter(ctx, p.Host.Conn, host.Index)
+	return e, err
+}
+
+// Pinned says whether a Pin decides what passes, or the mark says so.
+func (e *PinnedEnd) Pinned() bool { return e.program != nil || e.Mark.Pin != "" }
+
+// Lets says whether what passes, and what the mark tells of it, is as the Pin says.
+func (e *PinnedEnd) Lets(p Pin) bool {
+	want, err := p.program()
+	return err == nil && slices.Equal(e.program, want) && e.Mark.Pin == p.note()
+}
+
+// Set has the end let pass what the Pin says, in one step; nil is everything. The reverse is
+// pushed on u.
+func (e *PinnedEnd) Set(ctx context.Context, p *Port, u *Undo, next *Pin) error {
+	c, index := p.Host.Conn, e.host.Index
+	u.Push("pin of "+e.host.Name, func(ctx context.Context) error {
+		if e.program == nil {
+			return rtnl.DelFilter(ctx, c, index)
+		}
+		return rtnl.SetFilter(ctx, c, index, e.program)
+	})
+	if next == nil {
+		if err := rtnl.DelFilter(ctx, c, index); err != nil {
+			return err
+		}
+		return e.note(ctx, c, u, "")
+	}
+	if err := next.set(ctx, c, index); err != nil {
+		return err
+	}
+	return e.note(ctx, c, u, next.note())
+}
+
+// note has the end's mark tell what passes.
+func (e *PinnedEnd) note(ctx context.Context, c *ns.Conn, u *Undo, text string) error {
+	if e.Mark.Pin == text {
+		return nil
+	}
+	u.Push("mark of "+e.host.Name, func(ctx context.Context) error { return repin(ctx, c, e.host.Index, e.Mark.Pin) })
+	return repin(ctx, c, e.host.Index, text)
+}
+
+// repin writes into the mark of the host's end what passes, and leaves what others wrote there
+// meanwhile.
+func repin(ctx context.Context, c *ns.Conn, index int, pin string) error {
+	l, err := rtnl.LinkByIndex(ctx, c, index)
+	if err != nil {
+		return err
+	}
+	m, ours := ParseMark(l.Alias)
+	if !ours {
+		return nil
+	}
+	m.Pin = pin
+	return rtnl.SetAlias(ctx, c, l.Index, m.String())
+}

@@ -1,0 +1,357 @@
+//go:build linux
+
+package pipework_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/dhcptest"
+	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// eveSpec is that of a guest that is not trusted.
+func eveSpec() pipework.Spec {
+	return pipework.Spec{Link: link.Bridge{Name: "br1"}, MAC: eveMAC, Pin: true, Addrs: []netip.Prefix{netip.PrefixFrom(eve4, 24), netip.PrefixFrom(eve6, 64)}}
+}
+
+// A sender sends frames as they are, by the guest's eth1.
+type sender struct {
+	t  *testing.T
+	fd int
+	to unix.SockaddrLinklayer
+}
+
+func packetSocket(t *testing.T, g *ns.Guest, proto int) (fd, index int) {
+	t.Helper()
+	err := g.Do(t.Context(), func() (err error) {
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		ifi, err := net.InterfaceByName("eth1")
+		if err != nil {
+			return err
+		}
+		index = ifi.Index
+		return unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: index, Protocol: uint16(proto>>8 | proto<<8&0xff00)})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd, index
+}
+
+func newSender(t *testing.T, g *ns.Guest) *sender {
+	fd, index := packetSocket(t, g, 0)
+	return &sender{t, fd, unix.SockaddrLinklayer{Ifindex: index, Halen: 6}}
+}
+
+func (s *sender) send(frame []byte) {
+	s.t.Helper()
+	if err := unix.Sendto(s.fd, frame, 0, &s.to); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// A hearer hears all frames that arrive at a guest's eth1, with the tags that they bear.
+type hearer struct {
+	t  *testing.T
+	fd int
+}
+
+func newHearer(t *testing.T, g *ns.Guest) *hearer {
+	fd, index := packetSocket(t, g, unix.ETH_P_ALL)
+	if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10}); err != nil {
+		t.Fatal(err)
+	}
+	return &hearer{t, fd}
+}
+
+// until hears frames until this one, and tells what it heard.
+func (h *hearer) until(last []byte) (heard [][]byte) {
+	h.t.Helper()
+	for buf := make([]byte, 2048); ; {
+		n, err := unix.Read(h.fd, buf)
+		if err != nil {
+			h.t.Fatalf("the last frame was not heard: %v", err)
+		}
+		if bytes.Equal(buf[:n], last) {
+			return heard
+		}
+		heard = append(heard, slices.Clone(buf[:n]))
+	}
+}
+
+// leak sends frames, and tells which were heard. The tag of a frame is not in what a packet
+// socket hears.
+func leak(s *sender, h *hearer, frames map[string][]byte) (names []string) {
+	s.t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(frames)) {
+		s.send(frames[name])
+	}
+	last := ipv4Frame(eve4, nil, 0, 17, udp(9, 9))
+	s.send(last)
+	for _, f := range h.until(last) {
+		for name, sent := range frames {
+			if bytes.Equal(f, sent) || strings.HasPrefix(name, "tagged") && bytes.HasSuffix(f, sent[16:]) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// unfiltered keeps the host's firewall from looking into frames on bridges: it drops what
+// is malformed.
+func unfiltered(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"iptables", "ip6tables", "arptables"} {
+		path := "/proc/sys/net/bridge/bridge-nf-call-" + name
+		before, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if err == nil {
+			err = os.WriteFile(path, []byte("0"), 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.WriteFile(path, before, 0) })
+	}
+}
+
+// A scene is a guest that is not trusted, and a neighbour that hears what leaves it.
+type scene struct {
+	t         *testing.T
+	target    ns.Named
+	eve, near *ns.Guest
+	neighbour ns.Named
+	world     *nstest.World
+}
+
+func newScene(t *testing.T) *scene {
+	unfiltered(t)
+	s := &scene{t: t}
+	s.target, s.eve = nstest.Guest(t)
+	s.neighbour, s.near = nstest.Guest(t)
+	s.world = nstest.Observe(t, s.eve.Handle, s.near.Handle)
+	plug(t, s.neighbour, link.Bridge{Name: "br1"}, "10.1.0.1/24", "fd01::1/64")
+	return s
+}
+
+// end detaches both, after which nothing may be left.
+func (s *scene) end() {
+	s.t.Helper()
+	unplug(s.t, s.target, nil)
+	unplug(s.t, s.neighbour, nil)
+	s.world.Unchanged(s.t)
+}
+
+// leaks sends frames, and tells which were heard.
+func (s *scene) leaks(frames map[string][]byte) (names []string) {
+	s.t.Helper()
+	s.t.Run("leaks", func(t *testing.T) { names = leak(newSender(t, s.eve), newHearer(t, s.near), frames) })
+	return names
+}
+
+func (s *scene) isPinned() {
+	s.t.Helper()
+	if got := s.leaks(attacks()); len(got) > 0 {
+		s.t.Errorf("heard: %q", got)
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(honest())), s.leaks(honest())); diff != "" {
+		s.t.Errorf("what has to pass (-sent +heard):\n%s", diff)
+	}
+}
+
+// isNot makes sure that the attacks are some.
+func (s *scene) isNot() {
+	s.t.Helper()
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(attacks())), s.leaks(attacks())); diff != "" {
+		s.t.Errorf("not pinned (-sent +heard):\n%s", diff)
+	}
+}
+
+// TestPin has a guest with a packet socket send whatever it likes: of a guest that is pinned
+// only its own is heard on the bridge, and of one that is not, all.
+func TestPin(t *testing.T) {
+	s := newScene(t)
+	defer s.end()
+	attach(t, s.target, eveSpec())
+	s.isPinned()
+	for _, to := range []string{"10.1.0.1", "fd01::1"} {
+		nstest.Ping(t, s.eve.Handle, to)
+	}
+	for _, to := range []string{"10.1.0.66", "fd01::66"} {
+		nstest.Ping(t, s.near.Handle, to)
+	}
+}
+
+// TestPinUpdated pins a guest, and lets it be again, and changes its addresses.
+func TestPinUpdated(t *testing.T) {
+	s := newScene(t)
+	defer s.end()
+	free := eveSpec()
+	free.Pin = false
+	attach(t, s.target, free)
+	s.isNot()
+	if _, err := pipework.Attach(t.Context(), s.target, eveSpec()); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("attached pinned: %v", err)
+	}
+	if at := update(t, s.target, eveSpec()); len(at.Mended) != 1 || !strings.Contains(at.Mended[0], "(pin)") {
+		t.Errorf("pinned: %q", at.Mended)
+	}
+	s.isPinned()
+	more := eveSpec()
+	more.Addrs = append(more.Addrs, netip.PrefixFrom(other4, 24))
+	added := more
+	added.Pin, added.Add = false, true
+	if _, err := pipework.Attach(t.Context(), s.target, added); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "pinned to its addresses") {
+		t.Errorf("an address added: %v", err)
+	}
+	update(t, s.target, more)
+	want := []string{"ARP of another's address", "ARP probe of another's address", "another IPv4 source"}
+	if diff := cmp.Diff(want, s.leaks(attacks())); diff != "" {
+		t.Errorf("with another address (-want +got):\n%s", diff)
+	}
+	update(t, s.target, eveSpec())
+	s.isPinned()
+	if at := update(t, s.target, free); len(at.Mended) != 1 {
+		t.Errorf("not pinned any more: %q", at.Mended)
+	}
+	s.isNot()
+}
+
+// TestPinIsMended takes the filter away, and has the guest lie of its MAC.
+func TestPinIsMended(t *testing.T) {
+	s := newScene(t)
+	defer s.end()
+	spec := eveSpec()
+	spec.MAC, spec.DefaultMAC = nil, eveMAC
+	at := attach(t, s.target, spec)
+	end, err := netlink.LinkByName(at.HostName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	qdisc := netlink.QdiscAttrs{LinkIndex: end.Attrs().Index, Handle: 0xffff0000, Parent: netlink.HANDLE_CLSACT}
+	if err := netlink.QdiscDel(&netlink.GenericQdisc{QdiscAttrs: qdisc, QdiscType: "clsact"}); err != nil {
+		t.Fatal(err)
+	}
+	s.isNot()
+	ip(t, s.eve, "ip", "link", "set", "eth1", "address", otherMAC.String())
+	checked, err := pipework.Check(t.Context(), s.target, spec)
+	if err != nil || len(checked.Drifts) != 1 || !strings.Contains(checked.Drifts[0], "(pin)") {
+		t.Errorf("without its filter: %+v, %v", checked, err)
+	}
+	if at := attach(t, s.target, spec); len(at.Mended) != 1 {
+		t.Errorf("mended %q", at.Mended)
+	}
+	s.isPinned()
+}
+
+// TestPinRefused is of links without an end on the host: nothing is touched.
+func TestPinRefused(t *testing.T) {
+	target, g := nstest.Guest(t)
+	peer, _ := nstest.Guest(t)
+	addNIC(t, "nic0")
+	world := nstest.Observe(t, g.Handle)
+	for _, b := range []link.Backend{
+		link.Macvlan{Parent: "nic0"}, link.Ipvlan{Parent: "nic0"}, link.VLAN{Parent: "nic0", VLAN: 7}, link.Phys{Device: "nic0"}, link.Dummy{},
+		link.Veth{Peer: ns.Ref{Kind: ns.Netns, Name: string(peer)}, PeerName: "eth5"},
+	} {
+		_, err := pipework.Attach(t.Context(), target, pipework.Spec{Link: b, Pin: true})
+		if !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), "plug it into a Linux bridge, or use a veth pair") {
+			t.Errorf("%s: %v", b, err)
+		}
+	}
+	world.Unchanged(t)
+}
+
+// TestPinFollowsTheLease pins a guest to what a server grants, whatever the guest writes on
+// its interface, and to another lease once the keeper has that.
+func TestPinFollowsTheLease(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	server := dhcptest.Dnsmasq(t, "--dhcp-range=10.77.0.50,10.77.0.50,255.255.255.0,120")
+	target, g := nstest.Guest(t)
+	s := dhcpSpec()
+	s.Pin = true
+	at := attach(t, target, s)
+	reaches := func(from string) bool { return answered(t, g, from, dhcptest.Router) }
+	const leased, other, forged = "10.77.0.50", "10.77.0.60", "10.77.0.61"
+	ip(t, g, "ip", "address", "add", other+"/24", "dev", "eth1")
+	ip(t, g, "ip", "address", "add", forged+"/24", "dev", "eth1")
+	if !reaches(leased) || reaches(other) || reaches(forged) {
+		t.Errorf("attached with the lease of %s: reaches %v %v %v", at.Lease.Addr, reaches(leased), reaches(other), reaches(forged))
+	}
+	own, err := open(t, g).LinkByName("eth1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alias := strings.Replace(own.Attrs().Alias, "lease=10.77.0.50", "lease=10.77.0.61", 1)
+	if alias == own.Attrs().Alias {
+		t.Fatalf("no lease in %q", alias)
+	}
+	ip(t, g, "ip", "link", "set", "eth1", "alias", alias)
+	if _, err := pipework.Attach(t.Context(), target, s); err != nil {
+		t.Error(err)
+	}
+	ip(t, g, "ip", "address", "replace", forged+"/24", "dev", "eth1") // which it took for the lease's, and removed
+	if !reaches(leased) || reaches(forged) {
+		t.Error("the guest's own mark chose what passes")
+	}
+	last, next := at.Lease, *at.Lease
+	next.Addr = netip.MustParsePrefix(other + "/24")
+	if err := new(pipework.Attacher).Kept(target, s, at)[0].Apply(t.Context(), g, last, &next); err != nil {
+		t.Fatal(err)
+	}
+	ip(t, g, "ip", "address", "replace", leased+"/24", "dev", "eth1")
+	if reaches(leased) || !reaches(other) {
+		t.Error("the lease has changed, and what passes has not")
+	}
+	detach(t, target, s)
+	server.Stop()
+}
+
+// answered says whether an answer comes to the guest's address: that nobody listens there.
+func answered(t *testing.T, g *ns.Guest, from, to string) bool {
+	t.Helper()
+	var c *net.UDPConn
+	err := g.Do(t.Context(), func() (err error) {
+		c, err = net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(from)}, &net.UDPAddr{IP: net.ParseIP(to), Port: 9})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = c.Write([]byte("?")); err == nil {
+		_, err = c.Read(make([]byte, 1))
+	}
+	return errors.Is(err, unix.ECONNREFUSED)
+}
