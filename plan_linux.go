@@ -35,7 +35,9 @@ func (a *Attacher) Plan(ctx context.Context, t Target, s Spec) (out *Attachment,
 // A plan is what a job would do, that does nothing.
 type plan struct{ lines []string }
 
-func (p *plan) add(format string, args ...any) { p.lines = append(p.lines, fmt.Sprintf(format, args...)) }
+func (p *plan) add(format string, args ...any) {
+	p.lines = append(p.lines, fmt.Sprintf(format, args...))
+}
 
 // readOnly is a context in which a netlink message that would change something is not sent:
 // whoever plans cannot change anything by mistake.

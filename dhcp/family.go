@@ -2,10 +2,10 @@ package dhcp
 
 import (
 	"fmt"
-	"strconv"
 	"hash/fnv"
 	"net"
 	"net/netip"
+	"strconv"
 )
 
 // A Family is the version of IP, and with it of DHCP.

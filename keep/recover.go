@@ -73,8 +73,18 @@ func (c recovery) unplug(ctx context.Context, r *Record) error {
 func (c recovery) unplugFrom(ctx context.Context, t pipework.Target, s pipework.Spec) error {
 	err := pullOut(ctx, c.plugger.attacher(), t, s)
 	if stage.Is(err, pipework.StageLink) && errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) && foreign(ctx, c.plugger.observer(), t, s.Name) {
-		return nil
+		return c.collect(ctx)
 	}
+	return err
+}
+
+// collect takes away what nobody uses on the host any more: where something else is in the
+// place of what was plugged in, and perhaps put there by the guest, the bridge that was made for
+// it is left.
+func (c recovery) collect(ctx context.Context) error {
+	a := c.plugger.Attacher
+	a.Collectors = nil // which take their time
+	_, err := a.Collect(ctx)
 	return err
 }
 

@@ -58,13 +58,22 @@ func (a *attacher) record(ctx context.Context, made *attachment) error {
 	switch {
 	case !ok:
 		if _, err := a.plugger.Attacher.Detach(ctx, a.target(made.guest), made.spec); err != nil {
-			return err
+			return errors.Join(err, a.leave(made))
 		}
 		return errDetached
 	case updated != nil:
 		return store.Put(*updated)
 	}
 	return nil
+}
+
+// leave records what was detached meanwhile, and could not be taken away again, as about to be
+// taken away: the next cleanup, gc or detach does so.
+func (a *attacher) leave(made *attachment) error {
+	left := made.desired.record.Reattached(made.declared, made.made)
+	left.Phase = keep.Detaching
+	defer a.cleanup.request()
+	return a.plugger.Store.Put(left)
 }
 
 // update is the record as it is to be written after an attach, where now is the one in the
