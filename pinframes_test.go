@@ -60,6 +60,9 @@ func udp(from, to int) []byte {
 	return slices.Concat(u16(from), u16(to), u16(40), u16(0), make([]byte, 32))
 }
 
+// icmp is a message of ICMP, IGMP or ICMPv6 of this type.
+func icmp(kind int) []byte { return append([]byte{byte(kind)}, make([]byte, 23)...) }
+
 // icmp6 is a message with a target and its address of the link, as neighbours send.
 func icmp6(kind int, target netip.Addr) []byte {
 	return slices.Concat([]byte{byte(kind), 0, 0, 0, 0x20, 0, 0, 0}, target.AsSlice(), []byte{2, 1}, eveMAC)
@@ -79,8 +82,9 @@ func fragment6(next, offset int) []byte {
 // attacks are frames that must not leave a guest that is pinned.
 func attacks() map[string][]byte {
 	const (
-		icmp, hop, udpProto, fragment, options = 58, 0, 17, 44, 60
-		ra, ns, na, redirect                   = 134, 135, 136, 137
+		icmp6Proto, hop, udpProto, fragment, options = 58, 0, 17, 44, 60
+		ra, ns, na, redirect                         = 134, 135, 136, 137
+		icmp4, igmp                                  = 1, 2
 	)
 	advertisement := icmp6(ra, none6)
 	forged := ipv4Frame(eve4, nil, 0, udpProto, udp(1000, 1000))
@@ -98,6 +102,7 @@ func attacks() map[string][]byte {
 		"IPv4 without a source, fragment": ipv4Frame(none4, nil, 0x2000, udpProto, udp(68, 67)),
 		"DHCP offer":                      ipv4Frame(eve4, nil, 0, udpProto, udp(67, 68)),
 		"DHCP offer without a source":     ipv4Frame(none4, nil, 0, udpProto, udp(67, 68)),
+		"DHCP offer of another port":      ipv4Frame(eve4, nil, 0, udpProto, udp(1067, 68)),
 		"DHCP offer behind options":       ipv4Frame(eve4, []byte{1, 1, 1, 1, 1, 1, 1, 0}, 0, udpProto, udp(67, 68)),
 		"DHCP offer, first fragment":      ipv4Frame(eve4, nil, 0x2000, udpProto, udp(67, 68)),
 		"IPv6 in a frame of IPv4":         ethernetII(eveMAC, 0x0800, ipv6Frame(other6, udpProto, udp(1000, 1000))[14:]),
@@ -105,17 +110,27 @@ func attacks() map[string][]byte {
 		"another link-local source":       ipv6Frame(netip.MustParseAddr("fe80::1"), udpProto, udp(1000, 1000)),
 		"IPv6 without a source":           ipv6Frame(none6, udpProto, udp(1000, 1000)),
 		"DHCPv6 answer":                   ipv6Frame(eveLocal, udpProto, udp(547, 546)),
+		"DHCPv6 answer of another port":   ipv6Frame(eveLocal, udpProto, udp(1547, 546)),
+		"DHCPv6 answer in a fragment":     ipv6Frame(eveLocal, fragment, fragment6(udpProto, 1), udp(1547, 546)),
 		"DHCPv6 answer behind options":    ipv6Frame(eveLocal, options, longOptions6(udpProto), udp(547, 546)),
-		"RA":                              ipv6Frame(eveLocal, icmp, advertisement),
-		"RA behind options":               ipv6Frame(eveLocal, hop, options6(options), longOptions6(icmp), advertisement),
-		"RA behind many options":          ipv6Frame(eveLocal, options, options6(options), options6(options), options6(options), options6(options), options6(options), options6(icmp), advertisement),
-		"RA in a fragment":                ipv6Frame(eveLocal, fragment, fragment6(icmp, 0), advertisement),
-		"RA behind a fragment's options":  ipv6Frame(eveLocal, fragment, fragment6(options, 1), options6(icmp)),
-		"redirect":                        ipv6Frame(eveLocal, icmp, icmp6(redirect, other6)),
-		"NA of another's address":         ipv6Frame(eve6, icmp, icmp6(na, other6)),
-		"NA of a fragment, short":         ipv6Frame(eve6, fragment, fragment6(icmp, 1), icmp6(na, other6)[:8]),
-		"NS that claims another's":        ipv6Frame(none6, icmp, icmp6(ns, other6)),
-		"NA without a source":             ipv6Frame(none6, icmp, icmp6(na, other6)),
+		"RA":                              ipv6Frame(eveLocal, icmp6Proto, advertisement),
+		"RA behind options":               ipv6Frame(eveLocal, hop, options6(options), longOptions6(icmp6Proto), advertisement),
+		"RA behind many options":          ipv6Frame(eveLocal, options, options6(options), options6(options), options6(options), options6(options), options6(options), options6(icmp6Proto), advertisement),
+		"RA in a fragment":                ipv6Frame(eveLocal, fragment, fragment6(icmp6Proto, 0), advertisement),
+		"RA behind a fragment's options":  ipv6Frame(eveLocal, fragment, fragment6(options, 1), options6(icmp6Proto)),
+		"redirect":                        ipv6Frame(eveLocal, icmp6Proto, icmp6(redirect, other6)),
+		"IPv4 redirect":                   ipv4Frame(eve4, nil, 0, icmp4, icmp(5)),
+		"IPv4 redirect, first fragment":   ipv4Frame(eve4, nil, 0x2000, icmp4, icmp(5)),
+		"IPv4 RA":                         ipv4Frame(eve4, nil, 0, icmp4, icmp(9)),
+		"IGMP query":                      ipv4Frame(eve4, []byte{148, 4, 0, 0}, 0, igmp, icmp(0x11)),
+		"IGMP router advertisement":       ipv4Frame(eve4, nil, 0, igmp, icmp(0x30)),
+		"MLD query":                       ipv6Frame(eveLocal, hop, options6(icmp6Proto), icmp6(130, none6)),
+		"multicast RA":                    ipv6Frame(eveLocal, icmp6Proto, icmp(151)),
+		"end of a multicast router":       ipv6Frame(eveLocal, icmp6Proto, icmp(153)),
+		"NA of another's address":         ipv6Frame(eve6, icmp6Proto, icmp6(na, other6)),
+		"NA of a fragment, short":         ipv6Frame(eve6, fragment, fragment6(icmp6Proto, 1), icmp6(na, other6)[:8]),
+		"NS that claims another's":        ipv6Frame(none6, icmp6Proto, icmp6(ns, other6)),
+		"NA without a source":             ipv6Frame(none6, icmp6Proto, icmp6(na, other6)),
 		"tagged":                          tagged(ipv4Frame(eve4, nil, 0, udpProto, udp(1000, 1001)), 0x8100, 7),
 		"tagged twice":                    tagged(tagged(ipv4Frame(eve4, nil, 0, udpProto, udp(1000, 1002)), 0x8100, 7), 0x8100, 8),
 		"tagged by 802.1ad":               tagged(ipv4Frame(eve4, nil, 0, udpProto, udp(1000, 1003)), 0x88a8, 7),
@@ -127,7 +142,7 @@ func attacks() map[string][]byte {
 
 // honest are frames that have to pass.
 func honest() map[string][]byte {
-	const udpProto, icmp = 17, 58
+	const icmp4, igmp, udpProto, icmp6Proto = 1, 2, 17, 58
 	return map[string][]byte{
 		"ARP":                       arpFrame(1, eveMAC, eve4, other4),
 		"ARP probe":                 arpFrame(1, eveMAC, none4, eve4),
@@ -141,11 +156,18 @@ func honest() map[string][]byte {
 		"IPv6, a later fragment":    ipv6Frame(eve6, 44, fragment6(udpProto, 0x50), []byte{134, 1, 2, 3}),
 		"TCP over IPv6":             ipv6Frame(eve6, 6, make([]byte, 20)),
 		"DHCPv6 solicit":            ipv6Frame(eveLocal, udpProto, udp(546, 547)),
-		"NS":                        ipv6Frame(eve6, icmp, icmp6(135, other6)),
-		"NA":                        ipv6Frame(eve6, icmp, icmp6(136, eve6)),
-		"DAD":                       ipv6Frame(none6, icmp, icmp6(135, eve6)[:24]),
-		"DAD of the link-local one": ipv6Frame(none6, icmp, icmp6(135, eveLocal)[:24]),
-		"RS":                        ipv6Frame(none6, icmp, []byte{133, 0, 0, 0, 0, 0, 0, 0}),
-		"MLD report":                ipv6Frame(none6, 0, options6(icmp), []byte{143, 0, 0, 0, 0, 0, 0, 0}),
+		"NS":                        ipv6Frame(eve6, icmp6Proto, icmp6(135, other6)),
+		"NA":                        ipv6Frame(eve6, icmp6Proto, icmp6(136, eve6)),
+		"DAD":                       ipv6Frame(none6, icmp6Proto, icmp6(135, eve6)[:24]),
+		"DAD of the link-local one": ipv6Frame(none6, icmp6Proto, icmp6(135, eveLocal)[:24]),
+		"RS":                        ipv6Frame(none6, icmp6Proto, []byte{133, 0, 0, 0, 0, 0, 0, 0}),
+		"echo":                      ipv4Frame(eve4, nil, 0, icmp4, icmp(8)),
+		"IPv4 RS":                   ipv4Frame(eve4, nil, 0, icmp4, icmp(10)),
+		"IGMP report":               ipv4Frame(eve4, []byte{148, 4, 0, 0}, 0, igmp, icmp(0x22)),
+		"IGMP report of version 2":  ipv4Frame(eve4, []byte{148, 4, 0, 0}, 0, igmp, icmp(0x16)),
+		"IGMP leave":                ipv4Frame(eve4, []byte{148, 4, 0, 0}, 0, igmp, icmp(0x17)),
+		"ICMP, a later fragment":    ipv4Frame(eve4, nil, 5, icmp4, icmp(5)),
+		"MLD done":                  ipv6Frame(eveLocal, 0, options6(icmp6Proto), icmp6(132, none6)),
+		"MLD report":                ipv6Frame(none6, 0, options6(icmp6Proto), []byte{143, 0, 0, 0, 0, 0, 0, 0}),
 	}
 }

@@ -21,15 +21,26 @@ const (
 	at6        = atPayload + sizeofIPv6
 )
 
-// Numbers of the protocols: RFC 826, RFC 791, RFC 8200, RFC 4443, RFC 4861, RFC 3810.
+// Numbers of the protocols: RFC 826, RFC 791, RFC 8200.
 const (
-	typeARP, typeIPv4, typeIPv6                         = 0x0806, 0x0800, 0x86dd
-	protoHopByHop, protoUDP, protoRouting               = 0, 17, 43
-	protoFragment, protoICMPv6, protoOptions            = 44, 58, 60
-	icmpQuery1, icmpReport1, icmpDone                   = 130, 131, 132
-	icmpRS, icmpRA, icmpNS, icmpNA, icmpRedirect        = 133, 134, 135, 136, 137
-	icmpReport2                                         = 143
-	portServer4, portClient4Server4, portServer6 uint32 = 67, 68<<16 | 67, 547
+	typeARP, typeIPv4, typeIPv6                   = 0x0806, 0x0800, 0x86dd
+	protoHopByHop, protoICMP, protoIGMP, protoUDP = 0, 1, 2, 17
+	protoRouting, protoFragment                   = 43, 44
+	protoICMPv6, protoOptions                     = 58, 60
+	icmp6Report1, icmp6Done, icmp6Report2         = 131, 132, 143 // of MLD: RFC 2710, RFC 3810
+	icmp6RS, icmp6NS, icmp6NA                     = 133, 135, 136 // RFC 4861
+
+	portServer4, portClient4, portServer6, portClient6 = 67, 68, 547, 546 // RFC 2131, RFC 8415
+)
+
+// What only routers say: redirects and advertisements (RFC 792, RFC 1256, RFC 4861), queries for
+// members of groups (IGMP and MLD, RFC 3376 and RFC 3810), advertisements of multicast routers
+// and their end (RFC 4286). By the last three a bridge with multicast snooping takes a port for
+// a router's, which gets all groups.
+var (
+	icmpOfRouters  = []uint32{5, 9}
+	igmpOfRouters  = []uint32{0x11, 0x30, 0x32}
+	icmp6OfRouters = []uint32{130, 134, 137, 151, 153}
 )
 
 // Verdicts of a classifier (linux/pkt_cls.h).
@@ -133,17 +144,31 @@ func (p Pin) ipv4(a *assembler) {
 	p.own4(a, "own4")
 	a.when(bpf.JumpNotEqual, 0, "drop")
 
-	a.protocol4(func() { a.when(bpf.JumpNotEqual, protoUDP, "drop") })
+	a.add(bpf.LoadAbsolute{Off: atPayload + 9, Size: 1}) // without a source: a client of DHCP
+	a.when(bpf.JumpNotEqual, protoUDP, "drop")
+	a.add(bpf.LoadAbsolute{Off: atPayload + 6, Size: 2})
 	a.when(bpf.JumpBitsSet, 0x3fff, "drop") // a fragment
 	a.add(bpf.LoadMemShift{Off: atPayload}, bpf.LoadIndirect{Off: atPayload, Size: 4})
-	a.when(bpf.JumpEqual, portClient4Server4, "pass")
+	a.when(bpf.JumpEqual, portClient4<<16|portServer4, "pass")
 	a.jump("drop")
 
 	a.label("own4")
-	a.protocol4(func() { a.when(bpf.JumpNotEqual, protoUDP, "pass") })
+	a.add(bpf.LoadAbsolute{Off: atPayload + 6, Size: 2})
 	a.when(bpf.JumpBitsSet, 0x1fff, "pass") // not the first fragment
-	a.add(bpf.LoadMemShift{Off: atPayload}, bpf.LoadIndirect{Off: atPayload, Size: 2})
-	a.when(bpf.JumpEqual, portServer4, "drop")
+	a.add(bpf.LoadMemShift{Off: atPayload}, bpf.LoadAbsolute{Off: atPayload + 9, Size: 1})
+	a.when(bpf.JumpEqual, protoUDP, "udp4")
+	a.when(bpf.JumpEqual, protoICMP, "icmp4")
+	a.when(bpf.JumpEqual, protoIGMP, "igmp")
+	a.jump("pass")
+	a.label("udp4")
+	a.ofServer(atPayload, portServer4, portClient4)
+	a.label("icmp4")
+	a.add(bpf.LoadIndirect{Off: atPayload, Size: 1})
+	a.drop(icmpOfRouters)
+	a.jump("pass")
+	a.label("igmp")
+	a.add(bpf.LoadIndirect{Off: atPayload, Size: 1})
+	a.drop(igmpOfRouters)
 	a.jump("pass")
 }
 
@@ -166,9 +191,8 @@ func (p Pin) ipv6(a *assembler) {
 	a.label("udp6")
 	a.unspecified("drop")
 	a.reaches(8)
-	a.add(bpf.LoadScratch{Dst: bpf.RegX, N: slotAt}, bpf.LoadIndirect{Size: 2})
-	a.when(bpf.JumpEqual, portServer6, "drop")
-	a.jump("pass")
+	a.add(bpf.LoadScratch{Dst: bpf.RegX, N: slotAt})
+	a.ofServer(0, portServer6, portClient6)
 	p.icmpv6(a)
 }
 
@@ -176,11 +200,10 @@ func (p Pin) icmpv6(a *assembler) {
 	a.label("icmpv6")
 	a.reaches(4)
 	a.add(bpf.LoadScratch{Dst: bpf.RegX, N: slotAt}, bpf.LoadIndirect{Size: 1})
-	a.when(bpf.JumpEqual, icmpRA, "drop")
-	a.when(bpf.JumpEqual, icmpRedirect, "drop")
-	a.when(bpf.JumpEqual, icmpNA, "target")
-	a.when(bpf.JumpEqual, icmpNS, "solicitation")
-	for _, kind := range []uint32{icmpRS, icmpReport1, icmpDone, icmpReport2} {
+	a.drop(icmp6OfRouters)
+	a.when(bpf.JumpEqual, icmp6NA, "target")
+	a.when(bpf.JumpEqual, icmp6NS, "solicitation")
+	for _, kind := range []uint32{icmp6RS, icmp6Report1, icmp6Done, icmp6Report2} {
 		a.when(bpf.JumpEqual, kind, "pass")
 	}
 	a.label("other6")
@@ -259,12 +282,21 @@ func (a *assembler) version(n uint32) {
 	a.when(bpf.JumpNotEqual, n<<4, "drop")
 }
 
-// protocol4 has f look at the protocol of an IPv4 packet, and loads flags and offset of the
-// fragment.
-func (a *assembler) protocol4(f func()) {
-	a.add(bpf.LoadAbsolute{Off: atPayload + 9, Size: 1})
-	f()
-	a.add(bpf.LoadAbsolute{Off: atPayload + 6, Size: 2})
+// drop drops what was loaded if it is one of these.
+func (a *assembler) drop(values []uint32) {
+	for _, v := range values {
+		a.when(bpf.JumpEqual, v, "drop")
+	}
+}
+
+// ofServer drops the UDP packet at this offset from X if it is from a server's port or to a
+// client's, by which alone a client goes; others pass.
+func (a *assembler) ofServer(at, server, client uint32) {
+	a.add(bpf.LoadIndirect{Off: at, Size: 2})
+	a.when(bpf.JumpEqual, server, "drop")
+	a.add(bpf.LoadIndirect{Off: at + 2, Size: 2})
+	a.when(bpf.JumpEqual, client, "drop")
+	a.jump("pass")
 }
 
 func (a *assembler) store(slot int, value uint32) {
