@@ -32,13 +32,25 @@ const markWord = "pipework"
 const aliasMax = 255
 
 // String is the mark as it is kept: at most 255 bytes of printable ASCII. A
-// guest's name that would not fit is shortened.
+// guest's name that would not fit is shortened, and rules are left out from the last on.
 func (m Mark) String() string {
 	s := m.format(m.Guest.Name)
 	if over := len(s) - aliasMax; over > 0 {
 		s = m.format(m.Guest.Name[:max(0, len(m.Guest.Name)-over)])
 	}
-	return s[:min(len(s), aliasMax)]
+	return cut(s)
+}
+
+// cut is as much of a mark as an alias has room for. A priority of a rule that was cut would be
+// another rule's.
+func cut(s string) string {
+	if len(s) <= aliasMax {
+		return s
+	}
+	if last := s[strings.LastIndexByte(s[:aliasMax], ' ')+1:]; strings.HasPrefix(last, "rules=") {
+		return s[:strings.LastIndexAny(s[:aliasMax+1], "+ ")]
+	}
+	return s[:aliasMax]
 }
 
 // IsNIC says that the mark claims to be on an interface of the host's own, see
@@ -50,7 +62,7 @@ func (m Mark) format(name string) string {
 	b.Grow(aliasMax)
 	b.WriteString(markWord)
 	for _, kv := range [...][2]string{
-		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"lease", m.Lease}, {"lease6", m.Lease6}, {"rules", m.Rules}, {"pin", m.Pin}, {"nspid", pid(m.Guest.PID)},
+		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"pin", m.Pin}, {"lease", m.Lease}, {"lease6", m.Lease6}, {"rules", m.Rules}, {"nspid", pid(m.Guest.PID)},
 		{"containerid", short(m.Guest.ID)}, {"was", m.Was}, {"network_of", m.Guest.NetworkOf}, {"containername", name},
 	} {
 		if kv[1] != "" {

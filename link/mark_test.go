@@ -3,6 +3,9 @@
 package link
 
 import (
+	"errors"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -40,6 +43,41 @@ func TestMarkFitsIntoAnAlias(t *testing.T) {
 		t.Errorf("%q reads as %+v", text, got)
 	}
 }
+
+// TestMarkOfPinnedEnd has all that the mark of a host's end tells be as long as it may be: the
+// pin stays whole, and so does each rule that stays.
+func TestMarkOfPinnedEnd(t *testing.T) {
+	mac := net.HardwareAddr{2, 0xff, 0xff, 0xff, 0xff, 0xff}
+	pin := Pin{MAC: mac}
+	for i := range byte(MaxLeased) {
+		pin.Leased = append(pin.Leased, netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, i}))
+	}
+	var rules []Rule
+	for i := range uint32(16) {
+		rules = append(rules, Rule{Priority: 4294967200 + i})
+	}
+	for names := range 15 {
+		m := Mark{Link: "bridge:br-123456789012@4094", Interface: "eth-23456789012"[:15-names], Spec: "0123456789abcdef", Rules: FormatRules(rules),
+			Guest: ns.Identity{Name: strings.Repeat("n", 64), ID: strings.Repeat("a", 64), PID: 4194304}}
+		text, err := m.pinned(pin.note())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := ParseMark(text)
+		if diff := cmp.Diff(pin, first(Pin{}.Noted(got)), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+		if !strings.HasPrefix(m.Rules+"+", got.Rules+"+") {
+			t.Errorf("%q has a rule that was cut", text)
+		}
+	}
+	long := Mark{Link: "bridge:br1@" + strings.Repeat("100,", 60)}
+	if text, err := long.pinned(pin.note()); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func first[T any](v T, _ bool) T { return v }
 
 func TestOtherPeoplesAliases(t *testing.T) {
 	for _, alias := range []string{"", "uplink", "pipework", bridgeMark, "pipeworks link=bridge:br1", "x pipework link=bridge:br1", "pipework interface=eth1", "pipework link=bridge:br1 " + strings.Repeat("x", 300)} {

@@ -1,11 +1,15 @@
 package link
 
 import (
+	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // A Pinner is a Backend by a pair whose end on the host is pipework's, where what the guest
@@ -55,13 +59,24 @@ func identifier(mac net.HardwareAddr) [8]byte {
 const MaxLeased = 4
 
 // note is what the mark on the host's end tells of the Pin that no Spec does: the MAC, and
-// the leased addresses. The guest cannot write there.
+// the leased addresses in base64, which are short enough for [MaxLeased] of IPv6. The guest
+// cannot write there.
 func (p Pin) note() string {
 	words := []string{hex.EncodeToString(p.MAC)}
 	for _, a := range p.Leased {
-		words = append(words, a.String())
+		words = append(words, base64.RawURLEncoding.EncodeToString(a.AsSlice()))
 	}
 	return strings.Join(words, "+")
+}
+
+// pinned is the mark, as it is kept, with this note of a Pin; an error where it has no room.
+func (m Mark) pinned(note string) (string, error) {
+	m.Pin = note
+	text := m.String()
+	if kept, _ := ParseMark(text); kept.Pin != note {
+		return "", errs.New(errors.ErrUnsupported, "pin: the mark of %s has no room for its addresses: ask for fewer trunks, or for shorter names", m.Link)
+	}
+	return text, nil
 }
 
 // Noted is the Pin with the MAC and the leased addresses that a mark tells; false: it
@@ -74,7 +89,8 @@ func (p Pin) Noted(m Mark) (Pin, bool) {
 	}
 	p.MAC, p.Leased = mac, nil
 	for _, word := range words[1:] {
-		if a, err := netip.ParseAddr(word); err == nil {
+		b, _ := base64.RawURLEncoding.DecodeString(word)
+		if a, ok := netip.AddrFromSlice(b); ok {
 			p.Leased = append(p.Leased, a)
 		}
 	}

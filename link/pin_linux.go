@@ -89,6 +89,9 @@ func repin(ctx context.Context, c *ns.Conn, index int, pin string) error {
 	if !ours {
 		return nil
 	}
-	m.Pin = pin
-	return rtnl.SetAlias(ctx, c, l.Index, m.String())
+	text, err := m.pinned(pin)
+	if err != nil {
+		return err
+	}
+	return rtnl.SetAlias(ctx, c, l.Index, text)
 }

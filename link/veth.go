@@ -41,7 +41,7 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	if err := p.setOnHost(ctx, host, rtnl.IgnoreAdvertisements); err != nil {
 		return err
 	}
-	mark := p.Mark
+	mark := p.Mark.String()
 	if p.Pin != nil { // before the first frame can pass
 		end, err := rtnl.LinkByName(ctx, p.Host.Conn, host)
 		if err != nil {
@@ -50,9 +50,11 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 		if err := p.Pin.set(ctx, p.Host.Conn, end.Index); err != nil {
 			return err
 		}
-		mark.Pin = p.Pin.note()
+		if mark, err = p.Mark.pinned(p.Pin.note()); err != nil {
+			return err
+		}
 	}
-	return rtnl.FinishPlain(ctx, p.Host.Conn, host, mark.String())
+	return rtnl.FinishPlain(ctx, p.Host.Conn, host, mark)
 }
 
 // createVeth makes the pair with the first of these host names that is free: a
