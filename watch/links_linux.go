@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 // links hears of what happens to the host's links.
 type links struct {
 	events *rtnl.LinkEvents
+	host   *ns.Handle
 	known  map[string]known // the host's links, by their names
 	wakes  wakes
 }
@@ -29,7 +31,7 @@ type known struct {
 
 // newLinks listens on the host; nil stands for the namespace that this process is in.
 func newLinks(ctx context.Context, host *ns.Handle) (*links, error) {
-	l := &links{known: map[string]known{}, wakes: wakes{}}
+	l := &links{host: host, known: map[string]known{}, wakes: wakes{}}
 	err := onhost.Do(ctx, host, func(h link.Host) error {
 		err := h.Do(ctx, func() (err error) {
 			l.events, err = rtnl.NewLinkEvents()
@@ -38,16 +40,25 @@ func newLinks(ctx context.Context, host *ns.Handle) (*links, error) {
 		if err != nil {
 			return err
 		}
-		all, err := rtnl.Links(ctx, h.Conn)
-		for _, one := range all {
-			l.known[one.Name] = known{one.Index, one.Running, one.Downs}
-		}
-		if err != nil {
+		if err = l.read(ctx, h); err != nil {
 			l.close()
 		}
 		return err
 	})
 	return l, err
+}
+
+// read reads what links the host has.
+func (l *links) read(ctx context.Context, h link.Host) error {
+	all, err := rtnl.Links(ctx, h.Conn)
+	if err != nil {
+		return err
+	}
+	clear(l.known)
+	for _, one := range all {
+		l.known[one.Name] = known{one.Index, one.Running, one.Downs}
+	}
+	return nil
 }
 
 func (l *links) close() { l.events.Close() }
@@ -70,7 +81,7 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 		}
 		now := time.Now()
 		if lost {
-			l.lost(q, now)
+			l.lost(ctx, q, now)
 		}
 		for _, e := range events {
 			name, kind := l.about(e)
@@ -84,10 +95,10 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 	}
 }
 
-// lost has every guest compared, since events were lost. Links that are told of from now on
-// count as others than before.
-func (l *links) lost(q *queue, now time.Time) {
-	clear(l.known)
+// lost has every guest compared, since events were lost, and reads the links again, by which
+// later events are told apart. Where that fails, what was known of them stays.
+func (l *links) lost(ctx context.Context, q *queue, now time.Time) {
+	_ = onhost.Do(ctx, l.host, func(h link.Host) error { return l.read(ctx, h) })
 	for _, k := range q.known() {
 		l.wakes.add(k, now)
 	}
@@ -116,6 +127,9 @@ func (l *links) kind(e rtnl.LinkEvent) (k use) {
 		k |= hostEnd
 	}
 	if !e.Gone && !e.Left {
+		if !isKnown { // it may have had another name
+			maps.DeleteFunc(l.known, func(_ string, k known) bool { return k.index == e.Index })
+		}
 		l.known[e.Name] = known{e.Index, e.Carrier, e.Downs}
 		if !isKnown || was.index != e.Index {
 			k |= beneath
