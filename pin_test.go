@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -269,6 +270,42 @@ func TestPinIsMended(t *testing.T) {
 		t.Errorf("mended %q", at.Mended)
 	}
 	s.isPinned()
+}
+
+// TestPinBesideAnother has somebody's filter have the place of the pin's: pinning says so and
+// changes nothing, and to tell and to let be takes that for no pin.
+func TestPinBesideAnother(t *testing.T) {
+	for name, filter := range map[string][]string{
+		"of another kind":  {"u32", "match", "u32", "0", "0"},
+		"for one protocol": {"bpf", "bytecode", "1,6 0 0 4294967295"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			defer s.end()
+			free := eveSpec()
+			free.Pin = false
+			at := attach(t, s.target, free)
+			tc(t, "qdisc", "add", "dev", at.HostName, "clsact")
+			tc(t, append([]string{"filter", "add", "dev", at.HostName, "ingress", "pref", "1", "protocol", "ip"}, filter...)...)
+			_, err := pipework.Update(t.Context(), s.target, eveSpec())
+			if want := "somebody's filter of the kind " + filter[0]; !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "tc filter delete dev "+at.HostName) {
+				t.Errorf("%v; want %s", err, want)
+			}
+			if at := update(t, s.target, free); len(at.Mended) != 0 {
+				t.Errorf("changed %q", at.Mended)
+			}
+			tc(t, "filter", "delete", "dev", at.HostName, "ingress", "pref", "1")
+			update(t, s.target, eveSpec())
+			s.isPinned()
+		})
+	}
+}
+
+func tc(t *testing.T, words ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "tc", words...).CombinedOutput(); err != nil {
+		t.Fatalf("tc %q: %v\n%s", words, err, out)
+	}
 }
 
 // TestPinRefused is of links without an end on the host: nothing is touched.

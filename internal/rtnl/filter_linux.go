@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io/fs"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -32,8 +33,12 @@ const (
 	filterFirst  = 1 << 16
 )
 
-// SetFilter has the program look at each frame that the link receives, before anybody else
-// does but sockets that capture packets. What was set before is replaced in one step. The
+var filterInfo = filterFirst | uint32(htons(unix.ETH_P_ALL))
+
+// SetFilter has the program look at each frame that the link receives, as the first of the
+// classifiers (tc). XDP and tcx (bpf(2)) come before it, and sockets that capture packets; the
+// bridge, the firewall and all else after it. Where somebody's classifier of another kind is the
+// first, the error satisfies fs.ErrExist. What was set before is replaced in one step. The
 // program's value is a verdict of a classifier (linux/pkt_cls.h). It goes with the link.
 func SetFilter(ctx context.Context, c *ns.Conn, index int, program []bpf.RawInstruction) error {
 	q := tcMessage(index, clsactHandle, clsactParent, 0)
@@ -49,24 +54,68 @@ func SetFilter(ctx context.Context, c *ns.Conn, index int, program []bpf.RawInst
 	m.attrU32(bpfFlags, bpfActDirect)
 	m.end(options)
 	_, err = c.Do(ctx, m.request(unix.RTM_NEWTFILTER, unix.NLM_F_CREATE|unix.NLM_F_ACK), 0)
+	if errors.Is(err, unix.EINVAL) {
+		if all, failed := filters(ctx, c, index, clsactIngress); failed == nil && other(all) != "" {
+			return errs.New(fs.ErrExist, "somebody's filter of the kind %s has the first place, that of a pin: tc filter delete dev %s ingress pref 1", other(all), nameOf(ctx, c, index))
+		}
+	}
 	return filterError(err)
+}
+
+// other is the kind of somebody's classifier that has the place of SetFilter's: of the first
+// priority, and of another kind or for one protocol; "" is none.
+func other(all [][]byte) string {
+	for _, m := range all {
+		if len(m) < sizeofTcmsg || u32(m[16:])>>16 != filterFirst>>16 {
+			continue
+		}
+		if kind := unix.ByteSliceToString(Attr(m[sizeofTcmsg:], tcaKind)); kind != "bpf" || u32(m[16:]) != filterInfo {
+			return kind
+		}
+	}
+	return ""
+}
+
+func nameOf(ctx context.Context, c *ns.Conn, index int) string {
+	if l, err := LinkByIndex(ctx, c, index); err == nil {
+		return l.Name
+	}
+	return "the interface"
+}
+
+// none says whether err is the kernel's answer that SetFilter's classifier is not there.
+func none(ctx context.Context, c *ns.Conn, index int, err error) bool {
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EOPNOTSUPP):
+		return true
+	case !errors.Is(err, unix.EINVAL):
+		return false
+	}
+	// there is no qdisc that could have it, or somebody's classifier has its place
+	all, failed := filters(ctx, c, index, clsactIngress)
+	return failed == nil && (len(all) == 0 || other(all) != "")
+}
+
+// filters are the classifiers of one direction.
+func filters(ctx context.Context, c *ns.Conn, index int, parent uint32) ([][]byte, error) {
+	return c.Do(ctx, tcMessage(index, 0, parent, 0).request(unix.RTM_GETTFILTER, unix.NLM_F_DUMP), unix.RTM_NEWTFILTER)
 }
 
 // DelFilter takes away what SetFilter made, and the qdisc that it hangs on where nobody else
 // uses that; nil where there is nothing.
 func DelFilter(ctx context.Context, c *ns.Conn, index int) error {
 	_, err := c.Do(ctx, filterMessage(index).request(unix.RTM_DELTFILTER, unix.NLM_F_ACK), 0)
-	if err != nil && !noFilter(err) {
+	if err != nil && !none(ctx, c, index, err) {
 		return err
 	}
 	for _, parent := range [...]uint32{clsactIngress, clsactEgress} {
-		others, err := c.Do(ctx, tcMessage(index, 0, parent, 0).request(unix.RTM_GETTFILTER, unix.NLM_F_DUMP), unix.RTM_NEWTFILTER)
+		others, err := filters(ctx, c, index, parent)
 		if len(others) > 0 || err != nil {
 			return err
 		}
 	}
 	_, err = c.Do(ctx, tcMessage(index, clsactHandle, clsactParent, 0).request(unix.RTM_DELQDISC, unix.NLM_F_ACK), 0)
-	if noFilter(err) {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) { // there is none, or one of another kind
 		return nil
 	}
 	return err
@@ -76,7 +125,7 @@ func DelFilter(ctx context.Context, c *ns.Conn, index int) error {
 // decide any more.
 func Filter(ctx context.Context, c *ns.Conn, index int) ([]bpf.RawInstruction, error) {
 	msgs, err := c.Do(ctx, filterMessage(index).request(unix.RTM_GETTFILTER, unix.NLM_F_ECHO|unix.NLM_F_ACK), unix.RTM_NEWTFILTER)
-	if noFilter(err) {
+	if err != nil && none(ctx, c, index, err) {
 		return nil, nil
 	}
 	if err != nil || len(msgs) == 0 || len(msgs[0]) < sizeofTcmsg {
@@ -89,12 +138,6 @@ func Filter(ctx context.Context, c *ns.Conn, index int) ([]bpf.RawInstruction, e
 	return decode(Attr(options, bpfOps)), nil
 }
 
-// noFilter says whether the kernel's answer is that there is no such classifier, or no qdisc
-// that could have one.
-func noFilter(err error) bool {
-	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP)
-}
-
 func filterError(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) {
 		return errs.New(errors.ErrUnsupported, "this kernel cannot filter what an interface receives: modules sch_ingress and cls_bpf")
@@ -103,7 +146,7 @@ func filterError(err error) error {
 }
 
 func filterMessage(index int) message {
-	m := tcMessage(index, filterHandle, clsactIngress, filterFirst|uint32(htons(unix.ETH_P_ALL)))
+	m := tcMessage(index, filterHandle, clsactIngress, filterInfo)
 	m.attrString(tcaKind, "bpf")
 	return m
 }
