@@ -78,6 +78,7 @@ func (j recreater) recreate(ctx context.Context, why string) (*Attachment, error
 	if j.spec.MAC != nil {
 		j.port.MAC = j.spec.MAC
 	}
+	j.port.Pin = j.spec.pin().New(j.port.MAC)
 	if j.spec.MTU == 0 {
 		j.port.MTU = mtu
 	}
