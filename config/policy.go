@@ -147,6 +147,9 @@ func (r rule) apply(s pipework.Spec, typed string) (_ pipework.Spec, wrong []str
 	for _, v := range r.otherVLANs(s.Link) {
 		no("%s may not be asked for", v)
 	}
+	if i, is := s.Link.(link.IPoIB); is && i.PKey != 0 && r.limits["vlans"] && !r.limits["options"] {
+		no("the partition %04x may not be asked for: a rule with vlans and without options permits none", i.PKey)
+	}
 	for _, a := range s.Addrs {
 		within := func(p netip.Prefix) bool { return p.Contains(a.Addr()) }
 		if r.limits["addresses"] && !slices.ContainsFunc(r.addresses, within) {

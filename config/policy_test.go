@@ -32,6 +32,9 @@ rules:
     vlans: 0
   - who: {name: none}
     addresses: []
+  - who: {name: ib}
+    vlans: 0
+    options: pkey
 `
 
 func TestPolicy(t *testing.T) {
@@ -71,6 +74,10 @@ func TestPolicy(t *testing.T) {
 		"web, other options":      {web, pipework.Spec{Link: link.Bridge{Name: "br1", HostName: "eth7"}, MTU: 9000}, "; mtu may not be asked for: of options gateways, dhcp, hostname may", "policy.yaml:8"},
 		"web, a name":             {web, pipework.Spec{Link: link.Bridge{Name: "br1", HostName: "eth7"}}, "host_name may not", "policy.yaml:8"},
 		"web, not isolated":       {web, pipework.Spec{Link: link.Dummy{}}, "has to be isolated", "policy.yaml:8"},
+		"shop, a partition":       {shop, pipework.Spec{Link: link.IPoIB{Parent: "ib0", PKey: 0x8001}}, "the partition 8001 may not", "policy.yaml:14"},
+		"shop, no partition":      {shop, pipework.Spec{Link: link.IPoIB{Parent: "ib0"}}, "", "policy.yaml:14"},
+		"ib, a partition":         {Who{Name: "ib"}, pipework.Spec{Link: link.IPoIB{Parent: "ib0", PKey: 0x8001}}, "", "policy.yaml:18"},
+		"ib, another option":      {Who{Name: "ib"}, pipework.Spec{Link: link.IPoIB{Parent: "ib0", PKey: 0x8001}, MTU: 2044}, "mtu may not", "policy.yaml:18"},
 		"shop":                    {shop, pipework.Spec{Link: bridge, MTU: 9000}, "", "policy.yaml:14"},
 		"shop, a VLAN":            {shop, pipework.Spec{Link: link.Bridge{Name: "x", VLAN: 1}}, "VLAN 1 may not", "policy.yaml:14"},
 		"nobody's address":        {Who{Name: "none"}, pipework.Spec{Link: bridge, Addrs: addrs("10.0.0.2/24")}, "the address 10.0.0.2/24 may not", "policy.yaml:16"},
