@@ -258,6 +258,7 @@ func (s *siege) specs() map[string]pipework.Spec {
 	gateways := []netip.Addr{netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("fd01::1")}
 	return map[string]pipework.Spec{
 		"bridge": {Link: link.Bridge{Name: "br1"}, Addrs: prefixes("10.1.0.66/24", "fd01::66/64"), Gateways: gateways},
+		"pinned": {Link: link.Bridge{Name: "br1"}, Addrs: prefixes("10.1.0.66/24", "fd01::66/64"), Pin: true},
 		"routes": {
 			Link: link.Bridge{Name: "br1"}, Addrs: prefixes("10.1.0.66/24"),
 			Routes: []link.Route{{Dst: netip.MustParsePrefix("10.7.0.0/16"), Via: netip.MustParseAddr("10.1.0.1")}, {Dst: netip.MustParsePrefix("0.0.0.0/0"), Table: 77}},
