@@ -1,5 +1,5 @@
 // Package doctor looks at this machine, and says what keeps pipework from working here, and
-// what to do about it. It changes nothing.
+// what to do about it. It changes nothing, but that the kernel may load modules of what is tried.
 package doctor
 
 import (

@@ -6,7 +6,11 @@ import (
 	"runtime"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // kernel tries what links need in a network namespace that is thrown away.
@@ -60,8 +64,9 @@ func try() (found []Finding) {
 			return netlink.QdiscAdd(&netlink.Tbf{QdiscAttrs: root(on("").ParentIndex), Rate: 1 << 20, Limit: 1 << 20, Buffer: 1 << 20})
 		}},
 		{Note, "shaping by delay and loss (--egress delay=)", "sch_netem", func() error {
-			return netlink.QdiscAdd(netlink.NewNetem(root(on("").ParentIndex+1), netlink.NetemQdiscAttrs{Latency: 1000}))
+			return netlink.QdiscAdd(netlink.NewNetem(root(onFresh("n").ParentIndex), netlink.NetemQdiscAttrs{Latency: 1000}))
 		}},
+		{Note, "pinned guests (--pin)", "-a sch_ingress cls_bpf", filter},
 	} {
 		if err := one.do(); err != nil {
 			found = append(found, Finding{"kernel", one.level, fmt.Sprintf("%s: %v", one.what, err), "modprobe " + one.module})
@@ -70,6 +75,17 @@ func try() (found []Finding) {
 		works++
 	}
 	return append(found, Finding{"kernel", OK, fmt.Sprintf("%d kinds of links and settings work", works), ""})
+}
+
+// filter has a link look at what it receives, as a pinned guest's end does.
+func filter() error {
+	c, err := ns.Dial(context.Background())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	pass := []bpf.RawInstruction{{Op: unix.BPF_RET | unix.BPF_K, K: 0xffffffff}}
+	return rtnl.SetFilter(context.Background(), c, onFresh("c").ParentIndex, pass)
 }
 
 // onFresh is on a link of its own: a NIC that has a macvlan takes no ipvlan.
