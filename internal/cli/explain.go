@@ -37,7 +37,7 @@ func (o *Options) explain(ctx context.Context, words []string, v Verbs) error {
 	}
 	e := explainer{o.Declarations, v.Declared, map[string]bool{}, []Request{}}
 	for _, s := range docker.Engines(o.Engines...) {
-		if err := e.engine(ctx, s, words); err != nil {
+		if err := e.engine(ctx, s, words); err != nil && !errors.Is(err, errs.ErrAbsent) {
 			return err
 		}
 	}
