@@ -84,7 +84,7 @@ func attacks() map[string][]byte {
 	const (
 		icmp6Proto, hop, udpProto, fragment, options = 58, 0, 17, 44, 60
 		ra, ns, na, redirect                         = 134, 135, 136, 137
-		icmp4, igmp                                  = 1, 2
+		icmp4, igmp, pim                             = 1, 2, 103
 	)
 	advertisement := icmp6(ra, none6)
 	forged := ipv4Frame(eve4, nil, 0, udpProto, udp(1000, 1000))
@@ -123,6 +123,10 @@ func attacks() map[string][]byte {
 		"IPv4 redirect, first fragment":   ipv4Frame(eve4, nil, 0x2000, icmp4, icmp(5)),
 		"IPv4 RA":                         ipv4Frame(eve4, nil, 0, icmp4, icmp(9)),
 		"IGMP query":                      ipv4Frame(eve4, []byte{148, 4, 0, 0}, 0, igmp, icmp(0x11)),
+		"IGMP query, a later fragment":    ipv4Frame(eve4, []byte{148, 4, 0, 0}, 5, igmp, icmp(0x11)),
+		"PIM":                             ipv4Frame(eve4, nil, 0, pim, icmp(0x20)),
+		"PIM, a later fragment":           ipv4Frame(eve4, nil, 5, pim, icmp(0x20)),
+		"PIM over IPv6":                   ipv6Frame(eveLocal, pim, icmp(0x20)),
 		"IGMP router advertisement":       ipv4Frame(eve4, nil, 0, igmp, icmp(0x30)),
 		"MLD query":                       ipv6Frame(eveLocal, hop, options6(icmp6Proto), icmp6(130, none6)),
 		"multicast RA":                    ipv6Frame(eveLocal, icmp6Proto, icmp(151)),

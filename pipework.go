@@ -101,7 +101,7 @@ type Spec struct {
 	// the interface's, nor with an address, in ARP, IPv4, IPv6 or a neighbour advertisement,
 	// that is not one of Addrs, of its leases, or the link-local one that is made of its MAC
 	// (with SLAAC or DHCPv6, of any prefix). What only routers say (advertisements, redirects,
-	// queries of IGMP and MLD), and UDP from the port of a DHCP server or to that of a client, is
+	// queries of IGMP and MLD, PIM), and UDP from the port of a DHCP server or to that of a client, is
 	// dropped, as is what is neither ARP nor IP, and frames with a VLAN's tag, unless they are
 	// of the bridge's Trunks. The filter is there before the interface is up, on its end on the
 	// host, which Link has to have: link.Bridge or link.Veth. It goes with the interface. A

@@ -26,7 +26,7 @@ const (
 	typeARP, typeIPv4, typeIPv6                   = 0x0806, 0x0800, 0x86dd
 	protoHopByHop, protoICMP, protoIGMP, protoUDP = 0, 1, 2, 17
 	protoRouting, protoFragment                   = 43, 44
-	protoICMPv6, protoOptions                     = 58, 60
+	protoICMPv6, protoOptions, protoPIM           = 58, 60, 103
 	icmp6Report1, icmp6Done, icmp6Report2         = 131, 132, 143 // of MLD: RFC 2710, RFC 3810
 	icmp6RS, icmp6NS, icmp6NA                     = 133, 135, 136 // RFC 4861
 
@@ -35,8 +35,8 @@ const (
 
 // What only routers say: redirects and advertisements (RFC 792, RFC 1256, RFC 4861), queries for
 // members of groups (IGMP and MLD, RFC 3376 and RFC 3810), advertisements of multicast routers
-// and their end (RFC 4286). By the last three a bridge with multicast snooping takes a port for
-// a router's, which gets all groups.
+// and their end (RFC 4286). By queries, the last two and PIM (RFC 7761), which is dropped as a
+// whole, a bridge with multicast snooping takes a port for a router's, which gets all groups.
 var (
 	icmpOfRouters  = []uint32{5, 9}
 	igmpOfRouters  = []uint32{0x11, 0x30, 0x32}
@@ -153,14 +153,16 @@ func (p Pin) ipv4(a *assembler) {
 	a.jump("drop")
 
 	a.label("own4")
+	a.add(bpf.LoadMemShift{Off: atPayload}, bpf.LoadAbsolute{Off: atPayload + 9, Size: 1})
+	a.when(bpf.JumpEqual, protoPIM, "drop")
+	a.when(bpf.JumpEqual, protoIGMP, "igmp") // bridges look into later fragments, too
+	a.when(bpf.JumpEqual, protoICMP, "first")
+	a.when(bpf.JumpNotEqual, protoUDP, "pass")
+	a.label("first")
 	a.add(bpf.LoadAbsolute{Off: atPayload + 6, Size: 2})
 	a.when(bpf.JumpBitsSet, 0x1fff, "pass") // not the first fragment
-	a.add(bpf.LoadMemShift{Off: atPayload}, bpf.LoadAbsolute{Off: atPayload + 9, Size: 1})
-	a.when(bpf.JumpEqual, protoUDP, "udp4")
+	a.add(bpf.LoadAbsolute{Off: atPayload + 9, Size: 1})
 	a.when(bpf.JumpEqual, protoICMP, "icmp4")
-	a.when(bpf.JumpEqual, protoIGMP, "igmp")
-	a.jump("pass")
-	a.label("udp4")
 	a.ofServer(atPayload, portServer4, portClient4)
 	a.label("icmp4")
 	a.add(bpf.LoadIndirect{Off: atPayload, Size: 1})
@@ -333,6 +335,7 @@ func (a *assembler) headers() {
 		a.add(bpf.LoadScratch{Dst: bpf.RegA, N: slotNext})
 		a.when(bpf.JumpEqual, protoUDP, "udp6")
 		a.when(bpf.JumpEqual, protoICMPv6, "icmpv6")
+		a.when(bpf.JumpEqual, protoPIM, "drop")
 		a.when(bpf.JumpEqual, protoFragment, name("fragment"))
 		for _, header := range []uint32{protoHopByHop, protoRouting, protoOptions} {
 			a.when(bpf.JumpEqual, header, name("options"))
