@@ -1,10 +1,14 @@
 # make test       installs what is missing (Debian, as root) and runs every lane
 # make test-long  what takes longer: more calls killed, also at every step of an update, a
-#                 larger crowd, every fuzz test
+#                 larger crowd, every fuzz test, half an hour of attacks by a guest
 # make quick      runs what needs neither root nor packages, and of what waits long a part
 # make bench      compares an attach with what the kernel alone takes, also among a
 #                 thousand guests
+# make size       counts lines
 # make lint       installs golangci-lint and runs it
+# make audit      looks for known holes in what is built in (govulncheck), by the network
+# make dist       makes a .deb and an .rpm in dist, of the version that git tells
+# make test-dist  installs the .deb where there is nothing but a shell, and removes it
 
 GO       ?= go
 LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
@@ -14,10 +18,11 @@ SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server \
             udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins \
             podman containerd runc lxc systemd-container dbus-daemon dbus-system-bus-common
 LANERUN  := bin/lanerun
+AUDIT    := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RAN      := $(CURDIR)/bin/lanes-that-ran
 
-.PHONY: test test-long host quick bench lint packages vet
+.PHONY: test test-long host quick bench size lint audit packages vet dist test-dist
 
 # Much of each lane waits for something: three packages run at a time on the host, and
 # two of the other machines beside them.
@@ -34,6 +39,7 @@ host:
 	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -p 3 -timeout 20m ./...
 	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
 	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -race -count=1 -timeout 10m ./...
+	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -short -count=1 ./...
 
 # What the machine's own kernel may lack runs in another one: VLANs, dummies, ipvlan,
 # netem and Open vSwitch in User-Mode Linux; InfiniBand, radios and NICs in a virtual
@@ -81,11 +87,16 @@ $(LANERUN):
 quick: vet
 	$(GO) test -short -count=1 -p 4 ./...
 
+# Makes the packages, installs the .deb in a directory of its own, and removes it again.
+test-dist:
+	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -count=1 ./...
+
 # Every fuzz test runs for ten seconds.
-test-long: packages vet
+test-long: packages vet test-dist
 	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_KILLS=1000 $(GO) test -count=1 -timeout 60m -run 'TestKilled' ./cmd/pipework
 	PIPEWORK_REQUIRE=userns,dhcp PIPEWORK_CROWD=1000 $(GO) test -count=1 -timeout 20m -run 'TestKeepsACrowd' .
 	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_LONG=1 $(GO) test -count=1 -timeout 60m -run 'Contract' . ./ovs
+	PIPEWORK_REQUIRE=userns PIPEWORK_ATTACK=30m $(GO) test -count=1 -v -timeout 60m -run 'TestAttack' ./internal/attacker
 	PIPEWORK_LONG=1 $(MAKE) MINUTES=60 IN_BRIEF= uml-ovs uml-vlans uml-kinds qemu-root
 	@$(GO) list ./... | while read -r pkg; do \
 		for fuzz in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
@@ -106,9 +117,39 @@ vet:
 	GOOS=darwin $(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
 
+# Counts lines without tests: of the root, of the command, of what prints for it, of all.
+size:
+	@count() { printf '%-14s %s\n' "$$1" "$$(grep -v _test.go | grep -Ev '^(internal/[a-z]*test|internal/(attacker|contract|lanes|sandbox|unit)|examples)/' | xargs cat | wc -l)"; }; \
+	git ls-files '*.go' ':!:*/**' | count root; git ls-files 'cmd/pipework/*.go' | count cmd/pipework; \
+	git ls-files 'internal/cli/*.go' | count internal/cli; git ls-files '*.go' | count all
+
 lint:
 	GOBIN=$(CURDIR)/bin $(GO) install $(LINT)
 	bin/golangci-lint run ./...
+
+audit:
+	GOBIN=$(CURDIR)/bin $(GO) install $(AUDIT)
+	bin/govulncheck ./...
+
+# Version, commit and date are git's, and the files' times the commit's: the same commit makes
+# the same packages. Before the first tag it is version 0.0.0 and the number of commits.
+DIST    := dist
+ARCH    := $(shell $(GO) env GOARCH)
+GIT_TAG  = $(shell git describe --tags --match 'v*' 2>/dev/null || echo v0.0.0-$$(git rev-list --count HEAD)-g$$(git rev-parse --short HEAD))
+STAMP    = github.com/go-pipework/pipework/internal/cli
+
+dist: VERSION = $(GIT_TAG)
+dist: COMMIT = $(shell git rev-parse HEAD)
+dist: SECONDS = $(shell git log -1 --format=%ct)
+dist: DATE = $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
+dist:
+	rm -rf bin/dist $(DIST)/pipework*.deb $(DIST)/pipework*.rpm && mkdir -p bin/dist $(DIST)
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w -X $(STAMP).version=$(VERSION) -X $(STAMP).commit=$(COMMIT) -X $(STAMP).date=$(DATE)' -o bin/dist/pipework ./cmd/pipework
+	cd packaging && $(GO) run ./generate ../bin/dist $(VERSION)
+	cd packaging && $(GO) build -o ../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+	for kind in deb rpm; do \
+		VERSION=$(VERSION) ARCH=$(ARCH) SOURCE_DATE_EPOCH=$(SECONDS) bin/nfpm package -f packaging/nfpm.yaml -p $$kind -t $(DIST)/ || exit 1; \
+	done
 
 # Only what is missing is installed: a second run needs no network. The packages
 # of DHCP servers and clients must not start one on this machine: where no policy-rc.d says so

@@ -184,6 +184,10 @@ func (j *job) here(l *rtnl.Link, mark link.Mark) {
 
 // anew takes away what a killed call left before it could mark it, and plugs in.
 func (j *job) anew(ctx context.Context) (*Attachment, error) {
+	if j.plan != nil {
+		j.plan.add("remove the half-made interface %s", j.spec.Name)
+		return planner{j}.fresh(ctx)
+	}
 	j.log(ctx, "remove half-made interface")
 	if err := rtnl.DelLink(ctx, j.port.Conn, j.spec.Name); err != nil {
 		return nil, j.fail(StageLink, err)
@@ -234,7 +238,7 @@ func (j *job) mendAnd(ctx context.Context, differs []drift) (*Attachment, error)
 // keep sees to it that addresses and routes come back after a failure, where something
 // differs, or a server may have something else by now.
 func (j *job) keep(ctx context.Context, differs bool) error {
-	if !differs && j.spec.DHCP == nil {
+	if j.plan != nil || !differs && j.spec.DHCP == nil {
 		return nil
 	}
 	if err := j.site.Keep(ctx); err != nil {

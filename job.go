@@ -28,7 +28,8 @@ type job struct {
 	port  link.Port
 	site  parts.Site
 	undo  link.Undo
-	ended bool // there is nothing left to do
+	ended bool  // there is nothing left to do
+	plan  *plan // not nil: nothing is to be done, only told
 
 	announcer *announce.Sender // only where addresses may be new
 }

@@ -41,6 +41,11 @@ func (a *Attacher) DetachAll(_ context.Context, jobs []Job) ([]bool, error) {
 	return make([]bool, len(jobs)), unsupported("detach")
 }
 
+// Plan needs Linux.
+func (a *Attacher) Plan(context.Context, Target, Spec) (*Attachment, error) {
+	return nil, unsupported("attach")
+}
+
 // List needs Linux.
 func (a *Attacher) List(context.Context, ...Target) ([]*Attachment, error) {
 	return nil, unsupported("list")

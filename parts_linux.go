@@ -108,6 +108,10 @@ func (j *job) mend(ctx context.Context, drifts []drift) (mended []string, err er
 			}
 			continue
 		}
+		if j.plan != nil {
+			j.plan.add("mend: %s", d.What)
+			continue
+		}
 		j.log(ctx, "mend", "drift", d.What)
 		if err := d.Mend(ctx, &j.undo); err != nil {
 			return nil, j.fail(d.stage, err)
@@ -119,6 +123,9 @@ func (j *job) mend(ctx context.Context, drifts []drift) (mended []string, err er
 
 // refresh asks DHCP servers and routers again.
 func (j *job) refresh(ctx context.Context) error {
+	if j.plan != nil {
+		return nil
+	}
 	for _, c := range j.concerns() {
 		if r, ok := c.Part.(parts.Refresher); ok {
 			if err := r.Refresh(ctx, &j.site); err != nil {

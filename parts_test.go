@@ -48,6 +48,13 @@ func (p *lamp) Compare(_ context.Context, s *parts.Site) (d parts.Diff, _ error)
 	return d, nil
 }
 
+func (p *lamp) Asks(context.Context, *parts.Site) (lines []string, _ error) {
+	if p.on {
+		lines = append(lines, "a lamp")
+	}
+	return lines, nil
+}
+
 func (p *lamp) Remove(_ context.Context, s *parts.Site) error {
 	p.calls = append(p.calls, "remove "+s.Link.Name)
 	return p.turn(s.Undo, false)
@@ -58,6 +65,9 @@ func TestAnotherPart(t *testing.T) {
 	target, g := nstest.Guest(t)
 	world := nstest.Observe(t, g.Handle)
 	p := &lamp{on: true}
+	if at, err := (pipework.Attacher{}).With(p).Plan(t.Context(), target, spec("eth1", "br1", "10.1.0.1/24")); err != nil || !slices.Contains(at.Plan, "a lamp") {
+		t.Errorf("planned: %v, %v", at, err)
+	}
 	a := pipework.Attacher{}.With(p)
 	s := spec("eth1", "br1", "10.1.0.1/24")
 	attach := func() []string {
@@ -110,6 +120,7 @@ func TestAnotherPart(t *testing.T) {
 type fuse func(*parts.Site) parts.Diff
 
 func (fuse) Apply(context.Context, *parts.Site) error                       { return nil }
+func (fuse) Asks(context.Context, *parts.Site) ([]string, error)            { return nil, nil }
 func (fuse) Remove(context.Context, *parts.Site) error                      { return nil }
 func (f fuse) Compare(_ context.Context, s *parts.Site) (parts.Diff, error) { return f(s), nil }
 

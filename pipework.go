@@ -177,6 +177,8 @@ type Attachment struct {
 	Added []netip.Prefix `json:"added,omitempty"`
 	// Drifts lists what is not as it was asked for; only List and Check fill it.
 	Drifts []string `json:"drifts,omitempty"`
+	// Plan lists what would be done; only [Attacher.Plan] fills it. Empty: nothing.
+	Plan []string `json:"plan,omitempty"`
 	// Warnings are for people: what works less well than it should, and what to
 	// do about it.
 	Warnings []string `json:"warnings,omitempty"`

@@ -56,6 +56,10 @@ func (j recreater) refuse(why string, beside []string) error {
 // the same MAC and MTU where that says none. What has begun is finished when ctx ends. After the
 // removal there is no way back: what fails then leaves the guest without the interface.
 func (j recreater) recreate(ctx context.Context, why string) (*Attachment, error) {
+	if j.plan != nil {
+		j.plan.add("recreate the interface, because %s", why)
+		return j.read(ctx)
+	}
 	digest, err := j.spec.digest()
 	if err != nil {
 		return nil, j.fail(StageLink, err)

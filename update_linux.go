@@ -135,6 +135,9 @@ func (j updater) changeOnce(ctx context.Context, missing []drift) (changed []str
 // and which rules are there. The interface's, which is compared, has one only while the
 // other has it, too.
 func (j *job) remark(ctx context.Context, digest string) error {
+	if j.plan != nil {
+		return nil
+	}
 	mark := j.port.Mark
 	mark.Spec = digest
 	writes := []func() error{

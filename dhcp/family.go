@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"fmt"
+	"strconv"
 	"hash/fnv"
 	"net"
 	"net/netip"
@@ -17,6 +18,19 @@ const (
 	Both Family = "both" // a lease of each
 )
 
+// String is "IPv4", "IPv6" or "IPv4 and IPv6".
+func (f Family) String() string {
+	switch f {
+	case IPv4:
+		return "IPv4"
+	case IPv6:
+		return "IPv6"
+	case Both:
+		return "IPv4 and IPv6"
+	}
+	return strconv.Quote(string(f))
+}
+
 // Wants says whether f asks for a lease of the family one, which is IPv4 or IPv6.
 func (f Family) Wants(one Family) bool { return f == one || f == Both }
 
@@ -26,7 +40,7 @@ func (c *Config) validFamily() error {
 	possible := hostAddr(a) && c.Family.Wants(IPv4) || hostAddr6(a) && c.Family.Wants(IPv6)
 	switch {
 	case c.Family != IPv4 && c.Family != IPv6 && c.Family != Both:
-		return fmt.Errorf("dhcp: %q is no family: %q (IPv4), %q or %q", c.Family, IPv4, IPv6, Both)
+		return fmt.Errorf("dhcp: %q is no family: %q (IPv4), %q or %q", string(c.Family), string(IPv4), string(IPv6), string(Both))
 	case a.IsValid() && !possible:
 		return fmt.Errorf("dhcp: %s is no %s address of an interface", a, map[Family]string{IPv4: "IPv4", IPv6: "IPv6", Both: "IPv4 or IPv6"}[c.Family])
 	case c.DUID != nil && (len(c.DUID) < 3 || len(c.DUID) > 130):

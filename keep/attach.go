@@ -145,7 +145,7 @@ func (d *Declared) warn(at *pipework.Attachment) {
 	if d.ignored != "" {
 		at.Warnings = append(at.Warnings, d.ignored)
 	}
-	if name := d.hostName(); name != "" && name != at.HostName {
+	if name := d.hostName(); name != "" && at.HostName != "" && name != at.HostName {
 		at.Warnings = append(at.Warnings, fmt.Sprintf("the host's end is called %s already: -l %s renames nothing", at.HostName, name))
 	}
 }
@@ -166,11 +166,11 @@ func (p *Plugger) plugAs(ctx context.Context, t pipework.Target, d Declared) (at
 	if err != nil || !d.Stay {
 		return at, nil, err
 	}
-	return at, p.keeper(t, d.Spec, at), nil
+	return at, keeperOf(p, t, d.Spec, at), nil
 }
 
-// keeper keeps the lease of what is attached so.
-func (p *Plugger) keeper(t pipework.Target, s pipework.Spec, at *pipework.Attachment) func(context.Context) error {
+// keeperOf keeps the lease of what is attached so.
+func keeperOf(p *Plugger, t pipework.Target, s pipework.Spec, at *pipework.Attachment) func(context.Context) error {
 	return func(ctx context.Context) error { return keepLease(ctx, p, t, s, at) }
 }
 

@@ -71,7 +71,7 @@ func (c *collection) records(ctx context.Context) error {
 			failed = append(failed, c.record(ctx, &r))
 		}
 	}
-	return errors.Join(append(failed, c.do(func() error { return c.plugger.forgotten(ctx, c.plugger.Store.sweep()) }))...)
+	return errors.Join(append(failed, c.do(func() error { return forgotten(ctx, c.plugger, c.plugger.Store.sweep()) }))...)
 }
 
 // busyTime is how long a record's lock is waited for. Who holds it longer is at
@@ -109,7 +109,7 @@ func (c *collection) record(ctx context.Context, r *Record) error {
 	if !errors.Is(err, fs.ErrNotExist) || ctx.Err() != nil {
 		return context.Cause(ctx) // it is not known whether it has ended
 	}
-	return c.take(r, "whose process has ended", func() error { return c.plugger.forgotten(ctx, c.plugger.Store.Delete(r.Guest, r.Interface)) })
+	return c.take(r, "whose process has ended", func() error { return forgotten(ctx, c.plugger, c.plugger.Store.Delete(r.Guest, r.Interface)) })
 }
 
 // take notes a record and does what is to be done about it.

@@ -19,6 +19,9 @@ import (
 
 // DetachOptions are what a record does not say. The zero value is what most need.
 type DetachOptions struct {
+	// DryRun changes nothing: the result is what would be detached, its Attachment with the
+	// default routes that would be put back.
+	DryRun bool
 	// Force takes away what is in the place of a NIC of the host's, where the NIC
 	// itself cannot be had back; see [pipework.Spec].
 	Force bool
@@ -47,7 +50,7 @@ func (p *Plugger) Detach(ctx context.Context, guest ns.Ref, name string, opts De
 	}
 	opts.declared = true
 	r, err := p.detachTelling(ctx, guest, pipework.DefaultName, opts)
-	if nothing := err == nil || stage.NoGuest(err) || errors.Is(err, fs.ErrPermission); r == nil && nothing && p.hasIPoIB(ctx, guest) {
+	if nothing := err == nil || stage.NoGuest(err) || errors.Is(err, fs.ErrPermission); r == nil && nothing && p.guests().hasIPoIB(ctx, guest) {
 		return p.detachTelling(ctx, guest, ipoibName, opts)
 	}
 	return r, err
@@ -63,7 +66,7 @@ func (p *Plugger) detachTelling(ctx context.Context, guest ns.Ref, name string, 
 		}
 	}
 	r, err := listening.detachNamed(ctx, guest, name, opts)
-	if r == nil || r.Attachment == nil {
+	if r == nil || r.Attachment == nil || opts.DryRun {
 		return r, err
 	}
 	at := *r.Attachment
@@ -75,29 +78,25 @@ func (p *Plugger) detachTelling(ctx context.Context, guest ns.Ref, name string, 
 const ipoibName = "ib0"
 
 // hasIPoIB says whether an IPoIB of that name is recorded of the guest.
-func (p *Plugger) hasIPoIB(ctx context.Context, guest ns.Ref) bool {
-	all, _ := p.guests().records() // what is wrong with them is told elsewhere
+func (g guests) hasIPoIB(ctx context.Context, guest ns.Ref) bool {
+	all, _ := g.records() // what is wrong with them is told elsewhere
 	all = slices.DeleteFunc(all, func(r Record) bool {
 		_, is := r.Spec.Link.(link.IPoIB)
 		return !is || r.Interface != ipoibName
 	})
-	return len(all) > 0 && len(p.guests().declaredFor(ctx, all, guest)) > 0
+	return len(all) > 0 && len(g.declaredFor(ctx, all, guest)) > 0
 }
 
 // detachNamed is Detach of the interface of this name.
 func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, opts DetachOptions) (*Record, error) {
 	guests := p.guests()
 	at, err := plugged(ctx, p.observer(), p.Target(guest), name)
-	switch {
-	case stage.NoGuest(err):
+	if stage.NoGuest(err) {
 		if byID, ok := guests.renamedGuest(ctx, guest); ok {
 			return p.detachNamed(ctx, byID, name, opts)
 		}
-	case isUnproven(err): // what is recorded decides
-	case err != nil:
-		return nil, detaching(err)
 	}
-	absent := detaching(err)
+	absent := detaching(err) // where something is recorded, that decides: the guest makes what it likes of what it has
 	now := guests.observe(ctx, guest)
 	known, err := guests.recordsFor(ctx, now, name, at)
 	if err == nil {
@@ -121,8 +120,15 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 		if err != nil {
 			return nil, err
 		}
+		if opts.DryRun {
+			return &r, nil
+		}
 		s.Force = opts.Force
 		return &r, pullOut(ctx, p.attacher(), p.Target(guest), withoutDNS(s, opts.ResolvConf))
+	}
+	if opts.DryRun {
+		known[0].Attachment = at
+		return &known[0], nil
 	}
 	late, end := finish.Context(ctx)
 	defer end()
@@ -134,12 +140,6 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 	}
 	known[0].Attachment = at
 	return &known[0], nil
-}
-
-// isUnproven is the error of an interface that bears no mark, or that of one of the host's own
-// without being known as that: the guest's root can take marks away, and write them.
-func isUnproven(err error) bool {
-	return (stage.Is(err, pipework.StageInterface) || stage.Is(err, pipework.StageLink)) && errors.Is(err, fs.ErrPermission)
 }
 
 // stopped is the error of a Detach whose context has ended.
@@ -192,7 +192,10 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 	if err == nil {
 		late, end := finish.Context(ctx)
 		defer end()
-		if err = p.removeUnmarked(late, t, r); err == nil {
+		if err = p.unplugRecorded(late, t, r, going.Attachment); err == nil {
+			err = p.removeUnmarked(late, t, r)
+		}
+		if err == nil {
 			_, err = p.former(r, now.inode).detach(late)
 		}
 	}
@@ -202,7 +205,21 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 		}
 		return together(err, full)
 	}
-	return p.forgotten(ctx, p.Store.Delete(r.Guest, r.Interface))
+	return forgotten(ctx, p, p.Store.Delete(r.Guest, r.Interface))
+}
+
+// unplugRecorded takes away what the record is of where something else was in its place, by
+// another backend: a guest can write what it likes on what it has, and the bridge that was
+// made for it is to go all the same.
+func (p *Plugger) unplugRecorded(ctx context.Context, t pipework.Target, r *Record, gone *pipework.Attachment) error {
+	if r.Attachment == nil || gone == nil || r.Attachment.Link == gone.Link {
+		return nil
+	}
+	s, err := p.specOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	return recovery{p}.unplugFrom(ctx, t, s)
 }
 
 // isNIC says that the interface claims to be one of the host's own, which the

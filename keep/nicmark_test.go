@@ -112,6 +112,37 @@ func TestNICClaimedUnderAnotherName(t *testing.T) {
 	world.Unchanged(t)
 }
 
+// TestPairOfTheGuestsOwn has a guest put a pair of its own, with the mark, in the place of what
+// is recorded: it has no end on the host. The record is detached.
+func TestPairOfTheGuestsOwn(t *testing.T) {
+	for _, line := range []string{"br7", "veth:evil0"} {
+		for _, of := range []string{"", "br8"} { // the bridge that the mark says
+			t.Run(line+of, func(t *testing.T) {
+				named, g := nstest.Guest(t)
+				word := "netns:" + string(named)
+				p := keep.Plugger{Store: store(t), Target: byText(namedGuest)}
+				world := nstest.Observe(t)
+				typed(t, p, line+" "+word+" 10.0.0.9/24")
+				inGuest(t, g, func(h *netlink.Handle) {
+					l := linkOf(t, h, "eth1")
+					alias := l.Attrs().Alias
+					must(t, h.LinkDel(l))
+					a := netlink.NewLinkAttrs()
+					a.Name, a.Index = "t140", 7777 // whose other end has an index that the host does not have
+					must(t, h.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: "eth5"}))
+					if of != "" {
+						alias = strings.ReplaceAll(alias, "link="+line, "link=bridge:"+of)
+						alias = strings.ReplaceAll(alias, "link=bridge:"+line, "link=bridge:"+of)
+					}
+					must(t, h.LinkSetAlias(linkOf(t, h, "eth5"), alias))
+				})
+				detached(t, p, word, "")
+				world.Unchanged(t)
+			})
+		}
+	}
+}
+
 // TestUnmarkedMacvlan has a guest take the mark from a macvlan, and perhaps the name: detach by
 // the record takes it away, and nothing else that stands on the NIC.
 func TestUnmarkedMacvlan(t *testing.T) {

@@ -54,9 +54,9 @@ func (c recovery) complete(ctx context.Context, r *Record) (*Record, error) {
 		return nil, err
 	}
 	if r.Phase == Intent {
-		return r.Before, c.plugger.forgotten(ctx, c.plugger.Store.restore(r))
+		return r.Before, forgotten(ctx, c.plugger, c.plugger.Store.restore(r))
 	}
-	return nil, c.plugger.forgotten(ctx, c.plugger.Store.Delete(r.Guest, r.Interface))
+	return nil, forgotten(ctx, c.plugger, c.plugger.Store.Delete(r.Guest, r.Interface))
 }
 
 // unplug takes away what the record is of, as far as it is there. What somebody

@@ -35,7 +35,7 @@ func (p *Plugger) recreate(ctx context.Context, t pipework.Target, d Declared) (
 	}
 	d.warn(at)
 	if d.Stay {
-		keep = p.keeper(t, d.Spec, at)
+		keep = keeperOf(p, t, d.Spec, at)
 	}
 	return at, keep, nil
 }

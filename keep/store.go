@@ -96,8 +96,13 @@ func (s *Store) Lock(ctx context.Context, guest ns.Ref, iface string) (unlock fu
 	return s.lock(ctx, keyOf(guest, iface))
 }
 
-// Close lets the directory go. Locks that are held stay.
-func (s *Store) Close() error { return s.close() }
+// Close lets the directory go. Locks that are held stay. A nil Store has nothing to close.
+func (s *Store) Close() error {
+	if s == nil {
+		return nil
+	}
+	return s.close()
+}
 
 // orNil is nil for what is gone already.
 func orNil(err error) error {

@@ -10,7 +10,7 @@ import (
 // forgotten is nil for a record that could not be removed, or put back, because nothing can be
 // written there: taking away does not depend on that, and the log is warned. What is attached
 // is what has to be gone.
-func (p *Plugger) forgotten(ctx context.Context, err error) error {
+func forgotten(ctx context.Context, p *Plugger, err error) error {
 	if !errs.IsUnwritable(err) {
 		return err
 	}

@@ -97,14 +97,21 @@ func (n Phys) fetch(ctx context.Context, p *Port, recorded []*nic) error {
 	return nil
 }
 
+// searches is how often fetch looks everywhere: a guest can move the interface meanwhile from
+// where it was not looked for yet to where it was.
+const searches = 3
+
 // fetch looks for the interface in the namespaces of all processes, and in those that they
 // hold open.
 func (r *nic) fetch(ctx context.Context, p *Port) (found bool, err error) {
-	seen := map[ns.Inode]bool{p.Guest.Inode(): true, p.Host.Inode(): true}
-	if found, err = r.fetchFromOne(ctx, p, namespaces.Every(), seen); found || err != nil {
-		return found, err
+	for range searches {
+		seen := map[ns.Inode]bool{p.Host.Inode(): true}
+		found, err = r.fetchFromOne(ctx, p, append(namespaces.Every(), namespaces.Held()...), seen)
+		if found || err != nil {
+			return found, err
+		}
 	}
-	return r.fetchFromOne(ctx, p, namespaces.Held(), seen)
+	return false, nil
 }
 
 // fetchFromOne looks for the interface in namespaces that were not seen yet.

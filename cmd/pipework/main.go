@@ -23,9 +23,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	status := cli.Exit(os.Stderr, run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 	stop()
-	os.Exit(cli.Exit(os.Stderr, err))
+	os.Exit(status)
 }
 
 type command struct {
@@ -36,19 +36,11 @@ type command struct {
 func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	c := &command{asked: cli.Options{Printer: cli.Printer{Out: out, Err: warn}}}
 	c.Target, c.OVS, c.Output = find.Target, ovs.FromEnvironment(), cli.PrintableTo(warn)
-	defer c.close()
+	defer func() { _, _ = c.OVS.Close(), c.Store.Close() }()
 	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch}
 	verbs.Declared, verbs.OVS, verbs.Kinds = c.Declared, c.OVS, kinds()
 	verbs.Before = func() { c.Log, c.Probe = c.asked.Logger(), c.asked.Probe }
 	return c.asked.Do(ctx, args, verbs, find.Guest)
-}
-
-// close lets go what the command holds.
-func (c *command) close() {
-	_ = c.OVS.Close()
-	if c.Store != nil {
-		_ = c.Store.Close()
-	}
 }
 
 // kinds are those of the links that Specs may have here.
@@ -98,6 +90,9 @@ func (c *command) attachDeclared(ctx context.Context, guest string, d keep.Decla
 	ref, err := c.guest(ctx, guest, "attach", d.Spec.Name)
 	if err != nil {
 		return err
+	}
+	if c.asked.DryRun {
+		return c.asked.ShowPlan(c.Plan(ctx, ref, d))
 	}
 	at, keep, err := c.Attach(ctx, ref, d)
 	if c.asked.WaitGuest == 0 && find.Starts(ctx, c.Target(ref), err) {

@@ -44,7 +44,7 @@ func TestSlips(t *testing.T) {
 		{"detach web eth1", `the first too many is "eth1": write pipework detach <guest> [-i interface | --all]`},
 		{"detach web -i eth1 --all", "-i and --all contradict each other: keep one"},
 		{"detach web -i eth1 -i eth2", "option -i is given twice: keep one"},
-		{"detach web -l x", `unknown option "-l": the options are --all, --force`},
+		{"detach web -l x", `unknown option "-l": the options are --all, --dry-run, --force`},
 		{"list -i eth1", `unknown option "-i"`},
 		{"check --prob 1s", `unknown option "--prob": did you mean --probe?`},
 		{"check --probe soon", `--probe "soon" is no time to wait: write one such as 10s or 2m`},
@@ -112,7 +112,7 @@ func TestUnitFile(t *testing.T) {
 	options, _, _ := strings.Cut(rest, `"`)
 	words := append(strings.Fields("watch too-many"), strings.Fields(options)...)
 	err = run(t.Context(), words, t.Output(), t.Output())
-	if !found || err == nil || !strings.Contains(err.Error(), "too-many") || !strings.Contains(string(text), "\nExecStart=/usr/local/bin/pipework watch $PIPEWORK_WATCH\n") {
+	if !found || err == nil || !strings.Contains(err.Error(), "too-many") || !strings.Contains(string(text), "\nExecStart=pipework watch $PIPEWORK_WATCH\n") {
 		t.Errorf("%q: %v", options, err)
 	}
 	if owns, keeps := strings.Contains(string(text), "\nRuntimeDirectory=pipework\n"), strings.Contains(string(text), "\nRuntimeDirectoryPreserve=yes\n"); owns && !keeps {

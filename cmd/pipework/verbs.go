@@ -17,9 +17,6 @@ import (
 
 func (c *command) detach(ctx context.Context, args []string) (err error) {
 	name := c.asked.Line.Name
-	if c.asked.All && name != "" {
-		return cli.Usage("-i and --all contradict each other: keep one")
-	}
 	if c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...); err != nil {
 		return err
 	}
@@ -32,7 +29,7 @@ func (c *command) detach(ctx context.Context, args []string) (err error) {
 		if len(gone) == 0 && err != nil {
 			return err
 		}
-		attachments, text := cli.DetachedAll(guest, gone)
+		attachments, text := c.asked.DetachedAll(guest, gone)
 		return errors.Join(err, c.asked.Show(attachments, "%s", text))
 	}
 	r, err := c.Detach(ctx, guest, name, c.asked.Detach)
@@ -44,7 +41,7 @@ func (c *command) detach(ctx context.Context, args []string) (err error) {
 	case ctx.Err() != nil:
 		fmt.Fprintln(c.asked.Err, "pipework: interrupted when it had begun: it is finished")
 	}
-	return c.asked.Show(r.Attachment, "%s\n", cli.Detached(r))
+	return c.asked.Show(r.Attachment, "%s\n", c.asked.Detached(r))
 }
 
 func (c *command) list(ctx context.Context, guests []string) (err error) {
@@ -71,6 +68,9 @@ func (c *command) check(ctx context.Context, words []string) (err error) {
 		}
 	}
 	found, err := c.Status(ctx, guests...)
+	if err == nil && c.asked.Mend {
+		return c.asked.ShowMended(ctx, found, c.Mend)
+	}
 	return errors.Join(err, c.asked.ShowStatus(found))
 }
 
@@ -78,11 +78,8 @@ func (c *command) collect(ctx context.Context, _ []string) (err error) {
 	collect := c.Collect
 	if c.asked.DryRun {
 		collect = c.Orphans
-		c.Store, err = c.asked.OpenExistingRecords(kinds()...)
-	} else {
-		c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...)
 	}
-	if err != nil {
+	if c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...); err != nil {
 		return err
 	}
 	lines, err := collect(ctx)

@@ -231,19 +231,24 @@ func (s *shell) tools(t *testing.T) {
 	}
 }
 
-// switches has an Open vSwitch with the userspace datapath, and a DHCP server in
-// VLAN 10.
-func (s *shell) switches(t *testing.T) {
+// openvswitch starts an Open vSwitch, and makes a bridge in it with the userspace datapath,
+// for the length of the test.
+func (s *shell) openvswitch(t *testing.T, bridge string) {
 	if _, err := exec.LookPath("ovs-vswitchd"); err != nil && !nstest.Required("ovs") {
 		t.Skip("no Open vSwitch here: apt-get install openvswitch-switch")
 	}
-	dhcptest.Need(t, "dnsmasq")
 	s.must(t, "mkdir -p /run/openvswitch && ovsdb-tool create /run/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema")
 	s.background(t, "env OVS_RUNDIR=/run/openvswitch OVS_LOGDIR=/run ovsdb-server /run/openvswitch/conf.db --remote=punix:/run/openvswitch/db.sock --unixctl=/run/openvswitch/db.ctl")
 	s.must(t, "timeout 10 sh -c 'until [ -S /run/openvswitch/db.sock ]; do sleep .05; done' && ovs-vsctl --no-wait init")
 	s.background(t, "env OVS_RUNDIR=/run/openvswitch OVS_LOGDIR=/run ovs-vswitchd unix:/run/openvswitch/db.sock --disable-system --unixctl=/run/openvswitch/vs.ctl")
-	s.must(t, "ovs-vsctl --timeout=10 add-br ovsbr0 -- set bridge ovsbr0 datapath_type=netdev")
-	defer s.must(t, "ovs-appctl --timeout=5 -t /run/openvswitch/vs.ctl exit --cleanup")
+	s.must(t, "ovs-vsctl --timeout=10 add-br "+bridge+" -- set bridge "+bridge+" datapath_type=netdev")
+	t.Cleanup(func() { s.must(t, "ovs-appctl --timeout=5 -t /run/openvswitch/vs.ctl exit --cleanup") })
+}
+
+// switches has an Open vSwitch, and a DHCP server in its VLAN 10.
+func (s *shell) switches(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	s.openvswitch(t, "ovsbr0")
 	s.must(t, "ovs-vsctl --timeout=10 add-port ovsbr0 lan10 tag=10 -- set interface lan10 type=internal && ip addr add 10.71.0.1/24 dev lan10 && ip link set lan10 up")
 	s.background(t, "dnsmasq -d -C /dev/null --port=0 --no-ping --bind-interfaces --interface=lan10 --except-interface=lo --dhcp-leasefile=/run/leases10 --dhcp-authoritative --dhcp-range=10.71.0.50,10.71.0.60,255.255.255.0,120")
 	s.steps(t, []step{

@@ -386,9 +386,9 @@ func (s *siege) honestCalls() {
 func (s *siege) unplug() {
 	s.Helper()
 	var err error
-	for try := 1; try <= 5; try++ {
+	for range 10 {
 		s.call("detach", func(ctx context.Context) error {
-			_, err = s.plugger.DetachGuest(ctx, s.evil, keep.DetachOptions{Force: true})
+			_, err = s.plugger.DetachGuest(ctx, s.evil, keep.DetachOptions{})
 			return err
 		})
 		if (err == nil || errors.Is(err, fs.ErrNotExist)) && len(s.records()) == 0 {

@@ -9,8 +9,15 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// Detached tells what [keep.Plugger.Detach] did.
-func Detached(r *keep.Record) string {
+// Detached tells what [keep.Plugger.Detach] did, or would do.
+func (o *Options) Detached(r *keep.Record) string {
+	if o.DryRun {
+		return dryRun + detached(r)
+	}
+	return detached(r)
+}
+
+func detached(r *keep.Record) string {
 	at := r.Attachment
 	if at == nil {
 		return Line(fmt.Sprintf("%s: %s was not plugged in any more, and is forgotten", r.Guest, r.Interface))
@@ -19,11 +26,11 @@ func Detached(r *keep.Record) string {
 }
 
 // DetachedAll tells what [keep.Plugger.DetachGuest] did, a line each, and what was plugged in.
-func DetachedAll(guest ns.Ref, gone []*keep.Record) (attachments []*pipework.Attachment, text string) {
+func (o *Options) DetachedAll(guest ns.Ref, gone []*keep.Record) (attachments []*pipework.Attachment, text string) {
 	attachments = []*pipework.Attachment{}
 	var lines strings.Builder
 	for _, r := range gone {
-		fmt.Fprintln(&lines, Detached(r))
+		fmt.Fprintln(&lines, o.Detached(r))
 		if r.Attachment != nil {
 			attachments = append(attachments, r.Attachment)
 		}

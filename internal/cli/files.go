@@ -23,8 +23,13 @@ func (o *Options) RecordsDir() string {
 }
 
 // OpenRecords opens the records in RecordsDir. Where that is the default, and this user
-// may not write there, it returns no Store, and a warning: they can be done without.
+// may not write there, it returns no Store, and a warning: they can be done without. For a
+// dry run it makes none.
 func (o *Options) OpenRecords(kinds ...link.Kind) (s *keep.Store, warnings []string, err error) {
+	if o.DryRun {
+		s, err = o.OpenExistingRecords(kinds...)
+		return s, nil, err
+	}
 	dir := o.RecordsDir()
 	s, err = keep.Open(dir, kinds...)
 	if dir == keep.DefaultDir && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {

@@ -31,7 +31,8 @@ type Options struct {
 
 	Detach keep.DetachOptions
 	All    bool // --all: detach every interface
-	DryRun bool // --dry-run: gc only says what it would do
+	DryRun bool // --dry-run: nothing is changed, and told what would be
+	Mend   bool // --mend: check puts right what is not as declared
 
 	Declarations config.Declarations // --allow, --trust-images, --key
 	explaining   bool                // check --policy
@@ -65,7 +66,7 @@ func (o *Options) Do(ctx context.Context, args []string, v Verbs, find func(word
 }
 
 func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Command {
-	attach, detach := Verb("attach", v.Attach), Verb("detach", counted(v.Detach, 1, "detach <guest> [-i interface | --all]"))
+	attach, detach := Verb("attach", v.Attach), Verb("detach", counted(o.oneOrAll(v.Detach), 1, "detach <guest> [-i interface | --all]"))
 	list, check := Verb("list", v.List), Verb("check", o.explainOr(v))
 	gc, watch := Verb("gc", counted(v.Collect, 0, "gc [--dry-run]")), Verb("watch", counted(o.withPolicy(v.Watch), 0, "watch [options]"))
 	version := Verb("version", counted(func(context.Context, []string) error { return o.PrintVersion() }, 0, "version"))
@@ -84,7 +85,13 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	o.ofDetach(detach.Flags())
 	duration(check.Flags(), &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
 	o.ofExplaining(check.Flags())
-	option.Bool(gc.Flags(), &o.DryRun, "dry-run", "change nothing, and say what would be done")
+	option.Bool(check.Flags(), &o.Mend, "mend", "put right what is not as declared")
+	for _, verb := range []*cobra.Command{root, attach, detach, gc, check} {
+		option.Switch(verb.Flags(), "dry-run", "", "change nothing, and say what would be done", func() error {
+			o.DryRun, o.Detach.DryRun = true, true
+			return nil
+		})
+	}
 	o.ofWatch(watch.Flags())
 	for _, verb := range []*cobra.Command{detach, list, check} {
 		completeGuests(verb)
@@ -105,6 +112,16 @@ func (o *Options) root(attach Run) Run {
 			return err
 		}
 		return attach(ctx, args)
+	}
+}
+
+// oneOrAll refuses -i beside --all.
+func (o *Options) oneOrAll(detach Run) Run {
+	return func(ctx context.Context, args []string) error {
+		if o.All && o.Line.Name != "" {
+			return usage("-i and --all contradict each other: keep one")
+		}
+		return detach(ctx, args)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"runtime/debug"
 )
 
 // A Printer prints what a call returned: as JSON where that was asked for.
@@ -35,17 +34,4 @@ func Warn(w io.Writer, warnings ...string) {
 	for _, text := range warnings {
 		fmt.Fprintln(w, "pipework: warning:", Line(text))
 	}
-}
-
-// PrintVersion prints the version.
-func (p Printer) PrintVersion() error {
-	return p.Show(map[string]string{"version": Version()}, "pipework %s\n", Version())
-}
-
-// Version is that of the module, as go install knows it.
-func Version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

@@ -72,16 +72,16 @@ func TestNothingRawIsPrinted(t *testing.T) {
 			},
 			"check, JSON": func(out *bytes.Buffer) error { return Printer{Out: out, JSON: true}.Show([]keep.Status{status}, "") },
 			"list":        func(out *bytes.Buffer) error { return WriteTable(out, []*pipework.Attachment{at}) },
-			"detach":      func(out *bytes.Buffer) error { return Printer{Out: out}.Show(nil, "%s\n", Detached(rec)) },
+			"detach":      func(out *bytes.Buffer) error { return Printer{Out: out}.Show(nil, "%s\n", new(Options).Detached(rec)) },
 			"forget": func(out *bytes.Buffer) error {
-				return Printer{Out: out}.Show(nil, "%s\n", Detached(&keep.Record{Guest: rec.Guest, Interface: text}))
+				return Printer{Out: out}.Show(nil, "%s\n", new(Options).Detached(&keep.Record{Guest: rec.Guest, Interface: text}))
 			},
 			"detach --all": func(out *bytes.Buffer) error {
-				_, lines := DetachedAll(rec.Guest, []*keep.Record{rec})
+				_, lines := new(Options).DetachedAll(rec.Guest, []*keep.Record{rec})
 				return Printer{Out: out}.Show(nil, "%s", lines)
 			},
 			"nothing to detach": func(out *bytes.Buffer) error {
-				_, lines := DetachedAll(rec.Guest, nil)
+				_, lines := new(Options).DetachedAll(rec.Guest, nil)
 				return Printer{Out: out}.Show(nil, "%s", lines)
 			},
 			"gc":      func(out *bytes.Buffer) error { return Printer{Out: out}.Show(nil, "%s", Lines([]string{text})) },

@@ -95,5 +95,5 @@ func Count(args []string, least, most int, syntax string) error {
 	return nil
 }
 
-// Usage is an error about the words typed.
-func Usage(text string) error { return option.Usage(errors.New(text)) }
+// usage is an error about the words typed.
+func usage(text string) error { return option.Usage(errors.New(text)) }

@@ -39,7 +39,7 @@ const up = "running"
 // check refuses --timeout without --wait.
 func (w *waiting) check() error {
 	if w.timeout > 0 && !w.asked {
-		return Usage("--timeout belongs to --wait: write pipework --wait --timeout 10s, or leave it out")
+		return usage("--timeout belongs to --wait: write pipework --wait --timeout 10s, or leave it out")
 	}
 	return nil
 }

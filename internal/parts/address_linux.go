@@ -31,6 +31,14 @@ func (a Addresses) Apply(ctx context.Context, s *Site) error {
 	return nil
 }
 
+// Asks is the addresses; see [Part].
+func (a Addresses) Asks(context.Context, *Site) (lines []string, _ error) {
+	for _, p := range a {
+		lines = append(lines, "address "+p.String())
+	}
+	return lines, nil
+}
+
 // Remove has nothing to do: they go with the interface.
 func (Addresses) Remove(context.Context, *Site) error { return nil }
 

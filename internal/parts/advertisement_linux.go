@@ -104,6 +104,14 @@ func (a Advertisements) Refresh(ctx context.Context, s *Site) error {
 	return s.deleteAll(ctx, s.stack().advertised(now))
 }
 
+// Asks is what routers advertise; see [Part].
+func (a Advertisements) Asks(context.Context, *Site) (lines []string, _ error) {
+	if a.SLAAC {
+		lines = append(lines, "addresses that a router advertises")
+	}
+	return lines, nil
+}
+
 // Remove takes away the interface's note; the settings go with the interface.
 func (a Advertisements) Remove(ctx context.Context, s *Site) error {
 	if !a.Wanted || s.Link == nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"slices"
+	"strconv"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
@@ -50,6 +51,17 @@ func made(ctx context.Context, p *link.Port) (*rtnl.Link, error) {
 		return nil, fmt.Errorf("look up interface %s: %w", p.Name, err)
 	}
 	return &rtnl.Link{Index: index, Name: p.Name, MAC: p.MAC, MTU: p.MTU}, nil
+}
+
+// Asks is the MAC and the MTU; see [Part].
+func (d Device) Asks(context.Context, *Site) (lines []string, _ error) {
+	if d.MAC != nil {
+		lines = append(lines, "MAC "+d.MAC.String())
+	}
+	if d.MTU != 0 {
+		lines = append(lines, "MTU "+strconv.Itoa(d.MTU))
+	}
+	return lines, nil
 }
 
 // Remove has nothing to do: the backend removes the interface.

@@ -35,6 +35,22 @@ func (g Gateways) Apply(ctx context.Context, s *Site) error {
 	return nil
 }
 
+// Asks is the default routes, and those of the guest's that they take the place of; see
+// [Part].
+func (g Gateways) Asks(ctx context.Context, s *Site) (lines []string, err error) {
+	for _, gw := range g.Via {
+		now, err := rtnl.Defaults(ctx, s.Port.Conn, rtnl.Family(gw), unix.RT_TABLE_MAIN)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, "default via "+gw.String())
+		for _, r := range now {
+			lines = append(lines, "instead of "+r.String()+", which detach puts back")
+		}
+	}
+	return lines, nil
+}
+
 // Remove puts back what was displaced; see [Part].
 func (g Gateways) Remove(ctx context.Context, s *Site) (err error) {
 	if s.unlearned, err = learningOf(s).hadIPv6Gateway(ctx, g.Via); err != nil {

@@ -108,6 +108,14 @@ func (p Leases) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 	return d, nil
 }
 
+// Asks is that a server is asked; see [Part].
+func (p Leases) Asks(context.Context, *Site) ([]string, error) {
+	if p.Config == nil {
+		return nil, nil
+	}
+	return []string{p.Config.Family.String() + " addresses that a DHCP server leases"}, nil
+}
+
 // Remove gives the leases back, before anything else changes: a server may be behind a
 // router. One that cannot be reached does not keep the interface. See [Part].
 func (p Leases) Remove(ctx context.Context, s *Site) error {

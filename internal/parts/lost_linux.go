@@ -91,9 +91,8 @@ func (s stack) usable(ctx context.Context, lost []rtnl.Route, family int) ([]rtn
 		return nil, nil
 	}
 	all, err := rtnl.Routes(ctx, s.Port.Conn, family, unix.RT_TABLE_MAIN, func(r rtnl.Route) bool {
-		return !r.Gateway.IsValid() && slices.ContainsFunc(lost, func(l rtnl.Route) bool {
-			return slices.ContainsFunc(l.Hops(), func(h rtnl.Hop) bool { return h.Index == r.Index && r.Dst.Contains(h.Gateway) })
-		})
+		to := func(h rtnl.Hop) bool { return h.Index == r.Index && r.Dst.Contains(h.Gateway) }
+		return !r.Gateway.IsValid() && slices.ContainsFunc(lost, func(l rtnl.Route) bool { return slices.ContainsFunc(l.Hops(), to) })
 	})
 	if err != nil {
 		return nil, err

@@ -77,7 +77,7 @@ func (s learning) noteUnlearned(ctx context.Context, links []*rtnl.Link, notes [
 	if len(bare) == 0 {
 		return nil
 	}
-	gw, err := s.otherGateway(ctx)
+	gw, err := learningOf(s.Site).otherGateway(ctx)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,10 @@ type Part interface {
 	// a drift adds what is missing.
 	Compare(ctx context.Context, s *Site) (Diff, error)
 
+	// Asks tells what Apply would give a new interface, a line each for people, and changes
+	// nothing. There is no s.Link.
+	Asks(ctx context.Context, s *Site) ([]string, error)
+
 	// Remove takes away what does not go with the interface, before that is removed.
 	// s.Link is nil where somebody else has removed it: then only what it left is
 	// taken away.

@@ -66,6 +66,14 @@ func linkLocalOfMAC(ctx context.Context, s *Site) error {
 	return s.setSysctl(ctx, "ipv6", "addr_gen_mode", "0")
 }
 
+// Asks is the pin; see [Part].
+func (p Pin) Asks(context.Context, *Site) (lines []string, _ error) {
+	if p.Asked {
+		lines = append(lines, "pin: nothing leaves the guest but what is its own")
+	}
+	return lines, nil
+}
+
 // Remove has nothing to do: the filter goes with the interface.
 func (Pin) Remove(context.Context, *Site) error { return nil }
 

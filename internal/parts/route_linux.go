@@ -50,6 +50,14 @@ func (p Routes) Apply(ctx context.Context, s *Site) error {
 	return nil
 }
 
+// Asks is the routes; see [Part].
+func (p Routes) Asks(context.Context, *Site) (lines []string, _ error) {
+	for _, r := range p.List {
+		lines = append(lines, "route "+r.String())
+	}
+	return lines, nil
+}
+
 // Remove has nothing to do: the routes go with the interface.
 func (Routes) Remove(context.Context, *Site) error { return nil }
 

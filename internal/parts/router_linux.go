@@ -151,6 +151,9 @@ func (s router) solicit(ctx context.Context) {
 	}
 }
 
+// Asks is nothing beside what [Advertisements] does; see [Part].
+func (Routers) Asks(context.Context, *Site) ([]string, error) { return nil, nil }
+
 // Remove has nothing to do: what routers advertised goes with the interface.
 func (Routers) Remove(context.Context, *Site) error { return nil }
 

@@ -118,6 +118,14 @@ func (s *Site) claims(l *rtnl.Link) (link.Mark, bool) {
 	return m, ours && !hostEnd
 }
 
+// Asks is the rules; see [Part].
+func (p Rules) Asks(context.Context, *Site) (lines []string, _ error) {
+	for _, r := range p {
+		lines = append(lines, "rule "+r.String())
+	}
+	return lines, nil
+}
+
 // Remove removes the rules that the interface's mark tells of; where it is gone, those of
 // interfaces that are gone.
 func (Rules) Remove(ctx context.Context, s *Site) error {

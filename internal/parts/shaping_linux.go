@@ -50,6 +50,17 @@ func (p Shaping) Apply(ctx context.Context, s *Site) error {
 	})
 }
 
+// Asks is what is slowed down; see [Part].
+func (p Shaping) Asks(context.Context, *Site) (lines []string, _ error) {
+	if p.Egress != nil {
+		lines = append(lines, "egress "+p.Egress.String())
+	}
+	if p.Ingress != nil {
+		lines = append(lines, "ingress "+p.Ingress.String())
+	}
+	return lines, nil
+}
+
 // Remove has nothing to do: qdiscs go with the interface.
 func (Shaping) Remove(context.Context, *Site) error { return nil }
 

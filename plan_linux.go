@@ -1,0 +1,105 @@
+package pipework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// Plan tells in Attachment.Plan what Attach would do just now, a line each: what a new
+// interface would be given, or what would be mended and added of one that is there; nothing
+// where all is as asked. It goes the way of Attach with a connection that sends no message
+// that changes something, asks no DHCP server, and takes no lock. Errors are those that
+// Attach would return before its first change; whether the kernel, Open vSwitch or a server
+// would then refuse, is not known. Needs the privileges of Attach.
+func (a *Attacher) Plan(ctx context.Context, t Target, s Spec) (out *Attachment, err error) {
+	ctx = readOnly(ctx)
+	err = a.one(ctx, "attach", Job{t, s}, func(j *job) error {
+		j.plan = &plan{}
+		if err := (finder{j}).refuseTwin(ctx); err != nil {
+			return err
+		}
+		out, err = planner{j}.attach(ctx)
+		return err
+	})
+	return out, err
+}
+
+// A plan is what a job would do, that does nothing.
+type plan struct{ lines []string }
+
+func (p *plan) add(format string, args ...any) { p.lines = append(p.lines, fmt.Sprintf(format, args...)) }
+
+// readOnly is a context in which a netlink message that would change something is not sent:
+// whoever plans cannot change anything by mistake.
+func readOnly(ctx context.Context) context.Context {
+	return fault.With(ctx, func(step string) error {
+		if what, is := strings.CutPrefix(step, "RTM_"); is && !strings.HasPrefix(what, "GET") {
+			return fmt.Errorf("a plan was about to send RTM_%s: report this", what)
+		}
+		return nil
+	})
+}
+
+// A planner tells what a job would do.
+type planner struct{ *job }
+
+// attach goes the way of an attach.
+func (j planner) attach(ctx context.Context) (*Attachment, error) {
+	_, err := rtnl.LinkByName(ctx, j.port.Conn, j.spec.Name)
+	var out *Attachment
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		out, err = j.fresh(ctx)
+	case err != nil:
+		err = j.fail(StageLink, err)
+	default:
+		out, err = j.again(ctx, errs.New(fs.ErrExist, "the guest has an interface %s already", j.spec.Name))
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.Plan, out.Mended, out.Added, out.Warnings = j.plan.lines, nil, nil, j.port.Warnings
+	return out, nil
+}
+
+// fresh is what a new interface would be given.
+func (j planner) fresh(ctx context.Context) (*Attachment, error) {
+	if err := j.on(ctx); err != nil {
+		return nil, j.fail(StageLink, err)
+	}
+	j.plan.add("plug %s in on %s", j.spec.Name, j.spec.Link)
+	for _, c := range j.concerns() {
+		lines, err := c.Asks(ctx, &j.site)
+		if err != nil {
+			return nil, j.fail(c.stage, err)
+		}
+		j.plan.lines = append(j.plan.lines, lines...)
+	}
+	return &Attachment{
+		Guest: j.guest.Identity, Name: j.spec.Name, Link: j.spec.Link.String(), MAC: MAC(j.spec.MAC), MTU: j.spec.MTU,
+		Addrs: j.spec.Addrs, Gateways: j.spec.Gateways,
+	}, nil
+}
+
+// on looks for what the interface would stand on. Whether a bridge of Open vSwitch is there,
+// only its database knows.
+func (j planner) on(ctx context.Context) error {
+	b, is := j.spec.Link.(link.OnInterface)
+	if !is || b.HostInterface() == "" || strings.HasPrefix(j.spec.Link.String(), "ovs:") {
+		return nil
+	}
+	_, err := rtnl.LinkByName(ctx, j.host.Conn, b.HostInterface())
+	if _, bridge := j.spec.Link.(link.Bridge); bridge && errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(b.HostInterface(), "br") {
+		j.plan.add("make bridge %s", b.HostInterface())
+		return nil
+	}
+	return err
+}
