@@ -106,8 +106,9 @@ type Spec struct {
 	// of the bridge's Trunks. The filter is there before the interface is up, on its end on the
 	// host, which Link has to have: link.Bridge or link.Veth. It goes with the interface. A
 	// guest with CAP_NET_ADMIN in its namespace can make the answers of a DHCP server up that
-	// the client in its namespace hears: give such a guest Addrs. Needs sch_ingress and
-	// cls_bpf in the kernel.
+	// the client in its namespace hears: give such a guest Addrs. Two ways around the filter, for
+	// guests with CAP_NET_ADMIN or CAP_NET_RAW, are known: see SECURITY.md. Needs sch_ingress
+	// and cls_bpf in the kernel.
 	Pin bool `json:"pin,omitempty"`
 	// Add asks Attach to add to an interface that is there already: where Link is
 	// the same, and its settings, MAC and MTU are as this Spec asks (or does not say),

@@ -59,7 +59,6 @@ func (l *Line) AddFlags(fs *pflag.FlagSet) {
 	option.Add(fs, "host-end", "l", "name", "the name of the pair's end on the host", Name("-l", &l.HostName))
 	option.Add(fs, "family", "a", "family", "4, 6, inet or inet6: refuse addresses of the other family", l.family)
 	option.Bool(fs, &l.DirectPhys, "direct-phys", "move the host's interface itself into the guest")
-	option.Add(fs, "mtu", "", "bytes", "the interface's MTU (the bridge's or the NIC's)", l.mtu)
 	option.List(fs, "route", "dst[@via]", "a route, such as 10.8.0.0/16@10.0.0.1; also src=A, metric=N and table=N after commas", l.route)
 	option.List(fs, "rule", "priority=N,...", "a rule of routing: priority, from, to, iif, oif, fwmark and table, such as priority=50,from=10.0.0.2,table=7", l.rule)
 	option.Add(fs, "egress", "", "rate=R,...", "slow down what the guest sends: rate=10mbit,delay=20ms,jitter=5ms,loss=1%", shaping("--egress", &l.Egress))
@@ -84,6 +83,7 @@ func (l *Line) AddHostFlags(fs *pflag.FlagSet) {
 	}
 	option.Switch(fs, "forward", "", "accept the bridge's frames in Docker's firewall", firewall(link.FirewallAccept))
 	option.Switch(fs, "no-forward", "", "leave Docker's firewall alone", firewall(link.FirewallLeave))
+	option.Add(fs, "mtu", "", "bytes", "the interface's MTU (the bridge's or the NIC's)", l.mtu)
 	option.Add(fs, "resolv-conf", "", "path", "write the name servers that dhcp brings into this resolv.conf", Path("--resolv-conf", &l.ResolvConf))
 }
 

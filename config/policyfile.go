@@ -150,13 +150,25 @@ func (r *policyReader) patterns(to *patterns) func(ast.Node) error {
 }
 
 func (r *policyReader) yes(to *bool) func(ast.Node) error {
-	return r.words(func(text string) error {
-		*to = text == "true"
-		if text != "true" && text != "false" {
-			return errors.New("is neither true nor false")
+	return func(n ast.Node) error {
+		text, ok := scalar(n)
+		if *to = text == "true"; !ok || text != "true" && text != "false" {
+			return r.wrong(n, "%q is neither true nor false", n.String())
 		}
 		return nil
-	})
+	}
+}
+
+// some refuses an empty list: of whom a rule is about, it would be nobody, or everybody.
+func (r *policyReader) some(read func(ast.Node) error) func(ast.Node) error {
+	return func(n ast.Node) error {
+		empty := true
+		err := r.each(n, func(ast.Node) error { empty = false; return nil })
+		if err == nil && empty {
+			return r.wrong(n, "an empty list is about nobody: leave it out for everybody")
+		}
+		return read(n)
+	}
 }
 
 func (r *policyReader) rule(n ast.Node) error {
@@ -187,15 +199,15 @@ func (r *policyReader) rule(n ast.Node) error {
 
 func (r *policyReader) who(n ast.Node, to *who) error {
 	return r.mapping(n, map[string]func(ast.Node) error{
-		"image": r.patterns(&to.image), "name": r.patterns(&to.name), "user": r.patterns(&to.user), "kind": r.patterns(&to.kind),
-		"label": r.words(func(text string) error {
+		"image": r.some(r.patterns(&to.image)), "name": r.some(r.patterns(&to.name)), "user": r.some(r.patterns(&to.user)), "kind": r.some(r.patterns(&to.kind)),
+		"label": r.some(r.words(func(text string) error {
 			key, value, has := strings.Cut(text, "=")
 			to.label = append(to.label, text)
 			if _, err := path.Match(value, ""); err != nil || !has || key == "" || !printable(text) {
 				return errors.New("is no label: write key=value")
 			}
 			return nil
-		}),
+		})),
 	})
 }
 

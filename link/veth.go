@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 
 	"golang.org/x/sys/unix"
 
@@ -63,7 +64,7 @@ func createVeth(ctx context.Context, p *Port, master int, names []func(string, *
 	for _, name := range names {
 		p.HostName = name(p.Name, p.Guest)
 		err := rtnl.Veth{
-			Here:   rtnl.End{Name: p.HostName, MAC: RandomMAC(), MTU: p.MTU},
+			Here:   rtnl.End{Name: p.HostName, MAC: highMAC(), MTU: p.MTU},
 			There:  rtnl.End{Name: p.Name, MAC: p.MAC, MTU: p.MTU},
 			Master: master, Namespace: p.Guest.Handle,
 		}.Add(ctx, p.Host.Conn)
@@ -78,6 +79,14 @@ func createVeth(ctx context.Context, p *Port, master int, names []func(string, *
 		}
 	}
 	return errs.New(fs.ErrInvalid, "the host has an interface %s already: choose another name for the host's end", p.HostName)
+}
+
+// highMAC is a random MAC for the host's end. A bridge has the lowest MAC of its ports, unless
+// it was given one: that of a NIC, by which the host is known, stays the bridge's.
+func highMAC() net.HardwareAddr {
+	mac := RandomMAC()
+	mac[0] = 0xfe
+	return mac
 }
 
 // checkVeth finds the host's end of the guest's interface and checks that it is

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/go-pipework/pipework/config"
@@ -24,6 +25,9 @@ func (o *Options) withPolicy(run Run) Run {
 // readPolicy reads the policy of --policy, or [config.DefaultPolicy], where that is there.
 func (o *Options) readPolicy() error {
 	path := cmp.Or(o.policy, config.DefaultPolicy)
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("policy: %s is no file: name one with --policy", path)
+	}
 	text, err := read(path)
 	if o.policy == "" && errors.Is(err, fs.ErrNotExist) {
 		return nil
