@@ -137,9 +137,10 @@ func (f finder) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours b
 }
 
 // newer is the mark of the host's end of a pair with what the guest's own has newer: that
-// is rewritten as things change. What is pinned is the host's end's to tell alone.
+// is rewritten as things change. What is pinned, and for which
+// namespace it was made, is the host's end's to tell alone.
 func newer(host, own link.Mark) link.Mark {
-	host.Pin = ""
+	host.Pin, host.Namespace = "", 0
 	if own.Link != "" && !own.IsNIC() {
 		host.Spec, host.Lease, host.Lease6, host.Rules = own.Spec, own.Lease, own.Lease6, own.Rules
 	}

@@ -42,6 +42,7 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 		return err
 	}
 	mark := p.Mark
+	mark.Namespace = p.Guest.Inode().Ino
 	if p.Pin != nil { // before the first frame can pass
 		end, err := rtnl.LinkByName(ctx, p.Host.Conn, host)
 		if err != nil {
