@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"math/rand/v2"
 	"strings"
 
@@ -106,7 +107,7 @@ const searches = 3
 func (r *nic) fetch(ctx context.Context, p *Port) (found bool, err error) {
 	for range searches {
 		seen := map[ns.Inode]bool{p.Host.Inode(): true}
-		found, err = r.fetchFromOne(ctx, p, append(namespaces.Every(), namespaces.Held()...), seen)
+		found, err = r.fetchFromOne(ctx, p, namespaces.All(), seen)
 		if found || err != nil {
 			return found, err
 		}
@@ -115,8 +116,8 @@ func (r *nic) fetch(ctx context.Context, p *Port) (found bool, err error) {
 }
 
 // fetchFromOne looks for the interface in namespaces that were not seen yet.
-func (r *nic) fetchFromOne(ctx context.Context, p *Port, in []ns.Target, seen map[ns.Inode]bool) (found bool, err error) {
-	for _, t := range in {
+func (r *nic) fetchFromOne(ctx context.Context, p *Port, in iter.Seq[ns.Target], seen map[ns.Inode]bool) (found bool, err error) {
+	for t := range in {
 		g, err := t.Open(ctx)
 		if err != nil {
 			continue // it ended, or is none of ours
