@@ -187,8 +187,8 @@ func (f finder) find(ctx context.Context) (*rtnl.Link, error) {
 	}
 	f.port.Name = l.Name
 	mark, ours, err := f.owner(ctx, l)
-	if errors.Is(err, fs.ErrPermission) && f.movedOn() {
-		return nil, f.fail(StageInterface, errs.New(fs.ErrNotExist, "%s is not in %s any more, and %s only bears its mark", f.spec.Link, f.guest.Name, l.Name))
+	if another := errors.Is(err, fs.ErrPermission) || err == nil && (!ours || !mark.IsNIC()); another && f.movedOn() {
+		return nil, f.fail(StageInterface, errs.New(fs.ErrNotExist, "%s is not in %s any more, and %s is in its place", f.spec.Link, f.guest.Name, l.Name))
 	}
 	if err != nil {
 		return nil, err
