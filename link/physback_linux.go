@@ -182,7 +182,7 @@ func (r *nic) moveHome(ctx context.Context, p *Port, from *ns.Handle, index int)
 	if err == nil {
 		err = errs.New(fs.ErrPermission, "%s was exchanged for another interface while it was brought back: do it again", r.Was.Name)
 	}
-	return errors.Join(err, r.putBack(ctx, p, name, phyPlace{from, conn, l.Name}))
+	return errs.Join(err, r.putBack(ctx, p, name, phyPlace{from, conn, l.Name}))
 }
 
 // putBack moves what came as name to where it was, unless a second look finds that it

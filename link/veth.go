@@ -251,7 +251,7 @@ func UnplugVeths(ctx context.Context, calls []*Call) {
 		return
 	}
 	for _, l := range pairs { // one by one, so that one cannot keep the others
-		whose[l].Err = errors.Join(whose[l].Err, rtnl.DelLink(ctx, host, l.Name))
+		whose[l].Err = errs.Join(whose[l].Err, rtnl.DelLink(ctx, host, l.Name))
 	}
 }
 
