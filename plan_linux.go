@@ -15,12 +15,13 @@ import (
 
 // Plan tells in Attachment.Plan what Attach would do just now, a line each: what a new
 // interface would be given, or what would be mended and added of one that is there; nothing
-// where all is as asked. It goes the way of Attach with a connection that sends no message
-// that changes something, asks no DHCP server, and takes no lock. Errors are those that
-// Attach would return before its first change; whether the kernel, Open vSwitch or a server
-// would then refuse, is not known. Needs the privileges of Attach.
+// where all is as asked. It goes the way of Attach in a context in which no netlink message
+// that changes something is sent and no DHCP server is asked, and takes no lock. What Attach
+// would refuse by itself is an error here, too, as is a host interface that is not there; what
+// the backend, the kernel, Open vSwitch or a server would refuse only when asked is not known.
+// Needs the privileges of Attach.
 func (a *Attacher) Plan(ctx context.Context, t Target, s Spec) (out *Attachment, err error) {
-	ctx = readOnly(ctx)
+	ctx = fault.ReadOnly(ctx)
 	err = a.one(ctx, "attach", Job{t, s}, func(j *job) error {
 		j.plan = &plan{}
 		if err := (finder{j}).refuseTwin(ctx); err != nil {
@@ -37,17 +38,6 @@ type plan struct{ lines []string }
 
 func (p *plan) add(format string, args ...any) {
 	p.lines = append(p.lines, fmt.Sprintf(format, args...))
-}
-
-// readOnly is a context in which a netlink message that would change something is not sent:
-// whoever plans cannot change anything by mistake.
-func readOnly(ctx context.Context) context.Context {
-	return fault.With(ctx, func(step string) error {
-		if what, is := strings.CutPrefix(step, "RTM_"); is && !strings.HasPrefix(what, "GET") {
-			return fmt.Errorf("a plan was about to send RTM_%s: report this", what)
-		}
-		return nil
-	})
 }
 
 // A planner tells what a job would do.
@@ -94,13 +84,19 @@ func (j planner) fresh(ctx context.Context) (*Attachment, error) {
 // on looks for what the interface would stand on. Whether a bridge of Open vSwitch is there,
 // only its database knows.
 func (j planner) on(ctx context.Context) error {
-	b, is := j.spec.Link.(link.OnInterface)
-	if !is || b.HostInterface() == "" || strings.HasPrefix(j.spec.Link.String(), "ovs:") {
+	var name string
+	bridge := false
+	switch b := j.spec.Link.(type) {
+	case link.Bridge:
+		name, bridge = b.Name, true
+	case link.Macvlan, link.Ipvlan, link.VLAN, link.IPoIB, link.Phys:
+		name = b.(link.OnInterface).HostInterface()
+	default:
 		return nil
 	}
-	_, err := rtnl.LinkByName(ctx, j.host.Conn, b.HostInterface())
-	if _, bridge := j.spec.Link.(link.Bridge); bridge && errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(b.HostInterface(), "br") {
-		j.plan.add("make bridge %s", b.HostInterface())
+	_, err := rtnl.LinkByName(ctx, j.host.Conn, name)
+	if bridge && errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, "br") {
+		j.plan.add("make bridge %s", name)
 		return nil
 	}
 	return err

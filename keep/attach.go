@@ -79,10 +79,8 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 	if err != nil {
 		return nil, nil, err
 	}
-	d.Spec.Last = true
-	if r.Before != nil {
-		d.Spec.Saved = r.Before.Saved
-	}
+	d.ofOneCall(r.Before)
+	r.mending = d.mending
 	ahead, written := r, !there
 	if there { // nothing is going to be made, but added, mended or refused
 		ahead, written = r.addition(was)
@@ -116,6 +114,15 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 		return nil, nil, together(err, together(recovery{p}.unplug(late, &r), p.Store.restore(&r)))
 	}
 	return at, keep, nil
+}
+
+// ofOneCall fills in what Attach says beside what is declared: it is the last word on the
+// default route, unless it only mends.
+func (d *Declared) ofOneCall(before *Record) {
+	d.Spec.Last = !d.mending
+	if before != nil {
+		d.Spec.Saved = before.Saved
+	}
 }
 
 // detachFormer takes away what the record's guest had where it is not any more.

@@ -127,6 +127,9 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 		return &r, pullOut(ctx, p.attacher(), p.Target(guest), withoutDNS(s, opts.ResolvConf))
 	}
 	if opts.DryRun {
+		if at == nil && !stage.NoGuest(absent) && !stage.NoInterface(absent) && !errors.Is(absent, fs.ErrPermission) {
+			return nil, absent
+		}
 		known[0].Attachment = at
 		return &known[0], nil
 	}

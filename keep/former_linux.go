@@ -194,7 +194,7 @@ func (f *former) cut(ctx context.Context) (found bool, err error) {
 
 // elsewhere says whether the record's guest runs, in another namespace than the record has.
 // Its runtime is asked only where its process of that time does not tell.
-func (p *Plugger) elsewhere(ctx context.Context, r *Record) bool {
+func elsewhere(ctx context.Context, p *Plugger, r *Record) bool {
 	if r.Attachment == nil || r.Namespace == nil {
 		return false
 	}
@@ -211,7 +211,7 @@ func (c *collection) former(ctx context.Context, r *Record) error {
 	if f == nil {
 		return nil
 	}
-	if there, err := f.exists(ctx); !there || err != nil || !c.plugger.elsewhere(ctx, r) {
+	if there, err := f.exists(ctx); !there || err != nil || !elsewhere(ctx, c.plugger, r) {
 		return err
 	}
 	if stray, err := f.isStray(ctx); !stray || err != nil {

@@ -12,7 +12,8 @@ import (
 )
 
 // Plan tells in Attachment.Plan what [Plugger.Attach] would do just now, and changes
-// nothing; see [pipework.Attacher.Plan].
+// nothing; see [pipework.Attacher.Plan]. Of a pair to a guest that has begun again meanwhile,
+// it does not tell that the pair is recreated.
 func (p *Plugger) Plan(ctx context.Context, guest ns.Ref, d Declared) (*pipework.Attachment, error) {
 	d.Spec.Name, d.Spec.Link = cmp.Or(d.Spec.Name, pipework.DefaultName), link.ByValue(d.Spec.Link)
 	d = d.bound(p.OVS)
@@ -27,6 +28,7 @@ func (p *Plugger) Plan(ctx context.Context, guest ns.Ref, d Declared) (*pipework
 	if err := before.sameKind(d); err != nil {
 		return nil, &pipework.Error{Op: "attach", Stage: pipework.StageLink, Interface: d.Spec.Name, Err: err}
 	}
+	d.ofOneCall(before)
 	at, err := p.observer().Plan(ctx, p.Target(guest), d.Spec)
 	if err != nil {
 		return nil, err

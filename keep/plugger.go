@@ -52,7 +52,7 @@ func (p *Plugger) observer() *pipework.Attacher {
 
 // attached records the result of an Attach.
 func (p *Plugger) attached(r Record, at *pipework.Attachment) error {
-	if r.Since = time.Now().UTC().Round(time.Millisecond); at.Existed && r.Before != nil && !r.asksDefault() {
+	if r.Since = time.Now().UTC().Round(time.Millisecond); r.Before != nil && (r.mending || at.Existed && !r.asksDefault()) {
 		r.Since = cmp.Or(r.Before.Since, r.Before.Changed)
 	}
 	if at.Existed {

@@ -59,7 +59,8 @@ type Record struct {
 	// Changed is when the record was written; Put fills it.
 	Changed time.Time `json:"changed"`
 
-	line *config.Line // where the Spec's Link has to be found by it; nil: it is known
+	mending bool         // see Declared; of one call
+	line    *config.Line // where the Spec's Link has to be found by it; nil: it is known
 }
 
 // Declared is what the record declares. See [Plugger.Resolve] for what that is on the host

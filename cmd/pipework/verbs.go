@@ -69,7 +69,7 @@ func (c *command) check(ctx context.Context, words []string) (err error) {
 	}
 	found, err := c.Status(ctx, guests...)
 	if err == nil && c.asked.Mend {
-		return c.asked.ShowMended(ctx, found, c.Mend)
+		return c.asked.ShowMended(ctx, found, &c.Plugger)
 	}
 	return errors.Join(err, c.asked.ShowStatus(found))
 }

@@ -19,6 +19,9 @@ import (
 // explainOr is what check does: with --policy it explains that.
 func (o *Options) explainOr(v Verbs) Run {
 	return func(ctx context.Context, words []string) error {
+		if o.DryRun && !o.Mend {
+			return usage("--dry-run belongs to --mend: check changes nothing by itself")
+		}
 		if o.explaining {
 			return o.explain(ctx, words, v)
 		}

@@ -35,12 +35,16 @@ func planText(at *pipework.Attachment) string {
 }
 
 // ShowMended mends what is not as declared, or tells how, and then prints what is.
-func (o *Options) ShowMended(ctx context.Context, found []keep.Status, mend func(context.Context, keep.Status, bool) (*pipework.Attachment, error)) error {
+func (o *Options) ShowMended(ctx context.Context, found []keep.Status, p *keep.Plugger) error {
+	mend := p.Mend
+	if o.DryRun {
+		mend = p.PlanMend
+	}
 	var failed []error
 	all := []*pipework.Attachment{}
 	var text strings.Builder
 	for _, f := range found {
-		at, err := mend(ctx, f, o.DryRun)
+		at, err := mend(ctx, f)
 		switch {
 		case err != nil:
 			failed = append(failed, fmt.Errorf("%s: %s: %w", f.Guest, f.Interface, err))

@@ -1,11 +1,14 @@
 // Package fault lets the contract test make every single step of an operation
 // fail in turn. A step is any call that leaves the process: each netlink
 // message, each opened socket, each sysctl. In production a context carries no
-// Injector and a step costs one context lookup.
+// Injector and a step costs some context lookups. A context may also be one in which
+// nothing is changed ([ReadOnly]).
 package fault
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync/atomic"
 )
 
@@ -25,6 +28,9 @@ func Step(ctx context.Context, step string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	if ctx.Value(readOnlyKey{}) != nil && changes(step) {
+		return fmt.Errorf("a call that is to change nothing was about to make the step %q: report this", step)
+	}
 	if k, ok := ctx.Value(killKey{}).(*killer); ok {
 		if err := k.step(step); err != nil {
 			return err
@@ -34,6 +40,20 @@ func Step(ctx context.Context, step string) error {
 		return f(step)
 	}
 	return nil
+}
+
+// ReadOnly returns a context in which no netlink message that changes something is sent, no
+// sysctl or record written, and nothing asked of a DHCP server: such a step fails. [Off] and [With] do not end that.
+func ReadOnly(ctx context.Context) context.Context {
+	return context.WithValue(ctx, readOnlyKey{}, true)
+}
+
+type readOnlyKey struct{}
+
+// changes says whether a step changes something, as far as its name tells.
+func changes(step string) bool {
+	message, netlink := strings.CutPrefix(step, "RTM_")
+	return netlink && !strings.HasPrefix(message, "GET") || strings.HasPrefix(step, "sysctl") || strings.HasPrefix(step, "dhcp") || strings.HasPrefix(step, "write ")
 }
 
 // Kill returns a context in which no further step is made once f has failed one,

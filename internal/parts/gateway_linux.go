@@ -43,6 +43,10 @@ func (g Gateways) Asks(ctx context.Context, s *Site) (lines []string, err error)
 		if err != nil {
 			return nil, err
 		}
+		if len(s.Beneath) > 0 {
+			lines = append(lines, "default via "+gw.String()+", once what was declared later is detached")
+			continue
+		}
 		lines = append(lines, "default via "+gw.String())
 		for _, r := range now {
 			lines = append(lines, "instead of "+r.String()+", which detach puts back")

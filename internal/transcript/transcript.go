@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,7 +79,7 @@ func Type(t *testing.T, path string, mine func(first string) bool, run func(line
 			if diff := cmp.Diff(steady(s.Prints), steady(got)); diff != "" && os.Getenv("PIPEWORK_GOLDEN") != "write" {
 				t.Errorf("%s: $ %s (-the page, +now)\n%s", path, s.Line, diff)
 			} else if diff != "" {
-				written += page[typed:s.from] + trailing.ReplaceAllString(got, "")
+				written += page[typed:s.from] + withoutTrailing(got)
 				typed = s.to
 			}
 		}
@@ -90,25 +91,37 @@ func Type(t *testing.T, path string, mine func(first string) bool, run func(line
 	}
 }
 
-var trailing = regexp.MustCompile(`(?m)[ \t]+$`)
+// expressions are made when they are needed: no package of the project works at init.
+var expressions = sync.OnceValue(func() []expression {
+	return []expression{
+		{regexp.MustCompile(`\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b`), "MAC"},
+		{regexp.MustCompile(`\b(veth\d+pl|pid:)\d+`), "${1}PID"},
+		{regexp.MustCompile(`\bvpl[0-9a-z]+\b`), "vplHASH"},
+		{regexp.MustCompile(`\b[0-9a-f]{12,}\b`), "ID"},
+		{regexp.MustCompile(`\b\d+(\.\d+)? ?(µs|ms|s)\b`), "TIME"},
+		{regexp.MustCompile(`[ \t]+`), " "},
+		{regexp.MustCompile(` ?\n`), "\n"},
+	}
+})
 
-// varying is what differs each time.
-var varying = []struct {
+// An expression is what differs each time, and what stands for it.
+type expression struct {
 	pattern *regexp.Regexp
 	by      string
-}{
-	{regexp.MustCompile(`\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b`), "MAC"},
-	{regexp.MustCompile(`\b(veth\d+pl|pid:)\d+`), "${1}PID"},
-	{regexp.MustCompile(`\bvpl[0-9a-z]+\b`), "vplHASH"},
-	{regexp.MustCompile(`\b[0-9a-f]{12,}\b`), "ID"},
-	{regexp.MustCompile(`\b\d+(\.\d+)? ?(µs|ms|s)\b`), "TIME"},
-	{regexp.MustCompile(`[ \t]+`), " "},
-	{regexp.MustCompile(` ?\n`), "\n"},
+}
+
+// withoutTrailing is the text without white space at the ends of its lines.
+func withoutTrailing(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " \t")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // steady is the text without what differs each time.
 func steady(text string) string {
-	for _, v := range varying {
+	for _, v := range expressions() {
 		text = v.pattern.ReplaceAllString(text, v.by)
 	}
 	return strings.TrimSpace(text)
