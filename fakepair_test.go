@@ -3,6 +3,7 @@
 package pipework_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // fake makes a link of the guest's own in the place of eth1, which bears this mark.
@@ -81,6 +83,63 @@ func TestFakePair(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A namesake is a guest that is called as another one.
+type namesake struct {
+	pipework.Target
+	as ns.Identity
+}
+
+// Open opens it.
+func (n namesake) Open(ctx context.Context) (*ns.Guest, error) {
+	g, err := n.Target.Open(ctx)
+	if err == nil {
+		g.Identity = n.as
+	}
+	return g, err
+}
+
+// TestMovedOn has guests without an ID, whose pairs are called what the caller likes, or by the
+// process's number, move their ends on: Detach finds them by their ends on the host. The pair
+// of another guest of that name, which had another namespace, is left.
+func TestMovedOn(t *testing.T) {
+	chosen := spec("eth1", "br1", "10.1.0.2/24")
+	chosen.Link = link.Bridge{Name: "br1", HostName: "chosen0"}
+	toHost := spec("eth1", "br1", "10.1.0.2/24")
+	toHost.Link = link.Veth{HostName: "chosen0"}
+	target, g := nstest.Guest(t)
+	_, third := nstest.Guest(t)
+	_, other := nstest.Guest(t)
+	p := nstest.Process(t)
+	process, err := ns.PID(p.PID).Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = process.Close() })
+	for name, row := range map[string]struct {
+		target pipework.Target
+		g      *ns.Guest
+		spec   pipework.Spec
+	}{
+		"a named end on a bridge": {target, g, chosen},
+		"a named end":             {target, g, toHost},
+		"a process":               {ns.PID(p.PID), process, spec("eth1", "br1", "10.1.0.2/24")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world := nstest.Observe(t)
+			attach(t, row.target, row.spec)
+			forging(t, row.g, aliasOf(t, row.g, "eth1"), func(f forger) {
+				f.other = third
+				f.moveOn()
+			})
+			there := nstest.Observe(t)
+			detach(t, namesake{other.Again(), row.g.Identity}, row.spec)
+			there.Unchanged(t)
+			detach(t, row.target, row.spec)
+			world.Unchanged(t)
+		})
 	}
 }
 

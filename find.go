@@ -137,9 +137,10 @@ func (f finder) owner(ctx context.Context, l *rtnl.Link) (mark link.Mark, ours b
 }
 
 // newer is the mark of the host's end of a pair with what the guest's own has newer: that
-// is rewritten as things change. What is pinned is the host's end's to tell alone.
+// is rewritten as things change. What is pinned, and for which
+// namespace it was made, is the host's end's to tell alone.
 func newer(host, own link.Mark) link.Mark {
-	host.Pin = ""
+	host.Pin, host.Namespace = "", 0
 	if own.Link != "" && !own.IsNIC() {
 		host.Spec, host.Lease, host.Lease6, host.Rules = own.Spec, own.Lease, own.Lease6, own.Rules
 	}
@@ -186,8 +187,8 @@ func (f finder) find(ctx context.Context) (*rtnl.Link, error) {
 	}
 	f.port.Name = l.Name
 	mark, ours, err := f.owner(ctx, l)
-	if errors.Is(err, fs.ErrPermission) && f.movedOn() {
-		return nil, f.fail(StageInterface, errs.New(fs.ErrNotExist, "%s is not in %s any more, and %s only bears its mark", f.spec.Link, f.guest.Name, l.Name))
+	if another := errors.Is(err, fs.ErrPermission) || err == nil && (!ours || !mark.IsNIC()); another && f.movedOn() {
+		return nil, f.fail(StageInterface, errs.New(fs.ErrNotExist, "%s is not in %s any more, and %s is in its place", f.spec.Link, f.guest.Name, l.Name))
 	}
 	if err != nil {
 		return nil, err

@@ -4,8 +4,8 @@ package pipework
 
 import (
 	"context"
-	"errors"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -43,7 +43,7 @@ func (a *Attacher) collect(ctx context.Context, do func(link.Collector, context.
 		names, failed = append(names, some...), append(failed, err)
 	}
 	a.warnOfUnrecorded(ctx, host)
-	if err := errors.Join(failed...); err != nil {
+	if err := errs.Join(failed...); err != nil {
 		return names, &Error{Op: "collect", Stage: StageLink, Err: err}
 	}
 	return names, nil

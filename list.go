@@ -43,7 +43,7 @@ func (a *Attacher) List(ctx context.Context, targets ...Target) ([]*Attachment, 
 		}
 	}
 	if len(failed) > 0 {
-		return all, errors.Join(failed...)
+		return all, errs.Join(failed...)
 	}
 	if denied != nil && os.Geteuid() != 0 {
 		return all, &Error{Op: "list", Stage: StageGuest, Err: errs.New(fs.ErrPermission, "some namespaces could not be looked into: %w", errors.Unwrap(denied))}

@@ -189,6 +189,14 @@ func TestMarkOfANICReplayed(t *testing.T) {
 			f.moveOn()
 			f.veth("eth1", f.index)
 		},
+		"from elsewhere, and another kind": func(f forger) {
+			f.moveOn()
+			f.fake(strings.ReplaceAll(f.alias, "phys:nic0", "bridge:br9"))
+		},
+		"from elsewhere, and unmarked": func(f forger) {
+			f.moveOn()
+			f.fake("mine")
+		},
 		"from elsewhere, and gone": func(f forger) { f.moveOn() },
 	} {
 		t.Run(name, func(t *testing.T) {

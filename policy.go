@@ -1,10 +1,10 @@
 package pipework
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -34,5 +34,5 @@ func (s Spec) validPolicy() error {
 			wrong = append(wrong, shape.Validate())
 		}
 	}
-	return errors.Join(wrong...)
+	return errs.Join(wrong...)
 }

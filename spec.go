@@ -54,7 +54,7 @@ func (s Spec) validate() error {
 		wrong = append(wrong, s.DHCP.Validate())
 	}
 	wrong = append(wrong, s.validPolicy())
-	if err := errors.Join(wrong...); err != nil {
+	if err := errs.Join(wrong...); err != nil {
 		return errs.New(fs.ErrInvalid, "%w", err)
 	}
 	return nil
@@ -69,7 +69,7 @@ func (s Spec) validLink() error {
 	if f, ok := s.Link.(link.FixedMAC); ok && s.MAC != nil && f.FixedMAC() != "" {
 		wrong = append(wrong, fmt.Errorf("MAC %s: %s", s.MAC, f.FixedMAC()))
 	}
-	return errors.Join(append(wrong, s.validPin())...)
+	return errs.Join(append(wrong, s.validPin())...)
 }
 
 // maxPinned is how many addresses the kernel's filter has room for.

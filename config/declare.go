@@ -75,7 +75,7 @@ func (d Declarations) Of(c *ns.Container) []Declaration {
 	r.readLabels()
 	r.readEnv()
 	for i := range r.found {
-		r.judge(i, d)
+		r.evaluate(i, d)
 	}
 	return r.found
 }

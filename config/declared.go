@@ -176,8 +176,8 @@ func lastNumber(name string) string {
 	return name[begin:end]
 }
 
-// judge says why the declaration at i is not honoured, where it was understood.
-func (r *reader) judge(i int, d Declarations) {
+// evaluate says why the declaration at i is not honoured, where it was understood.
+func (r *reader) evaluate(i int, d Declarations) {
 	one := &r.found[i]
 	if one.Err == nil && !r.container.ImageKnown && !d.TrustImages {
 		one.Err = errors.New("the container's image is gone, so that nobody can tell whether this is the image's: pull it again, or give --trust-images")

@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -227,7 +226,7 @@ func askedOf(s pipework.Spec) (kind string, options []string, err error) {
 	var top map[string]json.RawMessage
 	text, err := json.Marshal(s)
 	if err == nil {
-		err = errors.Join(json.Unmarshal(text, &all), json.Unmarshal(text, &top))
+		err = errs.Join(json.Unmarshal(text, &all), json.Unmarshal(text, &top))
 	}
 	if err != nil {
 		return "", nil, err

@@ -148,7 +148,7 @@ func (x *exchange) silence(ctx context.Context, err, refused error) error {
 	return errs.New(os.ErrDeadlineExceeded, "dhcp: no server answered on %s within %v: %s", x.Name, x.span(), why)
 }
 
-// An answer judges what servers say.
+// An answer evaluates what servers say.
 type answer struct {
 	asked   []uint8
 	server  netip.Addr // valid: the only one that may answer

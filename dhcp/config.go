@@ -1,13 +1,14 @@
 package dhcp
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // A Config says how to ask for a lease. The zero value asks as a plain client.
@@ -106,7 +107,7 @@ func (c *Config) Validate() error {
 	if c.Probe < 0 || c.Timeout < 0 || c.Tries < 0 || c.Tries > 20 {
 		bad("probe %v, timeout %v, tries %d: none may be negative, and tries at most 20", c.Probe, c.Timeout, c.Tries)
 	}
-	return errors.Join(wrong...)
+	return errs.Join(wrong...)
 }
 
 // parameters are the options that are asked for (option 55). Classless routes

@@ -33,10 +33,10 @@ func (c *Client) exchange6(ctx context.Context, last *Lease) (*exchange6, error)
 
 func (x *exchange6) close() { _ = x.conn.Close() }
 
-// ask sends m until an answer comes that judge has nothing against, with doubled
+// ask sends m until an answer comes that evaluate has nothing against, with doubled
 // waits, so many times. A server without addresses is waited for others until it
 // would have been asked again.
-func (x *exchange6) ask(ctx context.Context, m *dhcpv6.Message, tries int, judge func(*reply6) error) (*reply6, error) {
+func (x *exchange6) ask(ctx context.Context, m *dhcpv6.Message, tries int, evaluate func(*reply6) error) (*reply6, error) {
 	if err := fault.Step(ctx, "dhcp6 "+strings.ToLower(m.MessageType.String())); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (x *exchange6) ask(ctx context.Context, m *dhcpv6.Message, tries int, judge
 			if r == nil {
 				continue
 			}
-			if err := judge(r); err == nil {
+			if err := evaluate(r); err == nil {
 				return r, nil
 			} else if !errors.Is(refused, ErrNoAddrs) {
 				refused = err

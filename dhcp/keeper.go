@@ -242,7 +242,7 @@ func (k *Keeper) start(wg *sync.WaitGroup) (wake <-chan struct{}, stop func(), e
 		return nil, nil, err
 	}
 	for e := range k.all {
-		err = errors.Join(err, w.add(e))
+		err = errs.Join(err, w.add(e))
 	}
 	if err != nil {
 		w.close()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -56,7 +57,7 @@ func (c *collection) run(ctx context.Context) error {
 	failed := []error{c.records(ctx)}
 	names, err := c.host(ctx)
 	c.lines = append(c.lines, names...)
-	return errors.Join(append(failed, err)...)
+	return errs.Join(append(failed, err)...)
 }
 
 // records finishes what killed calls left, and forgets what cannot come back.
@@ -71,7 +72,7 @@ func (c *collection) records(ctx context.Context) error {
 			failed = append(failed, c.record(ctx, &r))
 		}
 	}
-	return errors.Join(append(failed, c.do(func() error { return forgotten(ctx, c.plugger, c.plugger.Store.sweep()) }))...)
+	return errs.Join(append(failed, c.do(func() error { return forgotten(ctx, c.plugger, c.plugger.Store.sweep()) }))...)
 }
 
 // busyTime is how long a record's lock is waited for. Who holds it longer is at

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -25,7 +26,7 @@ func (p *Plugger) DetachGuest(ctx context.Context, guest ns.Ref, opts DetachOpti
 			gone = append(gone, r)
 		}
 	}
-	return gone, errors.Join(failed...)
+	return gone, errs.Join(failed...)
 }
 
 // interfaces are the names of what is plugged into the guest, or recorded of it.

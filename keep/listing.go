@@ -3,11 +3,11 @@ package keep
 import (
 	"bytes"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -26,7 +26,7 @@ func (p *Plugger) Listing(ctx context.Context, targets ...pipework.Target) (all 
 				warnings = append(warnings, why.Error())
 			}
 		})
-		err = errors.Join(err, wrong)
+		err = errs.Join(err, wrong)
 	}
 	for _, at := range all {
 		if p.tellFormer(ctx, records, at) {

@@ -93,6 +93,31 @@ func TestNICHeldBack(t *testing.T) {
 	world.Unchanged(t)
 }
 
+// TestNICMovedOn has a guest move the NIC on, and put in its place what is said to be of another
+// kind, or nobody's: detach brings the NIC home.
+func TestNICMovedOn(t *testing.T) {
+	for _, alias := range []string{"mine", "pipework link=bridge:br9 interface=eth1", "pipework link=macvlan:br9 interface=eth1", "pipework link=phys:nicx interface=eth5"} {
+		t.Run(alias, func(t *testing.T) {
+			makeNIC(t, "nicx", "02:00:00:00:09:09")
+			named, g := nstest.Guest(t)
+			_, other := nstest.Guest(t)
+			word := "netns:" + string(named)
+			p := keep.Plugger{Store: store(t), Target: byText(namedGuest)}
+			world := nstest.Observe(t)
+			typed(t, p, "--direct-phys nicx "+word+" 10.0.0.9/24")
+			inGuest(t, g, func(h *netlink.Handle) {
+				must(t, h.LinkSetNsFd(linkOf(t, h, "eth1"), int(other.NetNS())))
+				a := netlink.NewLinkAttrs()
+				a.Name = "eth1"
+				must(t, h.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: "eth7"}))
+				must(t, h.LinkSetAlias(linkOf(t, h, "eth1"), alias))
+			})
+			detached(t, p, word, "")
+			world.Unchanged(t)
+		})
+	}
+}
+
 // TestNICClaimedUnderAnotherName has a guest that removes what is recorded, and gives a link
 // of its own, called otherwise, the mark of a NIC for that name: the record is detached.
 func TestNICClaimedUnderAnotherName(t *testing.T) {

@@ -137,7 +137,7 @@ func (r *Record) valid() error {
 		}
 		wrong = append(wrong, b.valid())
 	}
-	if err := errors.Join(wrong...); err != nil {
+	if err := errs.Join(wrong...); err != nil {
 		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return nil
@@ -164,7 +164,7 @@ func (r *Record) validSpec() error {
 			wrong = append(wrong, validText("word", word))
 		}
 	}
-	return errors.Join(wrong...)
+	return errs.Join(wrong...)
 }
 
 // validText refuses what would garble a terminal, or is longer than people type.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp/program"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/stage"
 	"github.com/go-pipework/pipework/ns"
@@ -121,5 +122,5 @@ func together(err, then error) error {
 	if err != nil && then != nil {
 		return fmt.Errorf("%w; and then %w", err, then)
 	}
-	return errors.Join(err, then)
+	return errs.Join(err, then)
 }

@@ -64,7 +64,7 @@ func (p *Plugger) Status(ctx context.Context, guests ...ns.Ref) ([]Status, error
 			return nil, err
 		}
 		if len(of) == 0 {
-			return nil, errors.Join(append(damaged, errs.New(fs.ErrNotExist, "nothing is declared for %s: see pipework check", g))...)
+			return nil, errs.Join(append(damaged, errs.New(fs.ErrNotExist, "nothing is declared for %s: see pipework check", g))...)
 		}
 		for _, r := range of {
 			asked[r.key()] = true
@@ -81,7 +81,7 @@ func (p *Plugger) Status(ctx context.Context, guests ...ns.Ref) ([]Status, error
 		}
 		found = append(found, f)
 	}
-	return found, errors.Join(damaged...)
+	return found, errs.Join(damaged...)
 }
 
 // compare compares one record with what is.

@@ -88,10 +88,10 @@ func (s *Store) put(r Record) error {
 	defer unlock()
 	temp := fmt.Sprintf("%s%016x", tempPrefix, rand.Uint64())
 	if err := s.write(temp, b); err != nil {
-		return fmt.Errorf("write the record of %s of %s in %s: %w", r.Interface, r.Guest, s.dir, errors.Join(err, s.unlink(temp)))
+		return fmt.Errorf("write the record of %s of %s in %s: %w", r.Interface, r.Guest, s.dir, errs.Join(err, s.unlink(temp)))
 	}
 	if err := unix.Renameat(s.fd(), temp, s.fd(), r.key().file()); err != nil {
-		return fmt.Errorf("write %s: %w", s.path(r.key().file()), errors.Join(err, s.unlink(temp)))
+		return fmt.Errorf("write %s: %w", s.path(r.key().file()), errs.Join(err, s.unlink(temp)))
 	}
 	return s.sync()
 }
@@ -107,7 +107,7 @@ func (d *dirHandle) write(name string, b []byte) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	return errs.Join(err, f.Close())
 }
 
 func (d *dirHandle) sync() error {
@@ -246,7 +246,7 @@ func (s *Store) setAside(name string) error {
 	if err != nil {
 		return fmt.Errorf("%s is damaged (%w) and stays: %w", s.path(name), wrong, err)
 	}
-	return errors.Join(fmt.Errorf("%s is damaged, and set aside as %s: %w", s.path(name), s.path(to), wrong), s.sync())
+	return errs.Join(fmt.Errorf("%s is damaged, and set aside as %s: %w", s.path(name), s.path(to), wrong), s.sync())
 }
 
 // moveAside moves an entry into the folder damaged, over nothing that is there.
@@ -278,7 +278,7 @@ func (d *dirHandle) sweep() error {
 	names, err := d.names()
 	for _, name := range names {
 		if isNew(name) {
-			err = errors.Join(err, d.unlink(name))
+			err = errs.Join(err, d.unlink(name))
 		}
 	}
 	return err

@@ -12,12 +12,7 @@ import (
 // removeUnmarked removes what the record is of where the guest has taken the mark from it, see
 // [link.RemoveUnmarked]: a detach by the mark has not found it.
 func (p *Plugger) removeUnmarked(ctx context.Context, t pipework.Target, r *Record) error {
-	switch r.Spec.Link.(type) {
-	case link.Macvlan, link.Ipvlan, link.VLAN, link.IPoIB:
-	default:
-		return nil // which has an end on the host, or a record of its own
-	}
-	if r.Attachment == nil {
+	if r.Attachment == nil || !link.IsUpper(r.Spec.Link) {
 		return nil
 	}
 	g, err := t.Open(ctx)

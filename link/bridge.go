@@ -1,10 +1,11 @@
 package link
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // A Firewall says what to do where the host's firewall drops frames inside a Linux
@@ -134,7 +135,7 @@ func (b Bridge) Validate() error {
 	if slices.Contains(b.Trunks, b.VLAN) {
 		wrong = append(wrong, fmt.Errorf("VLAN %d cannot be tagged and untagged at once", b.VLAN))
 	}
-	return errors.Join(wrong...)
+	return errs.Join(wrong...)
 }
 
 // creatable says whether the classic tool would create a bridge of this name.

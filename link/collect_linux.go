@@ -2,9 +2,9 @@ package link
 
 import (
 	"context"
-	"errors"
 	"strings"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link/firewall"
@@ -52,7 +52,7 @@ func (c *collection) run(ctx context.Context) error {
 	for _, kind := range []string{"ipoib", "macvlan", "ipvlan", "dummy", "vlan"} {
 		failed = append(failed, c.orphans(ctx, kind, isOrphan))
 	}
-	return errors.Join(append(failed, c.bridges(ctx), c.rules(ctx), c.vlans(ctx))...)
+	return errs.Join(append(failed, c.bridges(ctx), c.rules(ctx), c.vlans(ctx))...)
 }
 
 // take notes a name, and does what is to be done about it.
@@ -90,7 +90,7 @@ func (c *collection) orphans(ctx context.Context, kind string, want func(*rtnl.L
 	}
 	names, err := pick(ctx, c.Host, kind, func(l *rtnl.Link) bool { return want(l) && home[l.Index] == nil })
 	for _, name := range names {
-		err = errors.Join(err, c.take(name, func() error { return rtnl.DelLink(ctx, c.Conn, name) }))
+		err = errs.Join(err, c.take(name, func() error { return rtnl.DelLink(ctx, c.Conn, name) }))
 	}
 	return err
 }
@@ -110,7 +110,7 @@ func (c *collection) bridges(ctx context.Context) error {
 	names, err := pick(ctx, c.Host, "bridge", madeBridge)
 	for _, name := range names {
 		b := Bridge{Name: name}
-		err = errors.Join(err, b.ifUnused(ctx, c.Host, madeBridge, func() error {
+		err = errs.Join(err, b.ifUnused(ctx, c.Host, madeBridge, func() error {
 			return c.take(name, func() error { return b.remove(ctx, c.Host) })
 		}))
 	}
@@ -122,7 +122,7 @@ func (c *collection) bridges(ctx context.Context) error {
 func (c *collection) rules(ctx context.Context) error {
 	names, err := firewall.Bridges(ctx, enter(c.Host))
 	for _, name := range names {
-		err = errors.Join(err, c.rule(ctx, Bridge{Name: name}))
+		err = errs.Join(err, c.rule(ctx, Bridge{Name: name}))
 	}
 	return err
 }
@@ -143,7 +143,7 @@ func (c *collection) vlans(ctx context.Context) error {
 		if !madeVLAN(l) {
 			continue
 		}
-		err = errors.Join(err, whenUnused(ctx, c.Host, l, func() error {
+		err = errs.Join(err, whenUnused(ctx, c.Host, l, func() error {
 			return c.take(l.Name, func() error { return rtnl.DelLink(ctx, c.Conn, l.Name) })
 		}))
 	}

@@ -64,6 +64,9 @@ func movedOn(host *rtnl.Link, m Mark, p *Port) bool {
 		return true
 	}
 	is := p.Guest.Identity
+	if m.Namespace == p.Guest.Inode().Ino && m.Guest.PID == is.PID && m.Guest.Name == is.Name {
+		return true
+	}
 	return is.ID != "" && m.Guest.ID == short(is.ID) && m.Guest.PID == is.PID && m.Guest.Name == is.Name
 }
 

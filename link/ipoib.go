@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // An IPoIB plugs guests into a partition of an InfiniBand network, by a child of
@@ -67,7 +69,7 @@ func (i IPoIB) Validate() error {
 	if i.PKey == fullMember {
 		wrong = errors.New("partition key 8000 is invalid: its lower 15 bits must not be 0")
 	}
-	return errors.Join(validParent(i.Parent), wrong)
+	return errs.Join(validParent(i.Parent), wrong)
 }
 
 // FixedMAC says that the kernel chooses a child's address, first as the classic

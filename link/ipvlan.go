@@ -1,6 +1,6 @@
 package link
 
-import "errors"
+import "github.com/go-pipework/pipework/internal/errs"
 
 // An IpvlanMode says on which layer ipvlan interfaces work.
 type IpvlanMode int
@@ -72,7 +72,7 @@ func (i Ipvlan) String() string {
 
 // Validate says what is wrong with the names and numbers.
 func (i Ipvlan) Validate() error {
-	return errors.Join(i.parent().validate(), validMode("ipvlan", int(i.Mode), ipvlanModes[:]))
+	return errs.Join(i.parent().validate(), validMode("ipvlan", int(i.Mode), ipvlanModes[:]))
 }
 
 // FixedMAC says that ipvlan interfaces share the parent's MAC.

@@ -1,8 +1,9 @@
 package link
 
 import (
-	"errors"
 	"fmt"
+
+	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // A MacvlanMode says whom macvlan interfaces on one parent reach besides the
@@ -79,7 +80,7 @@ func (m Macvlan) String() string {
 
 // Validate says what is wrong with the names and numbers.
 func (m Macvlan) Validate() error {
-	return errors.Join(m.parent().validate(), validMode("macvlan", int(m.Mode), macvlanModes[:]))
+	return errs.Join(m.parent().validate(), validMode("macvlan", int(m.Mode), macvlanModes[:]))
 }
 
 // FixedMAC says that MacvlanPassthru shares the parent's MAC.

@@ -23,6 +23,7 @@ type Mark struct {
 	Lease6    string // the same of a DHCPv6 lease
 	Rules     string // the priorities of its policy rules: 100+200; empty: none
 	Pin       string // on the host's end of a pair: what a [Pin] has beside the Spec; empty: none
+	Namespace uint64 // on the host's end of a pair: the inode number of the namespace that the other end was made in; 0: it is not told
 }
 
 // markWord begins every mark.
@@ -62,7 +63,7 @@ func (m Mark) format(name string) string {
 	b.Grow(aliasMax)
 	b.WriteString(markWord)
 	for _, kv := range [...][2]string{
-		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"pin", m.Pin}, {"lease", m.Lease}, {"lease6", m.Lease6}, {"rules", m.Rules}, {"nspid", pid(m.Guest.PID)},
+		{"link", m.Link}, {"interface", m.Interface}, {"spec", m.Spec}, {"pin", m.Pin}, {"lease", m.Lease}, {"lease6", m.Lease6}, {"rules", m.Rules}, {"nspid", number(m.Guest.PID)}, {"netns", number(m.Namespace)},
 		{"containerid", short(m.Guest.ID)}, {"was", m.Was}, {"network_of", m.Guest.NetworkOf}, {"containername", name},
 	} {
 		if kv[1] != "" {
@@ -75,11 +76,11 @@ func (m Mark) format(name string) string {
 	return b.String()
 }
 
-func pid(n int) string {
+func number[T int | uint64](n T) string {
 	if n == 0 {
 		return ""
 	}
-	return strconv.Itoa(n)
+	return fmt.Sprint(n)
 }
 
 // short is a container ID as runtimes print it: its first twelve characters.
@@ -120,6 +121,8 @@ func (m *Mark) set(key, value string) {
 		m.Pin = value
 	case "nspid":
 		m.Guest.PID, _ = strconv.Atoi(value)
+	case "netns":
+		m.Namespace, _ = strconv.ParseUint(value, 10, 64)
 	case "containerid":
 		m.Guest.ID = value
 	case "was":

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -94,7 +95,7 @@ func (v Veth) Validate() error {
 	if v.HostName != "" {
 		wrong = append(wrong, ValidName(v.HostName))
 	}
-	return errors.Join(append(wrong, validEnd("the host's end", v.HostAddrs), validEnd("the peer's end", v.PeerAddrs))...)
+	return errs.Join(append(wrong, validEnd("the host's end", v.HostAddrs), validEnd("the peer's end", v.PeerAddrs))...)
 }
 
 // peerMax is how long the text of a Ref may be in a mark, which has other things to tell.
@@ -131,5 +132,5 @@ func validEnd(which string, addrs []netip.Prefix) error {
 			wrong = append(wrong, fmt.Errorf("%s is no address for %s: write one with its prefix length, such as 10.0.0.1/24", p, which))
 		}
 	}
-	return errors.Join(wrong...)
+	return errs.Join(wrong...)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/go-pipework/pipework/internal/errs"
 )
 
 // A parent is what macvlan and ipvlan links stand on: an interface of the host,
@@ -47,7 +49,7 @@ func (a parent) validate() error {
 	if a.vlan != 0 {
 		wrong = append(wrong, validTag(a.vlan))
 	}
-	return errors.Join(wrong...)
+	return errs.Join(wrong...)
 }
 
 func validParent(name string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"math/rand/v2"
 	"strings"
 
@@ -106,7 +107,7 @@ const searches = 3
 func (r *nic) fetch(ctx context.Context, p *Port) (found bool, err error) {
 	for range searches {
 		seen := map[ns.Inode]bool{p.Host.Inode(): true}
-		found, err = r.fetchFromOne(ctx, p, append(namespaces.Every(), namespaces.Held()...), seen)
+		found, err = r.fetchFromOne(ctx, p, namespaces.All(), seen)
 		if found || err != nil {
 			return found, err
 		}
@@ -115,8 +116,8 @@ func (r *nic) fetch(ctx context.Context, p *Port) (found bool, err error) {
 }
 
 // fetchFromOne looks for the interface in namespaces that were not seen yet.
-func (r *nic) fetchFromOne(ctx context.Context, p *Port, in []ns.Target, seen map[ns.Inode]bool) (found bool, err error) {
-	for _, t := range in {
+func (r *nic) fetchFromOne(ctx context.Context, p *Port, in iter.Seq[ns.Target], seen map[ns.Inode]bool) (found bool, err error) {
+	for t := range in {
 		g, err := t.Open(ctx)
 		if err != nil {
 			continue // it ended, or is none of ours
@@ -181,7 +182,7 @@ func (r *nic) moveHome(ctx context.Context, p *Port, from *ns.Handle, index int)
 	if err == nil {
 		err = errs.New(fs.ErrPermission, "%s was exchanged for another interface while it was brought back: do it again", r.Was.Name)
 	}
-	return errors.Join(err, r.putBack(ctx, p, name, phyPlace{from, conn, l.Name}))
+	return errs.Join(err, r.putBack(ctx, p, name, phyPlace{from, conn, l.Name}))
 }
 
 // putBack moves what came as name to where it was, unless a second look finds that it

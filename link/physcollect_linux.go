@@ -2,11 +2,11 @@ package link
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/go-pipework/pipework/internal/charset"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
@@ -17,7 +17,7 @@ func (c *collection) nics(ctx context.Context) error {
 		unlock := hold(ctx, c.Lock)
 		back, err = returned(ctx, c.Host)
 		for index, r := range back {
-			err = errors.Join(err, c.take(r.Was.Name, func() error { return r.restoreAt(ctx, c.Host, index, c.Host.warn) }))
+			err = errs.Join(err, c.take(r.Was.Name, func() error { return r.restoreAt(ctx, c.Host, index, c.Host.warn) }))
 		}
 		unlock()
 	}

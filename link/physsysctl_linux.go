@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 )
 
@@ -113,7 +114,7 @@ func usableAtOnce(ctx context.Context, h Host, name string, add func(flag uint32
 	case err != nil:
 		return err
 	}
-	defer func(was string) { err = errors.Join(err, set(fault.Off(ctx), was)) }(was)
+	defer func(was string) { err = errs.Join(err, set(fault.Off(ctx), was)) }(was)
 	return add(unix.IFA_F_OPTIMISTIC)
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -52,7 +51,7 @@ func hostKey() ([]byte, error) {
 	}
 	key := make([]byte, sha256.Size)
 	if n, err := unix.KeyctlBuffer(unix.KEYCTL_READ, id, key, 0); err != nil || n != len(key) {
-		return nil, errors.Join(err, fs.ErrInvalid)
+		return nil, errs.Join(err, fs.ErrInvalid)
 	}
 	return key, nil
 }

@@ -2,10 +2,10 @@ package link
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 )
 
@@ -47,5 +47,5 @@ func (u *Undo) Run(ctx context.Context) error {
 		}
 	}
 	u.steps = nil
-	return errors.Join(failed...)
+	return errs.Join(failed...)
 }

@@ -52,6 +52,13 @@ func RemoveUnmarked(ctx context.Context, h Host, c *ns.Conn, b Backend, name str
 	return rtnl.DelLinkByIndex(ctx, c, all[i].Index)
 }
 
+// IsUpper says whether a backend's interfaces stand on one of the host's, and have no end there
+// nor a record of their own: those that [RemoveUnmarked] removes.
+func IsUpper(b Backend) bool {
+	_, kind := standsOn(b)
+	return kind != ""
+}
+
 // standsOn is what a backend's interfaces stand on, and their kind; "" for other backends.
 func standsOn(b Backend) (on parent, kind string) {
 	switch b := b.(type) {

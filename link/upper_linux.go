@@ -27,14 +27,14 @@ type uppers struct {
 
 // eachUpper calls f for every other namespace that has interfaces of these kinds which stand
 // on the host's interface lower, until f returns false. The host's kernel does not list
-// them, so it looks into every namespace. Namespaces that only an open file holds are
-// not found, nor are those that may not be looked into.
+// them, so it looks into every namespace that [namespaces.All] finds and that may be looked
+// into.
 func eachUpper(ctx context.Context, h Host, lower *rtnl.Link, kinds []string, f func(uppers) (bool, error)) error {
 	if err := fault.Step(ctx, "look into every namespace"); err != nil { // one, however many there are
 		return err
 	}
 	ctx = fault.With(ctx, nil)
-	for _, t := range append(namespaces.Every(), namespaces.Held()...) {
+	for t := range namespaces.All() {
 		goOn, err := inside(ctx, t, func(g *ns.Guest, c *ns.Conn) (bool, error) {
 			if g.Inode() == h.Inode() {
 				return true, nil

@@ -42,7 +42,9 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	if err := p.setOnHost(ctx, host, rtnl.IgnoreAdvertisements); err != nil {
 		return err
 	}
-	mark := p.Mark.String()
+	told := p.Mark
+	told.Namespace = p.Guest.Inode().Ino
+	mark := told.String()
 	if p.Pin != nil { // before the first frame can pass
 		end, err := rtnl.LinkByName(ctx, p.Host.Conn, host)
 		if err != nil {
@@ -51,7 +53,7 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 		if err := p.Pin.set(ctx, p.Host.Conn, end.Index); err != nil {
 			return err
 		}
-		if mark, err = p.Mark.pinned(p.Pin.note()); err != nil {
+		if mark, err = told.pinned(p.Pin.note()); err != nil {
 			return err
 		}
 	}
@@ -261,7 +263,7 @@ func UnplugVeths(ctx context.Context, calls []*Call) {
 		return
 	}
 	for _, l := range pairs { // one by one, so that one cannot keep the others
-		whose[l].Err = errors.Join(whose[l].Err, rtnl.DelLink(ctx, host, l.Name))
+		whose[l].Err = errs.Join(whose[l].Err, rtnl.DelLink(ctx, host, l.Name))
 	}
 }
 

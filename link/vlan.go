@@ -1,6 +1,10 @@
 package link
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/go-pipework/pipework/internal/errs"
+)
 
 // A VLAN gives the guest an 802.1Q VLAN of a NIC of the host: an interface that is made
 // inside the guest and stands on the NIC directly, with no macvlan between. Frames
@@ -49,7 +53,7 @@ func (v VLAN) place() parent { return parent{v.Parent, v.VLAN} }
 // Validate says what is wrong with the name and the tag.
 func (v VLAN) Validate() error {
 	if v.VLAN == 0 {
-		return errors.Join(validParent(v.Parent), errors.New("a VLAN is needed, 1 to 4094: give one, such as @100"))
+		return errs.Join(validParent(v.Parent), errors.New("a VLAN is needed, 1 to 4094: give one, such as @100"))
 	}
 	return v.place().validate()
 }

@@ -55,7 +55,7 @@ func (g *Guest) Here() (bool, error) {
 func (g *Guest) Close() error {
 	err := g.Handle.Close()
 	if g.pidfd != 0 {
-		err = errors.Join(err, unix.Close(g.pidfd))
+		err = errs.Join(err, unix.Close(g.pidfd))
 	}
 	return err
 }

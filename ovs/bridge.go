@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -146,7 +147,7 @@ func (b Bridge) Validate() error {
 			wrong = append(wrong, fmt.Errorf("external_ids key %q: those that begin with %s are pipework's", key, ownKeys))
 		}
 	}
-	return errors.Join(wrong...)
+	return errs.Join(wrong...)
 }
 
 func (b Bridge) validVLANs() error {
@@ -165,5 +166,5 @@ func (b Bridge) validVLANs() error {
 		wrong = append(wrong, fmt.Errorf("VLAN mode %q: there are %s, %s, %s, %s and %s",
 			b.VLANMode, Access, Trunk, NativeTagged, NativeUntagged, Dot1QTunnel))
 	}
-	return errors.Join(wrong...)
+	return errs.Join(wrong...)
 }

@@ -44,7 +44,7 @@ func (b Bridge) takeBack(ctx context.Context, failed []error, undo [][]ovsdb.Op)
 	for _, ops := range undo {
 		own = append(own, b.alone(ctx, func(ctx context.Context, s *Client) error { return s.takeBack(ctx, ops) }))
 	}
-	if err := errors.Join(own...); err != nil {
+	if err := errs.Join(own...); err != nil {
 		return err
 	}
 	if errors.Is(sent, errUnsure) {

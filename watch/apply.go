@@ -19,7 +19,7 @@ type task struct {
 	was     *attachment // what was attached so far; nil: nothing
 }
 
-// apply does what is planned, and then writes down what was attached.
+// apply does what is planned, and writes down what was attached.
 func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, actions []action, want map[string]*desired) result {
 	var todo []task
 	for _, a := range actions {
@@ -37,22 +37,17 @@ func (r *reconciler) apply(ctx context.Context, g *guest, opened *ns.Guest, acti
 		}
 	}
 	slices.SortStableFunc(todo, func(a, b task) int { return a.desired.since().Compare(b.desired.since()) })
-	made, res := r.attachAll(ctx, g, opened, todo)
-	for _, a := range made {
-		err := r.attacher.record(ctx, a)
-		if errs.IsUnwritable(err) {
-			r.unrecorded(ctx, g, a, err)
-			continue
-		}
-		if err != nil {
-			g.release(a.spec.Name)
-			if errors.Is(err, errDetached) {
-				g.detached[a.spec.Name] = true
-			}
-			res = res.and(r.failed(ctx, g, a.desired.from, err))
-		}
+	return r.attachAll(ctx, g, opened, todo)
+}
+
+// notRecorded deals with what is attached, and could not be written down.
+func (r *reconciler) notRecorded(ctx context.Context, g *guest, a *attachment, err error) result {
+	if errs.IsUnwritable(err) {
+		r.unrecorded(ctx, g, a, err)
+		return result{}
 	}
-	return res
+	g.release(a.spec.Name)
+	return r.failed(ctx, g, a.desired.from, err)
 }
 
 // unrecorded tells once of what is attached and could not be written down. It stays attached.
@@ -64,25 +59,30 @@ func (r *reconciler) unrecorded(ctx context.Context, g *guest, a *attachment, er
 
 // attachAll attaches what is to be attached or mended. What is not, because the guest has
 // ended meanwhile, or the run does, is no failure.
-func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, todo []task) (made []*attachment, res result) {
+func (r *reconciler) attachAll(ctx context.Context, g *guest, opened *ns.Guest, todo []task) (res result) {
 	for _, t := range todo {
 		begun := time.Now()
-		now, err := r.attacher.attach(ctx, g, opened, t.desired)
+		now, err := r.attacher.attach(ctx, g, opened, t)
 		switch {
-		case err == nil:
+		case now != nil:
 			if t.was != nil && t.was.desired.text == t.desired.text && now.made.Existed {
 				now.drift.dealt = t.was.drift.all(mended).dealt
 			}
 			g.attached[now.spec.Name] = now
-			made = append(made, now)
 			r.metrics.observe(time.Since(begun))
+			if err != nil {
+				res = res.and(r.notRecorded(ctx, g, now, err))
+			}
+		case errors.Is(err, errDetached):
+			g.detached[t.desired.record.Interface] = true
+			res = res.and(r.failed(ctx, g, t.desired.from, err))
 		case ctx.Err() != nil, opened.Alive() != nil:
-			return nil, result{}
+			return result{}
 		default:
 			res = res.and(r.notAttached(ctx, g, opened, t, err))
 		}
 	}
-	return made, res
+	return res
 }
 
 // notAttached deals with what failed. What was attached before, and is there, is kept on.

@@ -25,16 +25,30 @@ type attacher struct {
 	log     logger
 }
 
-// attach attaches one interface, or mends it, and sees to its lease.
-func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, want *desired) (*attachment, error) {
+// attach attaches one interface, or mends it, sees to its lease, and writes it down. Its record
+// is locked meanwhile: a detach comes before or after all of it. What is attached is returned
+// also where it could not be written down.
+func (a *attacher) attach(ctx context.Context, g *guest, opened *ns.Guest, t task) (*attachment, error) {
 	working, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
-	if err := g.awaitEnd(working, want.record.Interface); err != nil {
+	if err := g.awaitEnd(working, t.desired.record.Interface); err != nil {
 		return nil, err
 	}
-	if err := a.recover(working, g, want); err != nil {
+	unlock, err := a.lock(working, g, t)
+	if err != nil {
 		return nil, err
 	}
+	defer unlock()
+	now, err := a.plugIn(ctx, working, g, opened, t.desired)
+	if err != nil {
+		return nil, err
+	}
+	return now, a.record(now)
+}
+
+// plugIn attaches one interface, or mends it, in the time that working has, and keeps its lease
+// until ctx ends.
+func (a *attacher) plugIn(ctx, working context.Context, g *guest, opened *ns.Guest, want *desired) (*attachment, error) {
 	d, err := a.resolve(working, g, want)
 	if err != nil {
 		return nil, err

@@ -35,11 +35,19 @@ func newChanges(store *keep.Store) *changes {
 		}
 	}
 	if err != nil {
-		c.lack = fmt.Errorf("inotify: %w (see sysctl fs.inotify): changes of records in %s are seen within %v", err, c.dir, lookInterval)
+		c.lack = fmt.Errorf("inotify: %w%s: changes of records in %s are seen within %v", err, remedy(err), c.dir, lookInterval)
 		return c
 	}
 	c.file = os.NewFile(uintptr(fd), "inotify")
 	return c
+}
+
+// remedy says what to do about an error of inotify's: it has limits of its own (inotify(7)).
+func remedy(err error) string {
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENOSPC) {
+		return " (see sysctl fs.inotify)"
+	}
+	return ""
 }
 
 // follow calls changed whenever a record has come or gone, until ctx ends.
@@ -77,7 +85,7 @@ const lookInterval = time.Second
 
 // look is follow by the directory's time of modification, which every record that comes or
 // goes changes. A directory that changed just now may change again within the same tick of
-// the clock.
+// the clock; one whose time is in the future, because the clock went back, is compared alone.
 func (c *changes) look(ctx context.Context, changed func(context.Context)) error {
 	var seen time.Time
 	for pause.For(ctx, lookInterval) == nil {
@@ -85,7 +93,8 @@ func (c *changes) look(ctx context.Context, changed func(context.Context)) error
 		if err != nil {
 			continue // it may come back: the records are read by the directory that is open
 		}
-		if at := info.ModTime(); !at.Equal(seen) || time.Since(at) < 2*lookInterval {
+		at := info.ModTime()
+		if age := time.Since(at); !at.Equal(seen) || 0 <= age && age < 2*lookInterval {
 			seen = at
 			changed(ctx)
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/onhost"
 	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/keep"
@@ -145,7 +146,7 @@ func (c *cleanup) pruneRecords(ctx context.Context) {
 		if rec.Source == keep.FromCommand || c.mayExist(ctx, &rec) {
 			continue
 		}
-		err = errors.Join(err, store.Delete(rec.Guest, rec.Interface))
+		err = errs.Join(err, store.Delete(rec.Guest, rec.Interface))
 	}
 	if err != nil {
 		c.log.warn(ctx, "state", "error", err)

@@ -14,12 +14,8 @@ const compareTime = 5 * time.Second
 // compare has a guest's interfaces compared with what is declared, if it is known: now, or
 // where an attempt failed with the next one. It waits for others to be compared.
 func (q *queue) compare(ctx context.Context, k ref) {
-	select {
-	case q.comparing <- struct{}{}:
-	case <-ctx.Done():
-		return
-	}
-	if giveBack := lease(q.comparing); !q.startComparison(ctx, k, giveBack) {
+	giveBack := q.comparing.take(ctx)
+	if giveBack != nil && !q.startComparison(ctx, k, giveBack) {
 		giveBack()
 	}
 }

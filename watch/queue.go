@@ -13,29 +13,6 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// parallel is how many guests are reconciled at once, of those that take less than slotTime.
-const parallel = 64
-
-// comparisons is how many guests are compared with what is declared at once, of those that
-// take less than slotTime, beside those that are reconciled: nobody waits for a comparison.
-const comparisons = 4
-
-// slotTime is how long a guest may keep others waiting. One that takes longer, such as one
-// whose DHCP server does not answer, goes on beside the others: who has many such guests
-// keeps nobody else's from being plugged in.
-const slotTime = time.Second
-
-// lease gives a slot back that was taken: when giveBack is called, or the time is over.
-func lease(slots <-chan struct{}) (giveBack func()) {
-	var once sync.Once
-	back := func() { once.Do(func() { <-slots }) }
-	timer := time.AfterFunc(slotTime, back)
-	return func() {
-		timer.Stop()
-		back()
-	}
-}
-
 // A queue has guests reconciled: each by one worker at a time, again when there is news
 // of it, and again after a failure, less and less often. The contexts that its methods
 // are given are those of the whole run.
@@ -44,8 +21,8 @@ type queue struct {
 	poll      time.Duration
 	metrics   *metrics
 	workers   sync.WaitGroup
-	slots     chan struct{}
-	comparing chan struct{} // the slots of comparisons
+	slots     slots
+	comparing slots // of comparisons
 
 	mu    sync.Mutex
 	items map[ref]*item
@@ -102,7 +79,7 @@ type shown struct {
 }
 
 func newQueue(poll time.Duration, m *metrics) *queue {
-	return &queue{poll: cmp.Or(poll, lastRetry), metrics: m, slots: make(chan struct{}, parallel), comparing: make(chan struct{}, comparisons), items: map[ref]*item{}}
+	return &queue{poll: cmp.Or(poll, lastRetry), metrics: m, slots: newSlots(parallel), comparing: newSlots(comparisons), items: map[ref]*item{}}
 }
 
 // add has a guest reconciled.
@@ -163,12 +140,11 @@ func (it *item) stopTimer() {
 
 // work reconciles a guest until there is nothing more to be done now.
 func (q *queue) work(ctx context.Context, it *item) {
-	select {
-	case q.slots <- struct{}{}:
-		defer lease(q.slots)()
-	case <-ctx.Done():
+	giveBack := q.slots.take(ctx)
+	if giveBack == nil {
 		return
 	}
+	defer giveBack()
 	for !q.done(ctx, it, q.reconcile(ctx, it.guest, q.take(it))) {
 	}
 }

@@ -277,3 +277,34 @@ func TestSlowGuestsKeepNobodyWaiting(t *testing.T) {
 		}
 	})
 }
+
+// TestQueueBoundsSlowGuests has ever more guests that take long: as many are worked on at once as
+// there is room for, and the next one when one ends.
+func TestQueueBoundsSlowGuests(t *testing.T) {
+	inQueue(t, func(t *testing.T, ctx context.Context, q *queue, jobs <-chan job) {
+		const most = parallel + slowGuests
+		for i := range most + 1 {
+			q.add(ctx, ref{id: fmt.Sprint("slow", i)})
+		}
+		var at []job
+		for end := time.After(time.Hour); len(at) <= most; {
+			select {
+			case j := <-jobs:
+				at = append(at, j)
+				continue
+			case <-end:
+			}
+			break
+		}
+		if len(at) != most {
+			t.Errorf("%d at once, want %d", len(at), most)
+		}
+		at[0].answer <- result{}
+		if len(at) == most {
+			at = append(at, <-jobs)
+		}
+		for _, j := range at[1:] {
+			j.answer <- result{}
+		}
+	})
+}

@@ -12,8 +12,61 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// errDetached says that the record went while what it declares was attached.
+// errDetached says that the record went before what it declares was attached, or mended.
 var errDetached = errs.New(fs.ErrInvalid, "it was detached meanwhile")
+
+// lock locks the record of what is to be attached, once nothing is left of a killed call. It fails
+// where a detach came first.
+func (a *attacher) lock(ctx context.Context, g *guest, t task) (unlock func(), err error) {
+	store, want := a.plugger.Store, t.desired
+	if store == nil {
+		return func() {}, nil
+	}
+	if err := a.recover(ctx, g, want); err != nil {
+		return nil, err
+	}
+	unlock, err = store.Lock(ctx, want.record.Guest, want.record.Interface)
+	if errs.IsUnwritable(err) {
+		unlock, err = func() {}, nil // nobody can write a record either
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := a.stillDesired(t); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// stillDesired fails where the record is gone of what was typed, or of what was attached to a
+// container since its start, or where something else was typed. A record that cannot be read is
+// not gone.
+func (a *attacher) stillDesired(t task) error {
+	if t.desired.byContainer {
+		if t.was != nil && !t.was.restarted && a.orphaned(t.was) {
+			return errDetached
+		}
+		return nil
+	}
+	now, err := a.plugger.Store.Get(t.desired.record.Guest, t.desired.record.Interface)
+	now = kept(now)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && now.Phase != keep.Attached:
+		return errDetached
+	case err == nil && now.Declared().Text() != t.desired.text:
+		return errs.New(fs.ErrInvalid, "it was changed meanwhile") // of which the Store tells
+	}
+	return nil
+}
+
+// kept is the record that a killed call was about to replace, where r is such a one's.
+func kept(r *keep.Record) *keep.Record {
+	if r != nil && r.Phase == keep.Intent && r.Before != nil {
+		return r.Before
+	}
+	return r
+}
 
 // recover puts right what a killed call left of an interface that was typed before,
 // so that it is attached as it was. A call that is at work is waited for.
@@ -25,10 +78,7 @@ func (a *attacher) recover(ctx context.Context, g *guest, want *desired) error {
 	if err != nil || now.Phase == keep.Attached {
 		return nil
 	}
-	now, err = a.pluggerOf(g).Recover(ctx, want.record.Guest, want.record.Interface)
-	if err == nil && (now == nil || now.Declared().Text() != want.text) {
-		return errs.New(fs.ErrInvalid, "it was changed meanwhile") // of which the Store tells
-	}
+	_, err = a.pluggerOf(g).Recover(ctx, want.record.Guest, want.record.Interface)
 	return err
 }
 
@@ -39,62 +89,39 @@ func (a *attacher) pluggerOf(g *guest) *keep.Plugger {
 	return &p
 }
 
-// record writes down what was attached. What was detached meanwhile is taken away again.
-func (a *attacher) record(ctx context.Context, made *attachment) error {
+// record writes down what was attached. The record is locked.
+func (a *attacher) record(made *attachment) error {
 	store, rec := a.plugger.Store, made.desired.record
 	if store == nil {
 		return nil
 	}
-	unlock, err := store.Lock(ctx, rec.Guest, rec.Interface)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	now, err := store.Get(rec.Guest, rec.Interface)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	updated, ok := update(now, made)
-	switch {
-	case !ok:
-		if _, err := a.plugger.Attacher.Detach(ctx, a.target(made.guest), made.spec); err != nil {
-			return errors.Join(err, a.leave(made))
-		}
-		return errDetached
-	case updated != nil:
+	if updated := update(now, made); updated != nil {
 		return store.Put(*updated)
 	}
 	return nil
 }
 
-// leave records what was detached meanwhile, and could not be taken away again, as about to be
-// taken away: the next cleanup, gc or detach does so.
-func (a *attacher) leave(made *attachment) error {
-	left := made.desired.record.Reattached(made.declared, made.made)
-	left.Phase = keep.Detaching
-	defer a.cleanup.request()
-	return a.plugger.Store.Put(left)
-}
-
 // update is the record as it is to be written after an attach, where now is the one in the
-// Store, or nil; nil where nothing is to be written. Not ok: it was detached meanwhile.
-func update(now *keep.Record, a *attachment) (updated *keep.Record, ok bool) {
+// Store, or nil; nil where nothing is to be written.
+func update(now *keep.Record, a *attachment) *keep.Record {
 	want := a.desired
-	if now != nil && now.Phase == keep.Intent && now.Before != nil {
-		now = now.Before // of a call that was killed meanwhile: it holds on
-	}
+	now = kept(now)
 	switch {
 	case !want.byContainer && (now == nil || now.Phase != keep.Attached):
-		return nil, false
+		return nil // somebody has taken the file away
 	case want.byContainer && now != nil && now.Source == keep.FromCommand:
-		return nil, true // typed just now: its change has the guest reconciled
+		return nil // typed just now: its change has the guest reconciled
 	case a.made.Existed && saysSo(now, a):
-		return nil, true
+		return nil
 	case want.byContainer:
 		now = want.record
 	}
 	after := now.Reattached(a.declared, a.made)
-	return &after, true
+	return &after
 }
 
 // saysSo says whether the record has what was found attached.

@@ -29,7 +29,7 @@ func TestUpdate(t *testing.T) {
 	fromLabel := func(r *keep.Record) { r.Source = keep.FromLabel }
 	unmade := func(r *keep.Record) { r.Attachment = nil }
 	typed, label := &desired{record: record(as)}, &desired{record: record(fromLabel), byContainer: true}
-	const nothing, write, detached = "nothing", "write", "detached"
+	const nothing, write = "nothing", "write"
 	for _, row := range []struct {
 		name    string
 		now     *keep.Record // nil: there is none
@@ -41,9 +41,9 @@ func TestUpdate(t *testing.T) {
 		{"found", record(as), typed, true, nothing},
 		{"found, and never recorded as made", record(unmade), typed, true, write},
 		{"found in the guest that took the name", record(func(r *keep.Record) { r.Guest.ID = "0" }), typed, true, write},
-		{"the record is gone", nil, typed, true, detached},
-		{"the record is about to go", record(phase(keep.Detaching)), typed, true, detached},
-		{"somebody types it just now", record(phase(keep.Intent)), typed, true, detached},
+		{"the record is gone", nil, typed, true, nothing},
+		{"the record is about to go", record(phase(keep.Detaching)), typed, true, nothing},
+		{"somebody types it just now", record(phase(keep.Intent)), typed, true, nothing},
 		{"somebody was killed who typed over it", record(func(r *keep.Record) { r.Phase, r.Before = keep.Intent, record(as) }), typed, true, nothing},
 		{"a label's first", nil, label, false, write},
 		{"a label's, found", record(fromLabel), label, true, nothing},
@@ -53,12 +53,9 @@ func TestUpdate(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			made := &pipework.Attachment{Name: "eth1", Existed: row.existed, Guest: ns.Identity{ID: "1"}}
-			updated, ok := update(row.now, &attachment{desired: row.want, declared: declared, made: made})
+			updated := update(row.now, &attachment{desired: row.want, declared: declared, made: made})
 			got := nothing
-			switch {
-			case !ok:
-				got = detached
-			case updated != nil:
+			if updated != nil {
 				got = write
 				if updated.Guest.ID != "1" || updated.Attachment.Existed || updated.Phase != keep.Attached {
 					t.Errorf("written: %+v", updated)

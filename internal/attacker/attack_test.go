@@ -353,7 +353,7 @@ func (s *siege) call(name string, f func(context.Context) error) {
 	s.round = append(s.round, fmt.Sprintf("%s, %v: %v", name, took, err))
 	if err != nil {
 		s.counts[name+", in vain"]++
-		if text := err.Error(); strings.ContainsAny(text, "\x1b\x07") {
+		if text := err.Error(); strings.ContainsAny(text, "\x1b\x07\n") {
 			s.Errorf("%s: raw: %q", name, text)
 		}
 	}

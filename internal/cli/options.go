@@ -44,7 +44,7 @@ type Options struct {
 // A Run is what a verb does with its words, whose number is right.
 type Run func(ctx context.Context, args []string) error
 
-// Verbs are what the verbs do, and what they need. Attach judges its words itself.
+// Verbs are what the verbs do, and what they need. Attach evaluates its words itself.
 type Verbs struct {
 	Attach, Detach, List, Check, Collect, Watch Run
 	// Before comes before each of them, when the options are known.

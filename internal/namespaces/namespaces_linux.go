@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/process"
 	"github.com/go-pipework/pipework/ns"
@@ -34,26 +38,61 @@ func Every() []ns.Target {
 	return targets
 }
 
-// Held is one target for every namespace that a process holds by an open file alone, as far
-// as it is told by /proc: a guest can hide an interface there.
-func Held() []ns.Target {
-	var targets []ns.Target
-	seen := map[string]bool{}
-	for _, pid := range process.All() {
-		if inode, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid)); err == nil {
-			seen[inode] = true
+// All yields Every, and then, to who goes on, one target for every namespace that has no more
+// than a thread in it, or that a process or thread holds by an open file alone, as far as /proc
+// tells: a guest can hide an interface there. These take a look at every open file.
+func All() iter.Seq[ns.Target] {
+	return func(yield func(ns.Target) bool) {
+		for _, t := range Every() {
+			if !yield(t) {
+				return
+			}
 		}
-	}
-	for _, pid := range process.All() {
-		dir := fmt.Sprintf("/proc/%d/fd/", pid)
-		files, _ := os.ReadDir(dir)
-		for _, f := range files {
-			inode, err := os.Readlink(dir + f.Name())
-			if err == nil && strings.HasPrefix(inode, "net:[") && !seen[inode] {
+		seen := map[string]bool{}
+		for _, pid := range process.All() {
+			if inode, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid)); err == nil {
 				seen[inode] = true
-				targets = append(targets, ns.Path(dir+f.Name()))
+			}
+		}
+		for _, pid := range process.All() {
+			for path := range hidden(pid) {
+				inode, err := os.Readlink(path)
+				if err != nil || !strings.HasPrefix(inode, "net:[") || seen[inode] {
+					continue
+				}
+				seen[inode] = true
+				if !yield(ns.Path(path)) {
+					return
+				}
 			}
 		}
 	}
-	return targets
+}
+
+// hidden yields the paths by which the process's threads may have namespaces.
+func hidden(pid int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*", pid))
+		for _, thread := range threads {
+			if !yield(thread + "/ns/net") {
+				return
+			}
+			if tid, _ := strconv.Atoi(filepath.Base(thread)); tid != pid && sharesFiles(pid, tid) {
+				continue
+			}
+			files, _ := os.ReadDir(thread + "/fd")
+			for _, f := range files {
+				if !yield(thread + "/fd/" + f.Name()) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sharesFiles says whether two threads are known to have the same open files.
+func sharesFiles(a, b int) bool {
+	const files = 2 // KCMP_FILES, include/uapi/linux/kcmp.h
+	same, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(a), uintptr(b), files, 0, 0, 0)
+	return errno == 0 && same == 0
 }

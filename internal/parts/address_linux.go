@@ -148,7 +148,7 @@ func (s *Site) dropAddr(ctx context.Context, a rtnl.Addr, have []rtnl.Addr) erro
 			return err
 		}
 		for _, o := range others { // behind it again
-			if err := errors.Join(rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, o.Prefix), s.putBackAddr(ctx, o)); err != nil {
+			if err := errs.Join(rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, o.Prefix), s.putBackAddr(ctx, o)); err != nil {
 				return err
 			}
 		}

@@ -2,11 +2,11 @@ package parts
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
@@ -33,7 +33,7 @@ func (s *Site) putBackAddrs(ctx context.Context, before []rtnl.Addr) error {
 	now, err := rtnl.Addrs(ctx, s.Port.Conn, s.Link.Index)
 	for _, a := range before {
 		if !a.ByKernel() && !hasAddr(now, a.Prefix) {
-			err = errors.Join(err, s.putBackAddr(ctx, a))
+			err = errs.Join(err, s.putBackAddr(ctx, a))
 		}
 	}
 	return err
@@ -45,12 +45,12 @@ func (s *Site) putBackRoutes(ctx context.Context, before []rtnl.Route) error {
 	now, err := s.routes(ctx)
 	for _, r := range now {
 		if madeByUs(r) && !slices.ContainsFunc(before, sameAs(r)) {
-			err = errors.Join(err, r.Delete(ctx, s.Port.Conn))
+			err = errs.Join(err, r.Delete(ctx, s.Port.Conn))
 		}
 	}
 	for _, r := range before {
 		if r.Protocol() != unix.RTPROT_KERNEL && !slices.ContainsFunc(now, sameAs(r)) {
-			err = errors.Join(err, r.Add(ctx, s.Port.Conn))
+			err = errs.Join(err, r.Add(ctx, s.Port.Conn))
 		}
 	}
 	return err

@@ -124,7 +124,7 @@ func (p Leases) refresh6(ctx context.Context, s *Site) error {
 		s.Undo.Push("lease of "+got.Addr.Addr().String(), func(ctx context.Context) error {
 			err := sent(c.Release(ctx, got))
 			for _, a := range got.Addrs {
-				err = errors.Join(err, rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, host6(a.Addr)))
+				err = errs.Join(err, rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, host6(a.Addr)))
 			}
 			return err
 		})

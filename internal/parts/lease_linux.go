@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 )
@@ -182,7 +183,7 @@ func (p Leases) releaseUnused(ctx context.Context, s *Site, lease *dhcp.Lease) e
 	if err != nil && unreachable(err) {
 		err = nil
 	}
-	return errors.Join(err, rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, lease.Addr), pinned.Run(ctx))
+	return errs.Join(err, rtnl.DelAddr(ctx, s.Port.Conn, s.Link.Index, lease.Addr), pinned.Run(ctx))
 }
 
 // unreachable says that a release cannot be sent now, nor by trying again soon:

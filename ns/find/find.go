@@ -40,7 +40,7 @@ import (
 //	/web               web, as Docker writes it, where there is no such file
 //	web                any of the first seven kinds; see [Name]
 //
-// The word is judged when the Target is opened. A runtime that hangs costs three
+// The word is evaluated when the Target is opened. A runtime that hangs costs three
 // seconds of a bare name's time, and fifteen when it is given; see [Name].
 func Guest(word string) ns.Target { return Target(ns.ParseRef(word)) }
 

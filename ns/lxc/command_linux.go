@@ -52,7 +52,7 @@ func (t target) ask(ctx context.Context, dir string, command uint32) (*answer, e
 	defer stop()
 	peer, err := peer(conn)
 	if err == nil {
-		err = t.judge(peer, dir)
+		err = t.evaluate(peer, dir)
 	}
 	if err != nil {
 		return nil, err

@@ -98,10 +98,10 @@ func (t target) initPID(ctx context.Context, dir string) (*answer, error) {
 	return m, err
 }
 
-// judge tells why who listens at the socket is not to be asked. Somebody who must
+// evaluate tells why who listens at the socket is not to be asked. Somebody who must
 // not speak for the container does not make its name known either: nobody can make
 // a bare name of another runtime's ambiguous by listening here.
-func (t target) judge(peer *unix.Ucred, dir string) error {
+func (t target) evaluate(peer *unix.Ucred, dir string) error {
 	switch {
 	case peer.Pid <= 0:
 		return errs.New(errors.ErrUnsupported, "container %s: its monitor is in another PID namespace: run this program in the host's", t.name)
