@@ -164,7 +164,10 @@ func (b Bridge) rejoin(ctx context.Context, p *Port, u *Undo) error {
 	for i := 0; err == nil && i < len(drifts); i++ {
 		err = drifts[i].Mend(ctx, u)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return b.setPort(ctx, p, br)
 }
 
 // Unplug removes the pair, and the bridge when it was made by pipework and

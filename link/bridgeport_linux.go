@@ -120,7 +120,7 @@ func (b Bridge) portDrifts(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift
 		should.Isolated, should.Hairpin = should.Isolated || was.Isolated, should.Hairpin || was.Hairpin
 	}
 	if was != should {
-		drifts = append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has %+v instead of %+v", port.Name, was, should), Mend: func(ctx context.Context, u *Undo) error {
+		drifts = append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has %s instead of %s", port.Name, was, should), Mend: func(ctx context.Context, u *Undo) error {
 			u.Push("port flags of "+port.Name, func(ctx context.Context) error { return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, was) })
 			return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, should)
 		}})

@@ -24,6 +24,7 @@ func TestSlips(t *testing.T) {
 		{"detatch web", `unknown verb "detatch": did you mean detach?`},
 		{"status", `unknown verb "status": did you mean check?`},
 		{"ls", `unknown verb "ls": did you mean list?`},
+		{"plug br1 web 10.0.0.2/24", `unknown verb "plug": did you mean attach?`},
 		{"rm web", `unknown verb "rm": did you mean detach?`},
 		{"whatch", `unknown verb "whatch": did you mean watch?`},
 		{"br1 web 10.0.0.2", "Maybe you meant 10.0.0.2/24 ?"},

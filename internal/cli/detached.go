@@ -12,17 +12,17 @@ import (
 // Detached tells what [keep.Plugger.Detach] did, or would do.
 func (o *Options) Detached(r *keep.Record) string {
 	if o.DryRun {
-		return dryRun + detached(r)
+		return dryRun + detached(r, "would be detached", "would be back")
 	}
-	return detached(r)
+	return detached(r, "detached", "back")
 }
 
-func detached(r *keep.Record) string {
+func detached(r *keep.Record, done, back string) string {
 	at := r.Attachment
 	if at == nil {
 		return Line(fmt.Sprintf("%s: %s was not plugged in any more, and is forgotten", r.Guest, r.Interface))
 	}
-	return Line(fmt.Sprintf("%s: %s detached from %s", at.Guest.Name, at.Name, at.Link) + list(", back: ", at.Displaced))
+	return Line(fmt.Sprintf("%s: %s %s from %s", at.Guest.Name, at.Name, done, at.Link) + list(", "+back+": ", at.Displaced))
 }
 
 // DetachedAll tells what [keep.Plugger.DetachGuest] did, a line each, and what was plugged in.

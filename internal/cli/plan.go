@@ -57,7 +57,7 @@ func (o *Options) ShowMended(ctx context.Context, found []keep.Status, p *keep.P
 		}
 	}
 	if len(all) == 0 && failed == nil {
-		text.WriteString("all is as declared\n")
+		text.WriteString("nothing to mend\n")
 	}
 	return errors.Join(append(failed, o.Show(all, "%s", text.String()))...)
 }

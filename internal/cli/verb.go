@@ -42,8 +42,8 @@ func Root(run Run, verbs ...*cobra.Command) *cobra.Command {
 	root := Verb("pipework", nil)
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		err := run(cmd.Context(), args)
-		if errors.Is(err, option.ErrUsage) && len(args) > 0 && len(args) < 3 {
-			if meant := meant(cmd, args[0]); meant != "" {
+		if errors.Is(err, option.ErrUsage) && len(args) > 0 {
+			if meant := meant(cmd, args[0]); meant != "" && (len(args) < 3 || option.Nearest(args[0], []string{meant}) == "") {
 				err = option.Usage(fmt.Errorf("unknown verb %q: did you mean %s?", args[0], meant))
 			}
 		}

@@ -22,7 +22,7 @@ type waiting struct {
 
 // addFlags adds --wait and --timeout.
 func (w *waiting) addFlags(fs *pflag.FlagSet) {
-	option.Add(fs, "wait", "", "address", "inside a container: wait until the interface of -i is up, or has an address", func(state string) error {
+	option.Add(fs, "wait", "", "address", "inside a container, as --wait or --wait=address: wait until the interface of -i is up, or has an address", func(state string) error {
 		w.asked, w.address = true, state == "address"
 		if state != "address" && state != up {
 			return fmt.Errorf("--wait=%q is unknown: write --wait, or --wait=address", state)

@@ -83,17 +83,24 @@ func nameOf(ctx context.Context, c *ns.Conn, index int) string {
 	return "the interface"
 }
 
-// none says whether err is the kernel's answer that SetFilter's classifier is not there.
-func none(ctx context.Context, c *ns.Conn, index int, err error) bool {
+// unlessNone is err, or nil where that is the kernel's answer that SetFilter's classifier is
+// not there.
+func unlessNone(ctx context.Context, c *ns.Conn, index int, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EOPNOTSUPP):
-		return true
+		return nil
 	case !errors.Is(err, unix.EINVAL):
-		return false
+		return err
 	}
 	// there is no qdisc that could have it, or somebody's classifier has its place
 	all, failed := filters(ctx, c, index, clsactIngress)
-	return failed == nil && (len(all) == 0 || other(all) != "")
+	if failed != nil {
+		return failed
+	}
+	if len(all) == 0 || other(all) != "" {
+		return nil
+	}
+	return err
 }
 
 // filters are the classifiers of one direction.
@@ -105,7 +112,7 @@ func filters(ctx context.Context, c *ns.Conn, index int, parent uint32) ([][]byt
 // uses that; nil where there is nothing.
 func DelFilter(ctx context.Context, c *ns.Conn, index int) error {
 	_, err := c.Do(ctx, filterMessage(index).request(unix.RTM_DELTFILTER, unix.NLM_F_ACK), 0)
-	if err != nil && !none(ctx, c, index, err) {
+	if err := unlessNone(ctx, c, index, err); err != nil {
 		return err
 	}
 	for _, parent := range [...]uint32{clsactIngress, clsactEgress} {
@@ -125,11 +132,11 @@ func DelFilter(ctx context.Context, c *ns.Conn, index int) error {
 // decide any more.
 func Filter(ctx context.Context, c *ns.Conn, index int) ([]bpf.RawInstruction, error) {
 	msgs, err := c.Do(ctx, filterMessage(index).request(unix.RTM_GETTFILTER, unix.NLM_F_ECHO|unix.NLM_F_ACK), unix.RTM_NEWTFILTER)
-	if err != nil && none(ctx, c, index, err) {
-		return nil, nil
+	if err != nil {
+		return nil, unlessNone(ctx, c, index, err)
 	}
-	if err != nil || len(msgs) == 0 || len(msgs[0]) < sizeofTcmsg {
-		return nil, err
+	if len(msgs) == 0 || len(msgs[0]) < sizeofTcmsg {
+		return nil, nil
 	}
 	options := Attr(msgs[0][sizeofTcmsg:], tcaOptions)
 	if u32(Attr(options, bpfFlags))&bpfActDirect == 0 {
