@@ -212,8 +212,10 @@ func (j *job) reattach(ctx context.Context) (*Attachment, error) {
 
 // mendAnd puts right what differs, takes up the leases, and reads what the interface is.
 func (j *job) mendAnd(ctx context.Context, differs []drift) (*Attachment, error) {
-	if err := j.keep(ctx, len(differs) > 0); err != nil {
-		return nil, err
+	if len(differs) > 0 || j.spec.DHCP != nil {
+		if err := j.keep(ctx); err != nil {
+			return nil, err
+		}
 	}
 	mended, err := j.mend(ctx, differs)
 	if err != nil {
@@ -235,10 +237,10 @@ func (j *job) mendAnd(ctx context.Context, differs []drift) (*Attachment, error)
 	return out, nil
 }
 
-// keep sees to it that addresses and routes come back after a failure, where something
-// differs, or a server may have something else by now.
-func (j *job) keep(ctx context.Context, differs bool) error {
-	if j.plan != nil || !differs && j.spec.DHCP == nil {
+// keep sees to it that addresses and routes come back after a failure. It is needed where
+// something differs, or a server may have something else by now.
+func (j *job) keep(ctx context.Context) error {
+	if j.plan != nil {
 		return nil
 	}
 	if err := j.site.Keep(ctx); err != nil {

@@ -39,7 +39,7 @@ func (j checker) probe(ctx context.Context, addrs []netip.Prefix) error {
 }
 
 func (j checker) check(ctx context.Context) (*Attachment, error) {
-	l, err := finder{j.job}.find(ctx)
+	l, err := finder(j).find(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ type updater struct{ *job }
 
 func (j updater) update(ctx context.Context) (*Attachment, error) {
 	asked := j.port.Mark.Spec
-	l, err := finder{j.job}.find(ctx)
+	l, err := finder(j).find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (j updater) update(ctx context.Context) (*Attachment, error) {
 
 // recreateFrom recreates the interface, which was as had.
 func (j updater) recreateFrom(ctx context.Context, why string, had *Attachment) (*Attachment, error) {
-	out, err := recreater{j.job}.recreate(ctx, why)
+	out, err := recreater(j).recreate(ctx, why)
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +81,10 @@ func (j updater) recreateFrom(ctx context.Context, why string, had *Attachment) 
 // a kill nobody takes the interface for what it is not.
 func (j updater) change(ctx context.Context, digest string, missing, surplus []drift) (changed []string, err error) {
 	differs := j.port.Mark.Spec != digest || len(missing)+len(surplus) > 0
-	if err := j.keep(ctx, differs); err != nil {
-		return nil, err
+	if differs || j.spec.DHCP != nil {
+		if err := j.keep(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if !differs {
 		return nil, j.refresh(ctx)

@@ -126,24 +126,21 @@ func wordsOf(keys map[string]func(string) error) string {
 }
 
 func routeText(r link.Route) string {
-	text := r.Dst.String()
-	if r.Via.IsValid() {
-		text += "@" + r.Via.String()
-	}
-	return text + piece(",src=", r.Src, r.Src.IsValid()) + piece(",metric=", r.Metric, r.Metric != 0) + piece(",table=", r.Table, r.Table != 0)
+	return r.Dst.String() + piece("@", r.Via) + piece(",src=", r.Src) + piece(",metric=", r.Metric) + piece(",table=", r.Table)
 }
 
 func ruleText(r link.Rule) string {
-	text := fmt.Sprintf("priority=%d", r.Priority) + piece(",from=", r.From, r.From.IsValid()) + piece(",to=", r.To, r.To.IsValid()) +
-		piece(",iif=", r.IIf, r.IIf != "") + piece(",oif=", r.OIf, r.OIf != "")
+	text := fmt.Sprintf("priority=%d", r.Priority) + piece(",from=", r.From) + piece(",to=", r.To) + piece(",iif=", r.IIf) + piece(",oif=", r.OIf)
 	if r.Mark != 0 || r.Mask != 0 {
-		text += fmt.Sprintf(",fwmark=%d", r.Mark) + piece("/", r.Mask, r.Mask != 0)
+		text += fmt.Sprintf(",fwmark=%d", r.Mark) + piece("/", r.Mask)
 	}
-	return text + piece(",table=", r.Table, r.Table != 0)
+	return text + piece(",table=", r.Table)
 }
 
-func piece(key string, value any, given bool) string {
-	if !given {
+// piece is a key and its value; nothing for the zero value.
+func piece[T comparable](key string, value T) string {
+	var zero T
+	if value == zero {
 		return ""
 	}
 	return fmt.Sprint(key, value)

@@ -77,7 +77,9 @@ func shapingText(s *link.Shaping) string {
 	if s == nil {
 		return ""
 	}
-	text := piece(",rate=", s.Rate, s.Rate != 0) + piece(",delay=", s.Delay, s.Delay != 0) + piece(",jitter=", s.Jitter, s.Jitter != 0) +
-		piece(",loss=", fmt.Sprintf("%g%%", s.Loss), s.Loss != 0)
+	text := piece(",rate=", s.Rate) + piece(",delay=", s.Delay) + piece(",jitter=", s.Jitter) + piece(",loss=", s.Loss)
+	if s.Loss != 0 {
+		text += "%"
+	}
 	return strings.TrimPrefix(text, ",")
 }

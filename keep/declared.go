@@ -30,7 +30,7 @@ type Declared struct {
 	// gives up. It is of one call, and is not recorded.
 	Retry time.Duration
 
-	mending bool   // what was declared before is made so again: nothing is declared anew
+	mending bool   // what was declared before is made so again, and no newer than it was
 	word    string // the host interface as a command line says it; "" for a Spec
 	ignored string // what the line says in vain, for people; "": nothing
 }

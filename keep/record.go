@@ -202,6 +202,8 @@ type fileRecord struct {
 }
 
 // read reads a record whose link is of one of the kinds. One before it has none before it.
+//
+//nolint:revive // of a record in a record
 func (r *Record) read(b []byte, kinds []link.Kind, outer bool) error {
 	var f fileRecord
 	if err := json.Unmarshal(b, &f); err != nil {

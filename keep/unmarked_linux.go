@@ -26,6 +26,6 @@ func (p *Plugger) removeUnmarked(ctx context.Context, t pipework.Target, r *Reco
 	}
 	defer func() { _ = c.Close() }()
 	return onhost.Do(ctx, p.Host, func(h link.Host) error {
-		return link.RemoveUnmarked(ctx, h, c, r.Spec.Link, r.Interface, net.HardwareAddr(r.Attachment.MAC))
+		return link.RemoveUnmarked(ctx, &link.Port{Host: h, Conn: c, Name: r.Interface, MAC: net.HardwareAddr(r.Attachment.MAC)}, r.Spec.Link)
 	})
 }

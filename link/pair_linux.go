@@ -82,6 +82,8 @@ type otherEnd struct {
 }
 
 // addrDrifts compares its addresses with those that are asked for.
+//
+//nolint:revive // as of Port.Exact
 func (e otherEnd) addrDrifts(ctx context.Context, want []netip.Prefix, exact bool) (drifts []Drift, err error) {
 	var have []rtnl.Addr
 	err = e.do(ctx, func(c *ns.Conn) (err error) {

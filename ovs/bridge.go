@@ -104,6 +104,7 @@ func (b Bridge) Isolate() link.Backend {
 
 // PinnedTags says why guests cannot be pinned here.
 func (Bridge) PinnedTags() ([]int, error) {
+	//nolint:staticcheck // it begins with a name
 	return nil, errors.New("Open vSwitch takes the kernel's filters off its ports, and its userspace datapath does not ask them")
 }
 

@@ -95,6 +95,7 @@ func (c *Client) connect(ctx context.Context) error {
 	defer cancel()
 	err := c.server().Connect(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
+		//nolint:staticcheck // the classic wording, which scripts look for
 		return fmt.Errorf("Need OVS installed on the system to create an ovs bridge: %w: start Open vSwitch (package openvswitch-switch), or give its endpoint", err)
 	}
 	return err

@@ -17,6 +17,8 @@ func hasTree(row ovsdb.Record) bool { return row.Bool("stp_enable") || row.Bool(
 
 // setForwarding has the port tell whether it forwards, where a spanning tree may keep it
 // from that.
+//
+//nolint:revive // as the row says
 func (b Bridge) setForwarding(p *link.Port, tree bool) {
 	p.Forwarding = nil
 	if tree {

@@ -3,7 +3,6 @@
 package watch_test
 
 import (
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +38,7 @@ func TestTakesFromFormerNamespace(t *testing.T) {
 			}
 			inGuest(t, g, func(h *netlink.Handle) {
 				if l, err := h.LinkByName("eth1"); err == nil {
-					t.Errorf("the namespace of before has %v %v", l.Attrs().Name, net.HardwareAddr(l.Attrs().HardwareAddr))
+					t.Errorf("the namespace of before has %v %v", l.Attrs().Name, l.Attrs().HardwareAddr)
 				}
 			})
 			if !strings.Contains(w.said.String(), "taken from the network namespace that the guest had before") || w.metrics()["failures_total"] != "0" {

@@ -65,6 +65,8 @@ func (l *links) close() { l.events.Close() }
 
 // follow has guests compared with what is declared, if they are to be, soon after something
 // has happened to a link of the host that they use, until ctx ends.
+//
+//nolint:revive // as Watcher.Resync says
 func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 	defer l.close()
 	if !compare {

@@ -60,11 +60,16 @@ func (g *guest) start(ctx context.Context) error {
 	}
 	defer func() { _ = at.Close() }()
 	return at.Do(ctx, func() error { // it is to reach itself, too
-		lo, err := netlink.LinkByName("lo")
+		h, err := netlink.NewHandle()
 		if err != nil {
 			return err
 		}
-		return netlink.LinkSetUp(lo)
+		defer func() { _ = h.Close() }()
+		lo, err := h.LinkByName("lo")
+		if err != nil {
+			return err
+		}
+		return h.LinkSetUp(lo)
 	})
 }
 

@@ -62,7 +62,7 @@ func (o *Options) OpenExistingRecords(kinds ...link.Kind) (*keep.Store, error) {
 // ReadSpec reads the Spec of --spec, whose link is of one of these kinds. The words beside
 // it are the guest alone.
 func (o *Options) ReadSpec(words []string, kinds ...link.Kind) (s pipework.Spec, err error) {
-	if err := errors.Join(Count(words, 1, 1, "--spec FILE <guest>"), o.Line.Empty()); err != nil {
+	if err := errs.Join(Count(words, 1, 1, "--spec FILE <guest>"), o.Line.Empty()); err != nil {
 		return s, err
 	}
 	text, err := read(o.Spec)

@@ -98,7 +98,7 @@ var managers = map[string]Finding{
 
 // programs are those in this network namespace that also manage interfaces, and our own.
 func programs(context.Context) (found []Finding) {
-	own, _ := os.Readlink("/proc/self/ns/net")
+	own, _ := os.Readlink("/proc/thread-self/ns/net") // the first thread may be in the namespace that kernel made
 	seen, watching := map[string]bool{}, false
 	for _, pid := range process.All() {
 		dir := fmt.Sprintf("/proc/%d/", pid)

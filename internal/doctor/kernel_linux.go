@@ -22,21 +22,33 @@ func kernel(context.Context) []Finding {
 			tried <- []Finding{{"kernel", Note, fmt.Sprintf("not tried: no network namespace can be made here (%v)", err), "run it as root"}}
 			return
 		}
-		tried <- try()
+		h, err := netlink.NewHandle()
+		if err != nil {
+			tried <- []Finding{{"kernel", Note, fmt.Sprintf("not tried: %v", err), "run it as root"}}
+			return
+		}
+		defer h.Close()
+		tried <- trial{h}.kinds()
 	}()
 	return <-tried
 }
 
-// try makes a link of each kind, and what else a Spec may ask of the kernel.
-func try() (found []Finding) {
-	attrs := func(name string) netlink.LinkAttrs { return netlink.LinkAttrs{Name: name} }
-	on := func(name string) netlink.LinkAttrs {
-		a := attrs(name)
-		if parent, err := netlink.LinkByName("p0"); err == nil {
-			a.ParentIndex = parent.Attrs().Index
-		}
-		return a
+// A trial is the namespace that is thrown away.
+type trial struct{ *netlink.Handle }
+
+func attrs(name string) netlink.LinkAttrs { return netlink.LinkAttrs{Name: name} }
+
+// on is what stands on p0.
+func (t trial) on(name string) netlink.LinkAttrs {
+	a := attrs(name)
+	if parent, err := t.LinkByName("p0"); err == nil {
+		a.ParentIndex = parent.Attrs().Index
 	}
+	return a
+}
+
+// kinds makes a link of each kind, and what else a Spec may ask of the kernel.
+func (t trial) kinds() (found []Finding) {
 	filtering := true
 	works := 0
 	for _, one := range []struct {
@@ -46,27 +58,27 @@ func try() (found []Finding) {
 		do     func() error
 	}{
 		{Problem, "veth pairs", "veth", func() error {
-			return netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs("p0"), PeerName: "p1"})
+			return t.LinkAdd(&netlink.Veth{LinkAttrs: attrs("p0"), PeerName: "p1"})
 		}},
-		{Problem, "bridges", "bridge", func() error { return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs("b0")}) }},
+		{Problem, "bridges", "bridge", func() error { return t.LinkAdd(&netlink.Bridge{LinkAttrs: attrs("b0")}) }},
 		{Note, "VLANs on a bridge (@vlan, --trunk)", "bridge, with CONFIG_BRIDGE_VLAN_FILTERING", func() error {
-			return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs("b1"), VlanFiltering: &filtering})
+			return t.LinkAdd(&netlink.Bridge{LinkAttrs: attrs("b1"), VlanFiltering: &filtering})
 		}},
 		{Note, "macvlan", "macvlan", func() error {
-			return netlink.LinkAdd(&netlink.Macvlan{LinkAttrs: on("m0"), Mode: netlink.MACVLAN_MODE_BRIDGE})
+			return t.LinkAdd(&netlink.Macvlan{LinkAttrs: t.on("m0"), Mode: netlink.MACVLAN_MODE_BRIDGE})
 		}},
 		{Note, "ipvlan", "ipvlan", func() error {
-			return netlink.LinkAdd(&netlink.IPVlan{LinkAttrs: onFresh("i"), Mode: netlink.IPVLAN_MODE_L2})
+			return t.LinkAdd(&netlink.IPVlan{LinkAttrs: t.onFresh("i"), Mode: netlink.IPVLAN_MODE_L2})
 		}},
-		{Note, "VLANs of a NIC (vlan:, @vlan)", "8021q", func() error { return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: on("v0"), VlanId: 7}) }},
-		{Note, "dummies", "dummy", func() error { return netlink.LinkAdd(&netlink.Dummy{LinkAttrs: attrs("d0")}) }},
+		{Note, "VLANs of a NIC (vlan:, @vlan)", "8021q", func() error { return t.LinkAdd(&netlink.Vlan{LinkAttrs: t.on("v0"), VlanId: 7}) }},
+		{Note, "dummies", "dummy", func() error { return t.LinkAdd(&netlink.Dummy{LinkAttrs: attrs("d0")}) }},
 		{Note, "shaping by rate (--egress rate=)", "sch_tbf", func() error {
-			return netlink.QdiscAdd(&netlink.Tbf{QdiscAttrs: root(on("").ParentIndex), Rate: 1 << 20, Limit: 1 << 20, Buffer: 1 << 20})
+			return t.QdiscAdd(&netlink.Tbf{QdiscAttrs: root(t.on("").ParentIndex), Rate: 1 << 20, Limit: 1 << 20, Buffer: 1 << 20})
 		}},
 		{Note, "shaping by delay and loss (--egress delay=)", "sch_netem", func() error {
-			return netlink.QdiscAdd(netlink.NewNetem(root(onFresh("n").ParentIndex), netlink.NetemQdiscAttrs{Latency: 1000}))
+			return t.QdiscAdd(netlink.NewNetem(root(t.onFresh("n").ParentIndex), netlink.NetemQdiscAttrs{Latency: 1000}))
 		}},
-		{Note, "pinned guests (--pin)", "-a sch_ingress cls_bpf", filter},
+		{Note, "pinned guests (--pin)", "-a sch_ingress cls_bpf", t.filter},
 	} {
 		if err := one.do(); err != nil {
 			found = append(found, Finding{"kernel", one.level, fmt.Sprintf("%s: %v", one.what, err), "modprobe " + one.module})
@@ -78,21 +90,21 @@ func try() (found []Finding) {
 }
 
 // filter has a link look at what it receives, as a pinned guest's end does.
-func filter() error {
+func (t trial) filter() error {
 	c, err := ns.Dial(context.Background())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close() }()
 	pass := []bpf.RawInstruction{{Op: unix.BPF_RET | unix.BPF_K, K: 0xffffffff}}
-	return rtnl.SetFilter(context.Background(), c, onFresh("c").ParentIndex, pass)
+	return rtnl.SetFilter(context.Background(), c, t.onFresh("c").ParentIndex, pass)
 }
 
 // onFresh is on a link of its own: a NIC that has a macvlan takes no ipvlan.
-func onFresh(name string) netlink.LinkAttrs {
+func (t trial) onFresh(name string) netlink.LinkAttrs {
 	a := netlink.LinkAttrs{Name: name + "1"}
-	if netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name + "2"}, PeerName: name + "3"}) == nil {
-		if parent, err := netlink.LinkByName(name + "2"); err == nil {
+	if t.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name + "2"}, PeerName: name + "3"}) == nil {
+		if parent, err := t.LinkByName(name + "2"); err == nil {
 			a.ParentIndex = parent.Attrs().Index
 		}
 	}

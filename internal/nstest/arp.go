@@ -9,7 +9,6 @@ import (
 
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ethernet"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/ns"
@@ -34,7 +33,7 @@ func SendARP(t testing.TB, g *ns.Guest, mac net.HardwareAddr, addr netip.Addr, v
 	frame, err := f.MarshalBinary()
 	must(t, err)
 	must(t, g.Do(t.Context(), func() error {
-		l, err := netlink.LinkByName("eth1")
+		l, err := net.InterfaceByName("eth1")
 		if err != nil {
 			return err
 		}
@@ -43,7 +42,7 @@ func SendARP(t testing.TB, g *ns.Guest, mac net.HardwareAddr, addr netip.Addr, v
 			return err
 		}
 		defer func() { _ = unix.Close(fd) }()
-		to := unix.SockaddrLinklayer{Ifindex: l.Attrs().Index, Halen: 6}
+		to := unix.SockaddrLinklayer{Ifindex: l.Index, Halen: 6}
 		copy(to.Addr[:], ethernet.Broadcast)
 		return unix.Sendto(fd, frame, 0, &to)
 	}))

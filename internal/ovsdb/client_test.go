@@ -3,6 +3,7 @@
 package ovsdb
 
 import (
+	"errors"
 	"net"
 	"path/filepath"
 	"sync"
@@ -62,7 +63,7 @@ func TestConnectTogether(t *testing.T) {
 		if n > 0 {
 			return // the last, before which all others came
 		}
-		if e, ok := err.(net.Error); ok && e.Timeout() {
+		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 			t.Fatal("a connection was left open")
 		}
 	}
