@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -121,7 +122,7 @@ func lxcElsewhere(t *testing.T, length int) {
 // TestLXCForged: anybody may answer at the socket of a container's name.
 func TestLXCForged(t *testing.T) {
 	runtimetest.Require(t, "lxc", "lxc-start", "busybox")
-	pose(t, 65534)
+	pose(t, 65534, 1)
 	fails(t, "lxc:bank", fs.ErrPermission, "its socket belongs to user 65534")
 	fails(t, "bank", fs.ErrNotExist, `no guest is called "bank": looked in lxc`)
 }
@@ -129,17 +130,32 @@ func TestLXCForged(t *testing.T) {
 // TestLXCForgedByRoot is root of a container that shares the host's network and users.
 func TestLXCForgedByRoot(t *testing.T) {
 	runtimetest.Require(t, "lxc", "lxc-start", "busybox")
-	pose(t, 0)
+	pose(t, 0, nstest.Process(t).PID)
 	fails(t, "lxc:bank", fs.ErrPermission, "is not in a control group of the container")
 	fails(t, "bank", fs.ErrNotExist, `no guest is called "bank": looked in lxc`)
 }
 
+// TestLXCForgedSilence: who may not speak for a container makes its name known neither by
+// saying nothing nor by saying that it is starting.
+func TestLXCForgedSilence(t *testing.T) {
+	runtimetest.Require(t, "lxc", "lxc-start", "busybox")
+	for _, pid := range []int{silent, 0, -1} {
+		t.Run(fmt.Sprint(pid), func(t *testing.T) {
+			pose(t, 0, pid)
+			fails(t, "lxc:bank", fs.ErrNotExist, "is starting or stopping")
+			fails(t, "bank", fs.ErrNotExist, `no guest is called "bank": looked in lxc`)
+		})
+	}
+}
+
+// silent is a first process that is not said.
+const silent = 1 << 31
+
 // pose answers as a user in the name of the container bank, for the length of the test, that
-// another's process is its first.
-func pose(t *testing.T, uid uintptr) {
+// a process is its first.
+func pose(t *testing.T, uid uintptr, pid int) {
 	t.Helper()
-	victim := nstest.Process(t)
-	answer := binary.NativeEndian.AppendUint64(make([]byte, 8), uint64(victim.PID))
+	answer := binary.NativeEndian.AppendUint64(make([]byte, 8), uint64(pid))
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread is another user's
@@ -155,7 +171,10 @@ func pose(t *testing.T, uid uintptr) {
 		for err == nil {
 			var c net.Conn
 			if c, err = l.Accept(); err == nil {
-				_, _ = c.Write(answer)
+				if pid != silent {
+					_, _ = io.ReadFull(c, make([]byte, 16)) // what is closed unread is a reset
+					_, _ = c.Write(answer)
+				}
 				_ = c.Close()
 			}
 		}

@@ -62,11 +62,16 @@ func (t target) ask(ctx context.Context, dir string, command uint32) (*answer, e
 	case ctx.Err() != nil:
 		return nil, hung(ctx, t.name)
 	case errors.Is(err, io.EOF), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
-		return nil, errs.New(fs.ErrNotExist, "container %s is starting or stopping", t.name)
+		err = errs.New(fs.ErrNotExist, "container %s is starting or stopping", t.name)
+	case err == nil && pid <= 0:
+		err = errs.New(fs.ErrNotExist, "container %s has no process: it is starting or stopping", t.name)
 	case err != nil:
-		return nil, fmt.Errorf("ask the monitor of container %s: %w", t.name, err)
+		err = fmt.Errorf("ask the monitor of container %s: %w", t.name, err)
 	}
-	return &answer{peer, pid}, nil
+	if err != nil && peer.Uid == 0 && !t.inGroupOf(int(peer.Pid), dir, monitor) {
+		err = errs.New(errs.ErrUnknown, "%w", err) // any container's root can say nothing
+	}
+	return &answer{peer, pid}, err
 }
 
 // exchange sends the request with our credentials, without which it is refused, and

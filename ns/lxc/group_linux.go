@@ -8,20 +8,28 @@ import (
 	"strings"
 )
 
+// LXC makes a control group for a container's processes, and one for its monitor.
+const (
+	payload = "container"
+	monitor = "monitor"
+)
+
 // inGroupOf says whether the process is in the control group that LXC makes for the
-// container: lxc.payload.NAME, or what lxc.cgroup.pattern in lxc.conf, or
-// lxc.cgroup.dir.container in the container's config, says, and with -1 and so on after it
-// where that was taken (lxc.container.conf(5)). Groups in it are the container's own.
-func (t target) inGroupOf(pid int, dir string) bool {
+// container or its monitor: lxc.payload.NAME or lxc.monitor.NAME, or what
+// lxc.cgroup.pattern in lxc.conf, or lxc.cgroup.dir.container or lxc.cgroup.dir.monitor in
+// the container's config, says, and with -1 and so on after it where that was taken
+// (lxc.container.conf(5)). Groups in it are the container's own.
+func (t target) inGroupOf(pid int, dir, whose string) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
 		return false
 	}
-	groups := []string{"lxc.payload." + t.name, "lxc/" + t.name}
+	prefix := map[string]string{payload: "lxc.payload.", monitor: "lxc.monitor."}[whose]
+	groups := []string{prefix + t.name, "lxc/" + t.name}
 	if pattern := setting("/etc/lxc/lxc.conf", "lxc.cgroup.pattern"); strings.Contains(pattern, "%n") {
 		groups = append(groups, strings.ReplaceAll(pattern, "%n", t.name))
 	}
-	if own := setting(filepath.Join(dir, t.name, "config"), "lxc.cgroup.dir.container"); own != "" {
+	if own := setting(filepath.Join(dir, t.name, "config"), "lxc.cgroup.dir."+whose); own != "" {
 		groups = append(groups, own)
 	}
 	for line := range strings.Lines(string(text)) {

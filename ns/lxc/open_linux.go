@@ -30,7 +30,7 @@ func (t target) Open(ctx context.Context) (*ns.Guest, error) {
 	dir := t.dir.path()
 	var uid int
 	g, err := process.Open(ctx, func(ctx context.Context) (ns.Identity, error) {
-		m, err := t.initPID(ctx, dir)
+		m, err := t.ask(ctx, dir, getInitPID)
 		if err != nil {
 			return ns.Identity{}, err
 		}
@@ -46,7 +46,7 @@ func (t target) Open(ctx context.Context) (*ns.Guest, error) {
 		_ = g.Close()
 		return nil, errs.New(fs.ErrPermission, "container %s: process %d is not in a namespace of user %d, who answers for it: refused", t.name, g.PID, uid)
 	}
-	if uid == 0 && !t.inGroupOf(g.PID, dir) {
+	if uid == 0 && !t.inGroupOf(g.PID, dir, payload) {
 		err := errs.New(fs.ErrPermission, "container %s: process %d, which answers a program of root's for it, is not in a control group of the container: refused", t.name, g.PID)
 		_ = g.Close()
 		return nil, errs.New(errs.ErrUnknown, "%w", err)
@@ -86,16 +86,6 @@ func (d Dir) path() string {
 		return filepath.Clean(path)
 	}
 	return "/var/lib/lxc"
-}
-
-// initPID asks the monitor for the container's first process. The error satisfies
-// ECONNREFUSED where no monitor listens.
-func (t target) initPID(ctx context.Context, dir string) (*answer, error) {
-	m, err := t.ask(ctx, dir, getInitPID)
-	if err == nil && m.pid <= 0 {
-		err = errs.New(fs.ErrNotExist, "container %s has no process: it is starting or stopping", t.name)
-	}
-	return m, err
 }
 
 // evaluate tells why who listens at the socket is not to be asked. Somebody who must
