@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"golang.org/x/net/bpf"
@@ -10,13 +11,49 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// set pins what comes in by the host's end of this index.
-func (p Pin) set(ctx context.Context, c *ns.Conn, index int) error {
+// set pins what comes in by the host's end of this index, which the caller then puts into the
+// group of p.group. The caller holds the host's lock, shared.
+func (p *Pin) set(ctx context.Context, port *Port, index int) error {
 	program, err := p.program()
 	if err != nil {
 		return err
 	}
-	return rtnl.SetFilter(ctx, c, index, program)
+	c := port.Host.Conn
+	if err := rtnl.SetFilter(ctx, c, index, program); err != nil {
+		return err
+	}
+	p.Open = true
+	if inBridge(port.Mark) {
+		err := holdPort(ctx, port.Host, index)
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		p.Open = err != nil
+	}
+	p.WarnOpen(port)
+	return nil
+}
+
+// inBridge says whether the host's end with this mark is to be a port of a bridge.
+func inBridge(m Mark) bool { return kindName(m.Link) != "veth" }
+
+// WarnOpen says on port.Warnings where the Pin is Open.
+func (p *Pin) WarnOpen(port *Port) {
+	switch {
+	case !p.Open:
+	case inBridge(port.Mark):
+		port.Warn("a guest with CAP_NET_ADMIN can get around its pin: this kernel lacks act_skbedit, or nftables for bridges (CONFIG_NF_TABLES_BRIDGE)")
+	default:
+		port.Warn("a guest with CAP_NET_ADMIN can get around the pin of a pair: plug it into a Linux bridge")
+	}
+}
+
+// group is the group of links that the host's end is to be in.
+func (p *Pin) group() uint32 {
+	if p == nil || p.Open {
+		return 0
+	}
+	return rtnl.Pinned
 }
 
 // A PinnedEnd is the host's end of a pair, and what it lets pass.
@@ -24,6 +61,7 @@ type PinnedEnd struct {
 	Mark    Mark
 	host    *rtnl.Link
 	program []bpf.RawInstruction
+	held    bool // to what the program lets pass
 }
 
 // PinOf reads what the host's end p.HostName lets pass.
@@ -34,7 +72,9 @@ func PinOf(ctx context.Context, p *Port) (*PinnedEnd, error) {
 	}
 	e := &PinnedEnd{host: host}
 	e.Mark, _ = ParseMark(host.Alias)
-	e.program, err = rtnl.Filter(ctx, p.Host.Conn, host.Index)
+	if e.program, err = rtnl.Filter(ctx, p.Host.Conn, host.Index); err == nil {
+		e.held, err = held(ctx, p.Host, host)
+	}
 	return e, err
 }
 
@@ -44,29 +84,48 @@ func (e *PinnedEnd) Pinned() bool { return e.program != nil || e.Mark.Pin != "" 
 // Lets says whether what passes, and what the mark tells of it, is as the Pin says.
 func (e *PinnedEnd) Lets(p Pin) bool {
 	want, err := p.program()
-	return err == nil && slices.Equal(e.program, want) && e.Mark.Pin == p.note()
+	return err == nil && slices.Equal(e.program, want) && e.Mark.Pin == p.note() && e.held == !p.Open && (e.host.Group == rtnl.Pinned) == e.held
 }
 
-// Set has the end let pass what the Pin says, in one step; nil is everything. The reverse is
-// pushed on u.
+// Set has the end let pass what the Pin says; nil is everything. The reverse is pushed on u.
 func (e *PinnedEnd) Set(ctx context.Context, p *Port, u *Undo, next *Pin) error {
 	c, index := p.Host.Conn, e.host.Index
-	u.Push("pin of "+e.host.Name, func(ctx context.Context) error {
-		if e.program == nil {
-			return rtnl.DelFilter(ctx, c, index)
-		}
-		return rtnl.SetFilter(ctx, c, index, e.program)
-	})
+	u.Push("pin of "+e.host.Name, func(ctx context.Context) error { return e.restore(ctx, p) })
 	if next == nil {
-		if err := rtnl.DelFilter(ctx, c, index); err != nil {
+		if err := unpin(ctx, p.Host, index, ungrouped(e.host)); err != nil {
 			return err
 		}
 		return e.note(ctx, c, u, "")
 	}
-	if err := next.set(ctx, c, index); err != nil {
+	defer hold(ctx, p.Host.RLock)()
+	if err := next.set(ctx, p, index); err != nil {
+		return err
+	}
+	group := next.group()
+	if group == 0 {
+		group = ungrouped(e.host)
+	}
+	if err := regroup(ctx, c, e.host, group); err != nil {
 		return err
 	}
 	return e.note(ctx, c, u, next.note())
+}
+
+// restore has the end let pass what it did.
+func (e *PinnedEnd) restore(ctx context.Context, p *Port) error {
+	if e.program == nil {
+		return unpin(ctx, p.Host, e.host.Index, ungrouped(e.host))
+	}
+	defer hold(ctx, p.Host.RLock)()
+	if err := rtnl.SetFilter(ctx, p.Host.Conn, e.host.Index, e.program); err != nil {
+		return err
+	}
+	if e.host.Group == rtnl.Pinned {
+		if err := holdPort(ctx, p.Host, e.host.Index); err != nil {
+			return err
+		}
+	}
+	return rtnl.SetGroup(ctx, p.Host.Conn, e.host.Index, e.host.Group)
 }
 
 // note has the end's mark tell what passes.

@@ -33,6 +33,10 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 		}
 		names = []func(string, *ns.Guest) string{func(string, *ns.Guest) string { return chosen }}
 	}
+	if p.Pin != nil {
+		defer hold(ctx, p.Host.RLock)()
+		u.Push("nftables for pins", func(ctx context.Context) error { return releasePorts(ctx, p.Host) })
+	}
 	if err := createVeth(ctx, p, master, names); err != nil {
 		return err
 	}
@@ -50,14 +54,14 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 		if err != nil {
 			return err
 		}
-		if err := p.Pin.set(ctx, p.Host.Conn, end.Index); err != nil {
+		if err := p.Pin.set(ctx, p, end.Index); err != nil {
 			return err
 		}
 		if mark, err = told.pinned(p.Pin.note()); err != nil {
 			return err
 		}
 	}
-	return rtnl.FinishPlain(ctx, p.Host.Conn, host, mark)
+	return rtnl.FinishPlain(ctx, p.Host.Conn, host, mark, p.Pin.group())
 }
 
 // createVeth makes the pair with the first of these host names that is free: a
@@ -241,8 +245,15 @@ func UnplugVeths(ctx context.Context, calls []*Call) {
 	ends := &hostEnds{}
 	var pairs []*rtnl.Link
 	whose := make(map[*rtnl.Link]*Call)
+	var last *Call // that may have had the last pin
+	defer func() {
+		if last != nil {
+			last.Err = errs.Join(last.Err, releasePorts(ctx, last.Port.Host))
+		}
+	}()
 	for _, c := range calls {
 		if c.Port.Conn == nil {
+			last = c
 			continue
 		}
 		mine, err := ends.of(ctx, c.Port)
@@ -253,6 +264,9 @@ func UnplugVeths(ctx context.Context, calls []*Call) {
 		for _, l := range mine {
 			c.Port.HostName = l.Name
 			pairs, whose[l] = append(pairs, l), c
+			if isPinned(l) {
+				last = c
+			}
 		}
 	}
 	if len(pairs) == 0 {
