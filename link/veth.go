@@ -257,8 +257,8 @@ func UnplugVeths(ctx context.Context, calls []*Call) {
 			continue
 		}
 		mine, err := ends.of(ctx, c.Port)
-		if err == nil && len(mine) == 0 {
-			err = dropUnproven(ctx, c.Port)
+		if err == nil && len(mine) == 0 { // perhaps since a call that did not get further
+			last, err = c, dropUnproven(ctx, c.Port)
 		}
 		c.Err = err
 		for _, l := range mine {
