@@ -86,7 +86,7 @@ func hungMonitor(t *testing.T) {
 	}
 	defer func() { _ = unix.Kill(monitor, unix.SIGCONT) }()
 	_, err = find.Name{Name: "fdb", Patience: time.Second}.Open(t.Context())
-	if err == nil || !strings.HasPrefix(err.Error(), `the monitor of container fdb does not answer: waited 100ms; no guest is called "fdb" elsewhere: looked in `) || errors.Is(err, fs.ErrNotExist) {
+	if err == nil || !strings.HasPrefix(err.Error(), `the monitor of container fdb does not answer: waited 1s; no guest is called "fdb" elsewhere: looked in `) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
