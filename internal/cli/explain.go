@@ -111,6 +111,9 @@ func (e *explainer) request(ctx context.Context, guest ns.Ref, who config.Who, a
 			d.Spec, r.By, err = e.Permit(who, d.Spec, asked.Line.Interface)
 			r.Pin, r.Isolated = d.Spec.Pin, isolated(d.Spec.Link)
 		}
+		if err == nil { // and what nobody could have is not permitted to anybody
+			err = d.Spec.Validate()
+		}
 	}
 	if err != nil {
 		r.Refused, r.Pin, r.Isolated = fmt.Sprint(err), false, false
