@@ -82,8 +82,8 @@ func (c *command) collect(ctx context.Context, _ []string) (err error) {
 	if c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...); err != nil {
 		return err
 	}
-	lines, err := collect(ctx)
-	return errors.Join(err, c.asked.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
+	all, err := collect(ctx)
+	return errors.Join(err, c.asked.ShowCollected(all))
 }
 
 // watch runs until it is interrupted.

@@ -18,15 +18,6 @@ func Printable(text string) string { return charset.Escaped(text, "\n") }
 // Line is Printable for what is to stay on one line.
 func Line(text string) string { return charset.Escaped(text, "") }
 
-// Lines are the texts, each on a line.
-func Lines(texts []string) string {
-	all := ""
-	for _, text := range texts {
-		all += Line(text) + "\n"
-	}
-	return all
-}
-
 // printableJSON is JSON that means the same, with escapes in place of what does not print.
 // Package encoding/json leaves DEL, the C1 control characters (U+0080 to U+009F) and those that
 // turn the direction of text as they are.

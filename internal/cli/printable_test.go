@@ -15,6 +15,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -84,7 +85,10 @@ func TestNothingRawIsPrinted(t *testing.T) {
 				_, lines := new(Options).DetachedAll(rec.Guest, nil)
 				return Printer{Out: out}.Show(nil, "%s", lines)
 			},
-			"gc":      func(out *bytes.Buffer) error { return Printer{Out: out}.Show(nil, "%s", Lines([]string{text})) },
+			"gc": func(out *bytes.Buffer) error {
+				o := Options{Printer: Printer{Out: out}}
+				return o.ShowCollected([]link.Collected{{Kind: "bridge", Name: text, Done: "removed", Guest: rec.Guest}})
+			},
 			"warning": func(out *bytes.Buffer) error { Warn(out, text); return nil },
 			"error":   func(out *bytes.Buffer) error { Exit(out, errors.New(text)); return nil },
 			"usage": func(out *bytes.Buffer) error {
