@@ -152,9 +152,11 @@ type Attachment struct {
 	Link string `json:"link"`
 	// HostName is the interface at the host's end; empty where there is none.
 	HostName string `json:"host_interface,omitempty"`
-	MAC      MAC    `json:"mac"`
-	MTU      int    `json:"mtu"`
-	// Addrs are all global addresses of the interface.
+	// MAC and MTU are those of the interface inside the guest.
+	MAC MAC `json:"mac"`
+	MTU int `json:"mtu"`
+	// Addrs are all global addresses of the interface, Gateways those of its default
+	// routes.
 	Addrs    []netip.Prefix `json:"addresses"`
 	Gateways []netip.Addr   `json:"gateways,omitempty"`
 	// Lease is what the DHCP server granted; of a lease that was found, only the
