@@ -1,21 +1,12 @@
 package cli
 
-import (
-	"fmt"
-	"strings"
+import "github.com/go-pipework/pipework/link"
 
-	"github.com/go-pipework/pipework/link"
-)
-
-// ShowCollected prints what gc did, or would do, a line each.
+// ShowCollected prints what gc did, or would do.
 func (o *Options) ShowCollected(all []link.Collected) error {
-	var b strings.Builder
-	for _, c := range all {
-		text := c.String()
-		if o.DryRun {
-			text = dryRun + c.Would()
-		}
-		fmt.Fprintln(&b, Line(text))
+	text := link.Collected.String
+	if o.DryRun {
+		text = func(c link.Collected) string { return dryRun + c.Would() }
 	}
-	return o.Show(append([]link.Collected{}, all...), "%s", b.String())
+	return o.Show(append([]link.Collected{}, all...), lines(all, "", text)...)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/go-pipework/pipework/internal/schematest"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/watch"
 )
 
 // outputs are what verbs print with --json: one of these, or with [] a list.
@@ -24,7 +25,7 @@ var outputs = map[string]string{
 // prints.
 func TestOutputSchema(t *testing.T) {
 	m := schematest.Maker{
-		Docs: schematest.ReadDocs(t, "../..", "../../link", "../../ns", "../../dhcp", "../../keep", "../doctor", "."),
+		Docs: schematest.ReadDocs(t, "../..", "../../link", "../../ns", "../../dhcp", "../../keep", "../doctor", "../../watch", "."),
 		Special: map[reflect.Type]schematest.Schema{
 			reflect.TypeFor[[]byte]():               {Type: "string", Encoding: "base64"},
 			reflect.TypeFor[pipework.Spec]():        {Ref: "spec.schema.json"},
@@ -40,7 +41,7 @@ func TestOutputSchema(t *testing.T) {
 		Defs:        map[string]*schematest.Schema{},
 	}
 	for name, v := range map[string]any{
-		"attachment": pipework.Attachment{}, "status": keep.Status{}, "request": Request{},
+		"attachment": pipework.Attachment{}, "status": keep.Status{}, "request": watch.Request{},
 		"collected": link.Collected{}, "finding": doctor.Finding{}, "build": built{},
 	} {
 		s.Defs[name] = m.Of(reflect.TypeOf(v))
