@@ -16,6 +16,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/link/firewall"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -157,12 +158,12 @@ func TestPinHoldsTillTheLast(t *testing.T) {
 
 	attach(t, ns.PID(dying.PID), spec)
 	must(t, dying.Kill())
-	what := "nftables table bridge " + firewall.PortsTable
+	what := func(c link.Collected) bool { return c.Kind == "nftables table" && c.Name == firewall.PortsTable }
 	testwait.Eventually(t, "the table is an orphan", func() bool {
 		names, err := pipework.Orphans(t.Context())
-		return err == nil && slices.Contains(names, what)
+		return err == nil && slices.ContainsFunc(names, what)
 	})
-	if names, err := pipework.Collect(t.Context()); err != nil || !slices.Contains(names, what) {
+	if names, err := pipework.Collect(t.Context()); err != nil || !slices.ContainsFunc(names, what) {
 		t.Errorf("collected %q, %v", names, err)
 	}
 	there(t, false)
