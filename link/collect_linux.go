@@ -14,8 +14,9 @@ import (
 // more, and returns what: bridges and VLANs whose guests all died without
 // being unplugged, IPoIB children that the kernel returned from dead guests, the
 // firewall's rules for bridges without guests, the table of pins without any, and what a
-// killed call left behind. Interfaces of the host that were in a guest when it died become what they were before. It may be called at any time. When ctx ends,
-// what has begun is finished, for up to ten seconds.
+// killed call left behind. Interfaces of the host that were in a guest when it died become
+// what they were before. It may be called at any time. When ctx ends, what has begun is
+// finished, for up to ten seconds.
 func Collect(ctx context.Context, h Host) ([]Collected, error) {
 	late, end := finish.Context(ctx) // what has begun is finished, and nothing more is begun
 	defer end()
