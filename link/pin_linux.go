@@ -19,54 +19,84 @@ func (p Pin) set(ctx context.Context, c *ns.Conn, index int) error {
 	return rtnl.SetFilter(ctx, c, index, program)
 }
 
-// A PinnedEnd is the host's end of a pair, and what it lets pass.
-type PinnedEnd struct {
-	Mark    Mark
-	host    *rtnl.Link
+// A classifier is the kernel's, on the host's end of this index.
+type classifier struct {
+	host    *ns.Conn
+	index   int
 	program []bpf.RawInstruction
 }
 
-// PinOf reads what the host's end p.HostName lets pass.
-func PinOf(ctx context.Context, p *Port) (*PinnedEnd, error) {
+func readClassifier(ctx context.Context, c *ns.Conn, index int) (*classifier, error) {
+	program, err := rtnl.Filter(ctx, c, index)
+	return &classifier{c, index, program}, err
+}
+
+// On says whether there is one.
+func (c *classifier) On() bool { return c.program != nil }
+
+// Is says whether it is as the Pin says.
+func (c *classifier) Is(p Pin) bool {
+	want, err := p.program()
+	return err == nil && slices.Equal(c.program, want)
+}
+
+// Set replaces it.
+func (c *classifier) Set(ctx context.Context, p *Pin) error {
+	if p == nil {
+		return rtnl.DelFilter(ctx, c.host, c.index)
+	}
+	return p.set(ctx, c.host, c.index)
+}
+
+// Restore sets what was read.
+func (c *classifier) Restore(ctx context.Context) error {
+	if c.program == nil {
+		return rtnl.DelFilter(ctx, c.host, c.index)
+	}
+	return rtnl.SetFilter(ctx, c.host, c.index, c.program)
+}
+
+// A PinnedEnd is the host's end of a pair, and what it lets pass.
+type PinnedEnd struct {
+	Mark   Mark
+	host   *rtnl.Link
+	filter Filter
+}
+
+// PinOf reads what passes by the host's end p.HostName.
+func PinOf(ctx context.Context, b Backend, p *Port) (*PinnedEnd, error) {
 	host, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
 	if err != nil {
 		return nil, err
 	}
 	e := &PinnedEnd{host: host}
 	e.Mark, _ = ParseMark(host.Alias)
-	e.program, err = rtnl.Filter(ctx, p.Host.Conn, host.Index)
+	if f, own := b.(Filterer); own {
+		e.filter, err = f.Filter(ctx, p)
+	} else {
+		e.filter, err = readClassifier(ctx, p.Host.Conn, host.Index)
+	}
 	return e, err
 }
 
 // Pinned says whether a Pin decides what passes, or the mark says so.
-func (e *PinnedEnd) Pinned() bool { return e.program != nil || e.Mark.Pin != "" }
+func (e *PinnedEnd) Pinned() bool { return e.filter.On() || e.Mark.Pin != "" }
 
 // Lets says whether what passes, and what the mark tells of it, is as the Pin says.
-func (e *PinnedEnd) Lets(p Pin) bool {
-	want, err := p.program()
-	return err == nil && slices.Equal(e.program, want) && e.Mark.Pin == p.note()
-}
+func (e *PinnedEnd) Lets(p Pin) bool { return e.filter.Is(p) && e.Mark.Pin == p.note() }
 
 // Set has the end let pass what the Pin says, in one step; nil is everything. The reverse is
 // pushed on u.
 func (e *PinnedEnd) Set(ctx context.Context, p *Port, u *Undo, next *Pin) error {
-	c, index := p.Host.Conn, e.host.Index
-	u.Push("pin of "+e.host.Name, func(ctx context.Context) error {
-		if e.program == nil {
-			return rtnl.DelFilter(ctx, c, index)
-		}
-		return rtnl.SetFilter(ctx, c, index, e.program)
-	})
-	if next == nil {
-		if err := rtnl.DelFilter(ctx, c, index); err != nil {
-			return err
-		}
-		return e.note(ctx, c, u, "")
-	}
-	if err := next.set(ctx, c, index); err != nil {
+	u.Push("pin of "+e.host.Name, e.filter.Restore)
+	if err := e.filter.Set(ctx, next); err != nil {
 		return err
 	}
-	return e.note(ctx, c, u, next.note())
+	note := ""
+	if next != nil {
+		note = next.note()
+	}
+	return e.note(ctx, p.Host.Conn, u, note)
 }
 
 // note has the end's mark tell what passes.

@@ -30,7 +30,21 @@ func Finish(ctx context.Context, c *ns.Conn, name, alias string) error {
 // FinishPlain is Finish for a link that is to have no IPv6 address, not even a
 // link-local one. Without the latter it also says nothing by itself.
 func FinishPlain(ctx context.Context, c *ns.Conn, name, alias string) error {
-	m := upMessage(name, alias)
+	return finishPlain(ctx, c, name, func() message { return upMessage(name, alias) })
+}
+
+// FinishPlainDown is FinishPlain for a link that is to stay down.
+func FinishPlainDown(ctx context.Context, c *ns.Conn, name, alias string) error {
+	return finishPlain(ctx, c, name, func() message {
+		m := linkHeader(0, 0, 0)
+		m.attrString(unix.IFLA_IFNAME, name)
+		m.attr(unix.IFLA_IFALIAS, []byte(alias)...)
+		return m
+	})
+}
+
+func finishPlain(ctx context.Context, c *ns.Conn, name string, begin func() message) error {
+	m := begin()
 	m.attrU32(unix.IFLA_GROUP, 0)
 	spec := m.nest(unix.IFLA_AF_SPEC)
 	inet6 := m.nest(unix.AF_INET6)
@@ -39,7 +53,9 @@ func FinishPlain(ctx context.Context, c *ns.Conn, name, alias string) error {
 	m.end(spec)
 	err := setUp(ctx, c, name, m)
 	if errors.Is(err, unix.EAFNOSUPPORT) { // no IPv6 in the kernel, or too small an MTU for it
-		return Finish(ctx, c, name, alias)
+		m = begin()
+		m.attrU32(unix.IFLA_GROUP, 0)
+		return setUp(ctx, c, name, m)
 	}
 	return err
 }
