@@ -60,7 +60,13 @@ func (b Bridge) readPort(ctx context.Context, s *Client, name string) (*pinnedPo
 		return nil, errs.New(fs.ErrNotExist, "Open vSwitch has no port %s of pipework's", name)
 	}
 	f := &pinnedPort{client: b.Client, name: name, id: row.Row("_uuid"), told: row.Texts("external_ids")[keyPin]}
-	if number := got[1].First().Numbers("ofport"); len(number) == 1 && number[0] > 0 {
+	number := got[1].First().Numbers("ofport")
+	if len(number) == 0 { // whoever made the port did not live to wait
+		if number, err = s.awaitNumber(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	if len(number) == 1 && number[0] > 0 {
 		f.number = uint32(number[0])
 	}
 	bridges, err := s.transact(ctx, "read bridge", []ovsdb.Op{
@@ -75,6 +81,19 @@ func (b Bridge) readPort(ctx context.Context, s *Client, name string) (*pinnedPo
 		f.cannot = fmt.Errorf("port %s has no number from ovs-vswitchd", name)
 	}
 	return f, nil
+}
+
+// awaitNumber waits some time for ovs-vswitchd to give the port its number; none: it does not.
+func (c *Client) awaitNumber(ctx context.Context, name string) ([]int, error) {
+	row := ovsdb.Has("name", name)
+	got, err := c.transact(ctx, "wait for port", []ovsdb.Op{
+		ovsdb.Wait("Interface", row, "ofport", []int{}, int(lastSlice.Milliseconds())),
+		ovsdb.Select("Interface", row, "ofport"),
+	})
+	if err != nil {
+		return nil, unless(ovsdb.TimedOut, err)
+	}
+	return got[1].First().Numbers("ofport"), nil
 }
 
 // cannotPin says why flows do not decide what comes in by the ports of a bridge.
@@ -290,8 +309,12 @@ func (j *joining) unpin(ctx context.Context) error {
 	if j.at.Pin == nil {
 		return nil
 	}
-	err := setDown(ctx, j.at)
-	return errs.Join(err, j.alone(ctx, func(ctx context.Context, s *Client) error { return s.dropFlows(ctx, j.on.name, j.at.HostName) }))
+	down := setDown(ctx, j.at)
+	err := j.alone(ctx, func(ctx context.Context, s *Client) error { return s.dropFlows(ctx, j.on.name, j.at.HostName) })
+	if errors.Is(err, errors.ErrUnsupported) { // nor were there any
+		err = nil
+	}
+	return errs.Join(down, err)
 }
 
 // setDown sets the host's end down, if it is there.

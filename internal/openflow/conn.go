@@ -87,7 +87,26 @@ func (c *Conn) hello() error {
 	if m.kind != typeHello {
 		return errGarbage("a message of type %d for a greeting", m.kind)
 	}
+	if !m.speaks() {
+		return &Refusal{}
+	}
 	return nil
+}
+
+// speaks says whether who sends this greeting speaks our version.
+func (m received) speaks() bool {
+	const bitmap = 1
+	for b := m.body; len(b) >= 8; {
+		if b[1] == bitmap && b[0] == 0 {
+			return b[7]&(1<<version) != 0
+		}
+		n := int(binary.BigEndian.Uint16(b[2:]))
+		if n += padding(n); n < 8 || n > len(b) {
+			break
+		}
+		b = b[n:]
+	}
+	return m.version >= version
 }
 
 // Change makes all changes in one step, or none: as a bundle, section 6.8.
@@ -205,9 +224,9 @@ func (c *Conn) send(kind byte, xid uint32, body []byte) error {
 }
 
 type received struct {
-	kind byte
-	xid  uint32
-	body []byte
+	version, kind byte
+	xid           uint32
+	body          []byte
 }
 
 // read reads the next message, answers it where it asks whether somebody is here, and makes
@@ -222,7 +241,7 @@ func (c *Conn) read() (received, error) {
 		if n < sizeofHeader || head[1] != typeHello && head[1] != typeError && head[0] != version {
 			return received{}, errGarbage("a header of %x", head)
 		}
-		m := received{head[1], binary.BigEndian.Uint32(head[4:]), make([]byte, n-sizeofHeader)}
+		m := received{head[0], head[1], binary.BigEndian.Uint32(head[4:]), make([]byte, n-sizeofHeader)}
 		if _, err := io.ReadFull(c.net, m.body); err != nil {
 			return received{}, ended(err)
 		}

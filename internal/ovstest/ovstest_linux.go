@@ -120,6 +120,13 @@ func (db *Database) Flows(t testing.TB, bridge string) string {
 	return strings.Join(lines, "\n")
 }
 
+// Revalidated waits until the datapath forwards as the flows say: frames that are like those before
+// them go their way for some time yet.
+func (db *Database) Revalidated(t testing.TB) {
+	t.Helper()
+	run(t, db.env(), "ovs-appctl", "--timeout=30", "-t", db.dir+"/vswitchd.ctl", "revalidator/wait")
+}
+
 // Dump is everything that pipework may change, as text.
 func (db *Database) Dump(t testing.TB) string {
 	t.Helper()

@@ -2,6 +2,7 @@ package pintest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/ns"
@@ -87,21 +89,26 @@ func (h *hearer) until(last []byte) (heard [][]byte) {
 	}
 }
 
-// Leaks has one guest send frames, and tells which of them another one heard. The tag of a frame is not in what a packet
-// socket hears.
+// Leaks has one guest send frames, and tells which of them another one heard. The tag of a frame
+// is not in what a packet socket hears.
 func Leaks(t *testing.T, from, to *ns.Guest, frames map[string][]byte) (names []string) {
 	t.Helper()
-	t.Run("leaks", func(t *testing.T) { names = leak(newSender(t, from), newHearer(t, to), frames) })
+	t.Run("leaks", func(t *testing.T) {
+		s, h := newSender(t, from), newHearer(t, to)
+		for _, name := range slices.Sorted(maps.Keys(frames)) {
+			s.send(frames[name])
+		}
+		s.send(last)
+		names = h.heard(frames)
+	})
 	return names
 }
 
-func leak(s *sender, h *hearer, frames map[string][]byte) (names []string) {
-	s.t.Helper()
-	for _, name := range slices.Sorted(maps.Keys(frames)) {
-		s.send(frames[name])
-	}
-	last := ipv4Frame(Eve4, nil, 0, 17, udp(9, 9))
-	s.send(last)
+// last is a frame that may pass, after which nothing is waited for.
+var last = ipv4Frame(Eve4, nil, 0, 17, udp(9, 9))
+
+func (h *hearer) heard(frames map[string][]byte) (names []string) {
+	h.t.Helper()
 	for _, f := range h.until(last) {
 		for name, sent := range frames {
 			if bytes.Equal(f, sent) || strings.HasPrefix(name, "tagged") && bytes.HasSuffix(f, sent[16:]) {
@@ -111,6 +118,47 @@ func leak(s *sender, h *hearer, frames map[string][]byte) (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Ambush calls f with what a guest may do at any time: set its eth1 up, if it has one, and send
+// frames of another's address. It tells what another guest heard of those until a frame that may
+// pass, which is sent at the end; of how many times that there was an eth1 it makes sure.
+func Ambush(t *testing.T, from, to *ns.Guest, f func(strike func())) (names []string) {
+	t.Helper()
+	frames := map[string][]byte{"ambush": Attacks()["another IPv4 source"]}
+	t.Run("ambush", func(t *testing.T) {
+		h, strikes := newHearer(t, to), 0
+		f(func() {
+			if strike(from, frames["ambush"]) == nil {
+				strikes++
+			}
+		})
+		if strikes < 3 {
+			t.Errorf("%d times there was an eth1", strikes)
+		}
+		newSender(t, from).send(last)
+		names = h.heard(frames)
+	})
+	return names
+}
+
+// strike sets the guest's eth1 up, and sends a frame.
+func strike(g *ns.Guest, frame []byte) error {
+	return g.Do(context.Background(), func() error {
+		l, err := netlink.LinkByName("eth1")
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetUp(l); err != nil {
+			return err
+		}
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = unix.Close(fd) }()
+		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: l.Attrs().Index, Halen: 6})
+	})
 }
 
 // Unfiltered keeps the host's firewall from looking into frames on bridges: it drops what
