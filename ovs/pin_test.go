@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -15,8 +16,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/ovstest"
@@ -199,7 +203,7 @@ func TestPinIsMended(t *testing.T) {
 	} {
 		spoil()
 		checked, err := pipework.Check(t.Context(), s.target, s.spec())
-		if err != nil || len(checked.Drifts) != 1 || !strings.Contains(checked.Drifts[0], "(pin)") {
+		if err != nil || len(checked.Drifts) != 1 || !isPin(checked.Drifts[0]) {
 			t.Errorf("%s: check: %+v, %v", what, checked, err)
 		}
 		if at := attach(t, s.target, s.spec()); len(at.Mended) != 1 {
@@ -255,6 +259,55 @@ func TestPinUpdated(t *testing.T) {
 		t.Errorf("not pinned any more: heard %q", got)
 	}
 	s.end()
+}
+
+// TestPinFollowsTheLease pins a guest to what a server grants, and to another lease once the keeper
+// has that.
+func TestPinFollowsTheLease(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	db := ovstest.Start(t)
+	db.Switch(t, ovstest.Userspace, nil)
+	addBridge(t, db, dhcptest.Bridge)
+	br, err := netlink.LinkByName(dhcptest.Bridge)
+	if err == nil {
+		err = errors.Join(netlink.LinkSetUp(br), netlink.AddrAdd(br, &netlink.Addr{IPNet: netlinkNet(t, dhcptest.Router+"/24")}))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dhcptest.Dnsmasq(t, "--dhcp-range=10.77.0.50,10.77.0.50,255.255.255.0,120")
+	target, g := nstest.Guest(t)
+	s := pipework.Spec{Link: ovs.Bridge{Name: dhcptest.Bridge, Client: shared(t, db)}, Pin: true, DHCP: new(dhcp.Config)}
+	at := attach(t, target, s)
+	sources := func() []string {
+		return regexp.MustCompile("nw_src=[1-9][0-9.]+").FindAllString(db.Flows(t, dhcptest.Bridge), -1)
+	}
+	if got := sources(); !slices.Equal(got, []string{"nw_src=10.77.0.50"}) {
+		t.Errorf("with the lease of %s: %q", at.Lease.Addr, got)
+	}
+	next := *at.Lease
+	next.Addr = netip.MustParsePrefix("10.77.0.60/24")
+	if err := new(pipework.Attacher).Kept(target, s, at)[0].Apply(t.Context(), g, at.Lease, &next); err != nil {
+		t.Fatal(err)
+	}
+	if got := sources(); !slices.Equal(got, []string{"nw_src=10.77.0.60"}) {
+		t.Errorf("with another lease: %q", got)
+	}
+	if checked, err := pipework.Check(t.Context(), target, s); err != nil || slices.ContainsFunc(checked.Drifts, isPin) {
+		t.Errorf("check: %+v, %v", checked, err)
+	}
+	detach(t, target, s)
+}
+
+func isPin(drift string) bool { return strings.Contains(drift, "(pin)") }
+
+func netlinkNet(t *testing.T, prefix string) *net.IPNet {
+	t.Helper()
+	n, err := netlink.ParseIPNet(prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestPinLeavesOthersDecide has flows of the bridge's own decide what becomes of what may pass.
