@@ -25,25 +25,25 @@ import (
 // or the name that the guest was found by does not lead to its namespace. Ports
 // of others, and ports whose guest lives although their device is missing, stay. With
 // them go the flows of a pin, also of ports that others removed.
-// It returns the names of the ports that it removed; none where no server listens.
+// It returns the ports that it removed; none where no server listens.
 //
 // h is the namespace that the bridges are in. PIDs are those of the PID namespace
 // that the ports were made in: call Collect in the same. A nil Client is the
 // standard socket.
-func (c *Client) Collect(ctx context.Context, h link.Host) ([]string, error) {
+func (c *Client) Collect(ctx context.Context, h link.Host) ([]link.Collected, error) {
 	s, end := c.session()
 	defer end()
-	names, err := s.collectPorts(ctx, h)
+	all, err := s.collectPorts(ctx, h)
 	if err != nil {
-		return names, unlessAbsent(err)
+		return all, unlessAbsent(err)
 	}
 	if err := s.sweep(ctx); unlessAbsent(err) != nil && h.Warn != nil {
 		h.Warn(fmt.Sprintf("flows of ports that are gone may be left in Open vSwitch: %v", err))
 	}
-	return names, nil
+	return all, nil
 }
 
-func (c *Client) collectPorts(ctx context.Context, h link.Host) ([]string, error) {
+func (c *Client) collectPorts(ctx context.Context, h link.Host) ([]link.Collected, error) {
 	ports, err := c.lookTwice(ctx, h)
 	if err != nil || len(ports) == 0 {
 		return nil, err
@@ -64,16 +64,20 @@ func unlessAbsent(err error) error {
 	return err
 }
 
-// Orphans returns the names of the ports that [Client.Collect] would remove, and
-// removes nothing.
-func (c *Client) Orphans(ctx context.Context, h link.Host) (names []string, err error) {
+// Orphans returns the ports that [Client.Collect] would remove, and removes nothing.
+func (c *Client) Orphans(ctx context.Context, h link.Host) (all []link.Collected, err error) {
 	s, end := c.session()
 	defer end()
 	ports, err := s.lookTwice(ctx, h)
 	for _, port := range ports {
-		names = append(names, port.Text("name"))
+		all = append(all, collected(port))
 	}
-	return names, unlessAbsent(err)
+	return all, unlessAbsent(err)
+}
+
+// collected is what is said of a port.
+func collected(port ovsdb.Record) link.Collected {
+	return link.Collected{Done: "removed", Kind: "OVS port", Name: port.Text("name"), Why: "its guest has ended"}
 }
 
 // lookTwice finds what is an orphan now and some time later.
@@ -116,22 +120,22 @@ func both(a, b ovsdb.Result) ovsdb.Result {
 }
 
 // collect removes these ports, then the bridges that they leave unused.
-func (c *Client) collect(ctx context.Context, host link.Host, ports ovsdb.Result) ([]string, error) {
+func (c *Client) collect(ctx context.Context, host link.Host, ports ovsdb.Result) ([]link.Collected, error) {
 	if err := c.removePorts(ctx, ports); err != nil {
 		return nil, err
 	}
-	var names []string
+	var all []link.Collected
 	bridges := make(map[string]bool)
 	for _, port := range ports {
-		names = append(names, port.Text("name"))
+		all = append(all, collected(port))
 		bridges[port.Texts("external_ids")[keyBridge]] = true
 	}
 	for name := range bridges {
 		if err := (Bridge{Name: name}).release(ctx, c, host); err != nil {
-			return names, err
+			return all, err
 		}
 	}
-	return names, nil
+	return all, nil
 }
 
 // readTogether is how many ports are read by one transaction, with all that is known
