@@ -56,7 +56,7 @@ IN_BRIEF := TestContract/kernel,_bridge_there/(faults|killed|cancelled|race)
 
 uml: $(UML)
 uml-root: $(LANERUN)
-	$(call IN,uml) -run 'VLAN|Trunk|Isolated|PhysDummy|Netem|ModeIsMended|HostSettings|KindsUnsupported|^TestDetect$$|^TestRefusesTwin$$' -skip 'WithPolicy|DHCP|KindsContract' .
+	$(call IN,uml) -run 'VLAN|Trunk|Isolated|PhysDummy|Netem|ModeIsMended|HostSettings|KindsUnsupported|^TestDetect$$|^TestRefusesTwin$$|PinHolds' -skip 'WithPolicy|DHCP|KindsContract' .
 	$(call RANIN,uml)
 uml-vlans: $(LANERUN)
 	$(call IN,uml) -run 'Test(KindsContract|MarkOfANICReplayed)/VLAN' .

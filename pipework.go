@@ -108,7 +108,8 @@ type Spec struct {
 	// guest with CAP_NET_ADMIN in its namespace can make the answers of a DHCP server up that
 	// the client in its namespace hears: give such a guest Addrs. Two ways around the filter, for
 	// guests with CAP_NET_ADMIN or CAP_NET_RAW, are known: see SECURITY.md. Needs sch_ingress
-	// and cls_bpf in the kernel.
+	// and cls_bpf in the kernel, and to hold guests with CAP_NET_ADMIN act_skbedit and nftables
+	// for bridges; of what is missing of the latter, and for link.Veth, Attach warns.
 	Pin bool `json:"pin,omitempty"`
 	// Add asks Attach to add to an interface that is there already: where Link is
 	// the same, and its settings, MAC and MTU are as this Spec asks (or does not say),

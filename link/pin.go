@@ -55,6 +55,9 @@ type Pin struct {
 	// somebody has the one that it was offered.
 	DHCP bool
 	Tags []int // of VLANs; frames with another tag do not pass
+	// Open says that frames pass which the guest has sent by an ifb device of its own: the
+	// kernel's classifiers do not see them, and nothing else here can tell them apart.
+	Open bool
 }
 
 // Own are all the addresses, in their order.
@@ -86,11 +89,17 @@ const MaxLeased = 4
 // cannot write there.
 func (p Pin) note() string {
 	words := []string{hex.EncodeToString(p.MAC)}
+	if p.Open {
+		words = append(words, openWord)
+	}
 	for _, a := range p.Leased {
 		words = append(words, base64.RawURLEncoding.EncodeToString(a.AsSlice()))
 	}
 	return strings.Join(words, "+")
 }
+
+// openWord is in the note of a Pin that is Open. As base64 it has too few bytes for an address.
+const openWord = "open"
 
 // pinned is the mark, as it is kept, with this note of a Pin; an error where it has no room.
 func (m Mark) pinned(note string) (string, error) {
@@ -110,7 +119,7 @@ func (p Pin) Noted(m Mark) (Pin, bool) {
 	if err != nil || len(mac) != 6 {
 		return p, false
 	}
-	p.MAC, p.Leased = mac, nil
+	p.MAC, p.Leased, p.Open = mac, nil, slices.Contains(words, openWord)
 	for _, word := range words[1:] {
 		b, _ := base64.RawURLEncoding.DecodeString(word)
 		if a, ok := netip.AddrFromSlice(b); ok {

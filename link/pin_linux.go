@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"golang.org/x/net/bpf"
@@ -10,25 +11,66 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// set pins what comes in by the host's end of this index.
-func (p Pin) set(ctx context.Context, c *ns.Conn, index int) error {
+// set pins what comes in by the host's end of this index, which the caller then puts into the
+// group of p.group. The caller holds the host's lock, shared.
+func (p *Pin) set(ctx context.Context, port *Port, index int) error {
 	program, err := p.program()
 	if err != nil {
 		return err
 	}
-	return rtnl.SetFilter(ctx, c, index, program)
+	c := port.Host.Conn
+	if err := rtnl.SetFilter(ctx, c, index, program); err != nil {
+		return err
+	}
+	p.Open = true
+	if inBridge(port.Mark) {
+		err := holdPort(ctx, port.Host, index)
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		p.Open = err != nil
+	}
+	p.WarnOpen(port)
+	return nil
 }
 
-// A classifier is the kernel's, on the host's end of this index.
+// inBridge says whether the host's end with this mark is to be a port of a bridge.
+func inBridge(m Mark) bool { return kindName(m.Link) != "veth" }
+
+// WarnOpen says on port.Warnings where the Pin is Open.
+func (p *Pin) WarnOpen(port *Port) {
+	switch {
+	case !p.Open:
+	case inBridge(port.Mark):
+		port.Warn("a guest with CAP_NET_ADMIN can get around its pin: this kernel lacks act_skbedit, or nftables for bridges (CONFIG_NF_TABLES_BRIDGE)")
+	default:
+		port.Warn("a guest with CAP_NET_ADMIN can get around the pin of a pair: plug it into a Linux bridge")
+	}
+}
+
+// group is the group of links that the host's end is to be in.
+func (p *Pin) group() uint32 {
+	if p == nil || p.Open {
+		return 0
+	}
+	return rtnl.Pinned
+}
+
+// A classifier is the kernel's, on the host's end of the port.
 type classifier struct {
-	host    *ns.Conn
-	index   int
+	port    *Port
+	host    *rtnl.Link
 	program []bpf.RawInstruction
+	held    bool // to what the program lets pass
 }
 
-func readClassifier(ctx context.Context, c *ns.Conn, index int) (*classifier, error) {
-	program, err := rtnl.Filter(ctx, c, index)
-	return &classifier{c, index, program}, err
+func readClassifier(ctx context.Context, p *Port, host *rtnl.Link) (*classifier, error) {
+	c := &classifier{port: p, host: host}
+	var err error
+	if c.program, err = rtnl.Filter(ctx, p.Host.Conn, host.Index); err == nil {
+		c.held, err = held(ctx, p.Host, host)
+	}
+	return c, err
 }
 
 // On says whether there is one.
@@ -37,23 +79,42 @@ func (c *classifier) On() bool { return c.program != nil }
 // Is says whether it is as the Pin says.
 func (c *classifier) Is(p Pin) bool {
 	want, err := p.program()
-	return err == nil && slices.Equal(c.program, want)
+	return err == nil && slices.Equal(c.program, want) && c.held == !p.Open && (c.host.Group == rtnl.Pinned) == c.held
 }
 
-// Set replaces it.
-func (c *classifier) Set(ctx context.Context, p *Pin) error {
-	if p == nil {
-		return rtnl.DelFilter(ctx, c.host, c.index)
+// Set replaces it, and has the Pin say whether it is Open.
+func (c *classifier) Set(ctx context.Context, next *Pin) error {
+	p := c.port
+	if next == nil {
+		return unpin(ctx, p.Host, c.host.Index, ungrouped(c.host))
 	}
-	return p.set(ctx, c.host, c.index)
+	defer hold(ctx, p.Host.RLock)()
+	if err := next.set(ctx, p, c.host.Index); err != nil {
+		return err
+	}
+	group := next.group()
+	if group == 0 {
+		group = ungrouped(c.host)
+	}
+	return regroup(ctx, p.Host.Conn, c.host, group)
 }
 
 // Restore sets what was read.
 func (c *classifier) Restore(ctx context.Context) error {
+	p := c.port
 	if c.program == nil {
-		return rtnl.DelFilter(ctx, c.host, c.index)
+		return unpin(ctx, p.Host, c.host.Index, ungrouped(c.host))
 	}
-	return rtnl.SetFilter(ctx, c.host, c.index, c.program)
+	defer hold(ctx, p.Host.RLock)()
+	if err := rtnl.SetFilter(ctx, p.Host.Conn, c.host.Index, c.program); err != nil {
+		return err
+	}
+	if c.host.Group == rtnl.Pinned {
+		if err := holdPort(ctx, p.Host, c.host.Index); err != nil {
+			return err
+		}
+	}
+	return rtnl.SetGroup(ctx, p.Host.Conn, c.host.Index, c.host.Group)
 }
 
 // A PinnedEnd is the host's end of a pair, and what it lets pass.
@@ -74,7 +135,7 @@ func PinOf(ctx context.Context, b Backend, p *Port) (*PinnedEnd, error) {
 	if f, own := b.(Filterer); own {
 		e.filter, err = f.Filter(ctx, p)
 	} else {
-		e.filter, err = readClassifier(ctx, p.Host.Conn, host.Index)
+		e.filter, err = readClassifier(ctx, p, host)
 	}
 	return e, err
 }
@@ -85,8 +146,7 @@ func (e *PinnedEnd) Pinned() bool { return e.filter.On() || e.Mark.Pin != "" }
 // Lets says whether what passes, and what the mark tells of it, is as the Pin says.
 func (e *PinnedEnd) Lets(p Pin) bool { return e.filter.Is(p) && e.Mark.Pin == p.note() }
 
-// Set has the end let pass what the Pin says, in one step; nil is everything. The reverse is
-// pushed on u.
+// Set has the end let pass what the Pin says; nil is everything. The reverse is pushed on u.
 func (e *PinnedEnd) Set(ctx context.Context, p *Port, u *Undo, next *Pin) error {
 	u.Push("pin of "+e.host.Name, e.filter.Restore)
 	if err := e.filter.Set(ctx, next); err != nil {

@@ -26,8 +26,11 @@ import (
 // a NIC that is in a guest is refused with an error that satisfies fs.ErrInvalid. Errors are
 // those of [Backend].
 func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
-	mark, err := makeVeth(ctx, p, u, master)
-	if err != nil {
+	if p.Pin != nil {
+		defer hold(ctx, p.Host.RLock)()
+		u.Push("nftables for pins", func(ctx context.Context) error { return releasePorts(ctx, p.Host) })
+	}
+	if err := makeVeth(ctx, p, u, master); err != nil {
 		return err
 	}
 	if p.Pin != nil { // before the first frame can pass
@@ -35,41 +38,50 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 		if err != nil {
 			return err
 		}
-		if err := p.Pin.set(ctx, p.Host.Conn, end.Index); err != nil {
+		if err := p.Pin.set(ctx, p, end.Index); err != nil {
 			return err
 		}
 	}
-	return rtnl.FinishPlain(ctx, p.Host.Conn, p.HostName, mark)
+	mark, err := p.markOnHost()
+	if err != nil {
+		return err
+	}
+	return rtnl.FinishPlain(ctx, p.Host.Conn, p.HostName, mark, p.Pin.group())
 }
 
 // PlugVethDown is PlugVeth for a [Filterer]: the host's end, of no bridge, stays down, so that
 // no frame passes, and has no filter; the mark tells what p.Pin says.
 func PlugVethDown(ctx context.Context, p *Port, u *Undo) error {
-	mark, err := makeVeth(ctx, p, u, 0)
+	if err := makeVeth(ctx, p, u, 0); err != nil {
+		return err
+	}
+	mark, err := p.markOnHost()
 	if err != nil {
 		return err
 	}
 	return rtnl.FinishPlainDown(ctx, p.Host.Conn, p.HostName, mark)
 }
 
-// makeVeth makes the pair, and returns the mark that the host's end is to bear.
-func makeVeth(ctx context.Context, p *Port, u *Undo, master int) (mark string, err error) {
+// makeVeth makes the pair.
+func makeVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	names := []func(string, *ns.Guest) string{hostName, hashedName}
 	if chosen := p.HostName; chosen != "" {
 		if err := notReserved(chosen); err != nil {
-			return "", err
+			return err
 		}
 		names = []func(string, *ns.Guest) string{func(string, *ns.Guest) string { return chosen }}
 	}
 	if err := createVeth(ctx, p, master, names); err != nil {
-		return "", err
+		return err
 	}
 	host := p.HostName
 	p.Made = p.MTU > 0
 	u.Push("veth "+host, func(ctx context.Context) error { return rtnl.DelLink(ctx, p.Host.Conn, host) })
-	if err := p.setOnHost(ctx, host, rtnl.IgnoreAdvertisements); err != nil {
-		return "", err
-	}
+	return p.setOnHost(ctx, host, rtnl.IgnoreAdvertisements)
+}
+
+// markOnHost is the mark that the host's end is to bear.
+func (p *Port) markOnHost() (string, error) {
 	told := p.Mark
 	told.Namespace = p.Guest.Inode().Ino
 	if p.Pin != nil {
@@ -259,18 +271,28 @@ func UnplugVeths(ctx context.Context, calls []*Call) {
 	ends := &hostEnds{}
 	var pairs []*rtnl.Link
 	whose := make(map[*rtnl.Link]*Call)
+	var last *Call // that may have had the last pin
+	defer func() {
+		if last != nil {
+			last.Err = errs.Join(last.Err, releasePorts(ctx, last.Port.Host))
+		}
+	}()
 	for _, c := range calls {
 		if c.Port.Conn == nil {
+			last = c
 			continue
 		}
 		mine, err := ends.of(ctx, c.Port)
-		if err == nil && len(mine) == 0 {
-			err = dropUnproven(ctx, c.Port)
+		if err == nil && len(mine) == 0 { // perhaps since a call that did not get further
+			last, err = c, dropUnproven(ctx, c.Port)
 		}
 		c.Err = err
 		for _, l := range mine {
 			c.Port.HostName = l.Name
 			pairs, whose[l] = append(pairs, l), c
+			if isPinned(l) {
+				last = c
+			}
 		}
 	}
 	if len(pairs) == 0 {

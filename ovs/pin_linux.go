@@ -7,12 +7,14 @@ import (
 	"io/fs"
 	"slices"
 	"syscall"
+	"time"
 
 	libovsdb "github.com/ovn-org/libovsdb/ovsdb"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/openflow"
 	"github.com/go-pipework/pipework/internal/ovsdb"
+	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 )
@@ -303,6 +305,9 @@ func (b Bridge) pin(ctx context.Context, s *Client, p *link.Port) error {
 	return f.Set(ctx, p.Pin)
 }
 
+// unpinTime bounds how long an undo waits for ovs-vswitchd. What it does not delete, Collect does.
+const unpinTime = 6 * time.Second
+
 // unpin deletes the flows of a port that is about to be taken back. Nothing passes by it any
 // more: it is set down.
 func (j *joining) unpin(ctx context.Context) error {
@@ -310,11 +315,17 @@ func (j *joining) unpin(ctx context.Context) error {
 		return nil
 	}
 	down := setDown(ctx, j.at)
-	err := j.alone(ctx, func(ctx context.Context, s *Client) error { return s.dropFlows(ctx, j.on.name, j.at.HostName) })
-	if errors.Is(err, errors.ErrUnsupported) { // nor were there any
-		err = nil
+	ctx, cancel := context.WithTimeout(ctx, unpinTime)
+	defer cancel()
+	for {
+		err := j.Client.dropFlows(ctx, j.on.name, j.at.HostName)
+		if errors.Is(err, errors.ErrUnsupported) { // nor were there any
+			err = nil
+		}
+		if err == nil || pause.For(ctx, undoPause) != nil {
+			return errs.Join(down, err)
+		}
 	}
-	return errs.Join(down, err)
 }
 
 // setDown sets the host's end down, if it is there.

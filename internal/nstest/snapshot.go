@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -204,7 +205,24 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 			lines = append(lines, fmt.Sprintf("%s qdisc %s dev %s", where, kind, byIndex[q.Attrs().LinkIndex]))
 		}
 	}
+	if at == nil {
+		lines = append(lines, tables(t)...)
+	}
 	slices.Sort(lines)
+	return lines
+}
+
+// tables are those of nftables in the host's namespace; none where the kernel has no nftables.
+func tables(t testing.TB) (lines []string) {
+	t.Helper()
+	var c nftables.Conn
+	all, err := c.ListTables()
+	if err != nil && !errors.Is(err, unix.EPROTONOSUPPORT) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EPERM) {
+		must(t, err)
+	}
+	for _, table := range all {
+		lines = append(lines, fmt.Sprintf("host nftables table %d %s", table.Family, table.Name))
+	}
 	return lines
 }
 

@@ -98,6 +98,7 @@ func (p Pin) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		return d, nil
 	}
 	want := p.wanted(s, end)
+	want.WarnOpen(s.Port)
 	if !end.Lets(*want) {
 		d.Missing = []link.Drift{{Chosen: end.Mark.Pin == "", What: s.Port.HostName + " lets other frames pass than those of the guest's own addresses (pin)", Mend: func(ctx context.Context, u *link.Undo) error {
 			return end.Set(ctx, s.Port, u, want)
