@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -17,6 +18,27 @@ import (
 // its frames may bear; the error says why the guest cannot be pinned after all.
 type Pinner interface {
 	PinnedTags() (tags []int, err error)
+}
+
+// A Filterer is a Pinner that does not have the kernel's packet classifier on the host's end
+// look at what the guest sends. Its Plug makes the pair by [PlugVethDown] where p.Pin is not
+// nil, and sets the host's end up once its own filter is there.
+type Filterer interface {
+	Pinner
+	// Filter reads what decides on the frames that come in by the host's end p.HostName.
+	Filter(ctx context.Context, p *Port) (Filter, error)
+}
+
+// A Filter decides what passes by the host's end of a pair.
+type Filter interface {
+	// On says whether anything does not pass.
+	On() bool
+	// Is says whether just that passes which the Pin says.
+	Is(p Pin) bool
+	// Set has that pass which the Pin says, in one step; nil: everything.
+	Set(ctx context.Context, p *Pin) error
+	// Restore has that pass which did when the Filter was read.
+	Restore(ctx context.Context) error
 }
 
 // A Pin is what may leave a guest that is not trusted: frames with this source MAC, of
@@ -38,8 +60,8 @@ type Pin struct {
 	Open bool
 }
 
-// own are all the addresses.
-func (p Pin) own() []netip.Addr {
+// Own are all the addresses, in their order.
+func (p Pin) Own() []netip.Addr {
 	list := slices.Concat(p.Addrs, p.Leased, []netip.Addr{linkLocal(p.MAC)})
 	slices.SortFunc(list, netip.Addr.Compare)
 	return slices.Compact(list)
@@ -47,14 +69,15 @@ func (p Pin) own() []netip.Addr {
 
 // linkLocal is the address fe80::/64 with the interface identifier of the MAC.
 func linkLocal(mac net.HardwareAddr) netip.Addr {
-	id := identifier(mac)
+	id := Identifier(mac)
 	a := [16]byte{0: 0xfe, 1: 0x80}
 	copy(a[8:], id[:])
 	return netip.AddrFrom16(a)
 }
 
-// identifier is the modified EUI-64 of the MAC.
-func identifier(mac net.HardwareAddr) [8]byte {
+// Identifier is the interface identifier that is made of the MAC: its modified EUI-64 (RFC 4291,
+// appendix A).
+func Identifier(mac net.HardwareAddr) [8]byte {
 	return [8]byte{mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]}
 }
 

@@ -56,76 +56,107 @@ func (p *Pin) group() uint32 {
 	return rtnl.Pinned
 }
 
-// A PinnedEnd is the host's end of a pair, and what it lets pass.
-type PinnedEnd struct {
-	Mark    Mark
+// A classifier is the kernel's, on the host's end of the port.
+type classifier struct {
+	port    *Port
 	host    *rtnl.Link
 	program []bpf.RawInstruction
 	held    bool // to what the program lets pass
 }
 
-// PinOf reads what the host's end p.HostName lets pass.
-func PinOf(ctx context.Context, p *Port) (*PinnedEnd, error) {
+func readClassifier(ctx context.Context, p *Port, host *rtnl.Link) (*classifier, error) {
+	c := &classifier{port: p, host: host}
+	var err error
+	if c.program, err = rtnl.Filter(ctx, p.Host.Conn, host.Index); err == nil {
+		c.held, err = held(ctx, p.Host, host)
+	}
+	return c, err
+}
+
+// On says whether there is one.
+func (c *classifier) On() bool { return c.program != nil }
+
+// Is says whether it is as the Pin says.
+func (c *classifier) Is(p Pin) bool {
+	want, err := p.program()
+	return err == nil && slices.Equal(c.program, want) && c.held == !p.Open && (c.host.Group == rtnl.Pinned) == c.held
+}
+
+// Set replaces it, and has the Pin say whether it is Open.
+func (c *classifier) Set(ctx context.Context, next *Pin) error {
+	p := c.port
+	if next == nil {
+		return unpin(ctx, p.Host, c.host.Index, ungrouped(c.host))
+	}
+	defer hold(ctx, p.Host.RLock)()
+	if err := next.set(ctx, p, c.host.Index); err != nil {
+		return err
+	}
+	group := next.group()
+	if group == 0 {
+		group = ungrouped(c.host)
+	}
+	return regroup(ctx, p.Host.Conn, c.host, group)
+}
+
+// Restore sets what was read.
+func (c *classifier) Restore(ctx context.Context) error {
+	p := c.port
+	if c.program == nil {
+		return unpin(ctx, p.Host, c.host.Index, ungrouped(c.host))
+	}
+	defer hold(ctx, p.Host.RLock)()
+	if err := rtnl.SetFilter(ctx, p.Host.Conn, c.host.Index, c.program); err != nil {
+		return err
+	}
+	if c.host.Group == rtnl.Pinned {
+		if err := holdPort(ctx, p.Host, c.host.Index); err != nil {
+			return err
+		}
+	}
+	return rtnl.SetGroup(ctx, p.Host.Conn, c.host.Index, c.host.Group)
+}
+
+// A PinnedEnd is the host's end of a pair, and what it lets pass.
+type PinnedEnd struct {
+	Mark   Mark
+	host   *rtnl.Link
+	filter Filter
+}
+
+// PinOf reads what passes by the host's end p.HostName.
+func PinOf(ctx context.Context, b Backend, p *Port) (*PinnedEnd, error) {
 	host, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
 	if err != nil {
 		return nil, err
 	}
 	e := &PinnedEnd{host: host}
 	e.Mark, _ = ParseMark(host.Alias)
-	if e.program, err = rtnl.Filter(ctx, p.Host.Conn, host.Index); err == nil {
-		e.held, err = held(ctx, p.Host, host)
+	if f, own := b.(Filterer); own {
+		e.filter, err = f.Filter(ctx, p)
+	} else {
+		e.filter, err = readClassifier(ctx, p, host)
 	}
 	return e, err
 }
 
 // Pinned says whether a Pin decides what passes, or the mark says so.
-func (e *PinnedEnd) Pinned() bool { return e.program != nil || e.Mark.Pin != "" }
+func (e *PinnedEnd) Pinned() bool { return e.filter.On() || e.Mark.Pin != "" }
 
 // Lets says whether what passes, and what the mark tells of it, is as the Pin says.
-func (e *PinnedEnd) Lets(p Pin) bool {
-	want, err := p.program()
-	return err == nil && slices.Equal(e.program, want) && e.Mark.Pin == p.note() && e.held == !p.Open && (e.host.Group == rtnl.Pinned) == e.held
-}
+func (e *PinnedEnd) Lets(p Pin) bool { return e.filter.Is(p) && e.Mark.Pin == p.note() }
 
 // Set has the end let pass what the Pin says; nil is everything. The reverse is pushed on u.
 func (e *PinnedEnd) Set(ctx context.Context, p *Port, u *Undo, next *Pin) error {
-	c, index := p.Host.Conn, e.host.Index
-	u.Push("pin of "+e.host.Name, func(ctx context.Context) error { return e.restore(ctx, p) })
-	if next == nil {
-		if err := unpin(ctx, p.Host, index, ungrouped(e.host)); err != nil {
-			return err
-		}
-		return e.note(ctx, c, u, "")
-	}
-	defer hold(ctx, p.Host.RLock)()
-	if err := next.set(ctx, p, index); err != nil {
+	u.Push("pin of "+e.host.Name, e.filter.Restore)
+	if err := e.filter.Set(ctx, next); err != nil {
 		return err
 	}
-	group := next.group()
-	if group == 0 {
-		group = ungrouped(e.host)
+	note := ""
+	if next != nil {
+		note = next.note()
 	}
-	if err := regroup(ctx, c, e.host, group); err != nil {
-		return err
-	}
-	return e.note(ctx, c, u, next.note())
-}
-
-// restore has the end let pass what it did.
-func (e *PinnedEnd) restore(ctx context.Context, p *Port) error {
-	if e.program == nil {
-		return unpin(ctx, p.Host, e.host.Index, ungrouped(e.host))
-	}
-	defer hold(ctx, p.Host.RLock)()
-	if err := rtnl.SetFilter(ctx, p.Host.Conn, e.host.Index, e.program); err != nil {
-		return err
-	}
-	if e.host.Group == rtnl.Pinned {
-		if err := holdPort(ctx, p.Host, e.host.Index); err != nil {
-			return err
-		}
-	}
-	return rtnl.SetGroup(ctx, p.Host.Conn, e.host.Index, e.host.Group)
+	return e.note(ctx, p.Host.Conn, u, note)
 }
 
 // note has the end's mark tell what passes.

@@ -27,6 +27,44 @@ import (
 // a NIC that is in a guest is refused with an error that satisfies fs.ErrInvalid. Errors are
 // those of [Backend].
 func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
+	if p.Pin != nil {
+		defer hold(ctx, p.Host.RLock)()
+		u.Push("nftables for pins", func(ctx context.Context) error { return releasePorts(ctx, p.Host) })
+	}
+	if err := makeVeth(ctx, p, u, master); err != nil {
+		return err
+	}
+	if p.Pin != nil { // before the first frame can pass
+		end, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
+		if err != nil {
+			return err
+		}
+		if err := p.Pin.set(ctx, p, end.Index); err != nil {
+			return err
+		}
+	}
+	mark, err := p.markOnHost()
+	if err != nil {
+		return err
+	}
+	return rtnl.FinishPlain(ctx, p.Host.Conn, p.HostName, mark, p.Pin.group())
+}
+
+// PlugVethDown is PlugVeth for a [Filterer]: the host's end, of no bridge, stays down, so that
+// no frame passes, and has no filter; the mark tells what p.Pin says.
+func PlugVethDown(ctx context.Context, p *Port, u *Undo) error {
+	if err := makeVeth(ctx, p, u, 0); err != nil {
+		return err
+	}
+	mark, err := p.markOnHost()
+	if err != nil {
+		return err
+	}
+	return rtnl.FinishPlainDown(ctx, p.Host.Conn, p.HostName, mark)
+}
+
+// makeVeth makes the pair.
+func makeVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	names := []func(string, *ns.Guest) string{hostName, hashedName}
 	if chosen := p.HostName; chosen != "" {
 		if err := notReserved(chosen); err != nil {
@@ -34,35 +72,23 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 		}
 		names = []func(string, *ns.Guest) string{func(string, *ns.Guest) string { return chosen }}
 	}
-	if p.Pin != nil {
-		defer hold(ctx, p.Host.RLock)()
-		u.Push("nftables for pins", func(ctx context.Context) error { return releasePorts(ctx, p.Host) })
-	}
 	if err := createVeth(ctx, p, master, names); err != nil {
 		return err
 	}
 	host := p.HostName
 	p.Made = p.MTU > 0
 	u.Push("veth "+host, func(ctx context.Context) error { return rtnl.DelLink(ctx, p.Host.Conn, host) })
-	if err := p.setOnHost(ctx, host, rtnl.IgnoreAdvertisements); err != nil {
-		return err
-	}
+	return p.setOnHost(ctx, host, rtnl.IgnoreAdvertisements)
+}
+
+// markOnHost is the mark that the host's end is to bear.
+func (p *Port) markOnHost() (string, error) {
 	told := p.Mark
 	told.Namespace = p.Guest.Inode().Ino
-	mark := told.String()
-	if p.Pin != nil { // before the first frame can pass
-		end, err := rtnl.LinkByName(ctx, p.Host.Conn, host)
-		if err != nil {
-			return err
-		}
-		if err := p.Pin.set(ctx, p, end.Index); err != nil {
-			return err
-		}
-		if mark, err = told.pinned(p.Pin.note()); err != nil {
-			return err
-		}
+	if p.Pin != nil {
+		return told.pinned(p.Pin.note())
 	}
-	return rtnl.FinishPlain(ctx, p.Host.Conn, host, mark, p.Pin.group())
+	return told.String(), nil
 }
 
 // createVeth makes the pair with the first of these host names that is free: a

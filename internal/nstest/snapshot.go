@@ -32,6 +32,7 @@ import (
 // afterwards, but not more.
 type World struct {
 	guests []*ns.Handle
+	others []func(testing.TB) string
 	lines  []string
 	held   map[string]int // goroutines, files by what they are, threads by the namespace
 }
@@ -47,6 +48,13 @@ func Observe(t testing.TB, guests ...*ns.Handle) *World {
 		return slices.Equal(before, w.lines) && resting
 	})
 	return w
+}
+
+// Also has the world comprise what f reads, too, which is outside of the kernel.
+func (w *World) Also(t testing.TB, f func(testing.TB) string) {
+	t.Helper()
+	w.others = append(w.others, f)
+	w.lines = w.read(t)
 }
 
 // Unchanged fails the test unless the world is as it was, or soon is again:
@@ -88,6 +96,9 @@ func (w *World) read(t testing.TB) []string {
 	lines := describe(t, "host", nil)
 	for i, g := range w.guests {
 		lines = append(lines, describe(t, fmt.Sprintf("guest %d", i+1), g)...)
+	}
+	for _, f := range w.others {
+		lines = append(lines, strings.Split(f(t), "\n")...)
 	}
 	return lines
 }

@@ -35,8 +35,26 @@ const Pinned = 0x7077706e
 // link-local one, and to be in this group (0 is the default one). Without that address it also
 // says nothing by itself.
 func FinishPlain(ctx context.Context, c *ns.Conn, name, alias string, group uint32) error {
-	m := upMessage(name, alias)
-	m.attrU32(unix.IFLA_GROUP, group)
+	return finishPlain(ctx, c, name, func() message {
+		m := upMessage(name, alias)
+		m.attrU32(unix.IFLA_GROUP, group)
+		return m
+	})
+}
+
+// FinishPlainDown is FinishPlain for a link that is to stay down, in no group.
+func FinishPlainDown(ctx context.Context, c *ns.Conn, name, alias string) error {
+	return finishPlain(ctx, c, name, func() message {
+		m := linkHeader(0, 0, 0)
+		m.attrString(unix.IFLA_IFNAME, name)
+		m.attr(unix.IFLA_IFALIAS, []byte(alias)...)
+		m.attrU32(unix.IFLA_GROUP, 0)
+		return m
+	})
+}
+
+func finishPlain(ctx context.Context, c *ns.Conn, name string, begin func() message) error {
+	m := begin()
 	spec := m.nest(unix.IFLA_AF_SPEC)
 	inet6 := m.nest(unix.AF_INET6)
 	m.attr(inet6AddrGenMode, addrGenModeNone)
@@ -44,8 +62,7 @@ func FinishPlain(ctx context.Context, c *ns.Conn, name, alias string, group uint
 	m.end(spec)
 	err := setUp(ctx, c, name, m)
 	if errors.Is(err, unix.EAFNOSUPPORT) { // no IPv6 in the kernel, or too small an MTU for it
-		m = upMessage(name, alias)
-		m.attrU32(unix.IFLA_GROUP, group)
+		m = begin()
 		return setUp(ctx, c, name, m)
 	}
 	return err
