@@ -39,7 +39,7 @@ type sender struct {
 	to unix.SockaddrLinklayer
 }
 
-func packetSocket(t *testing.T, g *ns.Guest, proto int) (fd, index int) {
+func packetSocket(t testing.TB, g *ns.Guest, proto int) (fd, index int) {
 	t.Helper()
 	err := g.Do(t.Context(), func() (err error) {
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
