@@ -134,14 +134,12 @@ func TestPinHoldsTillTheLast(t *testing.T) {
 
 	attach(t, ns.PID(dying.PID), spec)
 	must(t, dying.Kill())
-	isTable := func(c link.Collected) bool {
-		return c.Kind == "nftables table" && c.Name == "bridge "+firewall.PortsTable
-	}
+	what := func(c link.Collected) bool { return c.Kind == "nftables table" && c.Name == firewall.PortsTable }
 	testwait.Eventually(t, "the table is an orphan", func() bool {
 		names, err := pipework.Orphans(t.Context())
-		return err == nil && slices.ContainsFunc(names, isTable)
+		return err == nil && slices.ContainsFunc(names, what)
 	})
-	if names, err := pipework.Collect(t.Context()); err != nil || !slices.ContainsFunc(names, isTable) {
+	if names, err := pipework.Collect(t.Context()); err != nil || !slices.ContainsFunc(names, what) {
 		t.Errorf("collected %q, %v", names, err)
 	}
 	there(t, false)

@@ -58,7 +58,7 @@ type Spec struct {
 	// one: it makes an interface that is plugged in again the same as before. An
 	// interface that is there already may have another.
 	DefaultMAC net.HardwareAddr `json:"default_mac,omitempty"`
-	// MTU in bytes; 0 takes the bridge's or parent's.
+	// MTU in bytes; 0 takes the bridge's or parent's. The bridge keeps its own.
 	MTU int `json:"mtu,omitempty"`
 	// Addrs are the addresses, with host bits and prefix length. Without any,
 	// the interface is up and has no address.

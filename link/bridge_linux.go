@@ -35,6 +35,7 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if p.MTU == 0 {
 		p.MTU = br.MTU
 	}
+	p.HostMTU = max(p.MTU, br.MTU)
 	p.HostName = b.HostName
 	if err := PlugVeth(ctx, p, u, br.Index); err != nil {
 		return err
@@ -89,7 +90,7 @@ func (b Bridge) create(ctx context.Context, p *Port, u *Undo) error {
 	}
 	// A MAC that nobody set follows the bridge's lowest port, and changes with
 	// every guest.
-	br := rtnl.NewLink{End: rtnl.End{Name: b.Name, MAC: RandomMAC(), MTU: p.MTU}, Kind: "bridge"}
+	br := rtnl.NewLink{End: rtnl.End{Name: b.Name, MAC: RandomMAC()}, Kind: "bridge"}
 	if b.filters() {
 		br.Option = rtnl.FilterVLANs()
 	}

@@ -3,6 +3,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,8 @@ import (
 
 // PlugVeth is for Backends that connect a guest by a veth pair. It makes the pair
 // in one message: the host's end already a port of the bridge with the index master
-// (0: of none), the guest's end inside the guest, down, with its final name, MAC and
-// MTU. When PlugVeth returns the host's end is up and bears p.Mark, has no IPv6 address
+// (0: of none) and with p.HostMTU, the guest's end inside the guest, down, with its final
+// name, MAC and MTU. When PlugVeth returns the host's end is up and bears p.Mark, has no IPv6 address
 // and takes none from router advertisements, and lets pass what p.Pin says. p.HostName names
 // the host's end; "" stands for the classic name, or a hashed one, and is filled; the name of
 // a NIC that is in a guest is refused with an error that satisfies fs.ErrInvalid. Errors are
@@ -96,7 +97,7 @@ func createVeth(ctx context.Context, p *Port, master int, names []func(string, *
 	for _, name := range names {
 		p.HostName = name(p.Name, p.Guest)
 		err := rtnl.Veth{
-			Here:   rtnl.End{Name: p.HostName, MAC: highMAC(), MTU: p.MTU},
+			Here:   rtnl.End{Name: p.HostName, MAC: highMAC(), MTU: cmp.Or(p.HostMTU, p.MTU)},
 			There:  rtnl.End{Name: p.Name, MAC: p.MAC, MTU: p.MTU},
 			Master: master, Namespace: p.Guest.Handle,
 		}.Add(ctx, p.Host.Conn)
