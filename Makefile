@@ -12,7 +12,7 @@
 
 GO       ?= go
 LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
-PACKAGES := gcc libc6-dev iproute2 iptables docker.io openvswitch-switch \
+PACKAGES := gcc libc6-dev iproute2 iptables docker.io openvswitch-switch bash-completion \
             user-mode-linux kmod qemu-system-x86 linux-headers-amd64 xz-utils
 SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server \
             udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins \

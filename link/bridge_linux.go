@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -50,6 +51,18 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 		p.Warn("bridge %s is down and passes no frames: ip link set %s up", b.Name, b.Name)
 	}
 	return b.accept(ctx, p, u, br)
+}
+
+// Foretell is what Plug would refuse; see [Foreteller].
+func (b Bridge) Foretell(ctx context.Context, p *Port) (makes []string, err error) {
+	br, err := b.find(ctx, p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && creatable(b.Name):
+		makes, err = []string{"bridge " + b.Name}, notReserved(b.Name)
+	case err == nil:
+		err = b.canFilter(br)
+	}
+	return makes, cmp.Or(err, ForetellVeth(ctx, p, b.HostName))
 }
 
 // maxTries bounds how often a bridge is made that others remove at once.

@@ -111,7 +111,27 @@ func createVeth(ctx context.Context, p *Port, master int, names []func(string, *
 			return taken(p, err)
 		}
 	}
-	return errs.New(fs.ErrInvalid, "the host has an interface %s already: choose another name for the host's end", p.HostName)
+	return hostEndTaken(p.HostName)
+}
+
+func hostEndTaken(name string) error {
+	return errs.New(fs.ErrInvalid, "the host has an interface %s already: choose another name for the host's end", name)
+}
+
+// ForetellVeth is for Backends that connect a guest by [PlugVeth]: it returns the error that
+// would have for the name of the host's end, which is a user's choice; "" is none.
+func ForetellVeth(ctx context.Context, p *Port, hostName string) error {
+	if hostName == "" {
+		return nil
+	}
+	if err := notReserved(hostName); err != nil {
+		return err
+	}
+	_, err := rtnl.LinkByName(ctx, p.Host.Conn, hostName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return cmp.Or(err, hostEndTaken(hostName))
 }
 
 // highMAC is a random MAC for the host's end. A bridge has the lowest MAC of its ports, unless
