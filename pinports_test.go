@@ -68,15 +68,15 @@ func TestPinHoldsAgainstIFB(t *testing.T) {
 	defer ip(t, s.eve, "ip", "link", "delete", "ifb0")
 	all := slices.Sorted(maps.Keys(untagged()))
 	if !holds(t, at) {
-		if diff := cmp.Diff(all, pintest.Often(s.t, s.eve, s.near, untagged())); diff != "" {
+		if diff := cmp.Diff(all, pintest.Often(t, s.eve, s.near, untagged())); diff != "" {
 			t.Errorf("what passes (-sent +heard):\n%s", diff)
 		}
 		return
 	}
-	if got := pintest.Often(s.t, s.eve, s.near, untagged()); len(got) > 0 {
+	if got := pintest.Often(t, s.eve, s.near, untagged()); len(got) > 0 {
 		t.Errorf("heard: %q", got)
 	}
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(pintest.Honest())), pintest.Often(s.t, s.eve, s.near, pintest.Honest())); diff != "" {
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(pintest.Honest())), pintest.Often(t, s.eve, s.near, pintest.Honest())); diff != "" {
 		t.Errorf("what has to pass (-sent +heard):\n%s", diff)
 	}
 
@@ -86,7 +86,7 @@ func TestPinHoldsAgainstIFB(t *testing.T) {
 	if err := nft.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(all, pintest.Often(s.t, s.eve, s.near, untagged())); diff != "" {
+	if diff := cmp.Diff(all, pintest.Often(t, s.eve, s.near, untagged())); diff != "" {
 		t.Errorf("without the table (-sent +heard):\n%s", diff)
 	}
 	checked, err := pipework.Check(t.Context(), s.target, eveSpec())
@@ -96,7 +96,7 @@ func TestPinHoldsAgainstIFB(t *testing.T) {
 	if at := attach(t, s.target, eveSpec()); len(at.Mended) != 1 {
 		t.Errorf("mended %q", at.Mended)
 	}
-	if got := pintest.Often(s.t, s.eve, s.near, untagged()); len(got) > 0 {
+	if got := pintest.Often(t, s.eve, s.near, untagged()); len(got) > 0 {
 		t.Errorf("mended, heard: %q", got)
 	}
 }
