@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -72,6 +73,26 @@ func (s Saved) AlikeAddr() string {
 	}
 	slices.Sort(parts)
 	return fmt.Sprintf("%x %x %s", head, a.alikeFlags(), strings.Join(parts, " "))
+}
+
+// DelAddr takes the address from the link; nil when it is not there.
+func (s Saved) DelAddr(ctx context.Context, c *ns.Conn, index int) error {
+	a, ok := parseAddr(s)
+	if !ok {
+		return nil
+	}
+	m := message(bytes.Clone(s[:unix.SizeofIfAddrmsg]))
+	binary.NativeEndian.PutUint32(m[4:], uint32(index))
+	for attr, value := range attrs(s[unix.SizeofIfAddrmsg:]) {
+		if attr == unix.IFA_LOCAL || attr == unix.IFA_ADDRESS { // which is the peer's, where there is one
+			m.attr(attr, value...)
+		}
+	}
+	_, err := c.Do(ctx, m.request(unix.RTM_DELADDR, unix.NLM_F_ACK), 0)
+	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+		return fmt.Errorf("remove address %s: %w", a.Prefix, err)
+	}
+	return nil
 }
 
 // Relabelled is the address with the label that it has on a link of another name.

@@ -1,0 +1,197 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/pause"
+	"github.com/go-pipework/pipework/internal/rtnl"
+)
+
+// A state is what a link is to have.
+type state struct {
+	home   rtnl.Home
+	addrs  []rtnl.Saved
+	routes []rtnl.Route
+}
+
+// carry gives a link all of the state, and then takes it from another one, which may be nil. At
+// each moment one of them has each address, and each route leads through one of them.
+func (j *job) carry(ctx context.Context, want state, from, to *rtnl.Link) error {
+	for _, a := range rtnl.InOrder(want.addrs) {
+		if err := a.RestoreAddr(ctx, j.host.Conn, want.home); err != nil {
+			return err
+		}
+	}
+	if err := j.waitUsable(ctx, to); err != nil {
+		return err
+	}
+	if err := j.putRoutes(ctx, want, to); err != nil {
+		return err
+	}
+	if from != nil {
+		if err := j.clear(ctx, from); err != nil {
+			return err
+		}
+	}
+	// What the kernel has removed along with an address is put again.
+	return j.putRoutes(ctx, want, to)
+}
+
+// dadTime bounds the wait for addresses that were just given: detection of duplicates is
+// switched off for the link, but by net.ipv6.conf.all.accept_dad.
+const dadTime = 5 * time.Second
+
+// waitUsable waits until the link's carrier is seen and its IPv6 addresses can be used: until
+// then the kernel has no route for what comes in for them.
+func (j *job) waitUsable(ctx context.Context, to *rtnl.Link) error {
+	for end := time.Now().Add(dadTime); ; {
+		all, err := rtnl.Addrs(ctx, j.host.Conn, to.Index)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(a rtnl.Addr) bool { return a.Flags&unix.IFA_F_TENTATIVE != 0 })
+		switch {
+		case i < 0:
+			return nil
+		case all[i].Duplicate():
+			return fmt.Errorf("another node on the network has %s", all[i].Prefix.Addr())
+		case time.Now().After(end):
+			if l, err := rtnl.LinkByIndex(ctx, j.host.Conn, to.Index); err == nil && !l.Running {
+				return nil // without a carrier nobody is reached anyway
+			}
+			return fmt.Errorf("%s is not usable on %s after %v", all[i].Prefix.Addr(), to.Name, dadTime)
+		}
+		if err := pause.For(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// putRoutes gives the link the routes that it does not have, those that need others after them.
+func (j *job) putRoutes(ctx context.Context, want state, to *rtnl.Link) error {
+	have, err := rtnl.WholeRoutes(ctx, j.host.Conn, to.Index)
+	if err != nil {
+		return err
+	}
+	left := missing(want.routes, have)
+	for len(left) > 0 {
+		var refused []rtnl.Route
+		var why []error
+		for _, r := range left {
+			err := j.putRoute(ctx, r, to)
+			switch {
+			case err == nil:
+			case errors.As(err, new(unix.Errno)):
+				refused, why = append(refused, r), append(why, err)
+			default:
+				return err
+			}
+		}
+		if len(refused) == len(left) {
+			return errs.Join(why...)
+		}
+		left = refused
+	}
+	return nil
+}
+
+// missing are the routes that are not among those that are there.
+func missing(routes, have []rtnl.Route) (left []rtnl.Route) {
+	there := map[string]bool{}
+	for _, h := range have {
+		there[h.Alike()] = true
+	}
+	for _, r := range routes {
+		if !there[r.Alike()] && !(r.Learned() && slices.ContainsFunc(have, r.Same)) {
+			left = append(left, r)
+		}
+	}
+	return left
+}
+
+// putRoute gives the link one route. One that its routers advertise it is to learn again, so that
+// they can take it back: until then another one stands in for it.
+func (j *job) putRoute(ctx context.Context, r rtnl.Route, to *rtnl.Link) error {
+	switch {
+	case r.Learned() && to.HearsRouters():
+		r = r.Beneath()
+	case r.Joins():
+		return r.Put(ctx, j.host.Conn)
+	}
+	_, err := r.Append(ctx, j.host.Conn)
+	return err
+}
+
+// clear takes routes and addresses from the link, the last ones first: so whoever is interrupted
+// leaves the first ones in their order.
+func (j *job) clear(ctx context.Context, l *rtnl.Link) error {
+	routes, err := rtnl.WholeRoutes(ctx, j.host.Conn, l.Index)
+	if err != nil {
+		return err
+	}
+	for _, r := range slices.Backward(routes) {
+		if err := r.Delete(ctx, j.host.Conn); err != nil {
+			return err
+		}
+	}
+	addrs, err := rtnl.WholeAddrs(ctx, j.host.Conn, l.Index)
+	if err != nil {
+		return err
+	}
+	for _, a := range slices.Backward(rtnl.InOrder(addrs)) {
+		if err := a.DelAddr(ctx, j.host.Conn, l.Index); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prune takes from the link the connected routes that the kernel made for its new addresses, and
+// that nobody had.
+func (j *job) prune(ctx context.Context, want state, l *rtnl.Link) error {
+	have, err := rtnl.WholeRoutes(ctx, j.host.Conn, l.Index)
+	if err != nil {
+		return err
+	}
+	for _, r := range missing(have, want.routes) {
+		if r.Connected() && !r.Expires() {
+			if err := r.Delete(ctx, j.host.Conn); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// compare says what of the state the link does not have.
+func (j *job) compare(ctx context.Context, want state, l *rtnl.Link) error {
+	addrs, err := rtnl.WholeAddrs(ctx, j.host.Conn, l.Index)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, a := range addrs {
+		there[a.AlikeAddr()] = true
+	}
+	var lost []error
+	for _, s := range want.addrs {
+		if a, ok := s.Addr(); ok && !there[s.AlikeAddr()] && a.Valid > uint32(want.home.Ago/time.Second)+1 {
+			lost = append(lost, fmt.Errorf("%s has not the address %s as it was", l.Name, a.Prefix))
+		}
+	}
+	routes, err := rtnl.WholeRoutes(ctx, j.host.Conn, l.Index)
+	if err != nil {
+		return err
+	}
+	for _, r := range missing(want.routes, routes) {
+		lost = append(lost, fmt.Errorf("%s has not the route %s as it was", l.Name, r))
+	}
+	return errs.Join(lost...)
+}

@@ -1,0 +1,50 @@
+package uplink
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A Plan says which NIC is to be under which bridge.
+type Plan struct {
+	// NIC is the interface of the host, and Bridge the Linux bridge, which is made where there
+	// is none. One that is there must have no addresses.
+	NIC, Bridge string
+	// Store is where it is recorded what was; it must not be nil.
+	Store *keep.Store
+	// Host is the namespace that both are in; nil is that of the calling thread.
+	Host *ns.Handle
+	// Managed permits a NIC that NetworkManager, systemd-networkd or a DHCP client looks
+	// after. They may give it addresses again.
+	Managed bool
+	// Confirm has [Guard] undo the move unless [Confirm] was called within this time; 0: the
+	// move stays.
+	Confirm time.Duration
+}
+
+// Moved is what a call did.
+type Moved struct {
+	NIC    string         `json:"nic"`
+	Bridge string         `json:"bridge"`
+	Addrs  []netip.Prefix `json:"addrs"`  // that were moved
+	Routes int            `json:"routes"` // that were moved: their number
+	// Existed says that the NIC was under the bridge already.
+	Existed  bool     `json:"existed,omitempty"`
+	Warnings []string `json:"warnings,omitempty"` // one line each
+}
+
+// Move puts the NIC under the bridge. After an error everything is as before. What is refused
+// changes nothing: a NIC that is not there satisfies fs.ErrNotExist; one that is part of something
+// else, or of a kind that no bridge takes, or that somebody else looks after, fs.ErrInvalid; a
+// bridge that has addresses of its own fs.ErrExist; what this kernel cannot do
+// errors.ErrUnsupported. What a call that was killed has left is undone first.
+func Move(ctx context.Context, p Plan) (*Moved, error) { return p.move(ctx) }
+
+// Undo gives the NIC back what the bridge has by now, takes it from the bridge, and removes the
+// bridge if Move made it and nobody uses it. Of a Move that was killed it puts everything back. A
+// NIC that Move did not put under the bridge is fs.ErrNotExist.
+func Undo(ctx context.Context, p Plan) (*Moved, error) { return p.undo(ctx) }
