@@ -219,7 +219,9 @@ func (j *job) used(ctx context.Context, br *rtnl.Link) (bool, error) {
 // resetBridge makes a bridge that was there what it was.
 func (j *job) resetBridge(ctx context.Context, r *record, br *rtnl.Link) error {
 	for _, n := range r.Neighbours {
-		_ = n.DelNeighbour(ctx, j.host.Conn, br.Index) // it may be gone
+		if err := n.DelNeighbour(ctx, j.host.Conn, br.Index); err != nil && !errors.As(err, new(unix.Errno)) { // it may be gone
+			return err
+		}
 	}
 	if br.MAC.String() != r.Was.MAC.String() {
 		if err := rtnl.SetMAC(ctx, j.host.Conn, br.Index, r.Was.MAC); err != nil {

@@ -148,8 +148,8 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range r.Neighbours {
-		_ = n.PutNeighbour(ctx, j.host.Conn, br.Index) // it is asked for anew where it is not known
+	if err := j.putNeighbours(ctx, r, br); err != nil {
+		return err
 	}
 	if err := j.carry(ctx, want, nic, br); err != nil {
 		return err

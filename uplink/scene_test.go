@@ -42,6 +42,7 @@ func newScene(t *testing.T) *scene {
 	ip(t, s.remote, "link set eth0 up", "addr add 10.9.0.2/24 dev eth0", "addr add fd09::2/64 dev eth0 nodad", "route add default via 10.9.0.1", "route add default via fd09::1")
 	ip(t, s.host, "link set nic0 up", "addr add 10.0.0.2/24 brd + dev nic0", "addr add fd00::2/64 dev nic0 nodad",
 		"route add default via 10.0.0.1", "route add default via fd00::1")
+	atRest(t, s.host)
 	store, err := keep.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +73,26 @@ func (s *scene) richly(t *testing.T) {
 		"rule add from 10.0.0.3 table 100 priority 1000",
 		"neigh add 10.0.0.77 lladdr 02:00:00:00:00:77 dev nic0 nud permanent", "neigh add fd00::77 lladdr 02:00:00:00:00:77 dev nic0 nud permanent", "neigh add proxy 10.0.0.78 dev nic0")
 	run(t, s.host, exec.CommandContext(t.Context(), "ip", "-6", "rule", "add", "from", "fd01::/16", "table", "100", "priority", "1000"))
-	testwait.Eventually(t, "addresses can be used", func() bool { return !strings.Contains(show(t, s.host, "-6 addr"), "tentative") })
+	atRest(t, s.host)
+}
+
+// atRest waits until each interface with a carrier has its link-local address, and detection of
+// duplicates is over.
+func atRest(t *testing.T, g *ns.Guest) {
+	t.Helper()
+	testwait.Eventually(t, "addresses can be used", func() bool {
+		for line := range strings.Lines(show(t, g, "-o link show up")) {
+			name, _, _ := strings.Cut(strings.Fields(line)[1], "@")
+			name = strings.TrimSuffix(name, ":")
+			addrs := show(t, g, "-6 addr show dev "+name)
+			link := regexp.MustCompile(`fe80::[0-9a-f:]+`).FindString(addrs)
+			if name != "lo" && strings.Contains(line, "LOWER_UP") && (strings.Contains(addrs, "tentative") || link == "" ||
+				!strings.Contains(show(t, g, "-6 route show table local dev "+name), "local "+link+" ")) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // ip runs commands of ip(8) in the guest.
@@ -102,24 +122,25 @@ func sysctl(t *testing.T, g *ns.Guest, settings ...string) {
 	}
 }
 
-// show is what ip(8) shows in the guest, without what passes by itself: remaining times, and counters.
+// show is what ip(8) shows in the guest, without what passes by itself.
 func show(t *testing.T, g *ns.Guest, words string) string {
 	t.Helper()
-	out := run(t, g, exec.CommandContext(t.Context(), "ip", strings.Fields(words)...))
-	return regexp.MustCompile(`(valid_lft|preferred_lft|expires) \d+ ?sec`).ReplaceAllString(out, "$1 some")
+	return lasting(run(t, g, exec.CommandContext(t.Context(), "ip", strings.Fields(words)...)))
+}
+
+// lasting leaves out remaining times, and timers.
+func lasting(shown string) string {
+	return regexp.MustCompile(`(valid_lft|preferred_lft|expires|\w+_timer) +[0-9.]+ ?(sec)?`).ReplaceAllString(shown, "$1 some")
 }
 
 // snapshot is all that is to be as before.
 func snapshot(t *testing.T, g *ns.Guest) string {
 	t.Helper()
-	var b strings.Builder
-	for _, words := range []string{"-d addr", "-d -4 route show table all", "-d -6 route show table all", "rule", "-6 rule", "neigh show nud permanent", "neigh show proxy", "-d link"} {
-		b.WriteString("ip " + words + "\n" + show(t, g, words))
-	}
-	for _, dir := range []string{"ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh"} {
-		b.WriteString(run(t, g, exec.CommandContext(t.Context(), "sh", "-c", "cd /proc/sys/net/"+dir+"; grep -r . . 2>/dev/null | sort")))
-	}
-	return b.String()
+	return lasting(run(t, g, exec.CommandContext(t.Context(), "sh", "-c", `
+		for words in "-d addr" "-d -4 route show table all" "-d -6 route show table all" rule "-6 rule" "neigh show nud permanent" "neigh show proxy" "-d link"; do
+			echo "ip $words"; ip $words || exit
+		done
+		cd /proc/sys/net; grep -r . ipv[46]/conf ipv[46]/neigh 2>/dev/null | sort`)))
 }
 
 // unchanged compares with what was before, once addresses have come to rest.

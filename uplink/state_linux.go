@@ -44,6 +44,17 @@ func (j *job) carry(ctx context.Context, want state, from, to *rtnl.Link) error 
 	return j.putRoutes(ctx, want, to)
 }
 
+// putNeighbours gives the link the neighbours. What the kernel does not take it asks for anew.
+func (j *job) putNeighbours(ctx context.Context, r *record, to *rtnl.Link) error {
+	for _, n := range r.Neighbours {
+		err := n.PutNeighbour(ctx, j.host.Conn, to.Index)
+		if err != nil && (n.Lasts() || !errors.As(err, new(unix.Errno))) {
+			return fmt.Errorf("put a neighbour on %s: %w", to.Name, err)
+		}
+	}
+	return nil
+}
+
 // dadTime bounds the wait for addresses that were just given: detection of duplicates is
 // switched off for the link, but by net.ipv6.conf.all.accept_dad.
 const dadTime = 5 * time.Second

@@ -127,8 +127,8 @@ func (j *job) restore(ctx context.Context, r *record) error {
 	if err := j.carry(ctx, want, br, nic); err != nil {
 		return err
 	}
-	for _, n := range r.Neighbours { // which went with its last address
-		_ = n.PutNeighbour(ctx, j.host.Conn, nic.Index) // it is asked for anew where it is not known
+	if err := j.putNeighbours(ctx, r, nic); err != nil { // they went with its last address
+		return err
 	}
 	if br != nil && nic.Master == br.Index {
 		if err := rtnl.SetMaster(ctx, j.host.Conn, nic.Index, 0); err != nil {

@@ -47,6 +47,9 @@ func (s Saved) state() uint16 { return binary.NativeEndian.Uint16(s[8:]) }
 // unknown says whether the entry has no MAC that was learned, or set.
 func (s Saved) unknown() bool { return s.state()&neighUnknown != 0 || s.state() == 0 }
 
+// Lasts says whether the entry is an administrator's: permanent, or a proxy's.
+func (s Saved) Lasts() bool { return s.state()&unix.NUD_PERMANENT != 0 || s[10]&unix.NTF_PROXY != 0 }
+
 // PutNeighbour gives the link the neighbour. One that was just being asked for is old.
 func (s Saved) PutNeighbour(ctx context.Context, c *ns.Conn, index int) error {
 	return s.sendNeighbour(ctx, c, unix.RTM_NEWNEIGH, index)
