@@ -22,6 +22,7 @@ import (
 const (
 	rpFilter   = "/proc/sys/net/ipv4/conf/NAME/rp_filter"
 	dadSetting = "/proc/sys/net/ipv6/conf/NAME/accept_dad"
+	acceptRA   = "/proc/sys/net/ipv6/conf/NAME/accept_ra"
 )
 
 func acceptDAD(name string) string { return strings.Replace(dadSetting, "NAME", name, 1) }
@@ -55,8 +56,9 @@ func (j *job) conf(ctx context.Context, nic *rtnl.Link) (map[string]string, erro
 
 // meanwhile are the settings that a link is to have while addresses move to it or from it: an
 // address is usable at once, as nobody else has it; and what comes in by the bridge is not
-// dropped because the way back is by the NIC. The kernel takes the larger rp_filter of
-// the link's and that of all.
+// dropped because the way back is by the NIC (the kernel takes the larger rp_filter of the link's
+// and that of all); and the kernel makes no addresses of advertisements, which would come before
+// others.
 func (j *job) meanwhile(ctx context.Context, conf map[string]string) (map[string]string, error) {
 	conf = maps.Clone(conf)
 	all, err := j.setting(ctx, "/proc/sys/net/ipv4/conf/all/rp_filter")
@@ -64,7 +66,7 @@ func (j *job) meanwhile(ctx context.Context, conf map[string]string) (map[string
 		conf[rpFilter] = "2"
 	}
 	if conf[dadSetting] != "" {
-		conf[dadSetting] = "0"
+		conf[dadSetting], conf[acceptRA] = "0", "0"
 	}
 	return conf, err
 }
@@ -79,7 +81,7 @@ func (j *job) configure(ctx context.Context, conf map[string]string) error {
 // settle ends what was so meanwhile.
 func (j *job) settle(ctx context.Context, conf map[string]string) error {
 	some := map[string]string{}
-	for _, path := range []string{rpFilter, dadSetting} {
+	for _, path := range []string{rpFilter, dadSetting, acceptRA} {
 		if value, is := conf[path]; is {
 			some[path] = value
 		}

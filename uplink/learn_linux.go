@@ -26,7 +26,7 @@ const (
 func (j *job) learn(ctx context.Context, want state, to *rtnl.Link) error {
 	var routes []rtnl.Route
 	for _, r := range want.routes {
-		if r.Learned() && to.HearsRouters() {
+		if r.Learned() && want.learns {
 			routes = append(routes, r)
 		}
 	}

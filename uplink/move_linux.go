@@ -148,19 +148,20 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err != nil {
 		return err
 	}
+	want.learns = nic.HearsRouters()
 	if err := j.putNeighbours(ctx, r, br); err != nil {
 		return err
 	}
 	if err := j.carry(ctx, want, nic, br); err != nil {
 		return err
 	}
+	if err := j.settle(ctx, conf); err != nil {
+		return err
+	}
 	if err := j.learn(ctx, want, br); err != nil {
 		return err
 	}
 	if err := j.prune(ctx, want, br); err != nil {
-		return err
-	}
-	if err := j.settle(ctx, conf); err != nil {
 		return err
 	}
 	if err := j.compare(ctx, want, br); err != nil {

@@ -14,7 +14,7 @@ import (
 
 // TestMove moves all that a NIC can have, and back.
 func TestMove(t *testing.T) {
-	s := newScene(t)
+	s := newScene(t, "net.ipv6.conf.default.accept_dad=1")
 	s.richly(t)
 	before := snapshot(t, s.host)
 	routes := func(dev string) string {

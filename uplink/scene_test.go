@@ -22,10 +22,12 @@ import (
 //	host nic0 10.0.0.2 --- lan --- router 10.0.0.1 | 10.9.0.1 --- remote 10.9.0.2
 type scene struct {
 	host, lan, router, remote *ns.Guest
+	name                      string // of the host's namespace
 	plan                      uplink.Plan
 }
 
-func newScene(t *testing.T) *scene {
+// Settings are those of the host, where duplicates are not looked for.
+func newScene(t *testing.T, settings ...string) *scene {
 	t.Helper()
 	var s scene
 	names := map[**ns.Guest]string{}
@@ -33,6 +35,11 @@ func newScene(t *testing.T) *scene {
 		name, guest := nstest.Guest(t)
 		*g, names[g] = guest, string(name)
 	}
+	s.name = names[&s.host]
+	for _, g := range []*ns.Guest{s.host, s.lan, s.router, s.remote} {
+		sysctl(t, g, "net.ipv6.conf.default.accept_dad=0")
+	}
+	sysctl(t, s.host, settings...)
 	ip(t, s.lan, "link add lan0 type bridge", "link set lan0 up",
 		"link add p1 type veth peer name nic0 netns "+names[&s.host], "link add p2 type veth peer name eth0 netns "+names[&s.router],
 		"link set p1 master lan0 up", "link set p2 master lan0 up")
@@ -125,7 +132,13 @@ func sysctl(t *testing.T, g *ns.Guest, settings ...string) {
 // show is what ip(8) shows in the guest, without what passes by itself.
 func show(t *testing.T, g *ns.Guest, words string) string {
 	t.Helper()
-	return lasting(run(t, g, exec.CommandContext(t.Context(), "ip", strings.Fields(words)...)))
+	return lasting(raw(t, g, words))
+}
+
+// raw is what ip(8) shows in the guest.
+func raw(t *testing.T, g *ns.Guest, words string) string {
+	t.Helper()
+	return run(t, g, exec.CommandContext(t.Context(), "ip", strings.Fields(words)...))
 }
 
 // lasting leaves out remaining times, and timers.

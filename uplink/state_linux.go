@@ -19,6 +19,7 @@ type state struct {
 	home   rtnl.Home
 	addrs  []rtnl.Saved
 	routes []rtnl.Route
+	learns bool // routes that routers advertise
 }
 
 // carry gives a link all of the state, and then takes it from another one, which may be nil. At
@@ -96,7 +97,7 @@ func (j *job) putRoutes(ctx context.Context, want state, to *rtnl.Link) error {
 		var refused []rtnl.Route
 		var why []error
 		for _, r := range left {
-			err := j.putRoute(ctx, r, to)
+			err := j.putRoute(ctx, want, r)
 			switch {
 			case err == nil:
 			case errors.As(err, new(unix.Errno)):
@@ -129,9 +130,9 @@ func missing(routes, have []rtnl.Route) (left []rtnl.Route) {
 
 // putRoute gives the link one route. One that its routers advertise it is to learn again, so that
 // they can take it back: until then another one stands in for it.
-func (j *job) putRoute(ctx context.Context, r rtnl.Route, to *rtnl.Link) error {
+func (j *job) putRoute(ctx context.Context, want state, r rtnl.Route) error {
 	switch {
-	case r.Learned() && to.HearsRouters():
+	case r.Learned() && want.learns:
 		r = r.Beneath()
 	case r.Joins():
 		return r.Put(ctx, j.host.Conn)

@@ -118,13 +118,13 @@ func (st *stream) gap() time.Duration {
 // TestStream has connections from beyond the router go on through a move and its undo.
 func TestStream(t *testing.T) {
 	for name, settings := range map[string][]string{
-		"plain":  nil,
-		"strict": {"net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.default.rp_filter=1", "net.ipv4.conf.nic0.rp_filter=1"},
+		"plain":  {"net.ipv6.conf.default.accept_dad=1"},
+		"both":   {"net.ipv6.conf.all.accept_dad=1", "net.ipv6.conf.default.accept_dad=1"},
+		"strict": {"net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.default.rp_filter=1"},
 		"arp":    {"net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_filter=1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScene(t)
-			sysctl(t, s.host, settings...)
+			s := newScene(t, settings...)
 			streams := []*stream{s.newStream(t, "10.0.0.2"), s.newStream(t, "fd00::2")}
 			for range 3 {
 				if _, err := uplink.Move(t.Context(), s.plan); err != nil {

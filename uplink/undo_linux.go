@@ -108,6 +108,7 @@ func (j *job) restore(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
+	want.learns = nic.HearsRouters()
 	br, err := j.ours(ctx, r, nic)
 	if err != nil {
 		return err
@@ -116,7 +117,7 @@ func (j *job) restore(ctx context.Context, r *record) error {
 		return err
 	}
 	if br != nil {
-		conf, err := j.meanwhile(ctx, map[string]string{rpFilter: "1"})
+		conf, err := j.meanwhile(ctx, map[string]string{rpFilter: "1", acceptRA: "0"})
 		if err != nil {
 			return err
 		}
