@@ -127,7 +127,7 @@ func (j *job) attachment() *Attachment {
 	return &Attachment{
 		Guest: j.guest.Identity, Name: l.Name, Index: l.Index, Link: j.port.Mark.Link,
 		HostName: j.port.HostName, MAC: MAC(l.MAC), MTU: l.MTU,
-		Addrs: s.Addrs, Gateways: s.Gateways, Displaced: told.Of(s.Displaced), Saved: saved(j), Lease: s.Lease, Lease6: s.Lease6,
+		Addrs: append([]netip.Prefix{}, s.Addrs...), Gateways: s.Gateways, Displaced: told.Of(s.Displaced), Saved: saved(j), Lease: s.Lease, Lease6: s.Lease6,
 	}
 }
 

@@ -10,28 +10,28 @@ import (
 )
 
 // Collect is [Collect] by this Attacher.
-func (a *Attacher) Collect(ctx context.Context) ([]string, error) {
+func (a *Attacher) Collect(ctx context.Context) ([]link.Collected, error) {
 	return a.collect(ctx, link.Collector.Collect)
 }
 
 // Orphans is [Orphans] by this Attacher.
-func (a *Attacher) Orphans(ctx context.Context) ([]string, error) {
+func (a *Attacher) Orphans(ctx context.Context) ([]link.Collected, error) {
 	return a.collect(ctx, link.Collector.Orphans)
 }
 
 // kernelLinks are collected in any case.
 type kernelLinks struct{}
 
-func (kernelLinks) Collect(ctx context.Context, h link.Host) ([]string, error) {
+func (kernelLinks) Collect(ctx context.Context, h link.Host) ([]link.Collected, error) {
 	return link.Collect(ctx, h)
 }
 
-func (kernelLinks) Orphans(ctx context.Context, h link.Host) ([]string, error) {
+func (kernelLinks) Orphans(ctx context.Context, h link.Host) ([]link.Collected, error) {
 	return link.Orphans(ctx, h)
 }
 
 // collect has every Collector do its work; one that fails does not keep the others.
-func (a *Attacher) collect(ctx context.Context, do func(link.Collector, context.Context, link.Host) ([]string, error)) (names []string, err error) {
+func (a *Attacher) collect(ctx context.Context, do func(link.Collector, context.Context, link.Host) ([]link.Collected, error)) (all []link.Collected, err error) {
 	host, err := a.openHost(ctx)
 	if err != nil {
 		return nil, &Error{Op: "collect", Stage: StageGuest, Err: err}
@@ -40,13 +40,13 @@ func (a *Attacher) collect(ctx context.Context, do func(link.Collector, context.
 	var failed []error
 	for _, c := range append([]link.Collector{kernelLinks{}}, a.Collectors...) {
 		some, err := do(c, ctx, host)
-		names, failed = append(names, some...), append(failed, err)
+		all, failed = append(all, some...), append(failed, err)
 	}
 	a.warnOfUnrecorded(ctx, host)
 	if err := errs.Join(failed...); err != nil {
-		return names, &Error{Op: "collect", Stage: StageLink, Err: err}
+		return all, &Error{Op: "collect", Stage: StageLink, Err: err}
 	}
-	return names, nil
+	return all, nil
 }
 
 // warnOfUnrecorded tells the log of what is left alone. It is no failure: a guest can

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/internal/testwait"
@@ -389,7 +390,7 @@ func TestVLANInUseByTheHost(t *testing.T) {
 				must(t, undo())
 			})
 			removed, err := link.Collect(t.Context(), h)
-			if err != nil || !slices.Equal(removed, []string{"nic0.100"}) {
+			if err != nil || !slices.Equal(contract.Names(removed), []string{"nic0.100"}) {
 				t.Errorf("collected %q, %v", removed, err)
 			}
 		})
@@ -482,19 +483,19 @@ func TestCollect(t *testing.T) {
 	plug(t, guest, link.Macvlan{Parent: "nic0"})
 	before := nstest.Observe(t)
 	would, err := pipework.Orphans(t.Context())
-	if err != nil || !slices.Equal(would, []string{"halfway"}) {
+	if err != nil || !slices.Equal(contract.Names(would), []string{"halfway"}) {
 		t.Errorf("would collect %q, %v", would, err)
 	}
 	before.Unchanged(t)
 	removed, err := link.Collect(t.Context(), h)
-	if err != nil || !slices.Equal(removed, []string{"halfway"}) {
+	if err != nil || !slices.Equal(contract.Names(removed), []string{"halfway"}) {
 		t.Errorf("collected %q, %v", removed, err)
 	}
 	_ = p.Kill()
 	testwait.Eventually(t, "br5 would be collected", func() bool {
 		would, err := pipework.Orphans(t.Context())
 		must(t, err)
-		return slices.Equal(would, []string{"br5"}) && exists("br5")
+		return slices.Equal(contract.Names(would), []string{"br5"}) && exists("br5")
 	})
 	testwait.Eventually(t, "br5 is collected", func() bool {
 		_, err := link.Collect(t.Context(), h)

@@ -57,10 +57,14 @@ func (a *Attacher) Check(context.Context, Target, Spec) (*Attachment, error) {
 }
 
 // Collect needs Linux.
-func (a *Attacher) Collect(context.Context) ([]string, error) { return nil, unsupported("collect") }
+func (a *Attacher) Collect(context.Context) ([]link.Collected, error) {
+	return nil, unsupported("collect")
+}
 
 // Orphans needs Linux.
-func (a *Attacher) Orphans(context.Context) ([]string, error) { return nil, unsupported("collect") }
+func (a *Attacher) Orphans(context.Context) ([]link.Collected, error) {
+	return nil, unsupported("collect")
+}
 
 // Detect needs Linux.
 func (a *Attacher) Detect(context.Context, string, link.OVSLookup) (link.Backend, error) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/link"
@@ -99,7 +100,7 @@ func TestCollectWithoutSysfs(t *testing.T) {
 		return nil
 	})
 	names, err := pipework.Collect(ctx)
-	if !errors.Is(err, broken) || !slices.Equal(names, []string{"br1"}) {
+	if !errors.Is(err, broken) || !slices.Equal(contract.Names(names), []string{"br1"}) {
 		t.Errorf("collected %q, %v", names, err)
 	}
 	world.Unchanged(t)

@@ -152,9 +152,11 @@ type Attachment struct {
 	Link string `json:"link"`
 	// HostName is the interface at the host's end; empty where there is none.
 	HostName string `json:"host_interface,omitempty"`
-	MAC      MAC    `json:"mac"`
-	MTU      int    `json:"mtu"`
-	// Addrs are all global addresses of the interface.
+	// MAC and MTU are those of the interface inside the guest.
+	MAC MAC `json:"mac"`
+	MTU int `json:"mtu"`
+	// Addrs are all global addresses of the interface, Gateways those of its default
+	// routes.
 	Addrs    []netip.Prefix `json:"addresses"`
 	Gateways []netip.Addr   `json:"gateways,omitempty"`
 	// Lease is what the DHCP server granted; of a lease that was found, only the
@@ -326,14 +328,14 @@ func Check(ctx context.Context, t Target, s Spec) (*Attachment, error) {
 // Collect removes from the host what pipework made for guests that are gone:
 // bridges and VLANs that nobody uses any more, IPoIB children that the kernel
 // returned, and what a killed call left half-made. NICs of the host that were in
-// a guest when it died become what they were. It returns the names, and may be
+// a guest when it died become what they were. It returns what it did, and may be
 // called at any time; what a living guest uses, or what does not bear pipework's
 // mark, it leaves alone. Backends of other packages have a say by [Attacher].Collectors.
-func Collect(ctx context.Context) ([]string, error) {
+func Collect(ctx context.Context) ([]link.Collected, error) {
 	return new(Attacher).Collect(ctx)
 }
 
-// Orphans returns the names of what [Collect] would remove, or bring back, now.
-func Orphans(ctx context.Context) ([]string, error) {
+// Orphans returns what [Collect] would remove, or bring back, now.
+func Orphans(ctx context.Context) ([]link.Collected, error) {
 	return new(Attacher).Orphans(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -77,7 +78,7 @@ func (j planner) fresh(ctx context.Context) (*Attachment, error) {
 	}
 	return &Attachment{
 		Guest: j.guest.Identity, Name: j.spec.Name, Link: j.spec.Link.String(), MAC: MAC(j.spec.MAC), MTU: j.spec.MTU,
-		Addrs: j.spec.Addrs, Gateways: j.spec.Gateways,
+		Addrs: append([]netip.Prefix{}, j.spec.Addrs...), Gateways: j.spec.Gateways,
 	}, nil
 }
 

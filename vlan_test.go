@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
@@ -150,7 +151,7 @@ func TestVLANKeepsItsParent(t *testing.T) {
 		t.Errorf("removed under a guest: %q, %v", removed, err)
 	}
 	unplug(t, b, nil)
-	if removed, err := link.Collect(t.Context(), on); err != nil || !slices.Equal(removed, []string{"nic0.5"}) {
+	if removed, err := link.Collect(t.Context(), on); err != nil || !slices.Equal(contract.Names(removed), []string{"nic0.5"}) {
 		t.Errorf("collected %q, %v", removed, err)
 	}
 	world.Unchanged(t)
@@ -174,7 +175,7 @@ func TestVLANLeftByAKilledCall(t *testing.T) {
 	}
 	collect := func(names ...string) {
 		t.Helper()
-		if removed, err := link.Collect(t.Context(), on); err != nil || !slices.Equal(removed, names) {
+		if removed, err := link.Collect(t.Context(), on); err != nil || !slices.Equal(contract.Names(removed), names) {
 			t.Errorf("collected %q, %v, want %q", removed, err, names)
 		}
 	}

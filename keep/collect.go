@@ -3,7 +3,6 @@ package keep
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"time"
@@ -13,26 +12,25 @@ import (
 	"github.com/go-pipework/pipework/link"
 )
 
-// Collect puts right what killed calls and dead guests left, and returns a line
-// for each thing that it removed or brought back: attachments that a call was
+// Collect puts right what killed calls and dead guests left, and returns each thing
+// that it removed or brought back: attachments that a call was
 // killed over, see [Plugger.Attach]; records of processes that have ended, which
 // cannot come back; what [pipework.Collect] finds on the host; ports of Open
 // vSwitch, where that runs. What cannot be put right is in the error, and does not
 // keep the rest. Damaged records are set aside, and told there.
-func (p *Plugger) Collect(ctx context.Context) (done []string, err error) {
+func (p *Plugger) Collect(ctx context.Context) (done []link.Collected, err error) {
 	a := p.collector()
 	c := collection{plugger: p, read: p.Store.All, do: func(f func() error) error { return f() }, host: a.Collect}
 	err = c.run(ctx)
-	return c.lines, err
+	return c.all, err
 }
 
-// Orphans returns the lines of [Plugger.Collect] for what it would do now, and
-// does nothing of it. Of damaged records the error tells.
-func (p *Plugger) Orphans(ctx context.Context) (would []string, err error) {
+// Orphans returns what [Plugger.Collect] would do now, and does nothing of it. Of damaged records the error tells.
+func (p *Plugger) Orphans(ctx context.Context) (would []link.Collected, err error) {
 	a := p.collector()
 	c := collection{plugger: p, read: p.Store.peek, do: func(func() error) error { return nil }, host: a.Orphans}
 	err = c.run(ctx)
-	return c.lines, err
+	return c.all, err
 }
 
 // collector is the Attacher, with Open vSwitch among its Collectors.
@@ -47,16 +45,16 @@ func (p *Plugger) collector() *pipework.Attacher {
 // A collection is one call of Collect, or of Orphans.
 type collection struct {
 	plugger *Plugger
-	read    func() ([]Record, []error, error)       // all records, and what is wrong with others
-	do      func(func() error) error                // does it, or not
-	host    func(context.Context) ([]string, error) // what is on the host
-	lines   []string
+	read    func() ([]Record, []error, error)               // all records, and what is wrong with others
+	do      func(func() error) error                        // does it, or not
+	host    func(context.Context) ([]link.Collected, error) // what is on the host
+	all     []link.Collected
 }
 
 func (c *collection) run(ctx context.Context) error {
 	failed := []error{c.records(ctx)}
-	names, err := c.host(ctx)
-	c.lines = append(c.lines, names...)
+	onHost, err := c.host(ctx)
+	c.all = append(c.all, onHost...)
 	return errs.Join(append(failed, err)...)
 }
 
@@ -96,7 +94,7 @@ func (c *collection) record(ctx context.Context, r *Record) error {
 	case err != nil:
 		return err
 	case r.Phase != Attached:
-		return c.take(r, "left unfinished by a call that was killed", func() error {
+		return c.take(r, "put right", "a call that was killed left it unfinished", func() error {
 			_, err := recovery{c.plugger}.complete(ctx, r)
 			return err
 		})
@@ -110,14 +108,14 @@ func (c *collection) record(ctx context.Context, r *Record) error {
 	if !errors.Is(err, fs.ErrNotExist) || ctx.Err() != nil {
 		return context.Cause(ctx) // it is not known whether it has ended
 	}
-	return c.take(r, "whose process has ended", func() error { return forgotten(ctx, c.plugger, c.plugger.Store.Delete(r.Guest, r.Interface)) })
+	return c.take(r, "forgotten", "its process has ended", func() error { return forgotten(ctx, c.plugger, c.plugger.Store.Delete(r.Guest, r.Interface)) })
 }
 
 // take notes a record and does what is to be done about it.
-func (c *collection) take(r *Record, why string, f func() error) error {
+func (c *collection) take(r *Record, done, why string, f func() error) error {
 	if err := c.do(f); err != nil {
 		return err
 	}
-	c.lines = append(c.lines, fmt.Sprintf("%s of %s, %s", r.Interface, r.Guest, why))
+	c.all = append(c.all, link.Collected{Done: done, Kind: "interface", Name: r.Interface, Guest: r.Guest, Why: why})
 	return nil
 }

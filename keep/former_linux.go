@@ -217,7 +217,7 @@ func (c *collection) former(ctx context.Context, r *Record) error {
 	if stray, err := f.isStray(ctx); !stray || err != nil {
 		return err
 	}
-	return c.take(r, "in the network namespace that it had before and something else keeps", func() error {
+	return c.take(r, "removed", "it is in the network namespace that the guest had before and something else keeps", func() error {
 		_, err := f.detach(ctx)
 		return err
 	})

@@ -99,7 +99,7 @@ func TestFormer(t *testing.T) {
 				t.Fatal("the namespace is not kept")
 			}
 			would, err := p.Orphans(t.Context())
-			if text := strings.Join(would, "\n"); err != nil || !strings.Contains(text, "eth1 of docker:web, in the network namespace that it had before") {
+			if text := fmt.Sprint(would); err != nil || !strings.Contains(text, "interface eth1 of docker:web removed: it is in the network namespace that the guest had before") {
 				t.Errorf("gc would: %q, %v", would, err)
 			}
 			r, err := p.Store.Get(ns.ParseRef("docker:web"), "eth1")
@@ -111,7 +111,7 @@ func TestFormer(t *testing.T) {
 			if got := guests.interfaces(t, "docker:web"); len(got) != 1 {
 				t.Errorf("the guest has %q", got)
 			}
-			if would, err := p.Orphans(t.Context()); err != nil || strings.Contains(strings.Join(would, "\n"), "docker:web") {
+			if would, err := p.Orphans(t.Context()); err != nil || strings.Contains(fmt.Sprint(would), "docker:web") {
 				t.Errorf("gc would: %q, %v", would, err)
 			}
 			detached(t, *p, "docker:web", "eth1")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/errs"
@@ -42,7 +43,19 @@ const (
 
 // OK says that nothing has to be done: all is as declared, or there is no guest
 // that it could be done to.
-func (f *Status) OK() bool { return f.State == AsDeclared || f.State == Absent }
+func (f Status) OK() bool { return f.State == AsDeclared || f.State == Absent }
+
+// String is f in one line for people: "netns:web: eth1 drifted: address 10.0.0.2/24 is gone".
+func (f Status) String() string {
+	text := fmt.Sprintf("%s: %s %s", f.Guest, f.Interface, f.State)
+	if len(f.Details) > 0 {
+		text += ": " + strings.Join(f.Details, "; ")
+	}
+	if f.Attachment != nil && len(f.Attachment.Warnings) > 0 {
+		text += "; warning: " + strings.Join(f.Attachment.Warnings, "; ")
+	}
+	return text
+}
 
 // Status compares every record with what is, or those of these guests. It
 // changes nothing. Damaged records, and those of links that the Store was not opened for, stay

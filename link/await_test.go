@@ -62,7 +62,7 @@ func TestAwait(t *testing.T) {
 // TestAwaitGivesUp says what is missing.
 func TestAwaitGivesUp(t *testing.T) {
 	_, g := nstest.Guest(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	err := link.Await(ctx, g.Handle, "eth1", link.Running)
 	if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "gave up waiting for eth1: there is no such interface" {

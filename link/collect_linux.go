@@ -11,26 +11,26 @@ import (
 )
 
 // Collect removes from the host what pipework made there and nobody uses any
-// more, and returns the names: bridges and VLANs whose guests all died without
+// more, and returns what: bridges and VLANs whose guests all died without
 // being unplugged, IPoIB children that the kernel returned from dead guests, the
 // firewall's rules for bridges without guests, and what a killed call left behind. Interfaces of the host that were in a guest
 // when it died become what they were before. It may be called at any time. When ctx ends,
 // what has begun is finished, for up to ten seconds.
-func Collect(ctx context.Context, h Host) ([]string, error) {
+func Collect(ctx context.Context, h Host) ([]Collected, error) {
 	late, end := finish.Context(ctx) // what has begun is finished, and nothing more is begun
 	defer end()
 	c := collect(ctx, h)
 	err := c.run(late)
-	return c.names, err
+	return c.all, err
 }
 
-// Orphans returns the names of what [Collect] would remove, or bring back. It
+// Orphans returns what [Collect] would remove, or bring back. It
 // changes nothing that stays: to ask the kernel who uses a VLAN, it makes a
 // macvlan on it that is gone again when it returns.
-func Orphans(ctx context.Context, h Host) ([]string, error) {
+func Orphans(ctx context.Context, h Host) ([]Collected, error) {
 	c := collection{Host: h, dry: true}
 	err := c.run(ctx)
-	return c.names, err
+	return c.all, err
 }
 
 // A collection is one call of Collect, or of Orphans.
@@ -38,7 +38,7 @@ type collection struct {
 	Host
 	dry     bool
 	stopped func() error // why nothing more is to be begun
-	names   []string
+	all     []Collected
 }
 
 // collect is a collection that begins nothing more when ctx has ended.
@@ -55,8 +55,8 @@ func (c *collection) run(ctx context.Context) error {
 	return errs.Join(append(failed, c.bridges(ctx), c.rules(ctx), c.vlans(ctx))...)
 }
 
-// take notes a name, and does what is to be done about it.
-func (c *collection) take(name string, f func() error) error {
+// take notes what is collected, and does what is to be done about it.
+func (c *collection) take(what Collected, f func() error) error {
 	if !c.dry {
 		if err := c.stopped(); err != nil {
 			return err
@@ -65,7 +65,7 @@ func (c *collection) take(name string, f func() error) error {
 			return err
 		}
 	}
-	c.names = append(c.names, name)
+	c.all = append(c.all, what)
 	return nil
 }
 
@@ -90,7 +90,8 @@ func (c *collection) orphans(ctx context.Context, kind string, want func(*rtnl.L
 	}
 	names, err := pick(ctx, c.Host, kind, func(l *rtnl.Link) bool { return want(l) && home[l.Index] == nil })
 	for _, name := range names {
-		err = errs.Join(err, c.take(name, func() error { return rtnl.DelLink(ctx, c.Conn, name) }))
+		what := Collected{Done: "removed", Kind: kind, Name: name, Why: "its guest has ended, or the call that made it was killed"}
+		err = errs.Join(err, c.take(what, func() error { return rtnl.DelLink(ctx, c.Conn, name) }))
 	}
 	return err
 }
@@ -105,13 +106,16 @@ func pick(ctx context.Context, h Host, kind string, want func(*rtnl.Link) bool) 
 	return names, err
 }
 
+// unused is why a bridge or a VLAN is collected.
+const unused = "no guest uses it any more"
+
 // bridges removes the bridges that pipework made and nobody uses.
 func (c *collection) bridges(ctx context.Context) error {
 	names, err := pick(ctx, c.Host, "bridge", madeBridge)
 	for _, name := range names {
 		b := Bridge{Name: name}
 		err = errs.Join(err, b.ifUnused(ctx, c.Host, madeBridge, func() error {
-			return c.take(name, func() error { return b.remove(ctx, c.Host) })
+			return c.take(Collected{Done: "removed", Kind: "bridge", Name: name, Why: unused}, func() error { return b.remove(ctx, c.Host) })
 		}))
 	}
 	return err
@@ -133,7 +137,7 @@ func (c *collection) rule(ctx context.Context, b Bridge) error {
 	if err != nil || !unused {
 		return err
 	}
-	return c.take("firewall rule for "+b.Name, func() error { return b.firewall(c.Host).Remove(ctx) })
+	return c.take(Collected{Done: "removed", Kind: "firewall rule", Name: b.Name, Why: "the bridge has no guest any more, or is gone"}, func() error { return b.firewall(c.Host).Remove(ctx) })
 }
 
 // vlans removes the VLAN interfaces that pipework made and nobody uses.
@@ -144,7 +148,7 @@ func (c *collection) vlans(ctx context.Context) error {
 			continue
 		}
 		err = errs.Join(err, whenUnused(ctx, c.Host, l, func() error {
-			return c.take(l.Name, func() error { return rtnl.DelLink(ctx, c.Conn, l.Name) })
+			return c.take(Collected{Done: "removed", Kind: "vlan", Name: l.Name, Why: unused}, func() error { return rtnl.DelLink(ctx, c.Conn, l.Name) })
 		}))
 	}
 	return err

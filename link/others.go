@@ -98,7 +98,7 @@ func (Phys) Check(context.Context, *Port) ([]Drift, error) { return nil, errors.
 func (Phys) Unplug(context.Context, *Port) error { return errors.ErrUnsupported }
 
 // Collect needs Linux.
-func Collect(context.Context, Host) ([]string, error) { return nil, errors.ErrUnsupported }
+func Collect(context.Context, Host) ([]Collected, error) { return nil, errors.ErrUnsupported }
 
 // Detect needs Linux.
 func Detect(context.Context, Host, string, OVSLookup) (Backend, error) {

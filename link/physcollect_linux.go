@@ -17,7 +17,8 @@ func (c *collection) nics(ctx context.Context) error {
 		unlock := hold(ctx, c.Lock)
 		back, err = returned(ctx, c.Host)
 		for index, r := range back {
-			err = errs.Join(err, c.take(r.Was.Name, func() error { return r.restoreAt(ctx, c.Host, index, c.Host.warn) }))
+			what := Collected{Done: "brought home", Kind: "NIC", Name: r.Was.Name, Why: "its guest has ended"}
+			err = errs.Join(err, c.take(what, func() error { return r.restoreAt(ctx, c.Host, index, c.Host.warn) }))
 		}
 		unlock()
 	}

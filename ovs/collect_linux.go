@@ -24,12 +24,12 @@ import (
 // gone when the host has no device of the port's name any more and the process
 // or the name that the guest was found by does not lead to its namespace. Ports
 // of others, and ports whose guest lives although their device is missing, stay.
-// It returns the names of the ports that it removed; none where no server listens.
+// It returns the ports that it removed; none where no server listens.
 //
 // h is the namespace that the bridges are in. PIDs are those of the PID namespace
 // that the ports were made in: call Collect in the same. A nil Client is the
 // standard socket.
-func (c *Client) Collect(ctx context.Context, h link.Host) ([]string, error) {
+func (c *Client) Collect(ctx context.Context, h link.Host) ([]link.Collected, error) {
 	s, end := c.session()
 	defer end()
 	ports, err := s.lookTwice(ctx, h)
@@ -41,8 +41,8 @@ func (c *Client) Collect(ctx context.Context, h link.Host) ([]string, error) {
 	}
 	late, done := finish.Context(ctx) // what has begun is finished
 	defer done()
-	names, err := s.collect(late, h, ports)
-	return names, unlessAbsent(err)
+	all, err := s.collect(late, h, ports)
+	return all, unlessAbsent(err)
 }
 
 // unlessAbsent is err, or nil where it says that no server listens.
@@ -53,16 +53,20 @@ func unlessAbsent(err error) error {
 	return err
 }
 
-// Orphans returns the names of the ports that [Client.Collect] would remove, and
-// removes nothing.
-func (c *Client) Orphans(ctx context.Context, h link.Host) (names []string, err error) {
+// Orphans returns the ports that [Client.Collect] would remove, and removes nothing.
+func (c *Client) Orphans(ctx context.Context, h link.Host) (all []link.Collected, err error) {
 	s, end := c.session()
 	defer end()
 	ports, err := s.lookTwice(ctx, h)
 	for _, port := range ports {
-		names = append(names, port.Text("name"))
+		all = append(all, collected(port))
 	}
-	return names, unlessAbsent(err)
+	return all, unlessAbsent(err)
+}
+
+// collected is what is said of a port.
+func collected(port ovsdb.Record) link.Collected {
+	return link.Collected{Done: "removed", Kind: "OVS port", Name: port.Text("name"), Why: "its guest has ended"}
 }
 
 // lookTwice finds what is an orphan now and some time later.
@@ -97,22 +101,22 @@ func both(a, b ovsdb.Result) ovsdb.Result {
 }
 
 // collect removes these ports, then the bridges that they leave unused.
-func (c *Client) collect(ctx context.Context, host link.Host, ports ovsdb.Result) ([]string, error) {
+func (c *Client) collect(ctx context.Context, host link.Host, ports ovsdb.Result) ([]link.Collected, error) {
 	if err := c.removePorts(ctx, ports); err != nil {
 		return nil, err
 	}
-	var names []string
+	var all []link.Collected
 	bridges := make(map[string]bool)
 	for _, port := range ports {
-		names = append(names, port.Text("name"))
+		all = append(all, collected(port))
 		bridges[port.Texts("external_ids")[keyBridge]] = true
 	}
 	for name := range bridges {
 		if err := (Bridge{Name: name}).release(ctx, c, host); err != nil {
-			return names, err
+			return all, err
 		}
 	}
-	return names, nil
+	return all, nil
 }
 
 // readTogether is how many ports are read by one transaction, with all that is known

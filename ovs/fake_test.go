@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/link"
@@ -166,7 +167,7 @@ func TestFakeBridgeDetach(t *testing.T) {
 	ovstest.Wait(t, "device of a dead guest", func() error { return nstest.NoLink(t, at.HostName) })
 	c.LookAgainAfter(time.Millisecond)
 	got, err := c.Collect(t.Context(), link.Host{Handle: current, Conn: conn})
-	if err != nil || cmp.Diff([]string{at.HostName}, got) != "" {
+	if err != nil || cmp.Diff([]string{at.HostName}, contract.Names(got)) != "" {
 		t.Errorf("collected %q, %v", got, err)
 	}
 	target, _ := nstest.Guest(t)

@@ -245,7 +245,7 @@ func TestNoDaemon(t *testing.T) {
 		t.Helper()
 		c := &ovs.Client{Endpoint: b.Endpoint}
 		defer func() { _ = c.Close() }()
-		ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
 		_, err := pipework.Attach(ctx, b.target, b.spec(c))

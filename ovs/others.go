@@ -33,12 +33,12 @@ func unsupported(calls []*link.Call) {
 }
 
 // Collect needs Linux.
-func (*Client) Collect(context.Context, link.Host) ([]string, error) {
+func (*Client) Collect(context.Context, link.Host) ([]link.Collected, error) {
 	return nil, errors.ErrUnsupported
 }
 
 // Orphans needs Linux.
-func (*Client) Orphans(context.Context, link.Host) ([]string, error) {
+func (*Client) Orphans(context.Context, link.Host) ([]link.Collected, error) {
 	return nil, errors.ErrUnsupported
 }
 

@@ -82,8 +82,8 @@ func (c *cleanup) wait() { c.ports.Wait() }
 func (c *cleanup) collect(ctx context.Context) {
 	p := *c.plugger
 	p.Log = c.log.Logger
-	lines, err := p.Collect(ctx)
-	c.tell(ctx, lines, err)
+	all, err := p.Collect(ctx)
+	c.tell(ctx, all, err)
 }
 
 // collectNICs brings back a NIC whose guest has just died.
@@ -91,14 +91,14 @@ func (c *cleanup) collectNICs(ctx context.Context) {
 	a := c.plugger.Attacher
 	a.Collectors = nil   // which take their time
 	a.Log = c.log.Logger // which tells of what is left alone
-	names, err := a.Collect(ctx)
-	c.tell(ctx, names, err)
+	all, err := a.Collect(ctx)
+	c.tell(ctx, all, err)
 }
 
-func (c *cleanup) tell(ctx context.Context, lines []string, err error) {
-	for _, line := range lines {
+func (c *cleanup) tell(ctx context.Context, all []link.Collected, err error) {
+	for _, what := range all {
 		c.metrics.add("collected_total")
-		c.log.info("collected", "what", line)
+		c.log.info("collected", "what", what.String())
 	}
 	if err != nil {
 		c.log.warn(ctx, "collect", "error", err)

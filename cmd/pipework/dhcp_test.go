@@ -30,6 +30,7 @@ func TestDHCPScripts(t *testing.T) {
 			"show":  show,
 			"await": await,
 			"says":  says,
+			"json":  fitsSchema,
 			// serve starts dnsmasq with more options, or, with a number, dhcpd with
 			// leases of so many seconds.
 			"serve": func(ts *testscript.TestScript, _ bool, args []string) {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
@@ -35,10 +36,10 @@ type command struct {
 
 func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	c := &command{asked: cli.Options{Printer: cli.Printer{Out: out, Err: warn}}}
-	c.Target, c.OVS, c.Output = find.Target, ovs.FromEnvironment(), cli.PrintableTo(warn)
+	c.Target, c.OVS, c.Output = find.Target, ovs.FromEnvironment(), charset.Escaping(warn)
 	defer func() { _, _ = c.OVS.Close(), c.Store.Close() }()
 	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch}
-	verbs.Declared, verbs.OVS, verbs.Kinds = c.Declared, c.OVS, kinds()
+	verbs.Plugger, verbs.Kinds = &c.Plugger, kinds()
 	verbs.Before = func() { c.Log, c.Probe = c.asked.Logger(), c.asked.Probe }
 	return c.asked.Do(ctx, args, verbs, find.Guest)
 }
@@ -102,7 +103,7 @@ func (c *command) attachDeclared(ctx context.Context, guest string, d keep.Decla
 		return err
 	}
 	c.asked.Warn(append(at.Warnings, unrecorded...)...)
-	if err := c.asked.Show(at, "%s\n", cli.Attachment(at, keep != nil, keeper)); err != nil || keep == nil {
+	if err := c.asked.ShowAttached(at, keep != nil, keeper); err != nil || keep == nil {
 		return err
 	}
 	return keep(ctx)

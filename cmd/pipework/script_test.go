@@ -79,6 +79,7 @@ func scripts(dir string) testscript.Params {
 			"engine": engine,
 			"hangs":  hangs,
 			"disk":   disk,
+			"json":   fitsSchema,
 		},
 		Setup:     setUp,
 		Condition: func(lane string) (bool, error) { return os.Getenv("PIPEWORK_LANE") == lane, nil },
@@ -134,7 +135,7 @@ func TestOVS(t *testing.T) {
 			"guest": guest, "lose": lose, "ping": ping, "unplug": unplug, "bridge": bridge,
 			"hang":   func(*testscript.TestScript, bool, []string) { db.Server.Stop(t) },
 			"go-on":  func(*testscript.TestScript, bool, []string) { db.Server.Continue(t) },
-			"within": within,
+			"within": within, "json": fitsSchema,
 		},
 	})
 }

@@ -58,12 +58,15 @@ func TestSlips(t *testing.T) {
 		{"watch --metrics 9090", `--metrics needs a path that begins with /, not "9090"`},
 		{"watch --key=", `--key "": write some printable text, or leave the option out`},
 		{"--state-dir", "option --state-dir has no value: write --state-dir directory"},
-		{"route", "no guest: write pipework route <guest> <words for ip route>"},
+		{"route", "too few words (0 of at least 1): write pipework route <guest> <words for ip route>"},
 		{"tc -s qdisc", `unknown option "-s"`},
 		{"--wait=carrier", `--wait="carrier" is unknown: write --wait, or --wait=address`},
 		{"--wait eth1", `the first too many is "eth1": write pipework --wait[=address] [-i interface] [--timeout 10s]`},
-		{"--wait --timeout soon", `--timeout "soon" is no time: write one such as 10s`},
+		{"--wait --timeout soon", `--timeout "soon" is no time to wait: write one such as 10s`},
 		{"doctor web", `the first too many is "web": write pipework doctor`},
+		{"help nosuch", `unknown verb "nosuch": there are attach, check, completion, detach, doctor, gc, help, list, route, rule, tc, version, watch (see pipework --help)`},
+		{"help detatch", `unknown verb "detatch": did you mean detach?`},
+		{"help attach now", `the first too many is "now": write pipework help [<verb>]`},
 		{"version now", `the first too many is "now": write pipework version`},
 	} {
 		err := run(t.Context(), strings.Fields(row.typed), t.Output(), t.Output())

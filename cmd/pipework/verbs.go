@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/go-pipework/pipework"
-	"github.com/go-pipework/pipework/internal/cli"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
 	"github.com/go-pipework/pipework/ns/find"
@@ -29,19 +28,18 @@ func (c *command) detach(ctx context.Context, args []string) (err error) {
 		if len(gone) == 0 && err != nil {
 			return err
 		}
-		attachments, text := c.asked.DetachedAll(guest, gone)
-		return errors.Join(err, c.asked.Show(attachments, "%s", text))
+		return errors.Join(err, c.asked.ShowDetached(guest, gone))
 	}
 	r, err := c.Detach(ctx, guest, name, c.asked.Detach)
 	switch {
 	case err != nil:
 		return err
 	case r == nil:
-		return c.asked.Show(nil, "%s has no %s: nothing to detach\n", guest, cmp.Or(name, pipework.DefaultName))
+		return c.asked.Show(nil, fmt.Sprintf("%s has no %s: nothing to detach", guest, cmp.Or(name, pipework.DefaultName)))
 	case ctx.Err() != nil:
 		fmt.Fprintln(c.asked.Err, "pipework: interrupted when it had begun: it is finished")
 	}
-	return c.asked.Show(r.Attachment, "%s\n", c.asked.Detached(r))
+	return c.asked.Show(r.Attachment, c.asked.Detached(r))
 }
 
 func (c *command) list(ctx context.Context, guests []string) (err error) {
@@ -53,7 +51,7 @@ func (c *command) list(ctx context.Context, guests []string) (err error) {
 		c.asked.Warn(fmt.Sprintf("compared with no records: %v", err))
 	}
 	all, warnings, err := c.Listing(ctx, targets...)
-	c.asked.Warn(append(warnings, cli.WarningsOf(all)...)...)
+	c.asked.Warn(warnings...)
 	return c.asked.ShowList(all, err)
 }
 
@@ -82,8 +80,8 @@ func (c *command) collect(ctx context.Context, _ []string) (err error) {
 	if c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...); err != nil {
 		return err
 	}
-	lines, err := collect(ctx)
-	return errors.Join(err, c.asked.Show(append([]string{}, lines...), "%s", cli.Lines(lines)))
+	all, err := collect(ctx)
+	return errors.Join(err, c.asked.ShowCollected(all))
 }
 
 // watch runs until it is interrupted.

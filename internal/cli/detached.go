@@ -1,42 +1,35 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
-	"strings"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/told"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
 
 // Detached tells what [keep.Plugger.Detach] did, or would do.
 func (o *Options) Detached(r *keep.Record) string {
+	begin, would := "", ""
 	if o.DryRun {
-		return dryRun + detached(r, "would be detached", "would be back")
+		begin, would = dryRun, "would be "
 	}
-	return detached(r, "detached", "back")
-}
-
-func detached(r *keep.Record, done, back string) string {
 	at := r.Attachment
 	if at == nil {
-		return Line(fmt.Sprintf("%s: %s was not plugged in any more, and is forgotten", r.Guest, r.Interface))
+		return fmt.Sprintf("%s%s: %s was not plugged in any more, and %sforgotten", begin, r.Guest, r.Interface, cmp.Or(would, "is "))
 	}
-	return Line(fmt.Sprintf("%s: %s %s from %s", at.Guest.Name, at.Name, done, at.Link) + list(", "+back+": ", at.Displaced))
+	return fmt.Sprintf("%s%s: %s %sdetached from %s%s", begin, at.Guest.Name, at.Name, would, at.Link, told.List(", "+would+"back: ", at.Displaced))
 }
 
-// DetachedAll tells what [keep.Plugger.DetachGuest] did, a line each, and what was plugged in.
-func (o *Options) DetachedAll(guest ns.Ref, gone []*keep.Record) (attachments []*pipework.Attachment, text string) {
-	attachments = []*pipework.Attachment{}
-	var lines strings.Builder
+// ShowDetached prints what [keep.Plugger.DetachGuest] did, or would do.
+func (o *Options) ShowDetached(guest ns.Ref, gone []*keep.Record) error {
+	attachments := []*pipework.Attachment{}
 	for _, r := range gone {
-		fmt.Fprintln(&lines, o.Detached(r))
 		if r.Attachment != nil {
 			attachments = append(attachments, r.Attachment)
 		}
 	}
-	if len(gone) == 0 {
-		fmt.Fprintln(&lines, Line(guest.String()+": nothing to detach"))
-	}
-	return attachments, lines.String()
+	return o.Show(attachments, lines(gone, guest.String()+": nothing to detach", o.Detached)...)
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/go-pipework/pipework/internal/charset"
 )
 
 // Logger is the log of a verb: of warnings, or with -v of each step.
@@ -26,7 +28,7 @@ func (o *Options) WatchLoggers() (steps, done *slog.Logger) {
 
 // Log is a log in lines of key=value that tells what is of this level, or above.
 func Log(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(PrintableTo(w), &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(charset.Escaping(w), &slog.HandlerOptions{Level: level}))
 }
 
 // Warnings is a log that prints what is a warning, or worse, as [Warn] does.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
-	"github.com/go-pipework/pipework/ovs"
 )
 
 // Options are those of all verbs.
@@ -48,11 +48,9 @@ type Run func(ctx context.Context, args []string) error
 type Verbs struct {
 	Attach, Detach, List, Check, Collect, Watch Run
 	// Before comes before each of them, when the options are known.
-	Before func()
-	// Declared is what a line means on this host.
-	Declared func(context.Context, config.Line) (keep.Declared, error)
-	OVS      *ovs.Client
-	Kinds    []link.Kind // of the links that records may have
+	Before  func()
+	Plugger *keep.Plugger // with what it plugs in
+	Kinds   []link.Kind   // of the links that records may have
 }
 
 // Do does what the words of args say: the options go into o, for what v does then. find is
@@ -65,12 +63,15 @@ func (o *Options) Do(ctx context.Context, args []string, v Verbs, find func(word
 	return root.ExecuteContext(ctx)
 }
 
+// Tree is the command with all verbs and options, to be described: none of them does anything.
+func Tree() *cobra.Command { return new(Options).commands(Verbs{}, nil) }
+
 func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Command {
-	attach, detach := Verb("attach", v.Attach), Verb("detach", counted(o.oneOrAll(v.Detach), 1, "detach <guest> [-i interface | --all]"))
-	list, check := Verb("list", v.List), Verb("check", o.explainOr(v))
-	gc, watch := Verb("gc", counted(v.Collect, 0, "gc [--dry-run]")), Verb("watch", counted(o.withPolicy(v.Watch), 0, "watch [options]"))
-	version := Verb("version", counted(func(context.Context, []string) error { return o.PrintVersion() }, 0, "version"))
-	doctor := Verb("doctor", counted(func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) }, 0, "doctor"))
+	attach, detach := Verb("attach", 0, -1, v.Attach), Verb("detach", 1, 1, o.oneOrAll(v.Detach))
+	list, check, gc := Verb("list", 0, -1, v.List), Verb("check", 0, -1, o.check(v)), Verb("gc", 0, 0, v.Collect)
+	watch := Verb("watch", 0, 0, o.withPolicy(v.Watch))
+	version := Verb("version", 0, 0, func(context.Context, []string) error { return o.PrintVersion() })
+	doctor := Verb("doctor", 0, 0, func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) })
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
 	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
 
@@ -125,16 +126,6 @@ func (o *Options) oneOrAll(detach Run) Run {
 	}
 }
 
-// counted has run be given as many words, for which syntax is the mend.
-func counted(run Run, n int, syntax string) Run {
-	return func(ctx context.Context, args []string) error {
-		if err := Count(args, n, n, syntax); err != nil {
-			return err
-		}
-		return run(ctx, args)
-	}
-}
-
 func (o *Options) everywhere(fs *pflag.FlagSet) {
 	option.Bool(fs, &o.Printer.JSON, "json", "print what was done, or found, as JSON")
 	option.Switch(fs, "verbose", "v", "say what is done", func() error { o.Verbose = true; return nil })
@@ -173,7 +164,12 @@ func (o *Options) ofWatch(fs *pflag.FlagSet) {
 func (o *Options) ofEngines(fs *pflag.FlagSet) {
 	option.Add(fs, "engine", "", "address,...", "sockets of Docker and Podman, such as unix:///run/podman/podman.sock", func(list string) error {
 		o.Engines = strings.Split(list, ",")
-		return checkEngines(o.Engines)
+		for _, address := range o.Engines {
+			if !strings.HasPrefix(address, "unix:///") {
+				return fmt.Errorf("--engine needs addresses such as unix:///run/podman/podman.sock, not %q", address)
+			}
+		}
+		return nil
 	})
 }
 

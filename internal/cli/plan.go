@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/keep"
@@ -19,45 +18,34 @@ func (p Printer) ShowPlan(at *pipework.Attachment, err error) error {
 		return err
 	}
 	p.Warn(at.Warnings...)
-	return p.Show(at, "%s", planText(at))
+	return p.Show(at, planned(at)...)
 }
 
-func planText(at *pipework.Attachment) string {
+func planned(at *pipework.Attachment) []string {
 	about := fmt.Sprintf("%s%s: %s: ", dryRun, at.Guest.Name, at.Name)
-	if len(at.Plan) == 0 {
-		return Line(about+"nothing to do") + "\n"
-	}
-	var b strings.Builder
-	for _, line := range at.Plan {
-		fmt.Fprintln(&b, Line(about+line))
-	}
-	return b.String()
+	return lines(at.Plan, about+"nothing to do", func(line string) string { return about + line })
 }
 
 // ShowMended mends what is not as declared, or tells how, and then prints what is.
 func (o *Options) ShowMended(ctx context.Context, found []keep.Status, p *keep.Plugger) error {
-	mend := p.Mend
+	mend, text := p.Mend, func(at *pipework.Attachment) []string { return []string{at.String()} }
 	if o.DryRun {
-		mend = p.PlanMend
+		mend, text = p.PlanMend, planned
 	}
 	var failed []error
+	var texts []string
 	all := []*pipework.Attachment{}
-	var text strings.Builder
 	for _, f := range found {
 		at, err := mend(ctx, f)
 		switch {
 		case err != nil:
 			failed = append(failed, fmt.Errorf("%s: %s: %w", f.Guest, f.Interface, err))
-		case at != nil && o.DryRun:
-			all = append(all, at)
-			text.WriteString(planText(at))
 		case at != nil:
-			all = append(all, at)
-			fmt.Fprintln(&text, Attachment(at, true, ""))
+			all, texts = append(all, at), append(texts, text(at)...)
 		}
 	}
 	if len(all) == 0 && failed == nil {
-		text.WriteString("nothing to mend\n")
+		texts = []string{"nothing to mend"}
 	}
-	return errors.Join(append(failed, o.Show(all, "%s", text.String()))...)
+	return errors.Join(append(failed, o.Show(all, texts...))...)
 }

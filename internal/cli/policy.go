@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/ns/docker"
+	"github.com/go-pipework/pipework/watch"
 )
 
 // withPolicy has run know the policy.
@@ -39,58 +42,32 @@ func (o *Options) readPolicy() error {
 	return err
 }
 
-// A Request is one attachment that a container asks for, and what is said to it.
-type Request struct {
-	Guest     string `json:"guest"`
-	Interface string `json:"interface,omitempty"`
-	From      string `json:"from"` // "label pipework.eth1"
-	Line      string `json:"line,omitempty"`
-	By        string `json:"by,omitempty"` // the rule's file and line
-	Pin       bool   `json:"pin,omitempty"`
-	Isolated  bool   `json:"isolated,omitempty"`
-	Refused   string `json:"refused,omitempty"`
+// check is the verb: with --policy it explains that.
+func (o *Options) check(v Verbs) Run {
+	return func(ctx context.Context, words []string) error {
+		switch {
+		case o.DryRun && !o.Mend:
+			return usage("--dry-run belongs to --mend: check changes nothing by itself")
+		case !o.explaining:
+			return v.Check(ctx, words)
+		case o.policy == "" && len(words) > 0 && strings.HasPrefix(words[0], "/"): // no guest of an engine's
+			o.policy, words = words[0], words[1:]
+		}
+		return o.withPolicy(func(ctx context.Context, words []string) error { return o.explain(ctx, words, v) })(ctx, words)
+	}
 }
 
-// Requests are one on a line.
-func Requests(all []Request) string {
-	if len(all) == 0 {
-		return "no container asks for anything\n"
+// explain prints what these containers ask for, or all that run, and what is said to it.
+func (o *Options) explain(ctx context.Context, words []string, v Verbs) error {
+	w := watch.Watcher{Plugger: *v.Plugger, Sources: docker.Engines(o.Engines...), Declarations: o.Declarations}
+	guests := make([]ns.Ref, len(words))
+	for i, word := range words {
+		guests[i] = ns.ParseRef(word)
 	}
-	var b strings.Builder
-	for _, r := range all {
-		line := r.Guest + ": " + r.From
-		if r.Line != "" {
-			line += fmt.Sprintf(" (%s)", r.Line)
-		}
-		if r.Refused != "" {
-			line += ": refused: " + r.Refused
-		} else {
-			line += ": permitted"
-			if r.By != "" {
-				line += " by " + r.By
-			}
-		}
-		if r.Pin {
-			line += ", pinned"
-		}
-		if r.Isolated {
-			line += ", isolated"
-		}
-		fmt.Fprintln(&b, Line(line))
+	all, err := w.Explain(ctx, guests...)
+	if err != nil {
+		return err
 	}
-	return b.String()
-}
-
-// Refused is nil where no Request is refused, and else says how many are.
-func Refused(all []Request) error {
-	n := 0
-	for _, r := range all {
-		if r.Refused != "" {
-			n++
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d of %d are refused", n, len(all))
+	refused := failed(all, func(r watch.Request) bool { return r.Refused != "" }, "%d of %d are refused")
+	return errors.Join(refused, o.Show(all, lines(all, "no container asks for anything", watch.Request.String)...))
 }

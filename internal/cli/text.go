@@ -31,7 +31,7 @@ func helpText(cmd *cobra.Command) string {
 		b.WriteString("\nVerbs:\n")
 	}
 	for _, verb := range cmd.Commands() {
-		if verb.IsAvailableCommand() || verb.Name() == "help" {
+		if verb.IsAvailableCommand() {
 			fmt.Fprintf(&b, "  %-11s %s\n", verb.Name(), verb.Short)
 		}
 	}

@@ -8,13 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/go-pipework/pipework/internal/option"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -22,10 +20,7 @@ import (
 // namespace of the guest that its first word names, with this program's files. What
 // follows that word is the program's. [Exit] gives its exit status for the error.
 func Tool(verb string, find func(guest string) ns.Target, words ...string) *cobra.Command {
-	c := Verb(verb, func(ctx context.Context, args []string) error {
-		if len(args) == 0 || args[0] == "" {
-			return option.Usage(fmt.Errorf("no guest: write pipework %s <guest> <words for %s>", verb, strings.Join(words, " ")))
-		}
+	c := Verb(verb, 1, -1, func(ctx context.Context, args []string) error {
 		return tool(ctx, find(args[0]), slices.Concat(words, args[1:]))
 	})
 	c.Flags().SetInterspersed(false)

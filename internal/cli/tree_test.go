@@ -2,7 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +30,16 @@ func TestCommandPage(t *testing.T) {
 	}
 	b.WriteString("\n## Options of every verb\n\n")
 	table(&b, root.PersistentFlags())
+	b.WriteString("\n## What --json prints\n\n[output.schema.json](output.schema.json) is a JSON Schema of it: its `$defs` has each verb, and says what the keys mean. " +
+		"Times are RFC 3339 (`date-time`), durations texts such as `1m30s`, bytes base64, a Spec is that of [spec.schema.json](spec.schema.json). " +
+		"`watch`, `route`, `rule` and `tc` print none.\n\n| verb | JSON |\n|---|---|\n")
+	for _, verb := range slices.Sorted(maps.Keys(outputs)) {
+		name := outputs[verb]
+		if one, is := strings.CutPrefix(name, "[]"); is {
+			name = "a list of: " + one
+		}
+		fmt.Fprintf(&b, "| `%s` | %s |\n", verb, name)
+	}
 	if os.Getenv("PIPEWORK_GOLDEN") == "write" {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)

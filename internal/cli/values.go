@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -14,25 +13,16 @@ import (
 // most is the longest that an option has somebody wait.
 const most = 24 * time.Hour
 
-// duration adds an option that takes a time to wait, such as 10s.
+// duration adds an option that takes a time to wait, such as 10s, or a number of seconds.
 func duration(fs *pflag.FlagSet, to *time.Duration, name, help string) {
 	option.Add(fs, name, "", "duration", help, func(text string) (err error) {
-		if *to, err = time.ParseDuration(text); err != nil || *to <= 0 || *to > most {
-			return fmt.Errorf("--%s %q is no time to wait: write one such as 10s or 2m", name, text)
-		}
-		return nil
-	})
-}
-
-// timeout adds --timeout, which takes 10s, 1m30s, or a number of seconds.
-func timeout(fs *pflag.FlagSet, to *time.Duration) {
-	option.Add(fs, "timeout", "", "duration", "with --wait: how long, as 10s (as long as it takes)", func(text string) (err error) {
-		*to, err = time.ParseDuration(text)
 		if n, failed := strconv.ParseUint(text, 10, 31); failed == nil {
-			*to, err = time.Duration(n)*time.Second, nil
+			*to = time.Duration(n) * time.Second
+		} else {
+			*to, err = time.ParseDuration(text)
 		}
-		if err != nil || *to <= 0 {
-			return fmt.Errorf("--timeout %q is no time: write one such as 10s", text)
+		if err != nil || *to <= 0 || *to > most {
+			return fmt.Errorf("--%s %q is no time to wait: write one such as 10s or 2m", name, text)
 		}
 		return nil
 	})
@@ -46,13 +36,4 @@ func text(fs *pflag.FlagSet, to *string, name, value, help string) {
 		}
 		return nil
 	})
-}
-
-func checkEngines(addresses []string) error {
-	for _, address := range addresses {
-		if !strings.HasPrefix(address, "unix:///") {
-			return fmt.Errorf("--engine needs addresses such as unix:///run/podman/podman.sock, not %q", address)
-		}
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -19,8 +20,8 @@ import (
 var help embed.FS
 
 // Verb is the command that help/NAME.txt describes; run is given the words that are no
-// options.
-func Verb(name string, run Run) *cobra.Command {
+// options, of which there are least at the fewest and most at the most, with -1 any number.
+func Verb(name string, least, most int, run Run) *cobra.Command {
 	text, err := help.ReadFile("help/" + name + ".txt")
 	if err != nil {
 		panic(err) // a text is missing from the program
@@ -33,18 +34,24 @@ func Verb(name string, run Run) *cobra.Command {
 		Long: lines[1] + ".\n\n" + strings.TrimSpace(long), Example: strings.TrimRight(examples, "\n"),
 		DisableFlagsInUseLine: true, SilenceErrors: true, SilenceUsage: true,
 		Args: func(*cobra.Command, []string) error { return nil },
-		RunE: func(cmd *cobra.Command, args []string) error { return of(cmd, run(cmd.Context(), args)) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := Count(args, least, most, lines[0])
+			if err == nil {
+				err = run(cmd.Context(), args)
+			}
+			return of(cmd, err)
+		},
 	}
 }
 
 // Root is the command pipework, whose words are a classic line, with these verbs.
 func Root(run Run, verbs ...*cobra.Command) *cobra.Command {
-	root := Verb("pipework", nil)
+	root := Verb("pipework", 0, -1, nil)
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		err := run(cmd.Context(), args)
 		if errors.Is(err, option.ErrUsage) && len(args) > 0 {
 			if meant := meant(cmd, args[0]); meant != "" && (len(args) < 3 || option.Nearest(args[0], []string{meant}) == "") {
-				err = option.Usage(fmt.Errorf("unknown verb %q: did you mean %s?", args[0], meant))
+				err = unknown(cmd, args[0])
 			}
 		}
 		return of(cmd, err)
@@ -52,24 +59,42 @@ func Root(run Run, verbs ...*cobra.Command) *cobra.Command {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { cmd.Print(helpText(cmd)) })
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return of(cmd, option.Wrong(cmd.Flags(), err)) })
 	root.AddCommand(verbs...)
+	help := Verb("help", 0, 1, func(_ context.Context, args []string) error {
+		verb, _, err := root.Find(args)
+		if err != nil || len(args) > 0 && verb == root {
+			return of(root, unknown(root, args[0]))
+		}
+		return verb.Help()
+	})
+	help.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return lines(root.Commands(), "", (*cobra.Command).Name), cobra.ShellCompDirectiveNoFileComp
+	}
+	root.SetHelpCommand(help)
 	return root
+}
+
+// unknown is an error about a word that is no verb.
+func unknown(root *cobra.Command, word string) error {
+	if meant := meant(root, word); meant != "" {
+		return option.Usage(fmt.Errorf("unknown verb %q: did you mean %s?", word, meant))
+	}
+	names := lines(root.Commands(), "", (*cobra.Command).Name)
+	return option.Usage(fmt.Errorf("unknown verb %q: there are %s", word, strings.Join(names, ", ")))
 }
 
 // meant is the verb that the word stands for elsewhere, or that it is nearest to; "": none.
 func meant(root *cobra.Command, word string) string {
-	var names []string
 	for _, verb := range root.Commands() {
 		if slices.Contains(verb.SuggestFor, word) {
 			return verb.Name()
 		}
-		names = append(names, verb.Name())
 	}
-	return option.Nearest(word, names)
+	return option.Nearest(word, lines(root.Commands(), "", (*cobra.Command).Name))
 }
 
 // of is err with the verb whose help tells more, where it is about the words typed.
 func of(cmd *cobra.Command, err error) error {
-	if errors.Is(err, option.ErrUsage) {
+	if _, is := errors.AsType[misused](err); !is && errors.Is(err, option.ErrUsage) {
 		return misused{err, cmd.CommandPath()}
 	}
 	return err

@@ -1,8 +1,9 @@
 package cli
 
 import (
+	"cmp"
+	"fmt"
 	"runtime/debug"
-	"strings"
 )
 
 // version, commit and date are set by the linker in packages (see make dist), as git tells
@@ -23,44 +24,28 @@ func (p Printer) PrintVersion() error {
 	if info, ok := debug.ReadBuildInfo(); ok && version == "" {
 		b = builtAs(info)
 	}
-	return p.Show(b, "pipework %s\n", b)
+	return p.Show(b, "pipework "+b.String())
 }
 
 // builtAs reads what the go command has written: the version with go install, the commit
 // where it built in a clone.
 func builtAs(info *debug.BuildInfo) built {
-	b := built{Version: info.Main.Version}
+	settings := map[string]string{}
 	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			b.Commit = s.Value
-		case "vcs.time":
-			b.Date = s.Value
-		case "vcs.modified":
-			b.Modified = s.Value == "true"
-		}
+		settings[s.Key] = s.Value
 	}
-	return b
+	return built{info.Main.Version, settings["vcs.revision"], settings["vcs.time"], settings["vcs.modified"] == "true"}
 }
 
 // String is the version and, in parentheses, what is known of the commit.
 func (b built) String() string {
-	var of []string
-	if b.Commit != "" {
-		of = append(of, "commit "+b.Commit[:min(len(b.Commit), 12)])
+	version := cmp.Or(b.Version, "(devel)")
+	if b.Commit == "" {
+		return version
 	}
-	if b.Date != "" {
-		of = append(of, b.Date)
-	}
+	changed := ""
 	if b.Modified {
-		of = append(of, "with changes")
+		changed = ", with changes"
 	}
-	text := b.Version
-	if text == "" {
-		text = "(devel)"
-	}
-	if len(of) > 0 {
-		text += " (" + strings.Join(of, ", ") + ")"
-	}
-	return text
+	return fmt.Sprintf("%s (commit %.12s, %s%s)", version, b.Commit, b.Date, changed)
 }

@@ -22,19 +22,16 @@ type waiting struct {
 
 // addFlags adds --wait and --timeout.
 func (w *waiting) addFlags(fs *pflag.FlagSet) {
-	option.Add(fs, "wait", "", "address", "inside a container, as --wait or --wait=address: wait until the interface of -i is up, or has an address", func(state string) error {
+	option.Add(fs, "wait", "", "bool", "inside a container: wait until the interface of -i is up; --wait=address: until it has an address", func(state string) error {
 		w.asked, w.address = true, state == "address"
-		if state != "address" && state != up {
+		if state != "address" && state != "true" {
 			return fmt.Errorf("--wait=%q is unknown: write --wait, or --wait=address", state)
 		}
 		return nil
 	})
-	fs.Lookup("wait").NoOptDefVal = up
-	timeout(fs, &w.timeout)
+	fs.Lookup("wait").NoOptDefVal = "true"
+	duration(fs, &w.timeout, "timeout", "with --wait: how long, as 10s (as long as it takes)")
 }
-
-// up is what --wait without a value waits for.
-const up = "running"
 
 // check refuses --timeout without --wait.
 func (w *waiting) check() error {
@@ -46,6 +43,9 @@ func (w *waiting) check() error {
 
 // wait returns once the interface is there.
 func (w *waiting) wait(ctx context.Context, args []string, name string) error {
+	if len(args) == 1 && args[0] == "address" { // --wait address
+		w.address, args = true, nil
+	}
 	if err := Count(args, 0, 0, "--wait[=address] [-i interface] [--timeout 10s]"); err != nil {
 		return err
 	}

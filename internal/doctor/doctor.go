@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -35,6 +36,15 @@ type Finding struct {
 	Level Level  `json:"level"`
 	Text  string `json:"text"`
 	Mend  string `json:"mend,omitempty"` // what to do, a command where there is one
+}
+
+// String is f on one line.
+func (f Finding) String() string {
+	text := fmt.Sprintf("%-8s %s: %s", f.Level, f.About, strings.ReplaceAll(f.Text, "\n", "; "))
+	if f.Mend != "" {
+		text += " -> " + f.Mend
+	}
+	return text
 }
 
 // A Machine is where to look.

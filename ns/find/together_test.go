@@ -77,8 +77,8 @@ func TestTogether(t *testing.T) {
 	}
 	defer func() { _ = engine.Process.Signal(unix.SIGCONT) }()
 	start := time.Now()
-	_, err := find.Name{Name: "fdb", Patience: 200 * time.Millisecond}.Open(t.Context())
-	want := `docker may have a "fdb" too, and does not say: write lxc:fdb if you mean that (the Docker engine at unix:///var/run/docker.sock does not answer: waited 200ms)`
+	_, err := find.Name{Name: "fdb", Patience: time.Second}.Open(t.Context())
+	want := `docker may have a "fdb" too, and does not say: write lxc:fdb if you mean that (the Docker engine at unix:///var/run/docker.sock does not answer: waited 1s)`
 	if took := time.Since(start); err == nil || err.Error() != want || took > 10*time.Second {
 		t.Errorf("after %v: %v", took, err)
 	}

@@ -14,19 +14,23 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
+	"github.com/go-pipework/pipework/internal/charset"
+	"github.com/go-pipework/pipework/internal/doctor"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
+	"github.com/go-pipework/pipework/watch"
 )
 
 func TestPrintable(t *testing.T) {
 	for text, want := range map[string]string{
-		"eth1: ok; é '\"\\\n": "eth1: ok; é '\"\\\n",
-		"a\x1b[31mb":          `a\x1b[31mb`,
-		"\u009b31m\x9b31m":    `\u009b31m\x9b31m`,
-		"a\u202eb\r\t\x7f":    `a\u202eb\r\t\x7f`,
-		"\ufffd":              "\ufffd",
+		"eth1: ok; é '\"\\": "eth1: ok; é '\"\\",
+		"a\x1b[31mb":        `a\x1b[31mb`,
+		"\u009b31m\x9b31m":  `\u009b31m\x9b31m`,
+		"a\u202eb\r\t\x7f":  `a\u202eb\r\t\x7f`,
+		"\ufffd":            "\ufffd",
 	} {
-		if got := Printable(text); got != want {
+		if got := Line(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
 		}
 	}
@@ -55,7 +59,7 @@ var hostile = map[string]string{
 
 // TestNothingRawIsPrinted has hostile texts in everything that is printed.
 func TestNothingRawIsPrinted(t *testing.T) {
-	log := func(out *bytes.Buffer) *slog.Logger { return slog.New(slog.NewTextHandler(PrintableTo(out), nil)) }
+	log := func(out *bytes.Buffer) *slog.Logger { return slog.New(slog.NewTextHandler(charset.Escaping(out), nil)) }
 	for name, text := range hostile {
 		at := &pipework.Attachment{
 			Guest: ns.Identity{Name: text, NetworkOf: text}, Name: text, Link: text, HostName: text,
@@ -65,26 +69,36 @@ func TestNothingRawIsPrinted(t *testing.T) {
 		rec := &keep.Record{Guest: ns.Ref{Kind: "netns", Name: text}, Interface: text, Attachment: at}
 		status := keep.Status{Guest: rec.Guest, Interface: text, Details: []string{text}, Attachment: at}
 		for place, print := range map[string]func(out *bytes.Buffer) error{
-			"attach":       func(out *bytes.Buffer) error { return Printer{Out: out}.Show(at, "%s\n", Attachment(at, false, "")) },
-			"attach, JSON": func(out *bytes.Buffer) error { return Printer{Out: out, JSON: true}.Show(at, "") },
-			"check": func(out *bytes.Buffer) error {
-				return Printer{Out: out}.Show(nil, "%s", Report([]keep.Status{status}))
-			},
-			"check, JSON": func(out *bytes.Buffer) error { return Printer{Out: out, JSON: true}.Show([]keep.Status{status}, "") },
-			"list":        func(out *bytes.Buffer) error { return WriteTable(out, []*pipework.Attachment{at}) },
-			"detach":      func(out *bytes.Buffer) error { return Printer{Out: out}.Show(nil, "%s\n", new(Options).Detached(rec)) },
+			"attach":       func(out *bytes.Buffer) error { return Printer{Out: out}.ShowAttached(at, false, "") },
+			"attach, JSON": func(out *bytes.Buffer) error { return Printer{Out: out, JSON: true}.ShowAttached(at, false, "") },
+			"check":        func(out *bytes.Buffer) error { return Printer{Out: out}.Show(nil, status.String()) },
+			"check, JSON":  func(out *bytes.Buffer) error { return Printer{Out: out, JSON: true}.Show([]keep.Status{status}) },
+			"list":         func(out *bytes.Buffer) error { return WriteTable(out, []*pipework.Attachment{at}) },
+			"detach":       func(out *bytes.Buffer) error { return Printer{Out: out}.Show(nil, new(Options).Detached(rec)) },
 			"forget": func(out *bytes.Buffer) error {
-				return Printer{Out: out}.Show(nil, "%s\n", new(Options).Detached(&keep.Record{Guest: rec.Guest, Interface: text}))
+				return Printer{Out: out}.Show(nil, new(Options).Detached(&keep.Record{Guest: rec.Guest, Interface: text}))
 			},
 			"detach --all": func(out *bytes.Buffer) error {
-				_, lines := new(Options).DetachedAll(rec.Guest, []*keep.Record{rec})
-				return Printer{Out: out}.Show(nil, "%s", lines)
+				o := Options{Printer: Printer{Out: out}}
+				return o.ShowDetached(rec.Guest, []*keep.Record{rec})
 			},
 			"nothing to detach": func(out *bytes.Buffer) error {
-				_, lines := new(Options).DetachedAll(rec.Guest, nil)
-				return Printer{Out: out}.Show(nil, "%s", lines)
+				o := Options{Printer: Printer{Out: out}}
+				return o.ShowDetached(rec.Guest, nil)
 			},
-			"gc":      func(out *bytes.Buffer) error { return Printer{Out: out}.Show(nil, "%s", Lines([]string{text})) },
+			"gc": func(out *bytes.Buffer) error {
+				o := Options{Printer: Printer{Out: out}}
+				return o.ShowCollected([]link.Collected{{Kind: "bridge", Name: text, Done: "removed", Guest: rec.Guest}})
+			},
+			"dry run": func(out *bytes.Buffer) error {
+				return Printer{Out: out}.ShowPlan(&pipework.Attachment{Name: text, Plan: []string{text}}, nil)
+			},
+			"doctor": func(out *bytes.Buffer) error {
+				return Printer{Out: out}.Show(nil, doctor.Finding{Text: text, Mend: text}.String())
+			},
+			"check --policy": func(out *bytes.Buffer) error {
+				return Printer{Out: out}.Show(nil, watch.Request{Guest: text, From: text, Line: text, By: text}.String())
+			},
 			"warning": func(out *bytes.Buffer) error { Warn(out, text); return nil },
 			"error":   func(out *bytes.Buffer) error { Exit(out, errors.New(text)); return nil },
 			"usage": func(out *bytes.Buffer) error {
@@ -95,9 +109,9 @@ func TestNothingRawIsPrinted(t *testing.T) {
 				log(out).Info(text, "guest", text, "error", errors.New(text), "drift", []string{text})
 				return nil
 			},
-			"program": func(out *bytes.Buffer) error { _, err := PrintableTo(out).Write([]byte(text)); return err },
+			"program": func(out *bytes.Buffer) error { _, err := charset.Escaping(out).Write([]byte(text)); return err },
 			"program, in pieces": func(out *bytes.Buffer) error {
-				w := PrintableTo(out)
+				w := charset.Escaping(out)
 				for i := range len(text) {
 					if _, err := w.Write([]byte{text[i]}); err != nil {
 						return err
@@ -135,7 +149,7 @@ func TestJSONMeansTheSame(t *testing.T) {
 	for name, text := range hostile {
 		var out bytes.Buffer
 		var got []string
-		if err := (Printer{Out: &out, JSON: true}).Show([]string{text}, ""); err != nil {
+		if err := (Printer{Out: &out, JSON: true}).Show([]string{text}); err != nil {
 			t.Error(err)
 		}
 		if err := json.Unmarshal(out.Bytes(), &got); err != nil || fmt.Sprint(got) != fmt.Sprint([]string{strings.ToValidUTF8(text, "\ufffd")}) && utf8.ValidString(text) {
@@ -143,32 +157,10 @@ func TestJSONMeansTheSame(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := (Printer{Out: &out, JSON: true}).Show([]string{"\u009b\x7f\u202e\U000e0041é<"}, ""); err != nil {
+	if err := (Printer{Out: &out, JSON: true}).Show([]string{"\u009b\x7f\u202e\U000e0041é<"}); err != nil {
 		t.Error(err)
 	}
 	if want := "[\n  \"\\u009b\\u007f\\u202e\\udb40\\udc41é\\u003c\"\n]\n"; out.String() != want {
 		t.Errorf("%s", out.String())
-	}
-}
-
-// TestPrintableTo passes on what programs say as it comes.
-func TestPrintableTo(t *testing.T) {
-	var out bytes.Buffer
-	w := PrintableTo(&out)
-	for _, step := range []struct{ write, want string }{
-		{"udhcpc: started\n\tv1", "udhcpc: started\n\tv1"},
-		{"\xc3", ""}, {"\xa9", "é"},
-		{"\xe2\x82", ""}, {"x", `\xe2\x82x`},
-		{"\x1b[1m", `\x1b[1m`},
-		{"\xff\xff", `\xff\xff`},
-		{"", ""},
-	} {
-		out.Reset()
-		if n, err := w.Write([]byte(step.write)); n != len(step.write) || err != nil {
-			t.Error(n, err)
-		}
-		if out.String() != step.want {
-			t.Errorf("%q came as %q, want %q", step.write, out.String(), step.want)
-		}
 	}
 }
