@@ -26,8 +26,8 @@ func (s *Store) PutNote(n Note, b []byte) error {
 	return s.putFile(n.file(), b)
 }
 
-// Note reads the note. Where there is none, or none that only this user could have written,
-// the error satisfies fs.ErrNotExist.
+// Note reads the note. Where there is none the error satisfies fs.ErrNotExist; one that others
+// could have written, or that is no file of at most four MiB, is fs.ErrInvalid.
 func (s *Store) Note(n Note) ([]byte, error) { return s.note(n.file()) }
 
 // DeleteNote removes the note; nil where there is none. It needs no room on the disk.

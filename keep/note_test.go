@@ -56,7 +56,7 @@ func TestNote(t *testing.T) {
 	if err := os.Chmod(files[0], 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := again.Note(n); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := again.Note(n); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("others could have written it: %v", err)
 	}
 	for range 2 {

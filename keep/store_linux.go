@@ -168,7 +168,7 @@ func (s *Store) read(name string) (*Record, error) {
 	return decode(name, b, s.kinds)
 }
 
-// note reads a note. One that is damaged is none.
+// note reads a note.
 func (d *dirHandle) note(name string) ([]byte, error) {
 	b, err := d.readFile(name, noteMax)
 	switch {
@@ -177,7 +177,7 @@ func (d *dirHandle) note(name string) ([]byte, error) {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return b, err
 	}
-	return nil, errs.New(fs.ErrNotExist, "%s is damaged: %w", d.path(name), err)
+	return nil, errs.New(fs.ErrInvalid, "%s is damaged: %w", d.path(name), err)
 }
 
 // readFile reads a file, and of one that is longer than most one byte more than that. No FIFO

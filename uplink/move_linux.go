@@ -127,6 +127,9 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err := j.write(ctx, r); err != nil {
 		return err
 	}
+	if err := j.arm(ctx); err != nil {
+		return err
+	}
 	conf, err := j.conf(ctx, nic)
 	if err != nil {
 		return err

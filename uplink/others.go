@@ -12,3 +12,6 @@ var errUnimplemented = fmt.Errorf("uplink: %w", errors.ErrUnsupported)
 
 func (p Plan) move(context.Context) (*Moved, error) { return nil, errUnimplemented }
 func (p Plan) undo(context.Context) (*Moved, error) { return nil, errUnimplemented }
+
+func (p Plan) confirm(context.Context) error         { return errUnimplemented }
+func (p Plan) guard(context.Context) (*Moved, error) { return nil, errUnimplemented }

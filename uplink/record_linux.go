@@ -71,19 +71,24 @@ func (j *job) write(ctx context.Context, r *record) error {
 	return j.Store.PutNote(j.note(), append(b, '\n'))
 }
 
-// forget removes the record.
+// forget removes the record, and what tells that it is to be confirmed.
 func (j *job) forget(ctx context.Context) error {
-	if err := fault.Step(ctx, "write no record of uplink"); err != nil {
-		return err
+	for _, n := range []keep.Note{j.note(), j.unconfirmed()} {
+		if err := fault.Step(ctx, "write no "+n.Kind); err != nil {
+			return err
+		}
+		if err := j.Store.DeleteNote(n); err != nil {
+			return err
+		}
 	}
-	return j.Store.DeleteNote(j.note())
+	return nil
 }
 
 // read is the record, or nil where there is none. One of another boot tells of what the machine
 // has forgotten: it is removed.
 func (j *job) read(ctx context.Context) (*record, error) {
 	b, err := j.Store.Note(j.note())
-	if errors.Is(err, fs.ErrNotExist) && b == nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {

@@ -21,9 +21,13 @@ type Plan struct {
 	// Managed permits a NIC that NetworkManager, systemd-networkd or a DHCP client looks
 	// after. They may give it addresses again.
 	Managed bool
-	// Confirm has [Guard] undo the move unless [Confirm] was called within this time; 0: the
-	// move stays.
+	// Confirm is the time from the call on within which [Confirm] has to be called, or else
+	// [Guard] undoes the move; 0: the move stays.
 	Confirm time.Duration
+	// Guarded is called, where Confirm is not 0, once it is recorded what was, and before
+	// anything is changed: to start a process that calls [Guard] and outlives this one. Its error
+	// is that of the move. nil: nobody is started.
+	Guarded func(context.Context) error
 }
 
 // Moved is what a call did.
@@ -48,3 +52,12 @@ func Move(ctx context.Context, p Plan) (*Moved, error) { return p.move(ctx) }
 // bridge if Move made it and nobody uses it. Of a Move that was killed it puts everything back. A
 // NIC that Move did not put under the bridge is fs.ErrNotExist.
 func Undo(ctx context.Context, p Plan) (*Moved, error) { return p.undo(ctx) }
+
+// Confirm has the move stay. Where nothing waits for that the error satisfies fs.ErrNotExist. It
+// needs no room on the disk.
+func Confirm(ctx context.Context, p Plan) error { return p.confirm(ctx) }
+
+// Guard waits until the move was confirmed, or undone, and undoes it when the time is over, also
+// where the call to Move was killed. It returns the undo, or nil where there was none. It trusts
+// the record alone: of the Plan it needs NIC, Bridge, Store and Host.
+func Guard(ctx context.Context, p Plan) (*Moved, error) { return p.guard(ctx) }
