@@ -28,8 +28,8 @@ const (
 func acceptDAD(name string) string { return strings.Replace(dadSetting, "NAME", name, 1) }
 
 // setting is the value of a setting; "" where the kernel does not have it.
-func (j *job) setting(ctx context.Context, path string) (value string, err error) {
-	err = j.do(ctx, func() error {
+func (m mover) setting(ctx context.Context, path string) (value string, err error) {
+	err = m.do(ctx, func() error {
 		b, _ := os.ReadFile(path)
 		value = strings.TrimSpace(string(b))
 		return nil
@@ -38,11 +38,11 @@ func (j *job) setting(ctx context.Context, path string) (value string, err error
 }
 
 // set sets a setting that the kernel may not have.
-func (j *job) set(ctx context.Context, path, value string) error {
+func (m mover) set(ctx context.Context, path, value string) error {
 	if value == "" {
 		return nil
 	}
-	_, err := ifconf.Set(ctx, j.do, path, value)
+	_, err := ifconf.Set(ctx, m.do, path, value)
 	if errors.As(err, new(*os.PathError)) {
 		return nil
 	}

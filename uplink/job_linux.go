@@ -16,7 +16,7 @@ import (
 // A job is one call.
 type job struct {
 	Plan
-	host  link.Host
+	mover
 	moved *Moved
 }
 
@@ -70,9 +70,9 @@ func (p Plan) validate() error {
 }
 
 // do runs f on a thread in the host's namespace.
-func (j *job) do(ctx context.Context, f func() error) error { return j.host.Do(ctx, f) }
+func (m mover) do(ctx context.Context, f func() error) error { return m.host.Do(ctx, f) }
 
-var _ ifconf.Do = (*job)(nil).do
+var _ ifconf.Do = mover{}.do
 
 func (j *job) warn(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(j.moved.Warnings, text) {

@@ -23,27 +23,27 @@ const (
 // learn has the kernel learn those of the routes again that routers advertise: what it learns a
 // router can take back, or prolong. What no router advertises in time the link has for the time
 // that was left.
-func (j *job) learn(ctx context.Context, want state, to *rtnl.Link) error {
+func (m mover) learn(ctx context.Context, want state, to *rtnl.Link) error {
 	var routes []rtnl.Route
 	for _, r := range want.routes {
-		if r.Learned() && want.learns {
+		if learned(r) && want.learns {
 			routes = append(routes, r)
 		}
 	}
 	if len(routes) == 0 {
 		return nil
 	}
-	left, err := j.solicit(ctx, routes, to)
+	left, err := m.solicit(ctx, routes, to)
 	if err != nil {
 		return err
 	}
 	for _, r := range left {
-		if _, err := r.Append(ctx, j.host.Conn); err != nil {
+		if _, err := r.Append(ctx, m.host.Conn); err != nil {
 			return err
 		}
 	}
 	for _, r := range routes {
-		if err := r.Beneath().Delete(ctx, j.host.Conn); err != nil {
+		if err := rtnl.Beneath(r).Delete(ctx, m.host.Conn); err != nil {
 			return err
 		}
 	}
@@ -51,11 +51,11 @@ func (j *job) learn(ctx context.Context, want state, to *rtnl.Link) error {
 }
 
 // solicit asks routers until all of the routes are there, and returns those that are not.
-func (j *job) solicit(ctx context.Context, routes []rtnl.Route, to *rtnl.Link) (left []rtnl.Route, err error) {
-	p := &link.Port{Host: j.host, Guest: &ns.Guest{Handle: j.host.Handle}, Conn: j.host.Conn, Name: to.Name, MAC: to.MAC, Index: to.Index}
+func (m mover) solicit(ctx context.Context, routes []rtnl.Route, to *rtnl.Link) (left []rtnl.Route, err error) {
+	p := &link.Port{Host: m.host, Guest: &ns.Guest{Handle: m.host.Handle}, Conn: m.host.Conn, Name: to.Name, MAC: to.MAC, Index: to.Index}
 	var asked time.Time
 	for end := time.Now().Add(learnTime); ; {
-		have, err := rtnl.WholeRoutes(ctx, j.host.Conn, to.Index)
+		have, err := rtnl.WholeRoutes(ctx, m.host.Conn, to.Index)
 		if err != nil {
 			return nil, err
 		}

@@ -151,7 +151,7 @@ func (j *job) refusedRoutes(ctx context.Context, nic *rtnl.Link) error {
 		return errs.New(fs.ErrInvalid, "%d routes lead through %s: stop the routing daemon first, and let it find %s", len(routes), nic.Name, j.Bridge)
 	}
 	for _, r := range routes {
-		if r.ByObject() {
+		if rtnl.ByObject(r) {
 			return errs.New(fs.ErrInvalid, "route %s is by a nexthop object, which cannot lead elsewhere: make it one that names %s (ip route replace)", r, nic.Name)
 		}
 	}
@@ -163,12 +163,12 @@ func (j *job) refusedRoutes(ctx context.Context, nic *rtnl.Link) error {
 func (j *job) refusedOrder(ctx context.Context, nic *rtnl.Link, mine []rtnl.Route) error {
 	dsts := map[netip.Prefix]bool{}
 	for _, r := range mine {
-		if !r.Joins() && !r.Learned() {
+		if !r.Joins() && !learned(r) {
 			dsts[r.Dst] = true
 		}
 	}
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		alike, err := rtnl.Routes(ctx, j.host.Conn, family, 0, func(r rtnl.Route) bool { return dsts[r.Dst] && !r.Joins() && !r.Learned() })
+		alike, err := rtnl.Routes(ctx, j.host.Conn, family, 0, func(r rtnl.Route) bool { return dsts[r.Dst] && !r.Joins() && !learned(r) })
 		if err != nil {
 			return err
 		}

@@ -33,8 +33,8 @@ var (
 )
 
 // tables are the two for the bridge.
-func (j *job) tables() (atNIC, atBridge *nftables.Table) {
-	name := "pipework-uplink-" + j.Bridge
+func (p Plan) tables() (atNIC, atBridge *nftables.Table) {
+	name := "pipework-uplink-" + p.Bridge
 	return &nftables.Table{Name: name, Family: nftables.TableFamilyNetdev}, &nftables.Table{Name: name, Family: nftables.TableFamilyINet}
 }
 
@@ -99,8 +99,8 @@ func (j *job) dropRouters(ctx context.Context) error {
 }
 
 // nft makes changes in one transaction.
-func (j *job) nft(ctx context.Context, step string, change func(*nftables.Conn)) error {
-	return j.do(ctx, func() error {
+func (m mover) nft(ctx context.Context, step string, change func(*nftables.Conn)) error {
+	return m.do(ctx, func() error {
 		if err := fault.Step(ctx, step); err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (j *job) nft(ctx context.Context, step string, change func(*nftables.Conn))
 		}
 		for _, no := range []unix.Errno{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EOPNOTSUPP, unix.EINVAL} {
 			if errors.Is(err, no) {
-				return errs.New(errors.ErrUnsupported, "this kernel lacks what of nftables keeps guests from advertising themselves as routers to the host (%w): modprobe nf_tables, with CONFIG_NF_TABLES_NETDEV and CONFIG_NF_TABLES_INET, or sysctl -w net.ipv6.conf.%s.accept_ra=0", no, j.NIC)
+				return errs.New(errors.ErrUnsupported, "this kernel lacks what of nftables keeps guests from advertising themselves as routers to the host (%w): modprobe nf_tables, with CONFIG_NF_TABLES_NETDEV and CONFIG_NF_TABLES_INET, or sysctl -w net.ipv6.conf.NIC.accept_ra=0", no)
 			}
 		}
 		if err != nil {

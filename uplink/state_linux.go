@@ -12,6 +12,7 @@ import (
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/pause"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
 )
 
 // A state is what a link is to have.
@@ -22,33 +23,42 @@ type state struct {
 	learns bool // routes that routers advertise
 }
 
+// learned says whether the route came by a router advertisement.
+func learned(r rtnl.Route) bool { return r.Family == unix.AF_INET6 && r.Protocol() == unix.RTPROT_RA }
+
+// connected says whether the kernel has made the route, of an address's subnet.
+func connected(r rtnl.Route) bool { return r.Protocol() == unix.RTPROT_KERNEL && !r.Gateway.IsValid() }
+
+// A mover gives links of the host states, and takes them.
+type mover struct{ host link.Host }
+
 // carry gives a link all of the state, and then takes it from another one, which may be nil. At
 // each moment one of them has each address, and each route leads through one of them.
-func (j *job) carry(ctx context.Context, want state, from, to *rtnl.Link) error {
+func (m mover) carry(ctx context.Context, want state, from, to *rtnl.Link) error {
 	for _, a := range rtnl.InOrder(want.addrs) {
-		if err := a.RestoreAddr(ctx, j.host.Conn, want.home); err != nil {
+		if err := a.RestoreAddr(ctx, m.host.Conn, want.home); err != nil {
 			return err
 		}
 	}
-	if err := j.waitUsable(ctx, to); err != nil {
+	if err := m.waitUsable(ctx, to); err != nil {
 		return err
 	}
-	if err := j.putRoutes(ctx, want, to); err != nil {
+	if err := m.putRoutes(ctx, want, to); err != nil {
 		return err
 	}
 	if from != nil {
-		if err := j.clear(ctx, from); err != nil {
+		if err := m.clear(ctx, from); err != nil {
 			return err
 		}
 	}
 	// What the kernel has removed along with an address is put again.
-	return j.putRoutes(ctx, want, to)
+	return m.putRoutes(ctx, want, to)
 }
 
 // putNeighbours gives the link the neighbours. What the kernel does not take it asks for anew.
-func (j *job) putNeighbours(ctx context.Context, r *record, to *rtnl.Link) error {
+func (m mover) putNeighbours(ctx context.Context, r *record, to *rtnl.Link) error {
 	for _, n := range r.Neighbours {
-		err := n.PutNeighbour(ctx, j.host.Conn, to.Index)
+		err := n.PutNeighbour(ctx, m.host.Conn, to.Index)
 		if err != nil && (n.Lasts() || !errors.As(err, new(unix.Errno))) {
 			return fmt.Errorf("put a neighbour on %s: %w", to.Name, err)
 		}
@@ -62,9 +72,9 @@ const dadTime = 5 * time.Second
 
 // waitUsable waits until the link's carrier is seen and its IPv6 addresses can be used: until
 // then the kernel has no route for what comes in for them.
-func (j *job) waitUsable(ctx context.Context, to *rtnl.Link) error {
+func (m mover) waitUsable(ctx context.Context, to *rtnl.Link) error {
 	for end := time.Now().Add(dadTime); ; {
-		all, err := rtnl.Addrs(ctx, j.host.Conn, to.Index)
+		all, err := rtnl.Addrs(ctx, m.host.Conn, to.Index)
 		if err != nil {
 			return err
 		}
@@ -75,7 +85,7 @@ func (j *job) waitUsable(ctx context.Context, to *rtnl.Link) error {
 		case all[i].Duplicate():
 			return fmt.Errorf("another node on the network has %s", all[i].Prefix.Addr())
 		case time.Now().After(end):
-			if l, err := rtnl.LinkByIndex(ctx, j.host.Conn, to.Index); err == nil && !l.Running {
+			if l, err := rtnl.LinkByIndex(ctx, m.host.Conn, to.Index); err == nil && !l.Running {
 				return nil // without a carrier nobody is reached anyway
 			}
 			return fmt.Errorf("%s is not usable on %s after %v", all[i].Prefix.Addr(), to.Name, dadTime)
@@ -87,8 +97,8 @@ func (j *job) waitUsable(ctx context.Context, to *rtnl.Link) error {
 }
 
 // putRoutes gives the link the routes that it does not have, those that need others after them.
-func (j *job) putRoutes(ctx context.Context, want state, to *rtnl.Link) error {
-	have, err := rtnl.WholeRoutes(ctx, j.host.Conn, to.Index)
+func (m mover) putRoutes(ctx context.Context, want state, to *rtnl.Link) error {
+	have, err := rtnl.WholeRoutes(ctx, m.host.Conn, to.Index)
 	if err != nil {
 		return err
 	}
@@ -97,7 +107,7 @@ func (j *job) putRoutes(ctx context.Context, want state, to *rtnl.Link) error {
 		var refused []rtnl.Route
 		var why []error
 		for _, r := range left {
-			err := j.putRoute(ctx, want, r)
+			err := m.putRoute(ctx, want, r)
 			switch {
 			case err == nil:
 			case errors.As(err, new(unix.Errno)):
@@ -121,7 +131,7 @@ func missing(routes, have []rtnl.Route) (left []rtnl.Route) {
 		there[h.Alike()] = true
 	}
 	for _, r := range routes {
-		if !there[r.Alike()] && !(r.Learned() && slices.ContainsFunc(have, r.Same)) {
+		if !there[r.Alike()] && !(learned(r) && slices.ContainsFunc(have, r.Same)) {
 			left = append(left, r)
 		}
 	}
@@ -130,35 +140,35 @@ func missing(routes, have []rtnl.Route) (left []rtnl.Route) {
 
 // putRoute gives the link one route. One that its routers advertise it is to learn again, so that
 // they can take it back: until then another one stands in for it.
-func (j *job) putRoute(ctx context.Context, want state, r rtnl.Route) error {
+func (m mover) putRoute(ctx context.Context, want state, r rtnl.Route) error {
 	switch {
-	case r.Learned() && want.learns:
-		r = r.Beneath()
+	case learned(r) && want.learns:
+		r = rtnl.Beneath(r)
 	case r.Joins():
-		return r.Put(ctx, j.host.Conn)
+		return r.Put(ctx, m.host.Conn)
 	}
-	_, err := r.Append(ctx, j.host.Conn)
+	_, err := r.Append(ctx, m.host.Conn)
 	return err
 }
 
 // clear takes routes and addresses from the link, the last ones first: so whoever is interrupted
 // leaves the first ones in their order.
-func (j *job) clear(ctx context.Context, l *rtnl.Link) error {
-	routes, err := rtnl.WholeRoutes(ctx, j.host.Conn, l.Index)
+func (m mover) clear(ctx context.Context, l *rtnl.Link) error {
+	routes, err := rtnl.WholeRoutes(ctx, m.host.Conn, l.Index)
 	if err != nil {
 		return err
 	}
 	for _, r := range slices.Backward(routes) {
-		if err := r.Delete(ctx, j.host.Conn); err != nil {
+		if err := r.Delete(ctx, m.host.Conn); err != nil {
 			return err
 		}
 	}
-	addrs, err := rtnl.WholeAddrs(ctx, j.host.Conn, l.Index)
+	addrs, err := rtnl.WholeAddrs(ctx, m.host.Conn, l.Index)
 	if err != nil {
 		return err
 	}
 	for _, a := range slices.Backward(rtnl.InOrder(addrs)) {
-		if err := a.DelAddr(ctx, j.host.Conn, l.Index); err != nil {
+		if err := a.DelAddr(ctx, m.host.Conn, l.Index); err != nil {
 			return err
 		}
 	}
@@ -167,14 +177,14 @@ func (j *job) clear(ctx context.Context, l *rtnl.Link) error {
 
 // prune takes from the link the connected routes that the kernel made for its new addresses, and
 // that nobody had.
-func (j *job) prune(ctx context.Context, want state, l *rtnl.Link) error {
-	have, err := rtnl.WholeRoutes(ctx, j.host.Conn, l.Index)
+func (m mover) prune(ctx context.Context, want state, l *rtnl.Link) error {
+	have, err := rtnl.WholeRoutes(ctx, m.host.Conn, l.Index)
 	if err != nil {
 		return err
 	}
 	for _, r := range missing(have, want.routes) {
-		if r.Connected() && !r.Expires() {
-			if err := r.Delete(ctx, j.host.Conn); err != nil {
+		if connected(r) && !r.Expires() {
+			if err := r.Delete(ctx, m.host.Conn); err != nil {
 				return err
 			}
 		}
@@ -183,8 +193,8 @@ func (j *job) prune(ctx context.Context, want state, l *rtnl.Link) error {
 }
 
 // compare says what of the state the link does not have.
-func (j *job) compare(ctx context.Context, want state, l *rtnl.Link) error {
-	addrs, err := rtnl.WholeAddrs(ctx, j.host.Conn, l.Index)
+func (m mover) compare(ctx context.Context, want state, l *rtnl.Link) error {
+	addrs, err := rtnl.WholeAddrs(ctx, m.host.Conn, l.Index)
 	if err != nil {
 		return err
 	}
@@ -198,7 +208,7 @@ func (j *job) compare(ctx context.Context, want state, l *rtnl.Link) error {
 			lost = append(lost, fmt.Errorf("%s has not the address %s as it was", l.Name, a.Prefix))
 		}
 	}
-	routes, err := rtnl.WholeRoutes(ctx, j.host.Conn, l.Index)
+	routes, err := rtnl.WholeRoutes(ctx, m.host.Conn, l.Index)
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ func (s Saved) Relabelled(from, to string) Saved {
 // made for addresses.
 func WholeRoutes(ctx context.Context, c *ns.Conn, index int) (routes []Route, err error) {
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		some, err := Routes(ctx, c, family, 0, func(r Route) bool { return r.Through(index) && !r.followsAddrs() })
+		some, err := Routes(ctx, c, family, 0, func(r Route) bool { return r.Through(index) && !followsAddrs(r) })
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +129,7 @@ func WholeRoutes(ctx context.Context, c *ns.Conn, index int) (routes []Route, er
 
 // followsAddrs says whether the kernel makes the route for any link with such addresses, or
 // because of a redirect.
-func (r Route) followsAddrs() bool {
+func followsAddrs(r Route) bool {
 	switch r.Protocol() {
 	case unix.RTPROT_REDIRECT:
 		return true
@@ -148,10 +148,6 @@ func (r Route) Whole() Saved {
 	return Saved(m)
 }
 
-// At is the route on the link as it is now, with what is left of its lifetime; not ok where
-// nothing is.
-func (r Route) At(h Home) (now Route, ok bool) { return r.at(h) }
-
 // Alike is the same text for routes that differ at most in lifetimes and states.
 func (r Route) Alike() string {
 	hops := r.Hops()
@@ -168,17 +164,11 @@ func (r Route) Alike() string {
 // those as one, and replaces them together.
 func (r Route) Joins() bool { return r.Family == unix.AF_INET6 && len(r.joinable()) > 0 }
 
-// Learned says whether it came by a router advertisement.
-func (r Route) Learned() bool { return r.Family == unix.AF_INET6 && r.Protocol() == unix.RTPROT_RA }
-
-// Connected says whether the kernel has made it, of an address's subnet.
-func (r Route) Connected() bool { return r.Protocol() == unix.RTPROT_KERNEL && !r.Gateway.IsValid() }
-
-// ByObject says whether it is by a nexthop object (ip nexthop).
-func (r Route) ByObject() bool { return r.has(rtaNhID) }
+// ByObject says whether the route is by a nexthop object (ip nexthop).
+func ByObject(r Route) bool { return r.has(rtaNhID) }
 
 // Beneath is the route with the next higher metric, which comes after it.
-func (r Route) Beneath() Route {
+func Beneath(r Route) Route {
 	metric := r.metric() + 1
 	r.attrs = slices.DeleteFunc(slices.Clone(r.attrs), func(a nlAttr) bool { return a.attrType == unix.RTA_PRIORITY })
 	return r.With(metric, netip.Addr{})
