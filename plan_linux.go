@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
@@ -18,9 +17,9 @@ import (
 // interface would be given, or what would be mended and added of one that is there; nothing
 // where all is as asked. It goes the way of Attach in a context in which no netlink message
 // that changes something is sent and no DHCP server is asked, and takes no lock. What Attach
-// would refuse by itself is an error here, too, as is a host interface that is not there; what
-// the backend, the kernel, Open vSwitch or a server would refuse only when asked is not known.
-// Needs the privileges of Attach.
+// would refuse is an error here, too, as far as it can be read beforehand (see link.Foreteller);
+// what the kernel, Open vSwitch or a server knows only when it is asked is not. Needs the
+// privileges of Attach.
 func (a *Attacher) Plan(ctx context.Context, t Target, s Spec) (out *Attachment, err error) {
 	ctx = fault.ReadOnly(ctx)
 	err = a.one(ctx, "attach", Job{t, s}, func(j *job) error {
@@ -65,8 +64,14 @@ func (j planner) attach(ctx context.Context) (*Attachment, error) {
 
 // fresh is what a new interface would be given.
 func (j planner) fresh(ctx context.Context) (*Attachment, error) {
-	if err := j.on(ctx); err != nil {
-		return nil, j.fail(StageLink, err)
+	if b, can := j.spec.Link.(link.Foreteller); can {
+		makes, err := b.Foretell(ctx, &j.port)
+		if err != nil {
+			return nil, finder{j.job}.asTwin(ctx, j.fail(StageLink, err))
+		}
+		for _, what := range makes {
+			j.plan.add("make %s", what)
+		}
 	}
 	j.plan.add("plug %s in on %s", j.spec.Name, j.spec.Link)
 	for _, c := range j.concerns() {
@@ -80,25 +85,4 @@ func (j planner) fresh(ctx context.Context) (*Attachment, error) {
 		Guest: j.guest.Identity, Name: j.spec.Name, Link: j.spec.Link.String(), MAC: MAC(j.spec.MAC), MTU: j.spec.MTU,
 		Addrs: append([]netip.Prefix{}, j.spec.Addrs...), Gateways: j.spec.Gateways,
 	}, nil
-}
-
-// on looks for what the interface would stand on. Whether a bridge of Open vSwitch is there,
-// only its database knows.
-func (j planner) on(ctx context.Context) error {
-	var name string
-	bridge := false
-	switch b := j.spec.Link.(type) {
-	case link.Bridge:
-		name, bridge = b.Name, true
-	case link.Macvlan, link.Ipvlan, link.VLAN, link.IPoIB, link.Phys:
-		name = b.(link.OnInterface).HostInterface()
-	default:
-		return nil
-	}
-	_, err := rtnl.LinkByName(ctx, j.host.Conn, name)
-	if bridge && errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, "br") {
-		j.plan.add("make bridge %s", name)
-		return nil
-	}
-	return err
 }

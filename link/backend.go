@@ -62,6 +62,15 @@ type Validator interface {
 	Validate() error
 }
 
+// A Foreteller is a Backend that tells beforehand what Plug would refuse, as far as that can be
+// read: Foretell returns the error that Plug would, or else what Plug would make on the host,
+// such as "bridge br1". It changes nothing, and fills p.MTU as Plug does. The guest has no
+// interface p.Name. What only the kernel knows, when it is asked, stays open; and so does what
+// others change before Plug comes.
+type Foreteller interface {
+	Foretell(ctx context.Context, p *Port) (makes []string, err error)
+}
+
 // A FixedMAC is a Backend whose interfaces have a MAC that is not the caller's to
 // choose: it ignores Port.MAC. The text says why, in one line; "" means that it
 // may be chosen after all.
@@ -144,7 +153,10 @@ type Port struct {
 	// MACAsked says that the Spec names MAC; otherwise it is a random one.
 	MACAsked bool
 	MTU      int // bytes; 0: the backend's choice
-	Mark     Mark
+	// HostMTU is that of the host's end where it is not MTU: a bridge has the least MTU of its
+	// ports, and is to keep its own. [PlugVeth] sees to it; 0: as MTU.
+	HostMTU int
+	Mark    Mark
 	// Pin is what may leave the guest; nil: everything. [PlugVeth] sees to it.
 	Pin *Pin
 	// Exact has Check tell also of settings that the Backend leaves at their default and

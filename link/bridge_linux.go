@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -39,6 +40,7 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if p.MTU == 0 {
 		p.MTU = br.MTU
 	}
+	p.HostMTU = max(p.MTU, br.MTU)
 	p.HostName = b.HostName
 	if err := PlugVeth(ctx, p, u, br.Index); err != nil {
 		return err
@@ -53,6 +55,18 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 		p.Warn("bridge %s is down and passes no frames: ip link set %s up", b.Name, b.Name)
 	}
 	return b.accept(ctx, p, u, br)
+}
+
+// Foretell is what Plug would refuse; see [Foreteller].
+func (b Bridge) Foretell(ctx context.Context, p *Port) (makes []string, err error) {
+	br, err := b.find(ctx, p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && creatable(b.Name):
+		makes, err = []string{"bridge " + b.Name}, notReserved(b.Name)
+	case err == nil:
+		err = b.canFilter(br)
+	}
+	return makes, cmp.Or(err, ForetellVeth(ctx, p, b.HostName))
 }
 
 // maxTries bounds how often a bridge is made that others remove at once.
@@ -93,7 +107,7 @@ func (b Bridge) create(ctx context.Context, p *Port, u *Undo) error {
 	}
 	// A MAC that nobody set follows the bridge's lowest port, and changes with
 	// every guest.
-	br := rtnl.NewLink{End: rtnl.End{Name: b.Name, MAC: RandomMAC(), MTU: p.MTU}, Kind: "bridge"}
+	br := rtnl.NewLink{End: rtnl.End{Name: b.Name, MAC: RandomMAC()}, Kind: "bridge"}
 	if b.filters() {
 		br.Option = rtnl.FilterVLANs()
 	}

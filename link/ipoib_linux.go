@@ -55,6 +55,12 @@ func (i IPoIB) Plug(ctx context.Context, p *Port, u *Undo) error {
 	return nil
 }
 
+// Foretell is what Plug would refuse; see [Foreteller].
+func (i IPoIB) Foretell(ctx context.Context, p *Port) (makes []string, err error) {
+	_, err = i.find(ctx, p.Host)
+	return nil, err
+}
+
 // setBirthMTU sets the MTU of a child that was just made. One that it is born with does not
 // last: when it joins its multicast group, the driver takes the least of the group's and
 // of the one that was set (ipoib_change_mtu in drivers/infiniband/ulp/ipoib).

@@ -21,6 +21,11 @@ func (i Ipvlan) Plug(ctx context.Context, p *Port, u *Undo) error {
 	return err
 }
 
+// Foretell is what Plug would refuse; see [Foreteller].
+func (i Ipvlan) Foretell(ctx context.Context, p *Port) (makes []string, err error) {
+	return i.parent().foretell(ctx, p, newLink{kind: "ipvlan", config: "CONFIG_IPVLAN"})
+}
+
 // option is IFLA_IPVLAN_MODE: IPVLAN_MODE_* of linux/if_link.h begin with l2, 0.
 func (m IpvlanMode) option() rtnl.Option {
 	return rtnl.Option{Type: nl.IFLA_IPVLAN_MODE, Value: nl.Uint16Attr(uint16(m))}

@@ -18,6 +18,11 @@ func (m Macvlan) Plug(ctx context.Context, p *Port, u *Undo) error {
 	return err
 }
 
+// Foretell is what Plug would refuse; see [Foreteller].
+func (m Macvlan) Foretell(ctx context.Context, p *Port) (makes []string, err error) {
+	return m.parent().foretell(ctx, p, newLink{kind: "macvlan", config: "CONFIG_MACVLAN", option: m.Mode.option()})
+}
+
 // kernelModes are MACVLAN_MODE_* of linux/if_link.h.
 var kernelModes = [...]uint32{MacvlanBridge: 4, MacvlanPrivate: 1, MacvlanVEPA: 2, MacvlanPassthru: 8}
 

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,23 @@ func (v Veth) Plug(ctx context.Context, p *Port, u *Undo) error {
 		return err
 	}
 	return addEndAddrs(ctx, p.Host.Conn, host, v.HostAddrs)
+}
+
+// Foretell is what Plug would refuse; see [Foreteller].
+func (v Veth) Foretell(ctx context.Context, p *Port) (makes []string, err error) {
+	if !v.toGuest() {
+		return nil, ForetellVeth(ctx, p, v.HostName)
+	}
+	o, err := v.openPeer(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer o.close()
+	_, err = rtnl.LinkByName(ctx, o.conn, v.PeerName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return nil, cmp.Or(err, v.peerTaken(o))
 }
 
 // addEndAddrs gives addresses to the other end of a pair. They go with the pair, also on

@@ -23,11 +23,8 @@ func (a parent) plug(ctx context.Context, p *Port, u *Undo, n newLink) error {
 	if err != nil {
 		return err
 	}
-	if p.MTU > lower.MTU {
-		return errs.New(fs.ErrInvalid, "MTU %d is more than that of %s, %d", p.MTU, lower.Name, lower.MTU)
-	}
-	if p.MTU == 0 {
-		p.MTU = lower.MTU
+	if err := fitMTU(p, lower); err != nil {
+		return err
 	}
 	n.parent = lower.Index
 	err = n.plug(ctx, p, u)
@@ -35,10 +32,26 @@ func (a parent) plug(ctx context.Context, p *Port, u *Undo, n newLink) error {
 		unclaim(ctx, p.Host, lower)
 		err = n.plug(ctx, p, u)
 	}
-	if errors.Is(err, unix.EBUSY) {
-		return errs.New(fs.ErrInvalid, "%s takes no %s interface: it is a port of a bridge or bond, or carries another kind of such interfaces", lower.Name, n.kind)
+	return refused(err, lower, n.kind)
+}
+
+// fitMTU refuses an MTU above that of what the interface stands on, which is the default.
+func fitMTU(p *Port, lower *rtnl.Link) error {
+	if p.MTU > lower.MTU {
+		return errs.New(fs.ErrInvalid, "MTU %d is more than that of %s, %d", p.MTU, lower.Name, lower.MTU)
 	}
-	if errors.Is(err, unix.EINVAL) && n.kind == "macvlan" {
+	if p.MTU == 0 {
+		p.MTU = lower.MTU
+	}
+	return nil
+}
+
+// refused says what the error of an interface of this kind on lower means.
+func refused(err error, lower *rtnl.Link, kind string) error {
+	if errors.Is(err, unix.EBUSY) {
+		return errs.New(fs.ErrInvalid, "%s takes no %s interface: it is a port of a bridge or bond, or carries another kind of such interfaces", lower.Name, kind)
+	}
+	if errors.Is(err, unix.EINVAL) && kind == "macvlan" {
 		return fmt.Errorf("%w (perhaps one in mode passthru has %s for itself alone)", err, lower.Name)
 	}
 	return err
@@ -57,17 +70,23 @@ func claimed(ctx context.Context, h Host, lower *rtnl.Link, err error) bool {
 // ensure finds what the guest's interface is to stand on, makes the VLAN where
 // there is none, and sets it up.
 func (a parent) ensure(ctx context.Context, p *Port, u *Undo) (*rtnl.Link, error) {
-	l, err := hostLink(ctx, p.Host, a.name)
+	l, err := a.find(ctx, p.Host)
 	if err != nil {
 		return nil, err
-	}
-	if l.Type != unix.ARPHRD_ETHER {
-		return nil, errs.New(fs.ErrInvalid, "%s is no Ethernet interface: macvlan, ipvlan and VLANs need one", l.Name)
 	}
 	if err := raiseFor(ctx, p, u, l); err != nil || a.vlan == 0 {
 		return l, err
 	}
 	return ensureVLAN(ctx, p, u, a, l)
+}
+
+// find finds the NIC.
+func (a parent) find(ctx context.Context, h Host) (*rtnl.Link, error) {
+	l, err := hostLink(ctx, h, a.name)
+	if err == nil && l.Type != unix.ARPHRD_ETHER {
+		return nil, errs.New(fs.ErrInvalid, "%s is no Ethernet interface: macvlan, ipvlan and VLANs need one", l.Name)
+	}
+	return l, err
 }
 
 // hostLink finds an interface of the host, or says which there are.

@@ -24,6 +24,9 @@ type peer struct {
 
 // openPeer finds the other guest. The guest itself and the host are refused.
 func (v Veth) openPeer(ctx context.Context, p *Port) (*peer, error) {
+	if p.Guest.Inode() == p.Host.Inode() {
+		return nil, errs.New(fs.ErrInvalid, "the host is no guest of a pair: plug veth:NAME into %s", v.Peer)
+	}
 	g, err := p.Host.find(v.Peer).Open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("the pair's other guest: %w", err)
@@ -84,9 +87,6 @@ func (v Veth) onPeer(ctx context.Context, p *Port, f func(*peer, *rtnl.Link) err
 // are born where they belong. Nobody needs to lock the other guest: the kernel refuses a
 // name that is taken there.
 func (v Veth) plugPeer(ctx context.Context, p *Port, u *Undo) error {
-	if p.Guest.Inode() == p.Host.Inode() {
-		return errs.New(fs.ErrInvalid, "the host is no guest of a pair: plug veth:NAME into %s", v.Peer)
-	}
 	o, err := v.openPeer(ctx, p)
 	if err != nil {
 		return err
@@ -123,6 +123,10 @@ func (v Veth) taken(ctx context.Context, p *Port, o *peer) error {
 	if _, err := rtnl.LinkByName(ctx, p.Conn, p.Name); !errors.Is(err, fs.ErrNotExist) {
 		return taken(p, err)
 	}
+	return v.peerTaken(o)
+}
+
+func (v Veth) peerTaken(o *peer) error {
 	return fmt.Errorf("%s has an interface %s already: choose another name for the pair's other end", o.Name, v.PeerName)
 }
 
@@ -142,7 +146,7 @@ func (v Veth) configure(ctx context.Context, p *Port, o *peer, end *rtnl.Link) e
 	} else if err != nil {
 		return err
 	}
-	if err := rtnl.FinishPlain(ctx, o.conn, end.Name, p.Mark.peerAlias()); err != nil {
+	if err := rtnl.FinishPlain(ctx, o.conn, end.Name, p.Mark.peerAlias(), 0); err != nil {
 		return err
 	}
 	return addEndAddrs(ctx, o.conn, end, v.PeerAddrs)

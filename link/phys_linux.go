@@ -55,9 +55,40 @@ func (n Phys) find(ctx context.Context, p *Port) (*rtnl.Link, error) {
 	}
 	l, err := rtnl.LinkByName(ctx, p.Host.Conn, n.Device)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errs.New(fs.ErrNotExist, "the host has no interface %s: see ip link", n.Device)
+		return nil, n.absent()
 	}
 	return l, err
+}
+
+func (n Phys) absent() error {
+	return errs.New(fs.ErrNotExist, "the host has no interface %s: see ip link", n.Device)
+}
+
+// Foretell is what Plug would refuse; see [Foreteller].
+func (n Phys) Foretell(ctx context.Context, p *Port) (makes []string, err error) {
+	back, err := returned(ctx, p.Host)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range back {
+		if r.mark().Link == n.String() {
+			return nil, nil // which Plug puts right first
+		}
+	}
+	l, err := rtnl.LinkByName(ctx, p.Host.Conn, n.Device)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, n.absent()
+	case err != nil:
+		return nil, err
+	}
+	if err := n.movable(ctx, p, l); err != nil {
+		return nil, err
+	}
+	if slices.Contains(stay, l.Kind) {
+		return nil, stays(l, unix.EINVAL)
+	}
+	return nil, foretellNames(ctx, p, l)
 }
 
 // movable refuses what the host would miss.

@@ -36,6 +36,9 @@ func partOf(name string, master *rtnl.Link) error {
 // is behind it.
 func isVirtual(l *rtnl.Link) bool { return l.Kind != "" && l.Kind != "virt_wifi" }
 
+// stay are the kinds that no kernel moves; others it may, or may not.
+var stay = []string{"bond", "team", "vrf"}
+
 // stays is the error of a link that the kernel leaves in its namespace (netns_immutable
 // in include/linux/netdevice.h): bonds, teams and bridges among others.
 func stays(l *rtnl.Link, err error) error {
@@ -45,6 +48,14 @@ func stays(l *rtnl.Link, err error) error {
 // nameTaken is the error of a move that ended with EEXIST: the guest has the name, or
 // one of the interface's altnames.
 func nameTaken(ctx context.Context, p *Port, l *rtnl.Link) error {
+	if err := foretellNames(ctx, p, l); err != nil {
+		return err
+	}
+	return errs.New(fs.ErrInvalid, "the guest has an interface of one of the names of %s: see ip link", l.Name)
+}
+
+// foretellNames is nameTaken where it can be told which, and else nil.
+func foretellNames(ctx context.Context, p *Port, l *rtnl.Link) error {
 	for _, name := range append([]string{p.Name}, l.AltNames...) {
 		has, err := rtnl.LinkByName(ctx, p.Conn, name)
 		switch {
@@ -55,5 +66,5 @@ func nameTaken(ctx context.Context, p *Port, l *rtnl.Link) error {
 			return errs.New(fs.ErrInvalid, "%s in the guest is called %s, too, which is an altname of %s: ip link property del dev %s altname %s", charset.Shown(has.Name), charset.Shown(name), l.Name, l.Name, charset.Shown(name))
 		}
 	}
-	return errs.New(fs.ErrInvalid, "the guest has an interface of one of the names of %s: see ip link", l.Name)
+	return nil
 }

@@ -30,10 +30,23 @@ func carriesVLANs(ctx context.Context, h Host, l *rtnl.Link) (bool, error) {
 	return found, err
 }
 
-// heldElsewhere is the error of a VLAN that exists already, and not on the host. What it
-// says of who has it the guest may have written.
+// heldElsewhere is the error of a VLAN that exists already, and not on the host.
 func heldElsewhere(ctx context.Context, h Host, a parent, lower *rtnl.Link) error {
-	where := "in another network namespace"
+	err := foundElsewhere(ctx, h, a, lower)
+	if err == nil {
+		err = heldIn(a, "in another network namespace")
+	}
+	return err
+}
+
+func heldIn(a parent, where string) error {
+	return errs.New(fs.ErrInvalid, "VLAN %d of %s exists already, %s", a.vlan, a.name, where)
+}
+
+// foundElsewhere is heldElsewhere where the VLAN is found, and else nil. What the error says of
+// who has it the guest may have written.
+func foundElsewhere(ctx context.Context, h Host, a parent, lower *rtnl.Link) error {
+	where := ""
 	err := eachVLAN(ctx, h, lower, func(guest ns.Identity, l *rtnl.Link) bool {
 		if !hasTag(l, a.vlan) {
 			return true
@@ -49,8 +62,8 @@ func heldElsewhere(ctx context.Context, h Host, a parent, lower *rtnl.Link) erro
 		}
 		return false
 	})
-	if err != nil {
+	if err != nil || where == "" {
 		return err
 	}
-	return errs.New(fs.ErrInvalid, "VLAN %d of %s exists already, %s", a.vlan, a.name, where)
+	return heldIn(a, where)
 }

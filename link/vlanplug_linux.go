@@ -31,6 +31,26 @@ func (v VLAN) Plug(ctx context.Context, p *Port, u *Undo) error {
 	return err
 }
 
+// Foretell is what Plug would refuse; see [Foreteller].
+func (v VLAN) Foretell(ctx context.Context, p *Port) (makes []string, err error) {
+	on := parent{name: v.Parent}
+	lower, err := on.find(ctx, p.Host)
+	if err != nil {
+		return nil, err
+	}
+	if err := fitMTU(p, lower); err != nil {
+		return nil, err
+	}
+	here, err := findVLAN(ctx, p.Host, v.place(), lower)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, foundElsewhere(ctx, p.Host, v.place(), lower)
+	case err == nil && !isOrphan(here):
+		err = v.holder(ctx, p)
+	}
+	return nil, err
+}
+
 // removeLeftover removes the VLAN interface from the host that a killed call left there
 // on its way into a guest.
 func (v VLAN) removeLeftover(ctx context.Context, p *Port) error {
