@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"testing"
 	"time"
 
@@ -92,4 +93,45 @@ func TestGuardOfTheKilled(t *testing.T) {
 		undoAll(t, s)
 		return err
 	})
+}
+
+// TestProbe has a move undone at once when what is probed is not reached, and confirmed when it is.
+func TestProbe(t *testing.T) {
+	s := newScene(t)
+	before := snapshot(t, s.host)
+	var l net.Listener
+	if err := s.remote.Do(t.Context(), func() (err error) {
+		l, err = net.Listen("tcp", "10.9.0.2:0")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	for probe, reached := range map[string]bool{
+		"gateway": true, "arp:10.0.0.1": true, "tcp:" + l.Addr().String(): true,
+		"arp:10.0.0.99": false, "tcp:10.9.0.2:1": false,
+	} {
+		s.plan.Probe = probe
+		ended := guarded(t, &s.plan, time.Hour)
+		if !reached {
+			s.plan.Confirm = time.Second
+		}
+		_, err := uplink.Move(t.Context(), s.plan)
+		if (err == nil) != reached {
+			t.Errorf("%s: %v", probe, err)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if reached {
+			undoAll(t, s)
+		}
+		unchanged(t, s.host, before)
+	}
+	for _, wrong := range []string{"gate", "arp:", "arp:fd00::1", "tcp:10.0.0.1", "tcp::22"} {
+		s.plan.Probe = wrong
+		if _, err := uplink.Move(t.Context(), s.plan); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
 }

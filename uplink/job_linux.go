@@ -55,6 +55,9 @@ func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 
 func (p Plan) validate() error {
 	wrong := []error{link.ValidName(p.NIC), link.ValidName(p.Bridge)}
+	if _, err := parseProbe(p.Probe); err != nil {
+		wrong = append(wrong, err)
+	}
 	switch {
 	case p.Store == nil:
 		wrong = append(wrong, errors.New("no store to record in what was"))

@@ -52,7 +52,7 @@ func (m mover) learn(ctx context.Context, want state, to *rtnl.Link) error {
 
 // solicit asks routers until all of the routes are there, and returns those that are not.
 func (m mover) solicit(ctx context.Context, routes []rtnl.Route, to *rtnl.Link) (left []rtnl.Route, err error) {
-	p := &link.Port{Host: m.host, Guest: &ns.Guest{Handle: m.host.Handle}, Conn: m.host.Conn, Name: to.Name, MAC: to.MAC, Index: to.Index}
+	p := m.port(to)
 	var asked time.Time
 	for end := time.Now().Add(learnTime); ; {
 		have, err := rtnl.WholeRoutes(ctx, m.host.Conn, to.Index)
@@ -73,4 +73,9 @@ func (m mover) solicit(ctx context.Context, routes []rtnl.Route, to *rtnl.Link) 
 			return nil, err
 		}
 	}
+}
+
+// port is the link of the host as one that announces.
+func (m mover) port(l *rtnl.Link) *link.Port {
+	return &link.Port{Host: m.host, Guest: &ns.Guest{Handle: m.host.Handle}, Conn: m.host.Conn, Name: l.Name, MAC: l.MAC, Index: l.Index}
 }

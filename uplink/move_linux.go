@@ -11,7 +11,6 @@ import (
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/rtnl"
-	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -173,12 +172,18 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err := j.count(ctx, br); err != nil {
 		return err
 	}
+	j.announce(ctx, br)
+	if err := j.probe(ctx, br); err != nil {
+		return err
+	}
 	r.Phase = moved
 	if err := j.write(ctx, r); err != nil {
 		return err
 	}
-	j.announce(ctx, br)
-	return nil
+	if j.Probe == "" {
+		return nil
+	}
+	return j.Store.DeleteNote(j.unconfirmed())
 }
 
 // enslave makes the NIC a port of the bridge.
@@ -195,7 +200,7 @@ func (j *job) enslave(ctx context.Context, nic, br *rtnl.Link) error {
 
 // announce tells neighbours; the MAC is the one that they know. It is no failure that it fails.
 func (j *job) announce(ctx context.Context, l *rtnl.Link) {
-	p := &link.Port{Host: j.host, Guest: &ns.Guest{Handle: j.host.Handle}, Conn: j.host.Conn, Name: l.Name, MAC: l.MAC, Index: l.Index}
+	p := j.port(l)
 	var s *announce.Sender
 	err := j.do(ctx, func() error {
 		s = announce.Open()

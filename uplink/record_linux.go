@@ -71,9 +71,9 @@ func (j *job) write(ctx context.Context, r *record) error {
 	return j.Store.PutNote(j.note(), append(b, '\n'))
 }
 
-// forget removes the record, and what tells that it is to be confirmed.
+// forget removes what tells that it is to be confirmed, and the record last.
 func (j *job) forget(ctx context.Context) error {
-	for _, n := range []keep.Note{j.note(), j.unconfirmed()} {
+	for _, n := range []keep.Note{j.unconfirmed(), j.note()} {
 		if err := fault.Step(ctx, "write no "+n.Kind); err != nil {
 			return err
 		}

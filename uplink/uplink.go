@@ -24,6 +24,11 @@ type Plan struct {
 	// Confirm is the time from the call on within which [Confirm] has to be called, or else
 	// [Guard] undoes the move; 0: the move stays.
 	Confirm time.Duration
+	// Probe is what has to be reached by the bridge, or else the move is undone at once; then
+	// nothing waits to be confirmed any more. It is tried again and again for the time Confirm, or
+	// ten seconds. "gateway" is the router of the default route of IPv4, "arp:ADDRESS" a host on the
+	// network, both by ARP, and "tcp:HOST:PORT" a connection; "": nothing is probed.
+	Probe string
 	// Guarded is called, where Confirm is not 0, once it is recorded what was, and before
 	// anything is changed: to start a process that calls [Guard] and outlives this one. Its error
 	// is that of the move. nil: nobody is started.

@@ -20,11 +20,16 @@ import (
 type uplinking struct {
 	undo, keep, managed, guard bool
 	confirm                    time.Duration
+	probe                      string
 }
+
+// probeTime is how long --probe tries without --confirm.
+const probeTime = 10 * time.Second
 
 func (u *uplinking) addFlags(fs *pflag.FlagSet) {
 	option.Bool(fs, &u.undo, "undo", "take the NIC from the bridge, and give it back what the bridge has by now")
 	duration(fs, &u.confirm, "confirm", "undo it, unless it is kept within this time (--keep)")
+	text(fs, &u.probe, "probe", "what", "undo it, unless this is reached in time, and keep it then: gateway, arp:<address> or tcp:<host>:<port>")
 	option.Bool(fs, &u.keep, "keep", "confirm: the NIC stays under the bridge")
 	option.Bool(fs, &u.managed, "managed", "also a NIC that a network manager or a DHCP client looks after")
 	option.Bool(fs, &u.guard, "guard", "wait until it is kept, or else undo it")
@@ -34,7 +39,7 @@ func (u *uplinking) addFlags(fs *pflag.FlagSet) {
 // check refuses options that contradict each other.
 func (u *uplinking) check() error {
 	n := 0
-	for _, asked := range []bool{u.undo, u.keep, u.guard, u.confirm > 0 || u.managed} {
+	for _, asked := range []bool{u.undo, u.keep, u.guard, u.confirm > 0 || u.managed || u.probe != ""} {
 		if asked {
 			n++
 		}
@@ -56,7 +61,10 @@ func (o *Options) uplink(ctx context.Context, args []string) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	p := uplink.Plan{Bridge: args[0], NIC: args[1], Store: store, Managed: u.managed, Confirm: u.confirm}
+	if u.probe != "" && u.confirm == 0 {
+		u.confirm = probeTime
+	}
+	p := uplink.Plan{Bridge: args[0], NIC: args[1], Store: store, Managed: u.managed, Confirm: u.confirm, Probe: u.probe}
 	switch {
 	case u.guard:
 		_, err := uplink.Guard(ctx, p)
@@ -81,7 +89,7 @@ func (o *Options) uplink(ctx context.Context, args []string) error {
 	}
 	o.Warn(m.Warnings...)
 	text := []string{fmt.Sprintf("%s is under %s, which has %s", p.NIC, p.Bridge, carried(m))}
-	if p.Confirm > 0 && !m.Existed {
+	if p.Confirm > 0 && p.Probe == "" && !m.Existed {
 		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework uplink --keep %s %s", p.Confirm, p.Bridge, p.NIC))
 	}
 	return o.Show(m, text...)
