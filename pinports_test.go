@@ -3,7 +3,6 @@
 package pipework_test
 
 import (
-	"bytes"
 	"maps"
 	"os"
 	"slices"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/pintest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/link/firewall"
@@ -38,33 +38,9 @@ func throughIFB(t *testing.T, g *ns.Guest) {
 	}
 }
 
-// often sends each frame so often that it passes a classifier by at least once, and tells which
-// were heard.
-func (s *scene) often(frames map[string][]byte) (names []string) {
-	s.t.Helper()
-	s.t.Run("often", func(t *testing.T) {
-		by, h := newSender(t, s.eve), newHearer(t, s.near)
-		for i, name := range slices.Sorted(maps.Keys(frames)) {
-			for range 40 {
-				by.send(frames[name])
-			}
-			last := ipv4Frame(eve4, nil, 0, 17, udp(9, 1000+i))
-			for range 40 {
-				by.send(last)
-			}
-			for _, f := range h.until(last) {
-				if bytes.Equal(f, frames[name]) && !slices.Contains(names, name) {
-					names = append(names, name)
-				}
-			}
-		}
-	})
-	return names
-}
-
 // untagged are the attacks with frames whose every byte is heard.
 func untagged() map[string][]byte {
-	all := attacks()
+	all := pintest.Attacks()
 	maps.DeleteFunc(all, func(name string, _ []byte) bool { return strings.HasPrefix(name, "tagged") })
 	return all
 }
@@ -92,15 +68,15 @@ func TestPinHoldsAgainstIFB(t *testing.T) {
 	defer ip(t, s.eve, "ip", "link", "delete", "ifb0")
 	all := slices.Sorted(maps.Keys(untagged()))
 	if !holds(t, at) {
-		if diff := cmp.Diff(all, s.often(untagged())); diff != "" {
+		if diff := cmp.Diff(all, pintest.Often(t, s.eve, s.near, untagged())); diff != "" {
 			t.Errorf("what passes (-sent +heard):\n%s", diff)
 		}
 		return
 	}
-	if got := s.often(untagged()); len(got) > 0 {
+	if got := pintest.Often(t, s.eve, s.near, untagged()); len(got) > 0 {
 		t.Errorf("heard: %q", got)
 	}
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(honest())), s.often(honest())); diff != "" {
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(pintest.Honest())), pintest.Often(t, s.eve, s.near, pintest.Honest())); diff != "" {
 		t.Errorf("what has to pass (-sent +heard):\n%s", diff)
 	}
 
@@ -110,7 +86,7 @@ func TestPinHoldsAgainstIFB(t *testing.T) {
 	if err := nft.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(all, s.often(untagged())); diff != "" {
+	if diff := cmp.Diff(all, pintest.Often(t, s.eve, s.near, untagged())); diff != "" {
 		t.Errorf("without the table (-sent +heard):\n%s", diff)
 	}
 	checked, err := pipework.Check(t.Context(), s.target, eveSpec())
@@ -120,7 +96,7 @@ func TestPinHoldsAgainstIFB(t *testing.T) {
 	if at := attach(t, s.target, eveSpec()); len(at.Mended) != 1 {
 		t.Errorf("mended %q", at.Mended)
 	}
-	if got := s.often(untagged()); len(got) > 0 {
+	if got := pintest.Often(t, s.eve, s.near, untagged()); len(got) > 0 {
 		t.Errorf("mended, heard: %q", got)
 	}
 }
