@@ -77,11 +77,14 @@ func (j *job) keepRouters(ctx context.Context, nic, br *rtnl.Link) error {
 			c.AddRule(&nftables.Rule{Table: atBridge, Chain: drop, Exprs: append(slices.Concat(byBridge, is), &expr.Verdict{Kind: expr.VerdictDrop})})
 		}
 	})
-	if errors.Is(err, errors.ErrUnsupported) && !nic.HearsRouters() {
-		j.warn("guests on %s can send the host redirects: %v", j.Bridge, err)
-		return nil
+	switch {
+	case !errors.Is(err, errors.ErrUnsupported):
+		return err
+	case nic.HearsRouters():
+		return fmt.Errorf("guests could advertise themselves as routers to the host: %w; or have %s follow none: sysctl -w net.ipv6.conf.%s.accept_ra=0", err, nic.Name, nic.Name)
 	}
-	return err
+	j.warn("guests on %s can send the host redirects: %v", j.Bridge, err)
+	return nil
 }
 
 func u32(v uint32) []byte { return binaryutil.NativeEndian.PutUint32(v) }
@@ -111,7 +114,7 @@ func (m mover) nft(ctx context.Context, step string, change func(*nftables.Conn)
 		}
 		for _, no := range []unix.Errno{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EOPNOTSUPP, unix.EINVAL} {
 			if errors.Is(err, no) {
-				return errs.New(errors.ErrUnsupported, "this kernel lacks what of nftables keeps guests from advertising themselves as routers to the host (%w): modprobe nf_tables, with CONFIG_NF_TABLES_NETDEV and CONFIG_NF_TABLES_INET, or sysctl -w net.ipv6.conf.NIC.accept_ra=0", no)
+				return errs.New(errors.ErrUnsupported, "this kernel lacks a part of nftables (%w): modprobe nf_tables, with CONFIG_NF_TABLES_NETDEV and CONFIG_NF_TABLES_INET", no)
 			}
 		}
 		if err != nil {

@@ -70,30 +70,50 @@ func (m mover) putNeighbours(ctx context.Context, r *record, to *rtnl.Link) erro
 // switched off for the link, but by net.ipv6.conf.all.accept_dad.
 const dadTime = 5 * time.Second
 
-// waitUsable waits until the link's carrier is seen and its IPv6 addresses can be used: until
-// then the kernel has no route for what comes in for them.
+// localTime bounds the wait for the kernel's own routes.
+const localTime = time.Second
+
+// waitUsable waits until the link's IPv6 addresses can be used: the kernel gives each a route for
+// what comes in for it once it was looked for duplicates, and also without that in its own time.
 func (m mover) waitUsable(ctx context.Context, to *rtnl.Link) error {
-	for end := time.Now().Add(dadTime); ; {
+	for began := time.Now(); ; {
 		all, err := rtnl.Addrs(ctx, m.host.Conn, to.Index)
 		if err != nil {
 			return err
 		}
 		i := slices.IndexFunc(all, func(a rtnl.Addr) bool { return a.Flags&unix.IFA_F_TENTATIVE != 0 })
-		switch {
-		case i < 0:
-			return nil
-		case all[i].Duplicate():
+		if i >= 0 && all[i].Duplicate() {
 			return fmt.Errorf("another node on the network has %s", all[i].Prefix.Addr())
-		case time.Now().After(end):
+		}
+		if i >= 0 && time.Since(began) > dadTime {
 			if l, err := rtnl.LinkByIndex(ctx, m.host.Conn, to.Index); err == nil && !l.Running {
 				return nil // without a carrier nobody is reached anyway
 			}
 			return fmt.Errorf("%s is not usable on %s after %v", all[i].Prefix.Addr(), to.Name, dadTime)
 		}
+		if i < 0 {
+			local, err := m.haveLocal(ctx, all, to)
+			if local || err != nil || time.Since(began) > localTime {
+				return err
+			}
+		}
 		if err := pause.For(ctx, 5*time.Millisecond); err != nil {
 			return err
 		}
 	}
+}
+
+// haveLocal says whether each of the link's IPv6 addresses has its local route.
+func (m mover) haveLocal(ctx context.Context, all []rtnl.Addr, l *rtnl.Link) (bool, error) {
+	routes, err := rtnl.Routes(ctx, m.host.Conn, unix.AF_INET6, unix.RT_TABLE_LOCAL, func(r rtnl.Route) bool { return r.Index == l.Index })
+	if err != nil {
+		return false, err
+	}
+	lacks := func(a rtnl.Addr) bool {
+		ip := a.Prefix.Addr()
+		return ip.Is6() && !slices.ContainsFunc(routes, func(r rtnl.Route) bool { return r.Dst.IsSingleIP() && r.Dst.Addr() == ip })
+	}
+	return !slices.ContainsFunc(all, lacks), nil
 }
 
 // putRoutes gives the link the routes that it does not have, those that need others after them.
