@@ -49,7 +49,7 @@ func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
 		return err
 	}
 	if b.noVLAN(br) {
-		p.Warn("%s", b.silent(p.HostName))
+		p.Warn("%s", silent(b.Name, p.HostName))
 	}
 	if !br.Up {
 		p.Warn("bridge %s is down and passes no frames: ip link set %s up", b.Name, b.Name)
