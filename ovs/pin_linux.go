@@ -42,7 +42,7 @@ func (b Bridge) Filter(ctx context.Context, p *link.Port) (link.Filter, error) {
 		return nil, err
 	}
 	if f.told != "" {
-		f.flows, err = s.flows(ctx, f.told, cookie(f.name), oneCookie)
+		f.flows, err = s.flows(ctx, f.told, cookie(f.id), oneCookie)
 	}
 	return f, err
 }
@@ -124,7 +124,7 @@ func (f *pinnedPort) On() bool { return f.told != "" }
 
 // Is says whether the flows are those of the Pin.
 func (f *pinnedPort) Is(p link.Pin) bool {
-	return f.cannot == nil && f.told == f.bridge && slices.Equal(keys(f.flows), keys(pinFlows(p, f.name, f.number)))
+	return f.cannot == nil && f.told == f.bridge && slices.Equal(keys(f.flows), keys(pinFlows(p, f.id, f.number)))
 }
 
 // keys are the same for the same flows.
@@ -145,7 +145,7 @@ func (f *pinnedPort) Set(ctx context.Context, p *link.Pin) error {
 	if f.cannot != nil {
 		return f.cannot
 	}
-	return f.change(ctx, pinFlows(*p, f.name, f.number))
+	return f.change(ctx, pinFlows(*p, f.id, f.number))
 }
 
 // Restore has the flows be as they were read.
@@ -161,12 +161,12 @@ func (f *pinnedPort) change(ctx context.Context, flows []openflow.Flow) error {
 	s, end := f.client.session()
 	defer end()
 	if f.told != f.bridge {
-		if err := s.dropFlows(ctx, f.told, f.name); err != nil {
+		if err := s.dropFlows(ctx, f.told, f.id); err != nil {
 			return err
 		}
 	}
 	if flows == nil {
-		if err := s.dropFlows(ctx, f.bridge, f.name); err != nil {
+		if err := s.dropFlows(ctx, f.bridge, f.id); err != nil {
 			return err
 		}
 		return s.tell(ctx, f.id, "")
@@ -177,7 +177,7 @@ func (f *pinnedPort) change(ctx context.Context, flows []openflow.Flow) error {
 		}
 	}
 	mods := []openflow.Mod{
-		openflow.Delete(cookie(f.name), oneCookie),
+		openflow.Delete(cookie(f.id), oneCookie),
 		openflow.Delete(ourCookies, ourCookiesMask, openflow.InPort(f.number)), // of a port that had the number before
 	}
 	for _, flow := range flows {
@@ -239,7 +239,7 @@ func (c *Client) flows(ctx context.Context, bridge string, cookie, mask uint64) 
 }
 
 // dropFlows deletes the flows of ports in a bridge.
-func (c *Client) dropFlows(ctx context.Context, bridge string, ports ...string) error {
+func (c *Client) dropFlows(ctx context.Context, bridge string, ports ...ovsdb.UUID) error {
 	var mods []openflow.Mod
 	for _, port := range ports {
 		mods = append(mods, openflow.Delete(cookie(port), oneCookie))
@@ -262,26 +262,29 @@ func (c *Client) deleteFlows(ctx context.Context, bridge string, mods []openflow
 	return nil
 }
 
-// dropFlowsOf deletes the flows of ports that are about to be removed.
+// dropFlowsOf deletes the flows of ports that are about to be removed. A bridge that does not
+// speak our version any more keeps them, and nobody's port from being removed: they decide on
+// frames of a number that no port has.
 func (c *Client) dropFlowsOf(ctx context.Context, ports ovsdb.Result) error {
-	in := make(map[string][]string)
+	in := make(map[string][]ovsdb.UUID)
 	for _, port := range ports {
 		if bridge := port.Texts("external_ids")[keyPin]; bridge != "" {
-			in[bridge] = append(in[bridge], port.Text("name"))
+			in[bridge] = append(in[bridge], port.Row("_uuid"))
 		}
 	}
-	for bridge, names := range in {
-		if err := c.dropFlows(ctx, bridge, names...); err != nil {
+	for bridge, ports := range in {
+		if err := c.dropFlows(ctx, bridge, ports...); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
 	return nil
 }
 
-// pinAll has only that come in by ports which may, before they are up.
+// pinAll has only that come in by ports which may, before they are up. What relics had goes.
 func pinAll(ctx context.Context, s *Client, all []*joining) {
 	for _, j := range all {
-		if j.at.Pin != nil {
+		j.err = s.dropFlowsOf(ctx, j.stale)
+		if j.err == nil && j.at.Pin != nil {
 			j.err = pinPort(ctx, j.Bridge, s, j.at)
 		}
 	}
@@ -317,7 +320,7 @@ func (j *joining) unpin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, unpinTime)
 	defer cancel()
 	for {
-		err := j.Client.dropFlows(ctx, j.on.name, j.at.HostName)
+		err := j.Client.dropFlows(ctx, j.on.name, j.port)
 		if errors.Is(err, errors.ErrUnsupported) { // nor were there any
 			err = nil
 		}

@@ -1,25 +1,29 @@
 package ovs
 
 import (
-	"hash/fnv"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/go-pipework/pipework/internal/openflow"
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/link"
 )
 
-// A pin's flows have a cookie that begins with "pi"; the rest is made of the port's name.
+// A pin's flows have a cookie that begins with "pi"; the rest is of the UUID of the port's row,
+// which is random. A name would not do: users choose those of ports, and find two that are alike
+// in 48 bits of any hash.
 const (
 	ourCookies     = 0x7069 << 48
 	ourCookiesMask = 0xffff << 48
 	oneCookie      = 1<<64 - 1
 )
 
-// cookie is that of a port's flows.
-func cookie(port string) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(port))
-	return ourCookies | h.Sum64()&^ourCookiesMask
+// cookie is that of the flows of the port with this row.
+func cookie(port ovsdb.UUID) uint64 {
+	digits := strings.ReplaceAll(port.GoUUID, "-", "")
+	rest, _ := strconv.ParseUint(digits[:min(len(digits), 12)], 16, 64)
+	return ourCookies | rest
 }
 
 // The register that tells how far a frame is. All flows are in table 0, through which a frame goes
@@ -70,7 +74,7 @@ type flowTable struct {
 }
 
 // pinFlows are those that let pass what the Pin says, of this port with this number.
-func pinFlows(p link.Pin, port string, number uint32) []openflow.Flow {
+func pinFlows(p link.Pin, port ovsdb.UUID, number uint32) []openflow.Flow {
 	t := &flowTable{Pin: p, cookie: cookie(port), port: number}
 	t.ofEthernet()
 	t.ofSource()

@@ -2,6 +2,7 @@ package ovs
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -15,8 +16,7 @@ import (
 const sweepTime = 2 * time.Second
 
 // sweep deletes the flows of pipework's whose port is gone, which somebody else removed. It looks
-// twice, as Collect does, and deletes what was there both times, by the number of the port that
-// is gone: a new port of the same name has another one.
+// twice, as Collect does, and deletes what was there both times.
 func (c *Client) sweep(ctx context.Context) error {
 	if _, err := c.management(""); err != nil {
 		return nil // there are no flows
@@ -35,9 +35,10 @@ func (c *Client) sweep(ctx context.Context) error {
 	for bridge, flows := range second {
 		before := keys(first[bridge])
 		var mods []openflow.Mod
+		gone := make(map[uint64]bool)
 		for _, f := range flows {
-			if in, has := f.Match.InPort(); has && slices.Contains(before, f.Key()) {
-				mods = append(mods, openflow.Delete(f.Cookie, oneCookie, in))
+			if slices.Contains(before, f.Key()) && !gone[f.Cookie] {
+				mods, gone[f.Cookie] = append(mods, openflow.Delete(f.Cookie, oneCookie)), true
 			}
 		}
 		if err := c.deleteFlows(ctx, bridge, mods); err != nil {
@@ -60,6 +61,9 @@ func (c *Client) staleFlows(ctx context.Context) (map[string][]openflow.Flow, er
 	for _, bridge := range got[0] {
 		name := bridge.Text("name")
 		flows, err := c.flows(late, name, ourCookies, ourCookiesMask)
+		if errors.Is(err, errors.ErrUnsupported) { // of a version in which we wrote none
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -69,14 +73,14 @@ func (c *Client) staleFlows(ctx context.Context) (map[string][]openflow.Flow, er
 	}
 	for name, flows := range all {
 		told, err := c.transact(ctx, "list ports", []ovsdb.Op{
-			ovsdb.Select("Port", ovsdb.Includes("external_ids", map[string]string{keyMade: madePort, keyPin: name}), "name"),
+			ovsdb.Select("Port", ovsdb.Includes("external_ids", map[string]string{keyMade: madePort, keyPin: name}), "_uuid"),
 		})
 		if err != nil {
 			return nil, err
 		}
 		used := make(map[uint64]bool)
 		for _, port := range told[0] {
-			used[cookie(port.Text("name"))] = true
+			used[cookie(port.Row("_uuid"))] = true
 		}
 		all[name] = slices.DeleteFunc(flows, func(f openflow.Flow) bool { return used[f.Cookie] })
 		if len(all[name]) == 0 {

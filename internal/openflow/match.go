@@ -89,16 +89,6 @@ func (f Field) append(b []byte) []byte {
 // A Match is the fields that a frame has to have, all of them.
 type Match []Field
 
-// InPort is the field of the port that the frames come in by; false: there is none.
-func (m Match) InPort() (Field, bool) {
-	for _, f := range m {
-		if in := InPort(0); f.class == in.class && f.number == in.number {
-			return f, true
-		}
-	}
-	return Field{}, false
-}
-
 // append encodes the match: OFPMT_OXM, padded to 8 bytes.
 func (m Match) append(b []byte) []byte {
 	var fields []byte
