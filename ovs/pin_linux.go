@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -49,11 +50,10 @@ func (b Bridge) Filter(ctx context.Context, p *link.Port) (link.Filter, error) {
 
 // readPort reads the port of this name.
 func readPort(ctx context.Context, b Bridge, s *Client, name string) (*pinnedPort, error) {
-	got, err := s.transact(ctx, "read port", []ovsdb.Op{
+	got, err := s.transact(ctx, "read port", append([]ovsdb.Op{
 		ovsdb.Select("Port", ovsdb.Has("name", name), "_uuid", "external_ids"),
 		ovsdb.Select("Interface", ovsdb.Has("name", name), "ofport"),
-		ovsdb.Select("Open_vSwitch", theRow(), "other_config"),
-	})
+	}, besideBridge()...))
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func readPort(ctx context.Context, b Bridge, s *Client, name string) (*pinnedPor
 		return nil, err
 	}
 	f.bridge = bridges[0].First().Text("name")
-	f.cannot = cannotPin(b, bridges[0].First(), got[2].First().Texts("other_config")["vlan-limit"])
+	f.cannot = cannotPin(b, bridges[0].First(), got[2:])
 	if f.number == 0 {
 		f.cannot = fmt.Errorf("port %s has no number from ovs-vswitchd", name)
 	}
@@ -99,24 +99,43 @@ func (c *Client) awaitNumber(ctx context.Context, name string) ([]int, error) {
 }
 
 // pinColumns are those of a bridge that cannotPin reads.
-var pinColumns = []string{"name", "controller", "stp_enable", "rstp_enable"}
+var pinColumns = []string{"name", "controller", "stp_enable", "rstp_enable", "other_config"}
+
+// besideBridge reads what else cannotPin needs.
+func besideBridge() []ovsdb.Op {
+	return []ovsdb.Op{
+		ovsdb.Select("Open_vSwitch", theRow(), "other_config"),
+		ovsdb.Select("Manager", []libovsdb.Condition{libovsdb.NewCondition("target", libovsdb.ConditionNotEqual, "")}, "target", "connection_mode"),
+	}
+}
 
 // cannotPin says why flows do not decide what comes in by the ports of a bridge with this row.
-func cannotPin(b Bridge, row ovsdb.Record, vlanLimit string) error {
+func cannotPin(b Bridge, row ovsdb.Record, beside []ovsdb.Result) error {
 	name := row.Text("name")
 	tags, _ := b.PinnedTags()
+	vlanLimit := beside[0].First().Texts("other_config")["vlan-limit"]
 	var why string
 	switch {
 	case row.Row("controller") != (ovsdb.UUID{}):
 		why = "has a controller, which may replace flows: take it away (`ovs-vsctl del-controller " + name + "`)"
 	case hasTree(row):
 		why = "has a spanning tree, which hears what guests say of it before any flow decides: switch stp_enable and rstp_enable off"
+	case slices.ContainsFunc(beside[1], isInBand) && row.Texts("other_config")["disable-in-band"] != "true":
+		why = "has flows for the database's managers, which come before all others and let ARP pass: `ovs-vsctl set bridge " + name + " other_config:disable-in-band=true`"
 	case vlanLimit != "" && vlanLimit != "1" && len(tags) > 0:
 		why = "looks below a frame's first tag (other_config:vlan-limit=" + vlanLimit + "): set it to 1, or ask for no trunks"
 	default:
 		return nil
 	}
 	return errs.New(errors.ErrUnsupported, "pin: bridge %s %s; or plug the guest into another bridge", name, why)
+}
+
+// isInBand says whether ovsdb-server connects to the manager by what may be a bridge's ports.
+// ovs-vswitchd gives each bridge flows for such (ovs-vswitchd.conf.db(5), "connection_mode"),
+// which have priorities above those that OpenFlow has.
+func isInBand(manager ovsdb.Record) bool {
+	target := manager.Text("target")
+	return (strings.HasPrefix(target, "tcp:") || strings.HasPrefix(target, "ssl:")) && !slices.Contains(manager.Strings("connection_mode"), "out-of-band")
 }
 
 // On says whether the port's row tells of flows.
