@@ -34,6 +34,8 @@ func TestIsBelow(t *testing.T) {
 		"0::/lxc.monitor.db":                     false,
 		"0::/":                                   false,
 		"":                                       false,
+		"0::/lxc.payload.web/lxc.payload.db":     false,
+		"0::/x/lxc.payload.web/a/lxc.payload.db": false,
 		"0::/docker/abc/system.slice/db.service": false,
 	} {
 		if isBelow(line, "lxc.payload.db") != want {

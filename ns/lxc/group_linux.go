@@ -41,12 +41,13 @@ func (t target) inGroupOf(pid int, dir, whose string) bool {
 }
 
 // isBelow says whether a line of /proc/PID/cgroup has the group in its path, or that with a
-// number.
+// number. What is in another container's group does not count: that one's root can make any
+// group there.
 func isBelow(line, group string) bool {
 	_, path, ok := strings.Cut(line, ":/") // after the hierarchy and its controllers
-	_, rest, found := strings.Cut("/"+path+"/", "/"+strings.Trim(group, "/"))
+	outer, rest, found := strings.Cut("/"+path+"/", "/"+strings.Trim(group, "/"))
 	number, _, _ := strings.Cut(rest, "/")
-	return ok && found && strings.HasPrefix(rest, number+"/") && (number == "" || number[0] == '-' && len(number) > 1 && strings.Trim(number[1:], "0123456789") == "")
+	return ok && found && !strings.Contains(outer, "/lxc.payload.") && strings.HasPrefix(rest, number+"/") && (number == "" || number[0] == '-' && len(number) > 1 && strings.Trim(number[1:], "0123456789") == "")
 }
 
 // setting is the value of a key in a file of LXC's; "" where there is none.
