@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/nftables"
@@ -158,4 +159,28 @@ func there(t *testing.T, want bool) {
 	if is != want {
 		t.Errorf("the table is there: %v, want %v", is, want)
 	}
+}
+
+// TestPinHoldsForWhoComes detaches the last pinned guest while somebody else plugs one in, which
+// takes long: the table that the other one is going to need stays, and Collect removes it.
+func TestPinHoldsForWhoComes(t *testing.T) {
+	target, g := nstest.Guest(t)
+	world := nstest.Observe(t, g.Handle)
+	at := attach(t, target, eveSpec())
+	if !holds(t, at) {
+		detach(t, target, eveSpec())
+		return
+	}
+	host, err := ns.Current()
+	must(t, err)
+	unlock, err := host.RLock(t.Context(), time.Second)
+	must(t, err)
+	detach(t, target, eveSpec())
+	there(t, true)
+	unlock()
+	must(t, host.Close())
+	_, err = pipework.Collect(t.Context())
+	must(t, err)
+	there(t, false)
+	world.Unchanged(t)
 }

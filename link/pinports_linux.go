@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
@@ -77,12 +78,21 @@ func releasePorts(ctx context.Context, h Host) error {
 }
 
 // portsUnused calls f where the table is there and no end of the host's is in the group, and
-// keeps others from beginning to use it.
+// keeps others from beginning to use it. Where it cannot, because they take their time, it does
+// not call f: the end that they are about to put into the group needs the table, and another
+// call, or Collect, comes by.
 func portsUnused(ctx context.Context, h Host, f func() error) error {
 	if there, err := pinPorts(h).There(ctx); !there || err != nil {
 		return err
 	}
-	defer hold(ctx, h.Lock)()
+	unlock, err := h.Lock(ctx, lockTime)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil
+	}
+	if err != nil {
+		unlock = func() {}
+	}
+	defer unlock()
 	all, err := rtnl.Links(ctx, h.Conn)
 	if err != nil || slices.ContainsFunc(all, isPinned) {
 		return err
