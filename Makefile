@@ -56,7 +56,7 @@ IN_BRIEF := TestContract/kernel,_bridge_there/(faults|killed|cancelled|race)
 
 uml: $(UML)
 uml-root: $(LANERUN)
-	$(call IN,uml) -run 'VLAN|Trunk|Isolated|PhysDummy|Netem|ModeIsMended|HostSettings|KindsUnsupported|^TestDetect$$|^TestRefusesTwin$$' -skip 'WithPolicy|DHCP|KindsContract' .
+	$(call IN,uml) -run 'VLAN|Trunk|Isolated|PhysDummy|Netem|ModeIsMended|HostSettings|KindsUnsupported|^TestDetect$$|^TestRefusesTwin$$|PinHolds' -skip 'WithPolicy|DHCP|KindsContract' .
 	$(call RANIN,uml)
 uml-vlans: $(LANERUN)
 	$(call IN,uml) -run 'Test(KindsContract|MarkOfANICReplayed)/VLAN' .
@@ -65,7 +65,7 @@ uml-kinds: $(LANERUN)
 uml-cmd: $(LANERUN)
 	$(call IN,uml) -run '^TestScripts$$/^kinds$$|^TestClassic$$/^vlan$$|^TestOVS$$/^(fake|guestsown|kind|vlan)$$|^TestClassicOVS$$' ./cmd/pipework
 uml-ovs: $(LANERUN)
-	$(call IN,uml) -run 'Test(Contract|FourContainers|TwoHosts|TrunkPort|FakeBridgeCarries)/kernel' -skip '$(IN_BRIEF)' ./ovs
+	$(call IN,uml) -run 'Test(Contract|FourContainers|TwoHosts|TrunkPort|FakeBridgeCarries|Pin$$)/kernel' -skip '$(IN_BRIEF)' ./ovs
 uml-watch: $(LANERUN)
 	$(call IN,uml) -run 'SpecsComeBack' ./watch
 uml-keep: $(LANERUN)

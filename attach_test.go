@@ -273,12 +273,12 @@ func TestMTU(t *testing.T) {
 	h := handle(t, nil)
 	l, err := h.LinkByName(at.HostName)
 	if err == nil {
-		err = h.LinkSetMTU(l, 1400) // as a killed call may leave it
+		err = h.LinkSetMTU(l, 1200) // by which the bridge has it, too
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "MTU of " + at.HostName + " is 1400 instead of 1300"
+	want := "MTU of " + at.HostName + " is 1200 instead of 1300"
 	if at, err := pipework.Check(t.Context(), target, s); err != nil || !slices.Equal(at.Drifts, []string{want}) {
 		t.Errorf("%+v, %v, want the drift %q", at, err, want)
 	}
@@ -290,6 +290,56 @@ func TestMTU(t *testing.T) {
 	}
 	detach(t, target, spec("eth1", "lan"))
 	detach(t, target, spec("eth2", "lan"))
+}
+
+// TestBridgeKeepsItsMTU has guests with a lower one than the bridge: below 1280 bytes the host
+// would lose the bridge's IPv6 addresses for good.
+func TestBridgeKeepsItsMTU(t *testing.T) {
+	h := handle(t, nil)
+	br := addBridge(t, &netlink.Bridge{LinkAttrs: attrs("lan")})
+	addr := &netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP("fd00::1"), Mask: net.CIDRMask(64, 128)}}
+	if err := errors.Join(h.LinkSetUp(br), h.AddrAdd(br, addr)); err != nil {
+		t.Fatal(err)
+	}
+	target, g := nstest.Guest(t)
+	world := nstest.Observe(t, g.Handle)
+	keeps := func(name string, want int) {
+		t.Helper()
+		l, err := h.LinkByName(name)
+		if err != nil || l.Attrs().MTU != want {
+			t.Errorf("%s: %+v, %v; want MTU %d", name, l, err, want)
+		}
+		if addrs, err := h.AddrList(br, netlink.FAMILY_V6); err != nil || !slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.Equal(*addr) }) {
+			t.Errorf("addresses of the bridge: %v, %v", addrs, err)
+		}
+	}
+	low := spec("eth1", "lan")
+	low.MTU = 600
+	if at := attach(t, target, low); at.MTU != 600 {
+		t.Errorf("MTU %d", at.MTU)
+	}
+	keeps("lan", 1500)
+	for _, mtu := range []int{700, 9000, 1200} {
+		low.MTU = mtu
+		if at := update(t, target, low); at.MTU != mtu {
+			t.Errorf("MTU %d, want %d", at.MTU, mtu)
+		}
+		if at, err := pipework.Check(t.Context(), target, low); err != nil || len(at.Drifts) > 0 || at.MTU != mtu {
+			t.Errorf("checked: %+v, %v", at, err)
+		}
+	}
+	keeps("lan", 9000) // which the kernel has it have, and the one port can do
+	detach(t, target, low)
+
+	made := spec("eth1", "br1")
+	made.MTU = 600
+	attach(t, target, made)
+	keeps("br1", 1500)
+	detach(t, target, made)
+	if err := h.LinkSetMTU(br, 1500); err != nil {
+		t.Fatal(err)
+	}
+	world.Unchanged(t)
 }
 
 // TestNeighboursLearn puts an address on another guest: its neighbours must know

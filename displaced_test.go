@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/ns"
@@ -60,6 +61,9 @@ func TestDisplacedComeBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			target, g := nstest.Guest(t)
+			if testing.Short() {
+				dhcptest.NoDAD(t, g)
+			}
 			nstest.Uplink(t, g)
 			run := func(commands []string) {
 				t.Helper()

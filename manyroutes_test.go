@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
 // TestManyRoutes has a guest with more routes than anybody has: no call takes memory for them.
@@ -53,4 +55,32 @@ func TestManyRoutes(t *testing.T) {
 	if grew := int64(after.HeapSys) - int64(before.HeapSys); grew > 16<<20 {
 		t.Errorf("the heap grew by %d MiB", grew>>20)
 	}
+}
+
+// TestManyForgedRoutes has a guest forge so many routes of pipework's that an update cannot take them all away: it takes some, and another one more.
+func TestManyForgedRoutes(t *testing.T) {
+	target, g := nstest.Guest(t)
+	s := spec("eth1", "br1", "10.1.0.2/24", "10.1.0.1")
+	attach(t, target, s)
+	h := open(t, g)
+	defer func() { _ = h.Close() }()
+	own, err := h.LinkByName("eth1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const forged = 1500
+	for i := range forged {
+		dst := &net.IPNet{IP: net.IPv4(11, 0, byte(i>>8), byte(i)).To4(), Mask: net.CIDRMask(32, 32)}
+		if err := h.RouteAdd(&netlink.Route{LinkIndex: own.Attrs().Index, Dst: dst, Scope: netlink.SCOPE_LINK, Protocol: rtnl.Protocol}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := update(t, target, s)
+	if len(at.Mended) != 1000 || len(at.Warnings) != 1 || !strings.Contains(at.Warnings[0], "only 1000 are dealt with") {
+		t.Errorf("%d mended, warnings %q", len(at.Mended), at.Warnings)
+	}
+	if at := update(t, target, s); len(at.Mended) != forged-1000 || len(at.Warnings) != 0 {
+		t.Errorf("%d mended, warnings %q", len(at.Mended), at.Warnings)
+	}
+	detach(t, target, s)
 }

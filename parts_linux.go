@@ -88,8 +88,16 @@ func (j *job) compare(ctx context.Context) (missing, surplus []drift, err error)
 		}
 		missing, surplus = append(missing, drifts(c, d.Missing)...), append(surplus, drifts(c, d.Surplus)...)
 	}
+	if len(surplus) > maxSurplus {
+		j.port.Warn("the guest has %d things more than it is to have: only %d are dealt with", len(surplus), maxSurplus)
+		surplus = surplus[:maxSurplus]
+	}
 	return missing, surplus, nil
 }
+
+// maxSurplus is how much that a Spec does not ask for one call takes away. The guest can make
+// any number of routes and addresses that look like pipework's; another call goes on.
+const maxSurplus = 1000
 
 func drifts(c concern, of []link.Drift) (list []drift) {
 	for _, d := range of {

@@ -3,13 +3,11 @@
 package pipework_test
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"maps"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -23,124 +21,14 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/pintest"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
 // eveSpec is that of a guest that is not trusted.
 func eveSpec() pipework.Spec {
-	return pipework.Spec{Link: link.Bridge{Name: "br1"}, MAC: eveMAC, Pin: true, Addrs: []netip.Prefix{netip.PrefixFrom(eve4, 24), netip.PrefixFrom(eve6, 64)}}
-}
-
-// A sender sends frames as they are, by the guest's eth1.
-type sender struct {
-	t  *testing.T
-	fd int
-	to unix.SockaddrLinklayer
-}
-
-func packetSocket(t *testing.T, g *ns.Guest, proto int) (fd, index int) {
-	t.Helper()
-	err := g.Do(t.Context(), func() (err error) {
-		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
-			return err
-		}
-		ifi, err := net.InterfaceByName("eth1")
-		if err != nil {
-			return err
-		}
-		index = ifi.Index
-		return unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: index, Protocol: uint16(proto>>8 | proto<<8&0xff00)})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	return fd, index
-}
-
-func newSender(t *testing.T, g *ns.Guest) *sender {
-	fd, index := packetSocket(t, g, 0)
-	return &sender{t, fd, unix.SockaddrLinklayer{Ifindex: index, Halen: 6}}
-}
-
-func (s *sender) send(frame []byte) {
-	s.t.Helper()
-	if err := unix.Sendto(s.fd, frame, 0, &s.to); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// A hearer hears all frames that arrive at a guest's eth1, with the tags that they bear.
-type hearer struct {
-	t  *testing.T
-	fd int
-}
-
-func newHearer(t *testing.T, g *ns.Guest) *hearer {
-	fd, index := packetSocket(t, g, unix.ETH_P_ALL)
-	if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10}); err != nil {
-		t.Fatal(err)
-	}
-	return &hearer{t, fd}
-}
-
-// until hears frames until this one, and tells what it heard.
-func (h *hearer) until(last []byte) (heard [][]byte) {
-	h.t.Helper()
-	for buf := make([]byte, 2048); ; {
-		n, err := unix.Read(h.fd, buf)
-		if err != nil {
-			h.t.Fatalf("the last frame was not heard: %v", err)
-		}
-		if bytes.Equal(buf[:n], last) {
-			return heard
-		}
-		heard = append(heard, slices.Clone(buf[:n]))
-	}
-}
-
-// leak sends frames, and tells which were heard. The tag of a frame is not in what a packet
-// socket hears.
-func leak(s *sender, h *hearer, frames map[string][]byte) (names []string) {
-	s.t.Helper()
-	for _, name := range slices.Sorted(maps.Keys(frames)) {
-		s.send(frames[name])
-	}
-	last := ipv4Frame(eve4, nil, 0, 17, udp(9, 9))
-	s.send(last)
-	for _, f := range h.until(last) {
-		for name, sent := range frames {
-			if bytes.Equal(f, sent) || strings.HasPrefix(name, "tagged") && bytes.HasSuffix(f, sent[16:]) {
-				names = append(names, name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// unfiltered keeps the host's firewall from looking into frames on bridges: it drops what
-// is malformed.
-func unfiltered(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"iptables", "ip6tables", "arptables"} {
-		path := "/proc/sys/net/bridge/bridge-nf-call-" + name
-		before, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return
-		}
-		if err == nil {
-			err = os.WriteFile(path, []byte("0"), 0)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = os.WriteFile(path, before, 0) })
-	}
+	return pipework.Spec{Link: link.Bridge{Name: "br1"}, MAC: pintest.EveMAC, Pin: true, Addrs: []netip.Prefix{netip.PrefixFrom(pintest.Eve4, 24), netip.PrefixFrom(pintest.Eve6, 64)}}
 }
 
 // A scene is a guest that is not trusted, and a neighbour that hears what leaves it.
@@ -153,7 +41,7 @@ type scene struct {
 }
 
 func newScene(t *testing.T) *scene {
-	unfiltered(t)
+	pintest.Unfiltered(t)
 	s := &scene{t: t}
 	s.target, s.eve = nstest.Guest(t)
 	s.neighbour, s.near = nstest.Guest(t)
@@ -171,26 +59,25 @@ func (s *scene) end() {
 }
 
 // leaks sends frames, and tells which were heard.
-func (s *scene) leaks(frames map[string][]byte) (names []string) {
+func (s *scene) leaks(frames map[string][]byte) []string {
 	s.t.Helper()
-	s.t.Run("leaks", func(t *testing.T) { names = leak(newSender(t, s.eve), newHearer(t, s.near), frames) })
-	return names
+	return pintest.Leaks(s.t, s.eve, s.near, frames)
 }
 
 func (s *scene) isPinned() {
 	s.t.Helper()
-	if got := s.leaks(attacks()); len(got) > 0 {
+	if got := s.leaks(pintest.Attacks()); len(got) > 0 {
 		s.t.Errorf("heard: %q", got)
 	}
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(honest())), s.leaks(honest())); diff != "" {
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(pintest.Honest())), s.leaks(pintest.Honest())); diff != "" {
 		s.t.Errorf("what has to pass (-sent +heard):\n%s", diff)
 	}
 }
 
-// isNot makes sure that the attacks are some.
+// isNot makes sure that the pintest.Attacks are some.
 func (s *scene) isNot() {
 	s.t.Helper()
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(attacks())), s.leaks(attacks())); diff != "" {
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(pintest.Attacks())), s.leaks(pintest.Attacks())); diff != "" {
 		s.t.Errorf("not pinned (-sent +heard):\n%s", diff)
 	}
 }
@@ -226,7 +113,7 @@ func TestPinUpdated(t *testing.T) {
 	}
 	s.isPinned()
 	more := eveSpec()
-	more.Addrs = append(more.Addrs, netip.PrefixFrom(other4, 24))
+	more.Addrs = append(more.Addrs, netip.PrefixFrom(pintest.Other4, 24))
 	added := more
 	added.Pin, added.Add = false, true
 	if _, err := pipework.Attach(t.Context(), s.target, added); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "pinned to its addresses") {
@@ -234,7 +121,7 @@ func TestPinUpdated(t *testing.T) {
 	}
 	update(t, s.target, more)
 	want := []string{"ARP of another's address", "ARP probe of another's address", "another IPv4 source"}
-	if diff := cmp.Diff(want, s.leaks(attacks())); diff != "" {
+	if diff := cmp.Diff(want, s.leaks(pintest.Attacks())); diff != "" {
 		t.Errorf("with another address (-want +got):\n%s", diff)
 	}
 	update(t, s.target, eveSpec())
@@ -250,7 +137,7 @@ func TestPinIsMended(t *testing.T) {
 	s := newScene(t)
 	defer s.end()
 	spec := eveSpec()
-	spec.MAC, spec.DefaultMAC = nil, eveMAC
+	spec.MAC, spec.DefaultMAC = nil, pintest.EveMAC
 	at := attach(t, s.target, spec)
 	end, err := netlink.LinkByName(at.HostName)
 	if err != nil {
@@ -261,7 +148,7 @@ func TestPinIsMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.isNot()
-	ip(t, s.eve, "ip", "link", "set", "eth1", "address", otherMAC.String())
+	ip(t, s.eve, "ip", "link", "set", "eth1", "address", pintest.OtherMAC.String())
 	checked, err := pipework.Check(t.Context(), s.target, spec)
 	if err != nil || len(checked.Drifts) != 1 || !strings.Contains(checked.Drifts[0], "(pin)") {
 		t.Errorf("without its filter: %+v, %v", checked, err)

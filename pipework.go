@@ -58,7 +58,7 @@ type Spec struct {
 	// one: it makes an interface that is plugged in again the same as before. An
 	// interface that is there already may have another.
 	DefaultMAC net.HardwareAddr `json:"default_mac,omitempty"`
-	// MTU in bytes; 0 takes the bridge's or parent's.
+	// MTU in bytes; 0 takes the bridge's or parent's. The bridge keeps its own.
 	MTU int `json:"mtu,omitempty"`
 	// Addrs are the addresses, with host bits and prefix length. Without any,
 	// the interface is up and has no address.
@@ -108,7 +108,8 @@ type Spec struct {
 	// guest with CAP_NET_ADMIN in its namespace can make the answers of a DHCP server up that
 	// the client in its namespace hears: give such a guest Addrs. Two ways around the filter, for
 	// guests with CAP_NET_ADMIN or CAP_NET_RAW, are known: see SECURITY.md. Needs sch_ingress
-	// and cls_bpf in the kernel.
+	// and cls_bpf in the kernel, and to hold guests with CAP_NET_ADMIN act_skbedit and nftables
+	// for bridges; of what is missing of the latter, and for link.Veth, Attach warns.
 	Pin bool `json:"pin,omitempty"`
 	// Add asks Attach to add to an interface that is there already: where Link is
 	// the same, and its settings, MAC and MTU are as this Spec asks (or does not say),

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/link"
@@ -209,7 +210,7 @@ func TestRecreateFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRestarted(t, s)
 			before, after := 0, 0
-			for n, fails := 1, true; fails; n++ {
+			for n, fails := 1, true; fails; n += contract.Stride() {
 				step, removed := 0, false
 				fails = false
 				ctx := fault.With(t.Context(), func(name string) error {
@@ -266,7 +267,7 @@ func TestRecreateInterrupted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRestarted(t, s)
 			stopped, finished := 0, 0
-			for n, ended := 1, true; ended; n++ {
+			for n, ended := 1, true; ended; n += contract.Stride() {
 				step := 0
 				ended = false
 				ctx, cancel := context.WithCancel(t.Context())

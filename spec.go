@@ -34,7 +34,10 @@ func (s Spec) hasIPv6() bool {
 	return s.advertised() || slices.ContainsFunc(s.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() })
 }
 
-// validate says everything that is wrong at once; nothing was touched yet.
+// Validate says everything that is wrong with the Spec by itself, at once, in an error that
+// satisfies fs.ErrInvalid. [Attach] does so before it touches anything.
+func (s Spec) Validate() error { return s.normal().validate() }
+
 func (s Spec) validate() error {
 	var wrong []error
 	if s.Link == nil {

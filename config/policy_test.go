@@ -5,8 +5,12 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/dhcp"
@@ -26,7 +30,7 @@ rules:
     interfaces: [br*, ovs0]
     addresses: [10.0.0.0/24, fd00::/64, 192.168.1.7]
     macs: [02:42:00:00:00:00/16, 06:00:00:00:00:01]
-    options: [gateways, dhcp, hostname]
+    options: [gateways, dhcp, "host_add*"]
     isolated: true
   - who: {name: "shop-*"}
     vlans: 0
@@ -71,7 +75,7 @@ func TestPolicy(t *testing.T) {
 		"web, a MAC":              {web, pipework.Spec{Link: bridge, MAC: net.HardwareAddr{2, 0x42, 9, 9, 9, 9}}, "", "policy.yaml:8"},
 		"web, another MAC":        {web, pipework.Spec{Link: bridge, MAC: net.HardwareAddr{6, 0, 0, 0, 0, 2}}, "the MAC 06:00:00:00:00:02 may not", "policy.yaml:8"},
 		"web, options":            {web, pipework.Spec{Link: bridge, DHCP: &dhcp.Config{}, Gateways: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}, "", "policy.yaml:8"},
-		"web, other options":      {web, pipework.Spec{Link: link.Bridge{Name: "br1", HostName: "eth7"}, MTU: 9000}, "; mtu may not be asked for: of options gateways, dhcp, hostname may", "policy.yaml:8"},
+		"web, other options":      {web, pipework.Spec{Link: link.Bridge{Name: "br1", HostName: "eth7"}, MTU: 9000}, "; mtu may not be asked for: of options gateways, dhcp, host_add* may", "policy.yaml:8"},
 		"web, a name":             {web, pipework.Spec{Link: link.Bridge{Name: "br1", HostName: "eth7"}}, "host_name may not", "policy.yaml:8"},
 		"web, not isolated":       {web, pipework.Spec{Link: link.Dummy{}}, "has to be isolated", "policy.yaml:8"},
 		"shop, a partition":       {shop, pipework.Spec{Link: link.IPoIB{Parent: "ib0", PKey: 0x8001}}, "the partition 8001 may not", "policy.yaml:14"},
@@ -107,34 +111,72 @@ func TestPolicy(t *testing.T) {
 
 func TestPolicyRefusesText(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                  "p:",
-		"- a":                               "p:1: keys are needed here: rules",
-		"rule: []":                          `p:1: unknown key "rule": there are rules`,
-		"rules:\n - interface: a":           `p:2: unknown key "interface": there are addresses, interfaces, isolated, links, macs, options, pin, vlans, who`,
-		"rules:\n - who: {labels: a=b}":     `p:2: unknown key "labels": there are image, kind, label, name, user`,
-		"rules:\n - who: {label: a}":        `p:2: "a" is no label: write key=value`,
-		"rules:\n - who: web":               "p:2: keys are needed here",
-		"rules:\n - pin: yes please":        `p:2: "yes please" is neither true nor false`,
-		"rules:\n - pin: [true, false]":     `is neither true nor false`,
-		"rules:\n - pin: []":                `is neither true nor false`,
-		"rules:\n - who: {label: []}":       `p:2: an empty list is about nobody: leave it out for everybody`,
-		"rules:\n - who: {kind: []}":        `p:2: an empty list is about nobody`,
-		"rules:\n - vlans: [1,\n    5000]":  `p:3: "5000" is no VLAN`,
-		"rules:\n - vlans: [20-10]":         `p:2: "20-10" is no VLAN`,
-		"rules:\n - addresses: 10.0.0.1/24": `p:2: "10.0.0.1/24" has host bits: write 10.0.0.0/24, or 10.0.0.1`,
-		"rules:\n - addresses: web":         `p:2: "web" is no range of addresses`,
-		"rules:\n - macs: 02:42/16":         `p:2: "02:42/16" is no range of MACs`,
-		"rules:\n - interfaces: [\"br[\"]":  `p:2: "br[" is no pattern`,
-		"rules:\n - interfaces: [{a: b}]":   "is no word",
-		"rules:\n - pin: [":                 "p:",
-		"rules: &a [{pin: true}]\n":         "p:1:",
-		"rules: []\n---\nrules: []":         "p: one document",
-		strings.Repeat("[", 100):            "p: more than 64 brackets",
+		"":                                     "p:",
+		"- a":                                  "p:1: keys are needed here: rules",
+		"rule: []":                             `p:1: unknown key "rule": there are rules`,
+		"rules:\n - interface: a":              `p:2: unknown key "interface": there are addresses, interfaces, isolated, links, macs, options, pin, vlans, who`,
+		"rules:\n - who: {labels: a=b}":        `p:2: unknown key "labels": there are image, kind, label, name, user`,
+		"rules:\n - who: {label: a}":           `p:2: "a" is no label: write key=value`,
+		"rules:\n - who: web":                  "p:2: keys are needed here",
+		"rules:\n - pin: yes please":           `p:2: "yes please" is neither true nor false`,
+		"rules:\n - pin: [true, false]":        `is neither true nor false`,
+		"rules:\n - pin: []":                   `is neither true nor false`,
+		"rules:\n - who: {label: []}":          `p:2: an empty list is about nobody: leave it out for everybody`,
+		"rules:\n - who: {kind: []}":           `p:2: an empty list is about nobody`,
+		"rules:\n - who: {kind: dokcer}":       `p:2: "dokcer" is no kind of guest that asks for anything: there are docker, podman`,
+		"rules:\n - who: {kind: lxc}":          `p:2: "lxc" is no kind of guest`,
+		"rules:\n - links: [bridge,\n  brige]": `p:3: "brige" is no kind of link: there are bridge, `,
+		"rules:\n - links: [\"br-*\"]":         `p:2: "br-*" is no kind of link`,
+		"rules:\n - options: [gateway]":        `p:2: "gateway" is no option: there are allow_default_route, `,
+		"rules:\n - options: [hostname]":       `p:2: "hostname" is no option`,
+		"rules:\n - options: mac":              `p:2: "mac" is no option`,
+		"rules:\n - vlans: [1,\n    5000]":     `p:3: "5000" is no VLAN`,
+		"rules:\n - vlans: [20-10]":            `p:2: "20-10" is no VLAN`,
+		"rules:\n - addresses: 10.0.0.1/24":    `p:2: "10.0.0.1/24" has host bits: write 10.0.0.0/24, or 10.0.0.1`,
+		"rules:\n - addresses: web":            `p:2: "web" is no range of addresses`,
+		"rules:\n - macs: 02:42/16":            `p:2: "02:42/16" is no range of MACs`,
+		"rules:\n - interfaces: [\"br[\"]":     `p:2: "br[" is no pattern`,
+		"rules:\n - interfaces: [{a: b}]":      "is no word",
+		"rules:\n - pin: [":                    "p:",
+		"rules: &a [{pin: true}]\n":            "p:1:",
+		"rules: []\n---\nrules: []":            "p: one document",
+		strings.Repeat("[", 100):               "p: more than 64 brackets",
 	} {
 		_, err := ParsePolicy("p", []byte(text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v; want %q", text, err, want)
 		}
+	}
+}
+
+// TestPolicyWords compares the words of a policy with what there is.
+func TestPolicyWords(t *testing.T) {
+	keys := func(of reflect.Type) (list []string) {
+		for _, f := range reflect.VisibleFields(of) {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "-" {
+				list = append(list, name)
+			}
+		}
+		return list
+	}
+	var kinds []string
+	options := keys(reflect.TypeFor[pipework.Spec]())
+	for _, k := range append(link.Kinds(), ovs.Kind()) {
+		b, err := k.Read([]byte("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds = append(kinds, k.Name)
+		options = append(options, keys(reflect.TypeOf(b))...)
+	}
+	slices.Sort(kinds)
+	if diff := cmp.Diff(kinds, linkWords.words); diff != "" {
+		t.Errorf("kinds of link (-there are +known):\n%s", diff)
+	}
+	options = slices.DeleteFunc(options, func(o string) bool { return slices.Contains(unlimited, o) })
+	slices.Sort(options)
+	if diff := cmp.Diff(slices.Compact(options), optionWords.words); diff != "" {
+		t.Errorf("options (-there are +known):\n%s", diff)
 	}
 }
 

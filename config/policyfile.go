@@ -135,11 +135,17 @@ func (r *policyReader) words(read func(string) error) func(ast.Node) error {
 	}
 }
 
-func (r *policyReader) patterns(to *patterns) func(ast.Node) error {
+// patterns reads patterns of the words that are given, or without any of whatever there is.
+func (r *policyReader) patterns(to *patterns, of ...vocabulary) func(ast.Node) error {
 	read := r.words(func(text string) error {
 		*to = append(*to, text)
 		if _, err := path.Match(text, ""); err != nil || text == "" || !printable(text) {
 			return errors.New("is no pattern: write such as br*")
+		}
+		for _, v := range of {
+			if err := v.known(text); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -185,8 +191,8 @@ func (r *policyReader) rule(n ast.Node) error {
 	err := r.mapping(n, map[string]func(ast.Node) error{
 		"who":        func(n ast.Node) error { return r.who(n, &one.who) },
 		"interfaces": limit("interfaces", r.patterns(&one.interfaces)),
-		"links":      limit("links", r.patterns(&one.links)),
-		"options":    limit("options", r.patterns(&one.options)),
+		"links":      limit("links", r.patterns(&one.links, linkWords)),
+		"options":    limit("options", r.patterns(&one.options, optionWords)),
 		"vlans":      limit("vlans", r.words(func(text string) error { return one.vlan(text) })),
 		"addresses":  limit("addresses", r.words(func(text string) error { return one.address(text) })),
 		"macs":       limit("macs", r.words(func(text string) error { return one.mac(text) })),
@@ -199,7 +205,7 @@ func (r *policyReader) rule(n ast.Node) error {
 
 func (r *policyReader) who(n ast.Node, to *who) error {
 	return r.mapping(n, map[string]func(ast.Node) error{
-		"image": r.some(r.patterns(&to.image)), "name": r.some(r.patterns(&to.name)), "user": r.some(r.patterns(&to.user)), "kind": r.some(r.patterns(&to.kind)),
+		"image": r.some(r.patterns(&to.image)), "name": r.some(r.patterns(&to.name)), "user": r.some(r.patterns(&to.user)), "kind": r.some(r.patterns(&to.kind, kindWords)),
 		"label": r.some(r.words(func(text string) error {
 			key, value, has := strings.Cut(text, "=")
 			to.label = append(to.label, text)

@@ -159,7 +159,10 @@ type Port struct {
 	// MACAsked says that the Spec names MAC; otherwise it is a random one.
 	MACAsked bool
 	MTU      int // bytes; 0: the backend's choice
-	Mark     Mark
+	// HostMTU is that of the host's end where it is not MTU: a bridge has the least MTU of its
+	// ports, and is to keep its own. [PlugVeth] sees to it; 0: as MTU.
+	HostMTU int
+	Mark    Mark
 	// Pin is what may leave the guest; nil: everything. [PlugVeth] sees to it.
 	Pin *Pin
 	// Exact has Check tell also of settings that the Backend leaves at their default and

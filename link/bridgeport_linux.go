@@ -76,8 +76,8 @@ func (b Bridge) noVLAN(br *rtnl.Link) bool {
 	return on && !b.filters() && br.DefaultPVID() == 0
 }
 
-func (b Bridge) silent(port string) string {
-	return fmt.Sprintf("bridge %s filters VLANs (vlan_default_pvid 0), and its port %s belongs to none: no frame passes; ask for a VLAN (@100), or type bridge vlan add vid 1 pvid untagged dev %s", b.Name, port, port)
+func silent(bridge, port string) string {
+	return fmt.Sprintf("bridge %s filters VLANs (vlan_default_pvid 0), and its port %s belongs to none: no frame passes; ask for a VLAN (@100), or type bridge vlan add vid 1 pvid untagged dev %s", bridge, port, port)
 }
 
 // differing tells which flags are not as they should be, as bridge(8) calls them.
@@ -151,7 +151,7 @@ func (b Bridge) portDrifts(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift
 	case err != nil:
 		return nil, err
 	case len(have) == 0 && b.noVLAN(br):
-		return append(drifts, Drift{What: b.silent(port.Name)}), nil
+		return append(drifts, Drift{What: silent(b.Name, port.Name)}), nil
 	case maps.Equal(have, want), !b.filters() && !p.Exact:
 		return drifts, nil
 	}

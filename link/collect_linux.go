@@ -13,9 +13,10 @@ import (
 // Collect removes from the host what pipework made there and nobody uses any
 // more, and returns what: bridges and VLANs whose guests all died without
 // being unplugged, IPoIB children that the kernel returned from dead guests, the
-// firewall's rules for bridges without guests, and what a killed call left behind. Interfaces of the host that were in a guest
-// when it died become what they were before. It may be called at any time. When ctx ends,
-// what has begun is finished, for up to ten seconds.
+// firewall's rules for bridges without guests, the table of pins without any, and what a
+// killed call left behind. Interfaces of the host that were in a guest when it died become
+// what they were before. It may be called at any time. When ctx ends, what has begun is
+// finished, for up to ten seconds.
 func Collect(ctx context.Context, h Host) ([]Collected, error) {
 	late, end := finish.Context(ctx) // what has begun is finished, and nothing more is begun
 	defer end()
@@ -52,7 +53,7 @@ func (c *collection) run(ctx context.Context) error {
 	for _, kind := range []string{"ipoib", "macvlan", "ipvlan", "dummy", "vlan"} {
 		failed = append(failed, c.orphans(ctx, kind, isOrphan))
 	}
-	return errs.Join(append(failed, c.bridges(ctx), c.rules(ctx), c.vlans(ctx))...)
+	return errs.Join(append(failed, c.bridges(ctx), c.rules(ctx), c.vlans(ctx), c.pins(ctx))...)
 }
 
 // take notes what is collected, and does what is to be done about it.
@@ -152,4 +153,12 @@ func (c *collection) vlans(ctx context.Context) error {
 		}))
 	}
 	return err
+}
+
+// pins removes the table of pins that no guest has any more.
+func (c *collection) pins(ctx context.Context) error {
+	return portsUnused(ctx, c.Host, func() error {
+		what := Collected{Done: "removed", Kind: "nftables table", Name: firewall.PortsTable, Why: "no guest is pinned any more"}
+		return c.take(what, func() error { return pinPorts(c.Host).Release(ctx) })
+	})
 }

@@ -13,7 +13,7 @@ type Collected struct {
 	// Done is what was done: removed, brought home, put right, forgotten.
 	Done string `json:"done"`
 	// Kind is what it is: a kind of link as ip-link(8) has it (bridge, vlan, macvlan), NIC,
-	// firewall rule, OVS port, or interface, of a guest.
+	// firewall rule, nftables table, OVS port, or interface, of a guest.
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 	// Guest is whose interface it is; zero for what is on the host.

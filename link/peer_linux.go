@@ -146,7 +146,7 @@ func (v Veth) configure(ctx context.Context, p *Port, o *peer, end *rtnl.Link) e
 	} else if err != nil {
 		return err
 	}
-	if err := rtnl.FinishPlain(ctx, o.conn, end.Name, p.Mark.peerAlias()); err != nil {
+	if err := rtnl.FinishPlain(ctx, o.conn, end.Name, p.Mark.peerAlias(), 0); err != nil {
 		return err
 	}
 	return addEndAddrs(ctx, o.conn, end, v.PeerAddrs)

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -19,6 +20,27 @@ type Pinner interface {
 	PinnedTags() (tags []int, err error)
 }
 
+// A Filterer is a Pinner that does not have the kernel's packet classifier on the host's end
+// look at what the guest sends. Its Plug makes the pair by [PlugVethDown] where p.Pin is not
+// nil, and sets the host's end up once its own filter is there.
+type Filterer interface {
+	Pinner
+	// Filter reads what decides on the frames that come in by the host's end p.HostName.
+	Filter(ctx context.Context, p *Port) (Filter, error)
+}
+
+// A Filter decides what passes by the host's end of a pair.
+type Filter interface {
+	// On says whether anything does not pass.
+	On() bool
+	// Is says whether just that passes which the Pin says.
+	Is(p Pin) bool
+	// Set has that pass which the Pin says, in one step; nil: everything.
+	Set(ctx context.Context, p *Pin) error
+	// Restore has that pass which did when the Filter was read.
+	Restore(ctx context.Context) error
+}
+
 // A Pin is what may leave a guest that is not trusted: frames with this source MAC, of
 // these addresses. Of ARP (RFC 826), IPv4 and IPv6 only; no router advertisements and
 // redirects (RFC 4861), and no answers of DHCP servers (RFC 2131, RFC 8415).
@@ -33,10 +55,13 @@ type Pin struct {
 	// somebody has the one that it was offered.
 	DHCP bool
 	Tags []int // of VLANs; frames with another tag do not pass
+	// Open says that frames pass which the guest has sent by an ifb device of its own: the
+	// kernel's classifiers do not see them, and nothing else here can tell them apart.
+	Open bool
 }
 
-// own are all the addresses.
-func (p Pin) own() []netip.Addr {
+// Own are all the addresses, in their order.
+func (p Pin) Own() []netip.Addr {
 	list := slices.Concat(p.Addrs, p.Leased, []netip.Addr{linkLocal(p.MAC)})
 	slices.SortFunc(list, netip.Addr.Compare)
 	return slices.Compact(list)
@@ -44,14 +69,15 @@ func (p Pin) own() []netip.Addr {
 
 // linkLocal is the address fe80::/64 with the interface identifier of the MAC.
 func linkLocal(mac net.HardwareAddr) netip.Addr {
-	id := identifier(mac)
+	id := Identifier(mac)
 	a := [16]byte{0: 0xfe, 1: 0x80}
 	copy(a[8:], id[:])
 	return netip.AddrFrom16(a)
 }
 
-// identifier is the modified EUI-64 of the MAC.
-func identifier(mac net.HardwareAddr) [8]byte {
+// Identifier is the interface identifier that is made of the MAC: its modified EUI-64 (RFC 4291,
+// appendix A).
+func Identifier(mac net.HardwareAddr) [8]byte {
 	return [8]byte{mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]}
 }
 
@@ -63,11 +89,17 @@ const MaxLeased = 4
 // cannot write there.
 func (p Pin) note() string {
 	words := []string{hex.EncodeToString(p.MAC)}
+	if p.Open {
+		words = append(words, openWord)
+	}
 	for _, a := range p.Leased {
 		words = append(words, base64.RawURLEncoding.EncodeToString(a.AsSlice()))
 	}
 	return strings.Join(words, "+")
 }
+
+// openWord is in the note of a Pin that is Open. As base64 it has too few bytes for an address.
+const openWord = "open"
 
 // pinned is the mark, as it is kept, with this note of a Pin; an error where it has no room.
 func (m Mark) pinned(note string) (string, error) {
@@ -87,7 +119,7 @@ func (p Pin) Noted(m Mark) (Pin, bool) {
 	if err != nil || len(mac) != 6 {
 		return p, false
 	}
-	p.MAC, p.Leased = mac, nil
+	p.MAC, p.Leased, p.Open = mac, nil, slices.Contains(words, openWord)
 	for _, word := range words[1:] {
 		b, _ := base64.RawURLEncoding.DecodeString(word)
 		if a, ok := netip.AddrFromSlice(b); ok {

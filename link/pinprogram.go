@@ -129,7 +129,7 @@ func (p Pin) arp(a *assembler) {
 
 // own4 goes to the label where the IPv4 address that was loaded is one of the guest's.
 func (p Pin) own4(a *assembler, label string) {
-	for _, ip := range p.own() {
+	for _, ip := range p.Own() {
 		if ip.Is4() {
 			a.when(bpf.JumpEqual, binary.BigEndian.Uint32(ip.AsSlice()), label)
 		}
@@ -225,12 +225,12 @@ func (p Pin) icmpv6(a *assembler) {
 // own6 goes to the label where the IPv6 address, whose first word is loaded by first, is one
 // of the guest's.
 func (p Pin) own6(a *assembler, first bpf.Instruction, label string) {
-	for _, ip := range p.own() {
+	for _, ip := range p.Own() {
 		if ip.Is6() {
 			a.words(first, 0, ip.AsSlice(), label)
 		}
 	}
-	if id := identifier(p.MAC); p.SLAAC {
+	if id := Identifier(p.MAC); p.SLAAC {
 		a.words(first, 8, id[:], label)
 	}
 }

@@ -20,13 +20,51 @@ import (
 
 // PlugVeth is for Backends that connect a guest by a veth pair. It makes the pair
 // in one message: the host's end already a port of the bridge with the index master
-// (0: of none), the guest's end inside the guest, down, with its final name, MAC and
-// MTU. When PlugVeth returns the host's end is up and bears p.Mark, has no IPv6 address
+// (0: of none) and with p.HostMTU, the guest's end inside the guest, down, with its final
+// name, MAC and MTU. When PlugVeth returns the host's end is up and bears p.Mark, has no IPv6 address
 // and takes none from router advertisements, and lets pass what p.Pin says. p.HostName names
 // the host's end; "" stands for the classic name, or a hashed one, and is filled; the name of
 // a NIC that is in a guest is refused with an error that satisfies fs.ErrInvalid. Errors are
 // those of [Backend].
 func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
+	if p.Pin != nil {
+		defer hold(ctx, p.Host.RLock)()
+		u.Push("nftables for pins", func(ctx context.Context) error { return releasePorts(ctx, p.Host) })
+	}
+	if err := makeVeth(ctx, p, u, master); err != nil {
+		return err
+	}
+	if p.Pin != nil { // before the first frame can pass
+		end, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
+		if err != nil {
+			return err
+		}
+		if err := p.Pin.set(ctx, p, end.Index); err != nil {
+			return err
+		}
+	}
+	mark, err := p.markOnHost()
+	if err != nil {
+		return err
+	}
+	return rtnl.FinishPlain(ctx, p.Host.Conn, p.HostName, mark, p.Pin.group())
+}
+
+// PlugVethDown is PlugVeth for a [Filterer]: the host's end, of no bridge, stays down, so that
+// no frame passes, and has no filter; the mark tells what p.Pin says.
+func PlugVethDown(ctx context.Context, p *Port, u *Undo) error {
+	if err := makeVeth(ctx, p, u, 0); err != nil {
+		return err
+	}
+	mark, err := p.markOnHost()
+	if err != nil {
+		return err
+	}
+	return rtnl.FinishPlainDown(ctx, p.Host.Conn, p.HostName, mark)
+}
+
+// makeVeth makes the pair.
+func makeVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	names := []func(string, *ns.Guest) string{hostName, hashedName}
 	if chosen := p.HostName; chosen != "" {
 		if err := notReserved(chosen); err != nil {
@@ -40,25 +78,17 @@ func PlugVeth(ctx context.Context, p *Port, u *Undo, master int) error {
 	host := p.HostName
 	p.Made = p.MTU > 0
 	u.Push("veth "+host, func(ctx context.Context) error { return rtnl.DelLink(ctx, p.Host.Conn, host) })
-	if err := p.setOnHost(ctx, host, rtnl.IgnoreAdvertisements); err != nil {
-		return err
-	}
+	return p.setOnHost(ctx, host, rtnl.IgnoreAdvertisements)
+}
+
+// markOnHost is the mark that the host's end is to bear.
+func (p *Port) markOnHost() (string, error) {
 	told := p.Mark
 	told.Namespace = p.Guest.Inode().Ino
-	mark := told.String()
-	if p.Pin != nil { // before the first frame can pass
-		end, err := rtnl.LinkByName(ctx, p.Host.Conn, host)
-		if err != nil {
-			return err
-		}
-		if err := p.Pin.set(ctx, p.Host.Conn, end.Index); err != nil {
-			return err
-		}
-		if mark, err = told.pinned(p.Pin.note()); err != nil {
-			return err
-		}
+	if p.Pin != nil {
+		return told.pinned(p.Pin.note())
 	}
-	return rtnl.FinishPlain(ctx, p.Host.Conn, host, mark)
+	return told.String(), nil
 }
 
 // createVeth makes the pair with the first of these host names that is free: a
@@ -67,7 +97,7 @@ func createVeth(ctx context.Context, p *Port, master int, names []func(string, *
 	for _, name := range names {
 		p.HostName = name(p.Name, p.Guest)
 		err := rtnl.Veth{
-			Here:   rtnl.End{Name: p.HostName, MAC: highMAC(), MTU: p.MTU},
+			Here:   rtnl.End{Name: p.HostName, MAC: highMAC(), MTU: cmp.Or(p.HostMTU, p.MTU)},
 			There:  rtnl.End{Name: p.Name, MAC: p.MAC, MTU: p.MTU},
 			Master: master, Namespace: p.Guest.Handle,
 		}.Add(ctx, p.Host.Conn)
@@ -262,18 +292,28 @@ func UnplugVeths(ctx context.Context, calls []*Call) {
 	ends := &hostEnds{}
 	var pairs []*rtnl.Link
 	whose := make(map[*rtnl.Link]*Call)
+	var last *Call // that may have had the last pin
+	defer func() {
+		if last != nil {
+			last.Err = errs.Join(last.Err, releasePorts(ctx, last.Port.Host))
+		}
+	}()
 	for _, c := range calls {
 		if c.Port.Conn == nil {
+			last = c
 			continue
 		}
 		mine, err := ends.of(ctx, c.Port)
-		if err == nil && len(mine) == 0 {
-			err = dropUnproven(ctx, c.Port)
+		if err == nil && len(mine) == 0 { // perhaps since a call that did not get further
+			last, err = c, dropUnproven(ctx, c.Port)
 		}
 		c.Err = err
 		for _, l := range mine {
 			c.Port.HostName = l.Name
 			pairs, whose[l] = append(pairs, l), c
+			if isPinned(l) {
+				last = c
+			}
 		}
 	}
 	if len(pairs) == 0 {

@@ -1,8 +1,8 @@
 package ovs
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -73,7 +73,7 @@ var (
 	_ link.Reaper         = Bridge{}
 	_ link.Collector      = (*Client)(nil)
 	_ link.Isolator       = Bridge{}
-	_ link.Pinner         = Bridge{}
+	_ link.Filterer       = Bridge{}
 	_ link.InVLANs        = Bridge{}
 )
 
@@ -102,10 +102,20 @@ func (b Bridge) Isolate() link.Backend {
 	return b
 }
 
-// PinnedTags says why guests cannot be pinned here.
-func (Bridge) PinnedTags() ([]int, error) {
-	//nolint:staticcheck // it begins with a name
-	return nil, errors.New("Open vSwitch takes the kernel's filters off its ports, and its userspace datapath does not ask them")
+// PinnedTags are the trunks, and the tag of a native-tagged port. The error says that there is no
+// way to ovs-vswitchd itself, as there is none by a Client of another machine's database.
+func (b Bridge) PinnedTags() (tags []int, err error) {
+	if _, err := b.Client.management(b.Name); err != nil {
+		return nil, err
+	}
+	if b.VLANMode == Dot1QTunnel || b.VLANMode == Access || b.VLANMode == "" && b.Tag != 0 {
+		return nil, nil
+	}
+	tags = slices.Clone(b.Trunks)
+	if b.VLANMode == NativeTagged && b.Tag != 0 {
+		tags = append(tags, b.Tag)
+	}
+	return slices.DeleteFunc(tags, func(vlan int) bool { return vlan == 0 || vlan == 4095 }), nil
 }
 
 // WithTrunks is the bridge with the guest's port carrying these VLANs tagged.

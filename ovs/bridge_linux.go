@@ -31,20 +31,23 @@ func (b Bridge) plugVeth(ctx context.Context, s *Client, p *link.Port, u *link.U
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
-	if err := b.takeMTU(ctx, p); err != nil {
+	if err := takeMTU(ctx, p, b.Name); err != nil {
 		return err
 	}
 	p.HostName = b.HostName
+	if p.Pin != nil {
+		return link.PlugVethDown(ctx, p, u)
+	}
 	return link.PlugVeth(ctx, p, u, 0)
 }
 
 // takeMTU takes the MTU of the bridge's own device, where that is in the host's
 // namespace, unless the Spec has one.
-func (b Bridge) takeMTU(ctx context.Context, p *link.Port) error {
+func takeMTU(ctx context.Context, p *link.Port, bridge string) error {
 	if p.MTU != 0 {
 		return nil
 	}
-	l, err := rtnl.LinkByName(ctx, p.Host.Conn, b.Name)
+	l, err := rtnl.LinkByName(ctx, p.Host.Conn, bridge)
 	if err == nil {
 		p.MTU = l.MTU
 	}
@@ -128,6 +131,7 @@ func (b Bridge) Check(ctx context.Context, p *link.Port) ([]link.Drift, error) {
 	if err != nil {
 		return nil, err
 	}
+	drifts = pinnedFirst(b, p, drifts)
 	b.setForwarding(p, br.tree)
 	more, err := b.portDrifts(ctx, s, p, br)
 	if err != nil {
@@ -205,10 +209,13 @@ func delVeth(ctx context.Context, p *link.Port, name string) error {
 }
 
 // removePorts takes rows out of their bridges, whichever those are, with which
-// their interfaces go too. What is gone already is no error.
+// their interfaces go too, and before that their flows. What is gone already is no error.
 func (c *Client) removePorts(ctx context.Context, ports ovsdb.Result) error {
 	if len(ports) == 0 {
 		return nil
+	}
+	if err := c.dropFlowsOf(ctx, ports); err != nil {
+		return err
 	}
 	var ops []ovsdb.Op
 	for _, port := range ports {

@@ -23,7 +23,8 @@ import (
 // twice, a second apart, and removes what was an orphan both times. A guest is
 // gone when the host has no device of the port's name any more and the process
 // or the name that the guest was found by does not lead to its namespace. Ports
-// of others, and ports whose guest lives although their device is missing, stay.
+// of others, and ports whose guest lives although their device is missing, stay. With
+// them go the flows of a pin, also of ports that others removed.
 // It returns the ports that it removed; none where no server listens.
 //
 // h is the namespace that the bridges are in. PIDs are those of the PID namespace
@@ -32,17 +33,27 @@ import (
 func (c *Client) Collect(ctx context.Context, h link.Host) ([]link.Collected, error) {
 	s, end := c.session()
 	defer end()
-	ports, err := s.lookTwice(ctx, h)
+	all, err := s.collectPorts(ctx, h)
+	if err != nil {
+		return all, unlessAbsent(err)
+	}
+	if err := s.sweep(ctx); unlessAbsent(err) != nil && h.Warn != nil {
+		h.Warn(fmt.Sprintf("flows of ports that are gone may be left in Open vSwitch: %v", err))
+	}
+	return all, nil
+}
+
+func (c *Client) collectPorts(ctx context.Context, h link.Host) ([]link.Collected, error) {
+	ports, err := c.lookTwice(ctx, h)
 	if err != nil || len(ports) == 0 {
-		return nil, unlessAbsent(err)
+		return nil, err
 	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	late, done := finish.Context(ctx) // what has begun is finished
 	defer done()
-	all, err := s.collect(late, h, ports)
-	return all, unlessAbsent(err)
+	return c.collect(late, h, ports)
 }
 
 // unlessAbsent is err, or nil where it says that no server listens.
@@ -75,13 +86,21 @@ func (c *Client) lookTwice(ctx context.Context, h link.Host) (ovsdb.Result, erro
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	select {
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-time.After(cmp.Or(c.apart, time.Second)):
+	if err := c.pauseBetween(ctx); err != nil {
+		return nil, err
 	}
 	second, err := c.orphans(ctx, h)
 	return both(first, second), err
+}
+
+// pauseBetween is the time between two looks.
+func (c *Client) pauseBetween(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(cmp.Or(c.apart, time.Second)):
+		return nil
+	}
 }
 
 // both are the rows of b that are in a, too. A port that was recreated

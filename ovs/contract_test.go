@@ -3,8 +3,10 @@
 package ovs_test
 
 import (
+	"regexp"
 	"testing"
 
+	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/contract"
 	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/link"
@@ -41,6 +43,24 @@ func TestContract(t *testing.T) {
 				unchanged(t, db)
 				return ovs.Bridge{Name: "lan", Client: shared(t, db)}
 			}})
+		})
+	}
+	for _, d := range []ovstest.Datapath{ovstest.Dummy, ovstest.Userspace} {
+		forwards := d == ovstest.Userspace
+		t.Run(map[bool]string{false: "dummy", true: "userspace"}[forwards]+", pinned", func(t *testing.T) {
+			c := contract.Case{Peers: forwards, Many: !forwards}
+			var db *ovstest.Database
+			c.Setup = func(t testing.TB) link.Backend {
+				db = ovstest.Start(t)
+				db.Switch(t, d, nil)
+				db.Vsctl(t, "add-br", "lan", "--", "set", "bridge", "lan", "datapath_type=netdev")
+				unchanged(t, db)
+				return ovs.Bridge{Name: "lan", Client: shared(t, db)}
+			}
+			c.Change = func(s *pipework.Spec) { s.Pin = true }
+			number := regexp.MustCompile("in_port=[0-9]+") // which each new port has another of
+			c.Outside = func(t testing.TB) string { return number.ReplaceAllString(db.Flows(t, "lan"), "in_port=N") }
+			contract.Run(t, c)
 		})
 	}
 	t.Run("dummy, fake bridge", func(t *testing.T) {

@@ -21,6 +21,11 @@ const maxTries = 10
 func (b Bridge) join(ctx context.Context, s *Client, p *link.Port, u *link.Undo) error {
 	j := newJoining(b, p)
 	back := b.Client.leaver()
+	if p.Pin != nil { // nothing passes until the flows are there
+		if err := setDown(ctx, p); err != nil {
+			return err
+		}
+	}
 	u.Push("port "+p.HostName, func(ctx context.Context) error { return back.leave(ctx, j) })
 	joinAll(ctx, s, []*joining{j})
 	return j.err
@@ -37,6 +42,7 @@ func joinAll(ctx context.Context, s *Client, all []*joining) {
 		if err == nil {
 			settle(ctx, all, bridges)
 			applied(ctx, s, willing(all), number)
+			pinAll(ctx, s, willing(all))
 			ignoreRouters(ctx, willing(all))
 			setUp(ctx, willing(all))
 			return

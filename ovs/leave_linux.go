@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/ovsdb"
 )
 
@@ -36,6 +37,7 @@ func (c *Client) leaver() *leaver {
 
 // leave is the undo of a join, whatever became of that.
 func (l *leaver) leave(ctx context.Context, j *joining) error {
+	unpinned := j.unpin(ctx)
 	me := leaving{j, make(chan error, 1)}
 	l.mu.Lock()
 	l.waiting = append(l.waiting, me)
@@ -49,7 +51,7 @@ func (l *leaver) leave(ctx context.Context, j *joining) error {
 			s.done <- err
 		}
 	}
-	return <-me.done
+	return errs.Join(<-me.done, unpinned)
 }
 
 // next takes all that wait.
@@ -63,11 +65,11 @@ func (l *leaver) next() (some []leaving) {
 // leaveAll removes the ports, the bridges that were created for them and have no
 // others, and those that pipework made and that have none any more.
 func leaveAll(ctx context.Context, some []leaving) error {
-	errs := make([]error, len(some))
+	failed := make([]error, len(some))
 	for i, j := range some {
-		errs[i] = j.err
+		failed[i] = j.err
 	}
-	if err := some[0].takeBack(ctx, errs, reverse(some)); err != nil {
+	if err := some[0].takeBack(ctx, failed, reverse(some)); err != nil {
 		return err
 	}
 	return some[0].alone(ctx, func(ctx context.Context, s *Client) error { return releaseAll(ctx, s, some) })

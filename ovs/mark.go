@@ -23,6 +23,7 @@ const (
 	keyNSPID         = ownKeys + "nspid"
 	keyNetNS         = ownKeys + "netns" // device and inode of the namespace
 	keyVLAN          = ownKeys + "vlan"
+	keyPin           = ownKeys + "pin"      // the bridge that has flows of the port's: see pin_linux.go
 	keySettings      = ownKeys + "settings" // of the port, that the Bridge asked for
 )
 

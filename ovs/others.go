@@ -45,4 +45,9 @@ func (*Client) Orphans(context.Context, link.Host) ([]link.Collected, error) {
 // Reap needs Linux.
 func (Bridge) Reap(context.Context, *link.Port) (bool, error) { return false, errors.ErrUnsupported }
 
+// Filter needs Linux.
+func (Bridge) Filter(context.Context, *link.Port) (link.Filter, error) {
+	return nil, errors.ErrUnsupported
+}
+
 type leaver struct{}

@@ -114,6 +114,9 @@ func (e *explainer) request(ctx context.Context, guest ns.Ref, who config.Who, a
 	if err == nil {
 		d.Spec, r.By, err = e.Declarations.Permit(who, d.Spec, asked.Line.Interface)
 	}
+	if err == nil { // and what nobody could have is not permitted to anybody
+		err = d.Spec.Validate()
+	}
 	if err != nil {
 		r.Refused = fmt.Sprint(err)
 		return r

@@ -128,9 +128,9 @@ func TestOnce(t *testing.T) {
 			if running != nil || at.Existed || len(at.Addrs) != 1 || !strings.HasPrefix(at.Addrs[0].String(), "10.77.0.") || len(at.Gateways) != 1 {
 				t.Errorf("attachment %+v, %v", at, running)
 			}
-			if leases := s.Leases(t); !strings.Contains(leases, at.MAC.String()+" "+at.Addrs[0].Addr().String()+" web ") {
-				t.Errorf("leases:\n%s", leases)
-			}
+			s.Eventually(t, "the client", func(leases string) bool {
+				return strings.Contains(leases, at.MAC.String()+" "+at.Addrs[0].Addr().String()+" web ")
+			})
 			nstest.Ping(t, g.Handle, dhcptest.Router)
 			alone(t, p.PID)
 			detach(t, target, spec())

@@ -31,6 +31,8 @@ type Case struct {
 	Setup func(t testing.TB) link.Backend
 	// Beside are guests that Setup made and the backend works in, too; nil: none.
 	Beside func() []*ns.Handle
+	// Outside reads, as text, what the backend keeps outside of the kernel; nil: nothing.
+	Outside func(t testing.TB) string
 	// NoMAC says that the backend's interfaces take no MAC.
 	NoMAC bool
 	// Guest changes each guest before anything is plugged in; nil leaves it.
@@ -92,7 +94,11 @@ func (f *fixture) observe(t *testing.T, more ...*ns.Handle) *nstest.World {
 	if f.Beside != nil {
 		all = append(all, f.Beside()...)
 	}
-	return nstest.Observe(t, all...)
+	w := nstest.Observe(t, all...)
+	if f.Outside != nil {
+		w.Also(t, f.Outside)
+	}
+	return w
 }
 
 func (f *fixture) spec() pipework.Spec {

@@ -25,6 +25,14 @@ func EveryStep(t *testing.T, do func(context.Context) error) int {
 	return fails(t, every(), fault.With, do)
 }
 
+// Stride is how far apart the steps are that a test of its own has fail: 1, and with -short 13.
+func Stride() int {
+	if testing.Short() {
+		return short
+	}
+	return 1
+}
+
 // every is the stride for attach and detach. What User-Mode Linux is for are VLANs and dummies,
 // most of whose steps are those of kinds that are taken one by one on the machine's own kernel.
 func every() int {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link/firewall"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -79,6 +80,7 @@ func (t trial) kinds() (found []Finding) {
 			return t.QdiscAdd(netlink.NewNetem(root(t.onFresh("n").ParentIndex), netlink.NetemQdiscAttrs{Latency: 1000}))
 		}},
 		{Note, "pinned guests (--pin)", "-a sch_ingress cls_bpf", t.filter},
+		{Note, "pinned guests that have CAP_NET_ADMIN (--pin)", "-a act_skbedit nf_tables, with CONFIG_NF_TABLES_BRIDGE", t.ports},
 	} {
 		if err := one.do(); err != nil {
 			found = append(found, Finding{"kernel", one.level, fmt.Sprintf("%s: %v", one.what, err), "modprobe " + one.module})
@@ -98,6 +100,26 @@ func (t trial) filter() error {
 	defer func() { _ = c.Close() }()
 	pass := []bpf.RawInstruction{{Op: unix.BPF_RET | unix.BPF_K, K: 0xffffffff}}
 	return rtnl.SetFilter(context.Background(), c, t.onFresh("c").ParentIndex, pass)
+}
+
+// ports holds a port of a bridge to its filter, as that of a pinned guest is.
+func (t trial) ports() error {
+	ctx := context.Background()
+	c, err := ns.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	index := t.onFresh("h").ParentIndex
+	pass := []bpf.RawInstruction{{Op: unix.BPF_RET | unix.BPF_K, K: 0xffffffff}}
+	if err := rtnl.SetFilter(ctx, c, index, pass); err != nil {
+		return err
+	}
+	if err := rtnl.SetPassed(ctx, c, index); err != nil {
+		return err
+	}
+	here := func(_ context.Context, f func() error) error { return f() }
+	return firewall.Ports{Do: here, Group: rtnl.Pinned, Bit: rtnl.PassedBit}.Hold(ctx)
 }
 
 // onFresh is on a link of its own: a NIC that has a macvlan takes no ipvlan.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -31,6 +32,7 @@ import (
 // afterwards, but not more.
 type World struct {
 	guests []*ns.Handle
+	others []func(testing.TB) string
 	lines  []string
 	held   map[string]int // goroutines, files by what they are, threads by the namespace
 }
@@ -46,6 +48,13 @@ func Observe(t testing.TB, guests ...*ns.Handle) *World {
 		return slices.Equal(before, w.lines) && resting
 	})
 	return w
+}
+
+// Also has the world comprise what f reads, too, which is outside of the kernel.
+func (w *World) Also(t testing.TB, f func(testing.TB) string) {
+	t.Helper()
+	w.others = append(w.others, f)
+	w.lines = w.read(t)
 }
 
 // Unchanged fails the test unless the world is as it was, or soon is again:
@@ -87,6 +96,9 @@ func (w *World) read(t testing.TB) []string {
 	lines := describe(t, "host", nil)
 	for i, g := range w.guests {
 		lines = append(lines, describe(t, fmt.Sprintf("guest %d", i+1), g)...)
+	}
+	for _, f := range w.others {
+		lines = append(lines, strings.Split(f(t), "\n")...)
 	}
 	return lines
 }
@@ -193,7 +205,24 @@ func describe(t testing.TB, where string, at *ns.Handle) []string {
 			lines = append(lines, fmt.Sprintf("%s qdisc %s dev %s", where, kind, byIndex[q.Attrs().LinkIndex]))
 		}
 	}
+	if at == nil {
+		lines = append(lines, tables(t)...)
+	}
 	slices.Sort(lines)
+	return lines
+}
+
+// tables are those of nftables in the host's namespace; none where the kernel has no nftables.
+func tables(t testing.TB) (lines []string) {
+	t.Helper()
+	var c nftables.Conn
+	all, err := c.ListTables()
+	if err != nil && !errors.Is(err, unix.EPROTONOSUPPORT) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EPERM) {
+		must(t, err)
+	}
+	for _, table := range all {
+		lines = append(lines, fmt.Sprintf("host nftables table %d %s", table.Family, table.Name))
+	}
 	return lines
 }
 

@@ -28,9 +28,9 @@ const splitTimeEnv = "PIPEWORK_TESTS_TIMEOUT"
 // Limits of Split: the processes at a time, with -short and beside other lanes, and how
 // many there are in all, so that none ends long after the others.
 const (
-	atOnceShort = 4
+	atOnceShort = 8
 	atOnce      = 2
-	inAll       = 12
+	inAll       = 24
 )
 
 // Split runs all tests of a package in several processes, some at a time, and ends the

@@ -106,6 +106,27 @@ func (db *Database) Vsctl(t testing.TB, args ...string) string {
 	return run(t, db.env(), "ovs-vsctl", append([]string{"--timeout=30", "--db=" + db.Endpoint}, args...)...)
 }
 
+// Ofctl runs ovs-ofctl for a bridge: the command, the bridge, and these arguments.
+func (db *Database) Ofctl(t testing.TB, command, bridge string, args ...string) string {
+	t.Helper()
+	return run(t, db.env(), "ovs-ofctl", append([]string{"--timeout=30", "-O", "OpenFlow14", command, "unix:" + db.dir + "/" + bridge + ".mgmt"}, args...)...)
+}
+
+// Flows are the flows of a bridge, sorted, without what changes by itself.
+func (db *Database) Flows(t testing.TB, bridge string) string {
+	t.Helper()
+	lines := strings.Split(db.Ofctl(t, "dump-flows", bridge, "--no-stats", "--no-names"), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// Revalidated waits until the datapath forwards as the flows say: frames that are like those before
+// them go their way for some time yet.
+func (db *Database) Revalidated(t testing.TB) {
+	t.Helper()
+	run(t, db.env(), "ovs-appctl", "--timeout=30", "-t", db.dir+"/vswitchd.ctl", "revalidator/wait")
+}
+
 // Dump is everything that pipework may change, as text.
 func (db *Database) Dump(t testing.TB) string {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/internal/told"
 	"github.com/go-pipework/pipework/link"
 )
 
@@ -55,10 +56,18 @@ func (a Addresses) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 			}})
 		}
 	}
+	var others []rtnl.Addr
 	for _, h := range have {
-		if h.Duplicate() && (!h.ByKernel() || slices.Contains(a, h.Prefix)) {
+		switch {
+		case !h.Duplicate():
+		case slices.Contains(a, h.Prefix):
 			d.Missing = append(d.Missing, a.duplicate(s, h, have))
+		case !h.ByKernel():
+			others = append(others, h)
 		}
+	}
+	for _, h := range limited(s.Port, others, told.Most, "addresses that another node has") {
+		d.Missing = append(d.Missing, a.duplicate(s, h, have))
 	}
 	if s.Exact {
 		d.Surplus = a.surplus(s, have)

@@ -130,20 +130,29 @@ func (d Device) mtuDrift(ctx context.Context, s *Site) ([]link.Drift, error) {
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case host.MTU != d.MTU:
+	case host.MTU != hostMTU(host, d.MTU):
 		return []link.Drift{{What: fmt.Sprintf("MTU of %s is %d instead of %d", host.Name, host.MTU, d.MTU), Mend: mend}}, nil
 	}
 	return nil, nil
 }
 
-// setMTU sets the MTU of both ends.
+// hostMTU is what the host's end is to have where the guest's has this one. In a bridge it may
+// have more, and keeps that: a bridge has the least MTU of its ports.
+func hostMTU(host *rtnl.Link, mtu int) int {
+	if host.Master != 0 {
+		return max(mtu, host.MTU)
+	}
+	return mtu
+}
+
+// setMTU sets the MTU of the guest's end, and what the host's end needs for that.
 func setMTU(ctx context.Context, p *link.Port, u *link.Undo, index, mtu int) error {
 	if p.HostName != "" {
 		host, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
 		if err != nil {
 			return err
 		}
-		if err := changeMTU(ctx, end{p.Host.Conn, host}, u, mtu); err != nil {
+		if err := changeMTU(ctx, end{p.Host.Conn, host}, u, hostMTU(host, mtu)); err != nil {
 			return err
 		}
 	}

@@ -82,7 +82,7 @@ func (p Pin) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 	if _, can := p.Link.(link.Pinner); !can || !p.Asked && !s.Exact || s.Port.HostName == "" {
 		return d, nil
 	}
-	end, err := link.PinOf(ctx, s.Port)
+	end, err := link.PinOf(ctx, p.Link, s.Port)
 	if errors.Is(err, fs.ErrNotExist) { // which the backend tells
 		return d, nil
 	}
@@ -98,6 +98,7 @@ func (p Pin) Compare(ctx context.Context, s *Site) (d Diff, err error) {
 		return d, nil
 	}
 	want := p.wanted(s, end)
+	want.WarnOpen(s.Port)
 	if !end.Lets(*want) {
 		d.Missing = []link.Drift{{Chosen: end.Mark.Pin == "", What: s.Port.HostName + " lets other frames pass than those of the guest's own addresses (pin)", Mend: func(ctx context.Context, u *link.Undo) error {
 			return end.Set(ctx, s.Port, u, want)
@@ -131,7 +132,10 @@ func (p Pin) On(ctx context.Context, s *Site) (bool, error) {
 	if p.Asked || s.Port.HostName == "" {
 		return p.Asked, nil
 	}
-	end, err := link.PinOf(ctx, s.Port)
+	end, err := link.PinOf(ctx, p.Link, s.Port)
+	if errors.Is(err, fs.ErrNotExist) { // which the backend tells
+		return false, nil
+	}
 	return err == nil && end.Pinned(), err
 }
 
@@ -159,7 +163,7 @@ func (p Pin) lease(ctx context.Context, s *Site, u *link.Undo, some func(netip.A
 			return nil // Check tells
 		}
 	}
-	end, err := link.PinOf(ctx, s.Port)
+	end, err := link.PinOf(ctx, p.Link, s.Port)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ const (
 	clsactHandle  = 0xffff0000
 	clsactIngress = 0xfffffff2 // TC_H_CLSACT | TC_H_MIN_INGRESS
 	clsactEgress  = 0xfffffff3
+	bpfAct        = 1 // TCA_BPF_ACT
 	bpfOpsLen     = 4 // TCA_BPF_OPS_LEN
 	bpfOps        = 5
 	bpfFlags      = 8
@@ -108,9 +109,12 @@ func filters(ctx context.Context, c *ns.Conn, index int, parent uint32) ([][]byt
 	return c.Do(ctx, tcMessage(index, 0, parent, 0).request(unix.RTM_GETTFILTER, unix.NLM_F_DUMP), unix.RTM_NEWTFILTER)
 }
 
-// DelFilter takes away what SetFilter made, and the qdisc that it hangs on where nobody else
-// uses that; nil where there is nothing.
+// DelFilter takes away what SetFilter and SetPassed made, and the qdisc that it hangs on where
+// nobody else uses that; nil where there is nothing.
 func DelFilter(ctx context.Context, c *ns.Conn, index int) error {
+	if err := DelPassed(ctx, c, index); err != nil {
+		return err
+	}
 	_, err := c.Do(ctx, filterMessage(index).request(unix.RTM_DELTFILTER, unix.NLM_F_ACK), 0)
 	if err := unlessNone(ctx, c, index, err); err != nil {
 		return err
@@ -152,8 +156,11 @@ func filterError(err error) error {
 	return err
 }
 
-func filterMessage(index int) message {
-	m := tcMessage(index, filterHandle, clsactIngress, filterInfo)
+func filterMessage(index int) message { return bpfMessage(index, filterHandle) }
+
+// bpfMessage is about a classifier beside SetFilter's, or that.
+func bpfMessage(index int, handle uint32) message {
+	m := tcMessage(index, handle, clsactIngress, filterInfo)
 	m.attrString(tcaKind, "bpf")
 	return m
 }

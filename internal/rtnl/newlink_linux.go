@@ -27,11 +27,34 @@ func Finish(ctx context.Context, c *ns.Conn, name, alias string) error {
 	return setUp(ctx, c, name, m)
 }
 
+// Pinned is the group of links whose frames are dropped that SetPassed's classifier has not
+// marked. The number is "pwpn".
+const Pinned = 0x7077706e
+
 // FinishPlain is Finish for a link that is to have no IPv6 address, not even a
-// link-local one. Without the latter it also says nothing by itself.
-func FinishPlain(ctx context.Context, c *ns.Conn, name, alias string) error {
-	m := upMessage(name, alias)
-	m.attrU32(unix.IFLA_GROUP, 0)
+// link-local one, and to be in this group (0 is the default one). Without that address it also
+// says nothing by itself.
+func FinishPlain(ctx context.Context, c *ns.Conn, name, alias string, group uint32) error {
+	return finishPlain(ctx, c, name, func() message {
+		m := upMessage(name, alias)
+		m.attrU32(unix.IFLA_GROUP, group)
+		return m
+	})
+}
+
+// FinishPlainDown is FinishPlain for a link that is to stay down, in no group.
+func FinishPlainDown(ctx context.Context, c *ns.Conn, name, alias string) error {
+	return finishPlain(ctx, c, name, func() message {
+		m := linkHeader(0, 0, 0)
+		m.attrString(unix.IFLA_IFNAME, name)
+		m.attr(unix.IFLA_IFALIAS, []byte(alias)...)
+		m.attrU32(unix.IFLA_GROUP, 0)
+		return m
+	})
+}
+
+func finishPlain(ctx context.Context, c *ns.Conn, name string, begin func() message) error {
+	m := begin()
 	spec := m.nest(unix.IFLA_AF_SPEC)
 	inet6 := m.nest(unix.AF_INET6)
 	m.attr(inet6AddrGenMode, addrGenModeNone)
@@ -39,7 +62,8 @@ func FinishPlain(ctx context.Context, c *ns.Conn, name, alias string) error {
 	m.end(spec)
 	err := setUp(ctx, c, name, m)
 	if errors.Is(err, unix.EAFNOSUPPORT) { // no IPv6 in the kernel, or too small an MTU for it
-		return Finish(ctx, c, name, alias)
+		m = begin()
+		return setUp(ctx, c, name, m)
 	}
 	return err
 }

@@ -51,6 +51,22 @@ func newFirewall(ctx context.Context, b Bridge, choose func(context.Context) ([]
 // dial opens a netlink socket in the calling thread's network namespace and
 // lists the chains; the first answer tells whether the kernel has nftables.
 func (f *firewall) dial(ctx context.Context) error {
+	err := f.open(ctx)
+	if err == nil {
+		err = f.list(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	f.close()
+	if lacks(err) {
+		return nil
+	}
+	return err
+}
+
+// open opens a netlink socket in the calling thread's network namespace.
+func (f *firewall) open(ctx context.Context) error {
 	var socket *netlink.Conn
 	keep := func(c *netlink.Conn) error { socket = c; return nil }
 	err := f.ask(ctx, "open nftables", func() (err error) {
@@ -59,18 +75,15 @@ func (f *firewall) dial(ctx context.Context) error {
 	})
 	if err == nil {
 		f.unhook = context.AfterFunc(ctx, func() { _ = socket.SetDeadline(time.Unix(1, 0)) })
-		err = f.list(ctx)
-	}
-	if err == nil {
-		return nil
-	}
-	f.close()
-	for _, no := range []unix.Errno{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOENT} {
-		if errors.Is(err, no) { // no nfnetlink, or no nf_tables behind it
-			return nil
-		}
 	}
 	return err
+}
+
+// lacks says whether an error means that the kernel has no nfnetlink, or not the part of
+// nf_tables behind it that was asked for.
+func lacks(err error) bool {
+	return slices.ContainsFunc([]unix.Errno{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOENT},
+		func(no unix.Errno) bool { return errors.Is(err, no) })
 }
 
 // close ends the connection.
