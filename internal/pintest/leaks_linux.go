@@ -26,7 +26,8 @@ type sender struct {
 	to unix.SockaddrLinklayer
 }
 
-func packetSocket(t testing.TB, g *ns.Guest, proto int) (fd, index int) {
+// PacketSocket is one by which a guest's eth1 sends and hears frames as they are.
+func PacketSocket(t testing.TB, g *ns.Guest, proto int) (fd, index int) {
 	t.Helper()
 	err := g.Do(t.Context(), func() (err error) {
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
@@ -47,7 +48,7 @@ func packetSocket(t testing.TB, g *ns.Guest, proto int) (fd, index int) {
 }
 
 func newSender(t testing.TB, g *ns.Guest) *sender {
-	fd, index := packetSocket(t, g, 0)
+	fd, index := PacketSocket(t, g, 0)
 	return &sender{t, fd, unix.SockaddrLinklayer{Ifindex: index, Halen: 6}}
 }
 
@@ -65,7 +66,7 @@ type hearer struct {
 }
 
 func newHearer(t testing.TB, g *ns.Guest) *hearer {
-	fd, index := packetSocket(t, g, unix.ETH_P_ALL)
+	fd, index := PacketSocket(t, g, unix.ETH_P_ALL)
 	if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}); err != nil {
 		t.Fatal(err)
 	}
