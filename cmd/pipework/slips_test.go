@@ -67,7 +67,7 @@ func TestSlips(t *testing.T) {
 		{"--wait eth1", `the first too many is "eth1": write pipework --wait[=address] [-i interface] [--timeout 10s]`},
 		{"--wait --timeout soon", `--timeout "soon" is no time to wait: write one such as 10s`},
 		{"doctor web", `the first too many is "web": write pipework doctor`},
-		{"help nosuch", `unknown verb "nosuch": there are attach, check, completion, detach, doctor, gc, help, list, route, rule, tc, version, watch (see pipework --help)`},
+		{"help nosuch", `unknown verb "nosuch": there are attach, check, completion, detach, doctor, gc, help, list, route, rule, tc, uplink, version, watch (see pipework --help)`},
 		{"help detatch", `unknown verb "detatch": did you mean detach?`},
 		{"help attach now", `the first too many is "now": write pipework help [<verb>]`},
 		{"version now", `the first too many is "now": write pipework version`},
