@@ -42,12 +42,11 @@ func (b Bridge) Foretell(ctx context.Context, p *link.Port) (makes []string, err
 
 // pinnable says why the guest cannot be pinned on the bridge.
 func (j *joining) pinnable(ctx context.Context, s *Client) error {
-	got, err := s.transact(ctx, "find bridge", []ovsdb.Op{
+	got, err := s.transact(ctx, "find bridge", append([]ovsdb.Op{
 		ovsdb.Select("Bridge", ovsdb.Has("name", j.on.name), pinColumns...),
-		ovsdb.Select("Open_vSwitch", theRow(), "other_config"),
-	})
+	}, readPinSettings()...))
 	if err != nil {
 		return err
 	}
-	return cannotPin(j.Bridge, got[0].First(), got[1].First().Texts("other_config")["vlan-limit"])
+	return cannotPin(j.Bridge, got[0].First(), newPinSettings(got[1:]))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 type pinnedPort struct {
 	client *Client
 	name   string
+	cookie uint64 // of its flows
 	id     ovsdb.UUID
 	number uint32
 	bridge string
@@ -42,18 +44,17 @@ func (b Bridge) Filter(ctx context.Context, p *link.Port) (link.Filter, error) {
 		return nil, err
 	}
 	if f.told != "" {
-		f.flows, err = s.flows(ctx, f.told, cookie(f.name), oneCookie)
+		f.flows, err = s.flows(ctx, f.told, f.cookie, oneCookie)
 	}
 	return f, err
 }
 
 // readPort reads the port of this name.
 func readPort(ctx context.Context, b Bridge, s *Client, name string) (*pinnedPort, error) {
-	got, err := s.transact(ctx, "read port", []ovsdb.Op{
+	got, err := s.transact(ctx, "read port", append([]ovsdb.Op{
 		ovsdb.Select("Port", ovsdb.Has("name", name), "_uuid", "external_ids"),
 		ovsdb.Select("Interface", ovsdb.Has("name", name), "ofport"),
-		ovsdb.Select("Open_vSwitch", theRow(), "other_config"),
-	})
+	}, readPinSettings()...))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,8 @@ func readPort(ctx context.Context, b Bridge, s *Client, name string) (*pinnedPor
 	if len(got[0]) == 0 || row.Texts("external_ids")[keyMade] != madePort {
 		return nil, errs.New(fs.ErrNotExist, "Open vSwitch has no port %s of pipework's", name)
 	}
-	f := &pinnedPort{client: b.Client, name: name, id: row.Row("_uuid"), told: row.Texts("external_ids")[keyPin]}
+	set := newPinSettings(got[2:])
+	f := &pinnedPort{client: b.Client, name: name, cookie: set.key.cookie(name), id: row.Row("_uuid"), told: row.Texts("external_ids")[keyPin]}
 	number := got[1].First().Numbers("ofport")
 	if len(number) == 0 { // whoever made the port did not live to wait
 		if number, err = s.awaitNumber(ctx, name); err != nil {
@@ -78,7 +80,7 @@ func readPort(ctx context.Context, b Bridge, s *Client, name string) (*pinnedPor
 		return nil, err
 	}
 	f.bridge = bridges[0].First().Text("name")
-	f.cannot = cannotPin(b, bridges[0].First(), got[2].First().Texts("other_config")["vlan-limit"])
+	f.cannot = cannotPin(b, bridges[0].First(), set)
 	if f.number == 0 {
 		f.cannot = fmt.Errorf("port %s has no number from ovs-vswitchd", name)
 	}
@@ -99,10 +101,10 @@ func (c *Client) awaitNumber(ctx context.Context, name string) ([]int, error) {
 }
 
 // pinColumns are those of a bridge that cannotPin reads.
-var pinColumns = []string{"name", "controller", "stp_enable", "rstp_enable"}
+var pinColumns = []string{"name", "controller", "stp_enable", "rstp_enable", "other_config"}
 
 // cannotPin says why flows do not decide what comes in by the ports of a bridge with this row.
-func cannotPin(b Bridge, row ovsdb.Record, vlanLimit string) error {
+func cannotPin(b Bridge, row ovsdb.Record, set pinSettings) error {
 	name := row.Text("name")
 	tags, _ := b.PinnedTags()
 	var why string
@@ -111,12 +113,40 @@ func cannotPin(b Bridge, row ovsdb.Record, vlanLimit string) error {
 		why = "has a controller, which may replace flows: take it away (`ovs-vsctl del-controller " + name + "`)"
 	case hasTree(row):
 		why = "has a spanning tree, which hears what guests say of it before any flow decides: switch stp_enable and rstp_enable off"
-	case vlanLimit != "" && vlanLimit != "1" && len(tags) > 0:
-		why = "looks below a frame's first tag (other_config:vlan-limit=" + vlanLimit + "): set it to 1, or ask for no trunks"
+	case set.vlanLimit != "" && set.vlanLimit != "1" && len(tags) > 0:
+		why = "looks below a frame's first tag (other_config:vlan-limit=" + set.vlanLimit + "): set it to 1, or ask for no trunks"
+	case set.managed && row.Texts("other_config")["disable-in-band"] != "true":
+		why = "has flows for the database's manager that come before all others, by which guests may pose as that: switch them off (`ovs-vsctl set bridge " + name + " other_config:disable-in-band=true`)"
 	default:
 		return nil
 	}
 	return errs.New(errors.ErrUnsupported, "pin: bridge %s %s; or plug the guest into another bridge", name, why)
+}
+
+// pinSettings are those of the database that a pin depends on.
+type pinSettings struct {
+	key       cookieKey
+	vlanLimit string
+	managed   bool // ovs-vswitchd keeps flows in bridges for managers ("in-band", ovs-vswitchd.conf.db(5))
+}
+
+func readPinSettings() []ovsdb.Op {
+	return []ovsdb.Op{
+		ovsdb.Select("Open_vSwitch", theRow(), "_uuid", "other_config"),
+		ovsdb.Select("Manager", []libovsdb.Condition{libovsdb.NewCondition("target", libovsdb.ConditionNotEqual, "")}, "target", "connection_mode"),
+	}
+}
+
+// newPinSettings is of the answers to readPinSettings.
+func newPinSettings(got []ovsdb.Result) pinSettings {
+	set := pinSettings{key: keyOf(got[0]), vlanLimit: got[0].First().Texts("other_config")["vlan-limit"]}
+	for _, m := range got[1] {
+		kind, _, _ := strings.Cut(m.Text("target"), ":")
+		if (kind == "tcp" || kind == "ssl") && !slices.Contains(m.Strings("connection_mode"), "out-of-band") {
+			set.managed = true
+		}
+	}
+	return set
 }
 
 // On says whether the port's row tells of flows.
@@ -124,7 +154,7 @@ func (f *pinnedPort) On() bool { return f.told != "" }
 
 // Is says whether the flows are those of the Pin.
 func (f *pinnedPort) Is(p link.Pin) bool {
-	return f.cannot == nil && f.told == f.bridge && slices.Equal(keys(f.flows), keys(pinFlows(p, f.name, f.number)))
+	return f.cannot == nil && f.told == f.bridge && slices.Equal(keys(f.flows), keys(pinFlows(p, f.cookie, f.number)))
 }
 
 // keys are the same for the same flows.
@@ -145,7 +175,7 @@ func (f *pinnedPort) Set(ctx context.Context, p *link.Pin) error {
 	if f.cannot != nil {
 		return f.cannot
 	}
-	return f.change(ctx, pinFlows(*p, f.name, f.number))
+	return f.change(ctx, pinFlows(*p, f.cookie, f.number))
 }
 
 // Restore has the flows be as they were read.
@@ -161,12 +191,12 @@ func (f *pinnedPort) change(ctx context.Context, flows []openflow.Flow) error {
 	s, end := f.client.session()
 	defer end()
 	if f.told != f.bridge {
-		if err := s.dropFlows(ctx, f.told, f.name); err != nil {
+		if err := s.dropFlows(ctx, f.told, f.cookie); err != nil {
 			return err
 		}
 	}
 	if flows == nil {
-		if err := s.dropFlows(ctx, f.bridge, f.name); err != nil {
+		if err := s.dropFlows(ctx, f.bridge, f.cookie); err != nil {
 			return err
 		}
 		return s.tell(ctx, f.id, "")
@@ -177,7 +207,7 @@ func (f *pinnedPort) change(ctx context.Context, flows []openflow.Flow) error {
 		}
 	}
 	mods := []openflow.Mod{
-		openflow.Delete(cookie(f.name), oneCookie),
+		openflow.Delete(f.cookie, oneCookie),
 		openflow.Delete(ourCookies, ourCookiesMask, openflow.InPort(f.number)), // of a port that had the number before
 	}
 	for _, flow := range flows {
@@ -238,11 +268,11 @@ func (c *Client) flows(ctx context.Context, bridge string, cookie, mask uint64) 
 	return conn.Flows(ctx, cookie, mask)
 }
 
-// dropFlows deletes the flows of ports in a bridge.
-func (c *Client) dropFlows(ctx context.Context, bridge string, ports ...string) error {
+// dropFlows deletes the flows with these cookies in a bridge.
+func (c *Client) dropFlows(ctx context.Context, bridge string, cookies ...uint64) error {
 	var mods []openflow.Mod
-	for _, port := range ports {
-		mods = append(mods, openflow.Delete(cookie(port), oneCookie))
+	for _, cookie := range cookies {
+		mods = append(mods, openflow.Delete(cookie, oneCookie))
 	}
 	return c.deleteFlows(ctx, bridge, mods)
 }
@@ -270,38 +300,53 @@ func (c *Client) dropFlowsOf(ctx context.Context, ports ovsdb.Result) error {
 			in[bridge] = append(in[bridge], port.Text("name"))
 		}
 	}
+	if len(in) == 0 {
+		return nil
+	}
+	got, err := c.transact(ctx, "read database", []ovsdb.Op{ovsdb.Select("Open_vSwitch", theRow(), "_uuid")})
+	if err != nil {
+		return err
+	}
 	for bridge, names := range in {
-		if err := c.dropFlows(ctx, bridge, names...); err != nil {
+		var cookies []uint64
+		for _, name := range names {
+			cookies = append(cookies, keyOf(got[0]).cookie(name))
+		}
+		if err := c.dropFlows(ctx, bridge, cookies...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// keyOf is that of the database with this row.
+func keyOf(row ovsdb.Result) cookieKey { return cookieKey{row.First().Row("_uuid")} }
+
 // pinAll has only that come in by ports which may, before they are up.
 func pinAll(ctx context.Context, s *Client, all []*joining) {
 	for _, j := range all {
 		if j.at.Pin != nil {
-			j.err = pinPort(ctx, j.Bridge, s, j.at)
+			j.cookie, j.err = pinPort(ctx, j.Bridge, s, j.at)
 		}
 	}
 }
 
-// pinPort sets the flows of the port p.HostName: of the MAC and the leases that its mark tells.
-func pinPort(ctx context.Context, b Bridge, s *Client, p *link.Port) error {
+// pinPort sets the flows of the port p.HostName: of the MAC and the leases that its mark tells. The cookie is
+// that of flows which may be there, also where it fails.
+func pinPort(ctx context.Context, b Bridge, s *Client, p *link.Port) (cookie uint64, err error) {
 	host, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	f, err := readPort(ctx, b, s, p.HostName)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	mark, _ := link.ParseMark(host.Alias)
 	if pin, noted := p.Pin.Noted(mark); noted {
-		return f.Set(ctx, &pin)
+		return f.cookie, f.Set(ctx, &pin)
 	}
-	return f.Set(ctx, p.Pin)
+	return f.cookie, f.Set(ctx, p.Pin)
 }
 
 // unpinTime bounds how long an undo waits for ovs-vswitchd. What it does not delete, Collect does.
@@ -314,10 +359,13 @@ func (j *joining) unpin(ctx context.Context) error {
 		return nil
 	}
 	down := setDown(ctx, j.at)
+	if j.cookie == 0 {
+		return down
+	}
 	ctx, cancel := context.WithTimeout(ctx, unpinTime)
 	defer cancel()
 	for {
-		err := j.Client.dropFlows(ctx, j.on.name, j.at.HostName)
+		err := j.Client.dropFlows(ctx, j.on.name, j.cookie)
 		if errors.Is(err, errors.ErrUnsupported) { // nor were there any
 			err = nil
 		}
@@ -351,7 +399,7 @@ func pinnedFirst(b Bridge, p *link.Port, drifts []link.Drift) []link.Drift {
 		drifts[i].Mend = func(ctx context.Context, u *link.Undo) error {
 			s, end := b.Client.session()
 			defer end()
-			if err := pinPort(ctx, b, s, p); err != nil && !errors.Is(err, fs.ErrNotExist) { // there is no port, by which nothing passes
+			if _, err := pinPort(ctx, b, s, p); err != nil && !errors.Is(err, fs.ErrNotExist) { // there is no port, by which nothing passes
 				return err
 			}
 			return d.Mend(ctx, u)

@@ -21,6 +21,7 @@ type joining struct {
 	local       ovsdb.UUID   // that one's own port
 	creates     bool         // the bridge, too
 	stale       ovsdb.Result // ports of ours that have the name and no device
+	cookie      uint64       // of flows that were made; 0: none
 	err         error
 }
 

@@ -70,13 +70,14 @@ func (c *Client) staleFlows(ctx context.Context) (map[string][]openflow.Flow, er
 	for name, flows := range all {
 		told, err := c.transact(ctx, "list ports", []ovsdb.Op{
 			ovsdb.Select("Port", ovsdb.Includes("external_ids", map[string]string{keyMade: madePort, keyPin: name}), "name"),
+			ovsdb.Select("Open_vSwitch", theRow(), "_uuid"),
 		})
 		if err != nil {
 			return nil, err
 		}
 		used := make(map[uint64]bool)
 		for _, port := range told[0] {
-			used[cookie(port.Text("name"))] = true
+			used[keyOf(told[1]).cookie(port.Text("name"))] = true
 		}
 		all[name] = slices.DeleteFunc(flows, func(f openflow.Flow) bool { return used[f.Cookie] })
 		if len(all[name]) == 0 {
