@@ -26,7 +26,8 @@ type sender struct {
 	to unix.SockaddrLinklayer
 }
 
-func packetSocket(t testing.TB, g *ns.Guest, proto int) (fd, index int) {
+// PacketSocket is one by which a guest's eth1 sends and hears frames as they are.
+func PacketSocket(t testing.TB, g *ns.Guest, proto int) (fd, index int) {
 	t.Helper()
 	err := g.Do(t.Context(), func() (err error) {
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
@@ -47,7 +48,7 @@ func packetSocket(t testing.TB, g *ns.Guest, proto int) (fd, index int) {
 }
 
 func newSender(t testing.TB, g *ns.Guest) *sender {
-	fd, index := packetSocket(t, g, 0)
+	fd, index := PacketSocket(t, g, 0)
 	return &sender{t, fd, unix.SockaddrLinklayer{Ifindex: index, Halen: 6}}
 }
 
@@ -65,7 +66,7 @@ type hearer struct {
 }
 
 func newHearer(t testing.TB, g *ns.Guest) *hearer {
-	fd, index := packetSocket(t, g, unix.ETH_P_ALL)
+	fd, index := PacketSocket(t, g, unix.ETH_P_ALL)
 	if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func Leaks(t *testing.T, from, to *ns.Guest, frames map[string][]byte) (names []
 		for _, name := range slices.Sorted(maps.Keys(frames)) {
 			s.send(frames[name])
 		}
-		names = h.heard(frames, s)
+		names = h.heard(s, frames)
 	})
 	return names
 }
@@ -128,25 +129,26 @@ func Often(t *testing.T, from, to *ns.Guest, frames map[string][]byte) (names []
 	return names
 }
 
-// lastFrame is one that may pass, after which nothing is waited for. It is for a MAC that is new
-// each time: Open vSwitch's kernel module asks ovs-vswitchd what to do with it, as with those before
-// it, so that it does not overtake them. In userspace it overtakes, of those that are taken in
-// together with it, the ones that the datapath knows what to do with: so there are two of them, the
-// second after the first was heard.
-func lastFrame() []byte {
+// last is one of the frames that may pass, after which nothing is waited for. Each is for a new MAC:
+// Open vSwitch's kernel module asks ovs-vswitchd what to do with it, as with those before it, so
+// that it does not overtake them.
+func last() []byte {
 	frame := ipv4Frame(Eve4, nil, 0, 17, udp(9, 9))
 	frame[0] = 2
 	_, _ = rand.Read(frame[1:6])
 	return frame
 }
 
-func (h *hearer) heard(frames map[string][]byte, s *sender) (names []string) {
+// heard tells which of these frames were heard, of those that have been sent. It sends one more, and
+// when that was heard another one: the datapath in userspace takes some frames together, and among
+// them those first that it does not know.
+func (h *hearer) heard(by *sender, frames map[string][]byte) (names []string) {
 	h.t.Helper()
 	var all [][]byte
 	for range 2 {
-		last := lastFrame()
-		s.send(last)
-		all = append(all, h.until(last)...)
+		end := last()
+		by.send(end)
+		all = append(all, h.until(end)...)
 	}
 	for _, f := range all {
 		for name, sent := range frames {
@@ -175,7 +177,7 @@ func Ambush(t *testing.T, from, to *ns.Guest, f func(strike func())) (names []st
 		if strikes < 3 {
 			t.Errorf("%d times there was an eth1", strikes)
 		}
-		names = h.heard(frames, newSender(t, from))
+		names = h.heard(newSender(t, from), frames)
 	})
 	return names
 }
@@ -183,11 +185,16 @@ func Ambush(t *testing.T, from, to *ns.Guest, f func(strike func())) (names []st
 // strike sets the guest's eth1 up, and sends a frame.
 func strike(g *ns.Guest, frame []byte) error {
 	return g.Do(context.Background(), func() error {
-		l, err := netlink.LinkByName("eth1")
+		h, err := netlink.NewHandle()
 		if err != nil {
 			return err
 		}
-		if err := netlink.LinkSetUp(l); err != nil {
+		defer h.Close()
+		l, err := h.LinkByName("eth1")
+		if err != nil {
+			return err
+		}
+		if err := h.LinkSetUp(l); err != nil {
 			return err
 		}
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
