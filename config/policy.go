@@ -155,8 +155,11 @@ func (r rule) apply(s pipework.Spec, typed string) (_ pipework.Spec, wrong []str
 			no("the address %s may not be asked for", a)
 		}
 	}
-	if s.MAC != nil && r.limits["macs"] && !slices.ContainsFunc(r.macs, func(m macRange) bool { return m.contains(s.MAC) }) {
-		no("the MAC %s may not be asked for", s.MAC)
+	for _, mac := range []net.HardwareAddr{s.MAC, s.DefaultMAC} {
+		within := func(m macRange) bool { return m.contains(mac) }
+		if mac != nil && r.limits["macs"] && !slices.ContainsFunc(r.macs, within) {
+			no("the MAC %s may not be asked for", mac)
+		}
 	}
 	for _, o := range options {
 		if r.limits["options"] && !r.options.match(o) {

@@ -446,3 +446,27 @@ func TestPinOfAPortThatIsGone(t *testing.T) {
 		t.Errorf("flows are left:\n%s", db.Flows(t, "lan"))
 	}
 }
+
+// TestPinAndItsTwin has two guests on host ends of their own choice, whose names are alike for
+// a hash of 48 bits: what comes and goes for one leaves the other's flows alone.
+func TestPinAndItsTwin(t *testing.T) {
+	db, c := dummy(t)
+	addBridge(t, db, "lan")
+	one, other := ovs.Bridge{Name: "lan", Client: c, HostName: "pw-rvex4f0weq0q"}, ovs.Bridge{Name: "lan", Client: c, HostName: "pw-0l3z2qxcjiod"}
+	at1, _ := nstest.Guest(t)
+	at2, _ := nstest.Guest(t)
+	first := attach(t, at1, pipework.Spec{Link: one, Pin: true})
+	flows := func() string { return db.Flows(t, "lan") }
+	before := flows()
+	attach(t, at2, pipework.Spec{Link: other, Pin: true})
+	for _, line := range strings.Split(before, "\n") {
+		if !strings.Contains(flows(), line) {
+			t.Fatalf("attaching %s took a flow of %s: %s", other.HostName, first.HostName, line)
+		}
+	}
+	detach(t, at2, pipework.Spec{Link: other, Pin: true})
+	if diff := cmp.Diff(before, flows()); diff != "" {
+		t.Errorf("detached one (-before +after):\n%s", diff)
+	}
+	detach(t, at1, pipework.Spec{Link: one, Pin: true})
+}

@@ -53,7 +53,7 @@ const (
 const (
 	typeARP, typeIPv4, typeIPv6        = 0x0806, 0x0800, 0x86dd
 	protoICMP, protoIGMP, protoUDP     = 1, 2, 17
-	protoICMPv6, protoPIM              = 58, 103
+	protoICMPv6, protoNone, protoPIM   = 58, 59, 103
 	icmp6NS, icmp6NA                   = 135, 136
 	server4, client4, server6, client6 = 67, 68, 547, 546
 )
@@ -143,14 +143,18 @@ func (t *flowTable) identified(field func([]byte) openflow.Field) openflow.Field
 
 // ofIPv4 drops what only servers and routers say. Of IGMP a bridge does not tell the type. Of the
 // first fragment of a packet it may not tell what it tells of others (ovs-ofctl(8), set-frags),
-// and has 0 in the place of ports and types: what such a fragment is is not known then.
+// and has 0 in the place of ports and types: what such a fragment is is not known then. It has 0 there,
+// too, where a packet says that it ends before its ports: programs that read frames as they are, as
+// clients of DHCP do, find them all the same.
 func (t *flowTable) ofIPv4() {
 	ip := openflow.EthType(typeIPv4)
 	for _, proto := range []byte{protoIGMP, protoPIM} {
 		t.drop(from4, ip, openflow.IPProto(proto))
 	}
 	t.ofServers(from4, server4, client4, ip)
-	t.drop(from4, ip, openflow.FirstFragment(), openflow.IPProto(protoUDP), openflow.UDPSrc(0), openflow.UDPDst(0))
+	for _, first := range []openflow.Field{openflow.Whole(), openflow.FirstFragment()} {
+		t.drop(from4, ip, first, openflow.IPProto(protoUDP), openflow.UDPSrc(0), openflow.UDPDst(0))
+	}
 	t.drop(from4, ip, openflow.FirstFragment(), openflow.IPProto(protoICMP), openflow.ICMPType(0))
 	for _, kind := range icmpOfRouters {
 		t.drop(from4, ip, openflow.IPProto(protoICMP), openflow.ICMPType(kind))
@@ -166,10 +170,11 @@ func (t *flowTable) ofServers(stage uint32, server, client uint16, ip openflow.F
 }
 
 // ofIPv6 is ofIPv4 for the other family, with the targets of neighbour advertisements. Where the
-// headers make no sense the protocol is 0, and where a message is cut off its type is.
+// headers make no sense, or end before they tell the protocol, that is 0, or "no next header" with the
+// kernel's datapath; where a message is cut off its type is 0.
 func (t *flowTable) ofIPv6() {
 	ip, icmp := openflow.EthType(typeIPv6), openflow.IPProto(protoICMPv6)
-	for _, proto := range []byte{0, protoPIM} {
+	for _, proto := range []byte{0, protoNone, protoPIM} {
 		t.drop(from6, ip, openflow.IPProto(proto))
 	}
 	t.ofServers(from6, server6, client6, ip)

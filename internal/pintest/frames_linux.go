@@ -87,6 +87,8 @@ func Attacks() map[string][]byte {
 	advertisement := icmp6(ra, none6)
 	forged := ipv4Frame(Eve4, nil, 0, udpProto, udp(1000, 1000))
 	copy(forged[6:], OtherMAC)
+	short := ipv4Frame(Eve4, nil, 0, udpProto, udp(67, 68)) // clients with packet sockets look for ports behind the packet's end
+	binary.BigEndian.PutUint16(short[16:], 24)
 	return map[string][]byte{
 		"another source MAC":              forged,
 		"ARP of another's address":        arpFrame(2, EveMAC, Other4, Other4),
@@ -103,6 +105,7 @@ func Attacks() map[string][]byte {
 		"DHCP offer of another port":      ipv4Frame(Eve4, nil, 0, udpProto, udp(1067, 68)),
 		"DHCP offer behind options":       ipv4Frame(Eve4, []byte{1, 1, 1, 1, 1, 1, 1, 0}, 0, udpProto, udp(67, 68)),
 		"DHCP offer, first fragment":      ipv4Frame(Eve4, nil, 0x2000, udpProto, udp(67, 68)),
+		"DHCP offer, a short length":      short,
 		"IPv6 in a frame of IPv4":         ethernetII(EveMAC, 0x0800, ipv6Frame(Other6, udpProto, udp(1000, 1000))[14:]),
 		"another IPv6 source":             ipv6Frame(Other6, udpProto, udp(1000, 1000)),
 		"another link-local source":       ipv6Frame(netip.MustParseAddr("fe80::1"), udpProto, udp(1000, 1000)),
@@ -116,6 +119,7 @@ func Attacks() map[string][]byte {
 		"RA behind many options":          ipv6Frame(eveLocal, options, options6(options), options6(options), options6(options), options6(options), options6(options), options6(icmp6Proto), advertisement),
 		"RA in a fragment":                ipv6Frame(eveLocal, fragment, fragment6(icmp6Proto, 0), advertisement),
 		"RA behind a fragment's options":  ipv6Frame(eveLocal, fragment, fragment6(options, 1), options6(icmp6Proto)),
+		"RA behind options, cut off":      ipv6Frame(eveLocal, fragment, fragment6(options, 1), options6(options)),
 		"redirect":                        ipv6Frame(eveLocal, icmp6Proto, icmp6(redirect, Other6)),
 		"IPv4 redirect":                   ipv4Frame(Eve4, nil, 0, icmp4, icmp(5)),
 		"IPv4 redirect, first fragment":   ipv4Frame(Eve4, nil, 0x2000, icmp4, icmp(5)),
