@@ -64,8 +64,8 @@ type Validator interface {
 
 // A Foreteller is a Backend that tells beforehand what Plug would refuse, as far as that can be
 // read: Foretell returns the error that Plug would, or else what Plug would make on the host,
-// such as "bridge br1". It changes nothing, and fills p.MTU as Plug does. The guest has no
-// interface p.Name. What only the kernel knows, when it is asked, stays open; and so does what
+// such as "bridge br1". It changes nothing on the host; of p it may fill what Plug does. The guest
+// has no interface p.Name. What only the kernel knows, when it is asked, stays open; and so does what
 // others change before Plug comes.
 type Foreteller interface {
 	Foretell(ctx context.Context, p *Port) (makes []string, err error)
