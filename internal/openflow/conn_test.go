@@ -105,12 +105,14 @@ func TestHostile(t *testing.T) {
 
 // TestEndsWithItsContext has the context end in the middle of a call.
 func TestEndsWithItsContext(t *testing.T) {
-	for name, f := range map[string]func(net.Conn){
-		"takes nothing": func(c net.Conn) { greet(c); time.Sleep(time.Second) },
-		"says nothing":  func(c net.Conn) { greet(c); _, _ = io.Copy(io.Discard, c) },
+	for name, then := range map[string]func(c net.Conn, over <-chan struct{}){
+		"takes nothing": func(_ net.Conn, over <-chan struct{}) { <-over },
+		"says nothing":  func(c net.Conn, _ <-chan struct{}) { _, _ = io.Copy(io.Discard, c) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := Dial(t.Context(), serve(t, f))
+			over := make(chan struct{})
+			defer close(over)
+			c, err := Dial(t.Context(), serve(t, func(c net.Conn) { greet(c); then(c, over) }))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,9 +121,8 @@ func TestEndsWithItsContext(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(50*time.Millisecond, func() { cancel(reason) })
 			mods := make([]Mod, 10_000)
-			begun := time.Now()
-			if err := c.Change(ctx, mods); !errors.Is(err, reason) || time.Since(begun) > time.Second {
-				t.Errorf("after %v: %v", time.Since(begun), err)
+			if err := c.Change(ctx, mods); !errors.Is(err, reason) {
+				t.Error(err)
 			}
 		})
 	}
