@@ -181,6 +181,7 @@ func TestParseRefuses(t *testing.T) {
 		last   = " (the last word is [macaddr|U:string][@vlan])"
 		known  = "the options are --direct-phys, --egress, --forward, --hairpin, --ingress, --isolated, --mtu, --no-forward, --pin, --resolv-conf, --route, --rule, --trunk, -a, -i, -l"
 		plain  = "holds control characters or broken UTF-8: write printable characters only"
+		kind   = `: there is no kind "br": there are bridge, macvlan, macvlan/private, macvlan/vepa, macvlan/passthru, ipvlan, ipvlan/l3, ipvlan/l3s, vlan, veth, phys, ovs, and mac:<address>`
 		name   = "holds a '/', ':', white space or unprintable character: leave it out, an interface's name has none"
 	)
 	for _, row := range []struct {
@@ -219,7 +220,7 @@ func TestParseRefuses(t *testing.T) {
 		{"dot", []string{".", "web", "10.0.0.2/24"}, `host interface "." names a folder, not an interface: write one such as eth1`},
 		{"dots", []string{"br1", "-i", "..", "web", "10.0.0.2/24"}, `-i ".." names a folder, not an interface: write one such as eth1`},
 		{"slash", []string{"br1", "-i", "a/b", "web", "10.0.0.2/24"}, `-i "a/b" ` + name},
-		{"colon", []string{"br:1", "web", "10.0.0.2/24"}, `host interface "br:1" ` + name},
+		{"colon", []string{"br:1", "web", "10.0.0.2/24"}, `host interface "br:1"` + kind},
 		{"space", []string{"br1", "-l", "a b", "web", "10.0.0.2/24"}, `-l "a b" ` + name},
 		{"tab", []string{"br1", "-l", "a\tb", "web", "10.0.0.2/24"}, `-l "a\tb" ` + name},
 		{"escape", []string{"br1", "-i", "a\x1bb", "web", "10.0.0.2/24"}, `-i "a\x1bb" ` + name},
@@ -296,7 +297,7 @@ func TestParseRefuses(t *testing.T) {
 		{"empty VLAN", []string{"br1", "web", "10.0.0.2/24", "U:web@"}, "no VLAN follows the @ of the last word: write @100, or leave out the @"},
 		{"VLAN with other letters", []string{"br1", "web", "10.0.0.2/24", "@1g0"}, `the VLAN "1g0" is not a number: write @100 (for IPoIB a partition key such as @8001)`},
 
-		{"everything at once", []string{"br:1", "-i", "c", "", "10.0.0.2@x", "U:@"}, `host interface "br:1" ` + name +
+		{"everything at once", []string{"br:1", "-i", "c", "", "10.0.0.2@x", "U:@"}, `host interface "br:1"` + kind +
 			"; the guest is empty: name a container, or check that the variable it came from is set" +
 			"; The IP address should include a netmask. Maybe you meant 10.0.0.2/24 ?" +
 			`; the gateway "x" is not an address: write it without a prefix length, as in 10.0.0.2/24@10.0.0.1, or leave out the @` +

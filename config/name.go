@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/go-pipework/pipework/internal/option"
 )
 
 // kinds say outright what a host interface is, before its name: link.Detect.
@@ -40,7 +42,20 @@ func (p *parser) spelledOut(word string) {
 			word = name[i+1:]
 		}
 	}
+	if kind, name, is := strings.Cut(word, ":"); is {
+		p.unknownKind(kind, name)
+		return
+	}
 	p.add(checkName("host interface", word))
+}
+
+// unknownKind says which kind was meant, or which there are.
+func (p *parser) unknownKind(kind, name string) {
+	if meant := option.Nearest(kind, kinds); meant != "" {
+		p.addf("host interface %q: there is no kind %q: did you mean %s:%s?", kind+":"+name, kind, meant, name)
+		return
+	}
+	p.addf("host interface %q: there is no kind %q: there are %s, and mac:<address>", kind+":"+name, kind, strings.Join(kinds, ", "))
 }
 
 // guest allows any printable word: a name, an ID, a path, netns:blue.

@@ -107,7 +107,7 @@ func spelledOut(ctx context.Context, h Host, kind, name string, ovs OVSLookup) (
 // port that bears a bridge's name is openvswitch in the kernel datapath, and tun in
 // the userspace one.
 func ofSwitch(ctx context.Context, h Host, l *rtnl.Link, ovs OVSLookup) (Backend, error) {
-	b, err := ask(ctx, h, l.Name, ovs)
+	b, err := ask(ctx, h, l.Name, "write macvlan:"+l.Name+" for a macvlan on it, or start Open vSwitch, which", ovs)
 	switch {
 	case err != nil || b != nil:
 		return b, err
@@ -127,7 +127,11 @@ func byName(ctx context.Context, h Host, name string, ovs OVSLookup, notFound er
 		return switchOnly(ctx, name, ovs)
 	}
 	if !strings.HasPrefix(name, "mac:") {
-		if b, err := ask(ctx, h, name, ovs); err != nil || b != nil {
+		way := "start Open vSwitch, which"
+		if creatable(name) {
+			way = "write bridge:" + name + " for a Linux bridge, or " + way
+		}
+		if b, err := ask(ctx, h, name, way, ovs); err != nil || b != nil {
 			return b, err
 		}
 	}
@@ -153,8 +157,9 @@ func switchOnly(ctx context.Context, name string, ovs OVSLookup) (Backend, error
 	return b, nil
 }
 
-// ask asks Open vSwitch for a bridge of this name; nil: there is none.
-func ask(ctx context.Context, h Host, name string, ovs OVSLookup) (Backend, error) {
+// ask asks Open vSwitch for a bridge of this name; nil: there is none. The way is what its user
+// may do where it does not answer.
+func ask(ctx context.Context, h Host, name, way string, ovs OVSLookup) (Backend, error) {
 	if ovs == nil {
 		return nil, nil
 	}
@@ -170,7 +175,7 @@ func ask(ctx context.Context, h Host, name string, ovs OVSLookup) (Backend, erro
 		err = errs.New(syscall.ECONNREFUSED, "%v", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s may be a bridge of Open vSwitch, which does not answer: %w: try again when it does, or say outright bridge:%s or macvlan:%s", name, err, name, name)
+		return nil, fmt.Errorf("%s may have a bridge %s, and does not answer (%w)", way, name, err)
 	}
 	return nil, nil
 }
