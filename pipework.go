@@ -180,6 +180,10 @@ type Attachment struct {
 	Mended  []string `json:"mended,omitempty"`
 	// Added are the addresses that Update or [Spec.Add] gave an interface that existed.
 	Added []netip.Prefix `json:"added,omitempty"`
+	// Pinned and Isolated say that it was asked to be so; only keep.Plugger.Listing fills them,
+	// by its records.
+	Pinned   bool `json:"pin,omitempty"`
+	Isolated bool `json:"isolated,omitempty"`
 	// Drifts lists what is not as it was asked for; only List and Check fill it.
 	Drifts []string `json:"drifts,omitempty"`
 	// Plan lists what would be done; only [Attacher.Plan] fills it. Empty: nothing.

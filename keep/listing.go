@@ -3,17 +3,20 @@ package keep
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
 // Listing is [pipework.List], where what is recorded is compared with its record: Drifts and
 // Warnings are as Status tells them. Of the rest they are what the marks tell, which have
-// neither addresses nor routes. It changes nothing: damaged records, and those of links that the
+// neither addresses nor routes. Without targets what was left unfinished is told, too, as
+// something that has no index. It changes nothing: damaged records, and those of links that the
 // Store was not opened for, stay where they are. The warnings tell of them, where targets are
 // given only of those that may be of a guest that was found.
 func (p *Plugger) Listing(ctx context.Context, targets ...pipework.Target) (all []*pipework.Attachment, warnings []string, err error) {
@@ -35,10 +38,33 @@ func (p *Plugger) Listing(ctx context.Context, targets ...pipework.Target) (all 
 		for i := range records {
 			if records[i].isOf(at) {
 				p.tellDrifts(ctx, &records[i], at)
+				at.Pinned, at.Isolated = records[i].Spec.Pin, link.IsIsolated(records[i].Spec.Link)
 			}
 		}
 	}
+	if len(targets) == 0 {
+		all = append(all, halfMade(records, all)...)
+	}
 	return all, warnings, err
+}
+
+// halfMade are the interfaces that a call is at work on, or was killed over, as far as they are
+// not there to be listed.
+func halfMade(records []Record, listed []*pipework.Attachment) (all []*pipework.Attachment) {
+	for _, r := range records {
+		isListed := func(at *pipework.Attachment) bool {
+			return at.Name == r.Interface && (at.Guest.Name == r.Guest.Name || at.Guest.Name == r.Guest.String())
+		}
+		if r.Phase == Attached || slices.ContainsFunc(listed, isListed) {
+			continue
+		}
+		at := &pipework.Attachment{Guest: ns.Identity{Name: r.Guest.String(), ID: r.Guest.ID}, Name: r.Interface, Addrs: []netip.Prefix{}, Drifts: []string{string(Unfinished)}}
+		if r.Spec.Link != nil {
+			at.Link = r.Spec.Link.String()
+		}
+		all = append(all, at)
+	}
+	return all
 }
 
 // mayBeOf says whether a record's file may be of the guest that is called so. Its name begins with

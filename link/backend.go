@@ -109,6 +109,12 @@ type Isolator interface {
 	Isolate() Backend
 }
 
+// IsIsolated says whether the Backend is an [Isolator] that keeps the guest so.
+func IsIsolated(b Backend) bool {
+	i, can := b.(Isolator)
+	return can && reflect.DeepEqual(i.Isolate(), b)
+}
+
 // A WithTrunks is a Backend whose port of a bridge can carry VLANs tagged: WithTrunks is
 // the Backend with these, each 1 to 4094.
 type WithTrunks interface {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -79,6 +80,19 @@ func silent(bridge, port string) string {
 	return fmt.Sprintf("bridge %s filters VLANs (vlan_default_pvid 0), and its port %s belongs to none: no frame passes; ask for a VLAN (@100), or type bridge vlan add vid 1 pvid untagged dev %s", bridge, port, port)
 }
 
+// differing tells which flags are not as they should be, as bridge(8) calls them.
+func differing(was, should rtnl.PortFlags) string {
+	word := map[bool]string{false: "off", true: "on"}
+	var all []string
+	if was.Isolated != should.Isolated {
+		all = append(all, fmt.Sprintf("isolated %s instead of %s", word[was.Isolated], word[should.Isolated]))
+	}
+	if was.Hairpin != should.Hairpin {
+		all = append(all, fmt.Sprintf("hairpin %s instead of %s", word[was.Hairpin], word[should.Hairpin]))
+	}
+	return strings.Join(all, ", ")
+}
+
 // plain says that the port is as every new port.
 func (b Bridge) plain() bool { return !b.filters() && b.flags() == rtnl.PortFlags{} }
 
@@ -120,7 +134,7 @@ func (b Bridge) portDrifts(ctx context.Context, p *Port, br *rtnl.Link) ([]Drift
 		should.Isolated, should.Hairpin = should.Isolated || was.Isolated, should.Hairpin || was.Hairpin
 	}
 	if was != should {
-		drifts = append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has %s instead of %s", port.Name, was, should), Mend: func(ctx context.Context, u *Undo) error {
+		drifts = append(drifts, Drift{Chosen: true, What: fmt.Sprintf("bridge port %s has %s", port.Name, differing(was, should)), Mend: func(ctx context.Context, u *Undo) error {
 			u.Push("port flags of "+port.Name, func(ctx context.Context) error { return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, was) })
 			return rtnl.SetPortFlags(ctx, p.Host.Conn, port.Index, should)
 		}})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"reflect"
 
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/errs"
@@ -122,12 +121,6 @@ func (e *explainer) request(ctx context.Context, guest ns.Ref, who config.Who, a
 		r.Refused = fmt.Sprint(err)
 		return r
 	}
-	r.Pin, r.Isolated = d.Spec.Pin, isolated(d.Spec.Link)
+	r.Pin, r.Isolated = d.Spec.Pin, link.IsIsolated(d.Spec.Link)
 	return r
-}
-
-// isolated says whether the link is as one that is isolated.
-func isolated(b link.Backend) bool {
-	i, can := b.(link.Isolator)
-	return can && reflect.DeepEqual(i.Isolate(), b)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -32,10 +33,36 @@ func (p Printer) ShowList(all []*pipework.Attachment, failed error) error {
 // WriteTable writes the attachments as a table.
 func WriteTable(w io.Writer, all []*pipework.Attachment) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "GUEST\tINTERFACE\tLINK\tHOST END\tMAC\tADDRESSES\tDRIFT")
+	rows := [][]string{{"GUEST", "INTERFACE", "LINK", "HOST END", "MAC", "ADDRESSES", "SETTINGS", "DRIFT"}}
 	for _, a := range all {
-		cells := []string{a.Guest.Name, a.Name, a.Link, a.HostName, a.MAC.String(), told.List("", a.Addrs), told.List("", a.Drifts)}
-		fmt.Fprintln(table, strings.Join(lines(cells, "", Line), "\t"))
+		rows = append(rows, []string{a.Guest.Name, a.Name, a.Link, a.HostName, a.MAC.String(), told.List("", a.Addrs), settings(a), told.List("", a.Drifts)})
+	}
+	for _, row := range rows {
+		if !slices.ContainsFunc(all, func(a *pipework.Attachment) bool { return settings(a) != "" }) {
+			row = slices.Delete(row, 6, 7) // a column of nothing
+		}
+		fmt.Fprintln(table, strings.Join(lines(row, "", Line), "\t"))
 	}
 	return table.Flush()
 }
+
+// settings are what is not as of every interface.
+func settings(a *pipework.Attachment) string {
+	var all []string
+	for _, gateway := range a.Gateways {
+		all = append(all, "via "+gateway.String())
+	}
+	if a.MTU != 0 && a.MTU != usualMTU {
+		all = append(all, fmt.Sprintf("mtu %d", a.MTU))
+	}
+	if a.Pinned {
+		all = append(all, "pin")
+	}
+	if a.Isolated {
+		all = append(all, "isolated")
+	}
+	return strings.Join(all, ", ")
+}
+
+// usualMTU is Ethernet's.
+const usualMTU = 1500

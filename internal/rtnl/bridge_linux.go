@@ -51,12 +51,6 @@ func (l *Link) DefaultPVID() uint16 {
 // ports, and whether frames go back out of it.
 type PortFlags struct{ Isolated, Hairpin bool }
 
-// String is the flags as bridge(8) tells them.
-func (f PortFlags) String() string {
-	word := map[bool]string{false: "off", true: "on"}
-	return "isolated " + word[f.Isolated] + ", hairpin " + word[f.Hairpin]
-}
-
 // PortFlags reads them from a port.
 func (l *Link) PortFlags() PortFlags {
 	return PortFlags{Isolated: flag(l.PortData, brportIsolated), Hairpin: flag(l.PortData, brportMode)}
