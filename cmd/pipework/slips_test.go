@@ -50,6 +50,7 @@ func TestSlips(t *testing.T) {
 		{"detach web -i eth1 -i eth2", "option -i is given twice: keep one"},
 		{"detach web -l x", `unknown option "-l": the options are --all, --dry-run, --force`},
 		{"list -i eth1", `unknown option "-i"`},
+		{"check --mend --policy", "--policy and --mend contradict each other: keep one"},
 		{"check --dry-run", "--dry-run belongs to --mend"},
 		{"check --prob 1s", `unknown option "--prob": did you mean --probe?`},
 		{"check --probe soon", `--probe "soon" is no time to wait: write one such as 10s or 2m`},
