@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/go-pipework/pipework/internal/option"
 )
 
 // A Family is an address family, by the version number of its protocol. The zero
@@ -122,6 +124,9 @@ func (p *parser) addPrefix(prefix netip.Prefix) {
 func parsePrefix(word string) (netip.Prefix, error) {
 	text, _, masked := strings.Cut(word, "/")
 	addr, err := netip.ParseAddr(text)
+	if meant := option.Nearest(strings.ToLower(word), append([]string{slaac}, dhcpWords...)); err != nil && meant != "" {
+		return netip.Prefix{}, fmt.Errorf("%q is not an address: did you mean %s?", word, meant)
+	}
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("%q is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac", word)
 	}
