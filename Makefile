@@ -65,7 +65,7 @@ uml-kinds: $(LANERUN)
 uml-cmd: $(LANERUN)
 	$(call IN,uml) -run '^TestScripts$$/^kinds$$|^TestClassic$$/^vlan$$|^TestOVS$$/^(fake|guestsown|kind|vlan)$$|^TestClassicOVS$$' ./cmd/pipework
 uml-ovs: $(LANERUN)
-	$(call IN,uml) -run 'Test(Contract|FourContainers|TwoHosts|TrunkPort|FakeBridgeCarries)/kernel' -skip '$(IN_BRIEF)' ./ovs
+	$(call IN,uml) -run 'Test(Contract|FourContainers|TwoHosts|TrunkPort|FakeBridgeCarries|Pin$$)/kernel' -skip '$(IN_BRIEF)' ./ovs
 uml-watch: $(LANERUN)
 	$(call IN,uml) -run 'SpecsComeBack' ./watch
 uml-keep: $(LANERUN)

@@ -26,6 +26,9 @@ func (s *Store) scan(func(string, error)) ([]Record, error) { return nil, errUni
 func (s *Store) lock(context.Context, key) (func(), error)  { return nil, errUnimplemented }
 func (s *Store) close() error                               { return nil }
 func (d *dirHandle) sweep() error                           { return errUnimplemented }
+func (d *dirHandle) putFile(string, []byte) error           { return errUnimplemented }
+func (d *dirHandle) deleteFile(string) error                { return errUnimplemented }
+func (d *dirHandle) note(string) ([]byte, error)            { return nil, errUnimplemented }
 
 type former struct{}
 

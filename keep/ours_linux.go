@@ -36,6 +36,15 @@ func isRecord(name string) bool {
 	return len(words) == 4 && isSafe(words[0], guestMax) && isSafe(words[1], ifaceMax) && isHex(words[2], 2*sumSize) && "."+words[3] == suffix
 }
 
+// noteKinds are the kinds of notes that there are.
+var noteKinds = []string{"uplink", "unconfirmed"}
+
+// isNote says whether name has the form that Note.file gives.
+func isNote(name string) bool {
+	words := strings.Split(name, ".")
+	return len(words) == 3 && slices.Contains(noteKinds, words[0]) && isSafe(words[1], ifaceMax) && isHex(words[2], 2*sumSize)
+}
+
 // isNew says whether name is that of a record that is being written.
 func isNew(name string) bool {
 	digits, found := strings.CutPrefix(name, tempPrefix)
@@ -45,7 +54,7 @@ func isNew(name string) bool {
 // isOurs says whether this package may have made an entry of this name. A file
 // system of its own begins with lost+found.
 func isOurs(name string) bool {
-	return isRecord(name) || isNew(name) || name == lockFile || name == damagedDir || name == "lost+found"
+	return isRecord(name) || isNote(name) || isNew(name) || name == lockFile || name == damagedDir || name == "lost+found"
 }
 
 func isSafe(word string, most int) bool {

@@ -81,19 +81,27 @@ func (s *Store) put(r Record) error {
 	if _, err := decode(r.key().file(), b, s.kinds); err != nil {
 		return errs.New(fs.ErrInvalid, "record %s of %s could not be read again: %w", r.Interface, r.Guest, err)
 	}
-	unlock, err := s.lockDir(unix.F_RDLCK)
+	if err := s.putFile(r.key().file(), b); err != nil {
+		return fmt.Errorf("write the record of %s of %s: %w", r.Interface, r.Guest, err)
+	}
+	return nil
+}
+
+// putFile writes a file in place of the one of that name, durably.
+func (d *dirHandle) putFile(name string, b []byte) error {
+	unlock, err := d.lockDir(unix.F_RDLCK)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	temp := fmt.Sprintf("%s%016x", tempPrefix, rand.Uint64())
-	if err := s.write(temp, b); err != nil {
-		return fmt.Errorf("write the record of %s of %s in %s: %w", r.Interface, r.Guest, s.dir, errs.Join(err, s.unlink(temp)))
+	if err := d.write(temp, b); err != nil {
+		return fmt.Errorf("write in %s: %w", d.dir, errs.Join(err, d.unlink(temp)))
 	}
-	if err := unix.Renameat(s.fd(), temp, s.fd(), r.key().file()); err != nil {
-		return fmt.Errorf("write %s: %w", s.path(r.key().file()), errs.Join(err, s.unlink(temp)))
+	if err := unix.Renameat(d.fd(), temp, d.fd(), name); err != nil {
+		return fmt.Errorf("write %s: %w", d.path(name), errs.Join(err, d.unlink(temp)))
 	}
-	return s.sync()
+	return d.sync()
 }
 
 // write makes a file that was not there, durably.
@@ -121,20 +129,23 @@ func (d *dirHandle) unlink(name string) error { return orNil(unix.Unlinkat(d.fd(
 
 func (d *dirHandle) path(name string) string { return filepath.Join(d.dir, name) }
 
-func (s *Store) delete(k key) error {
-	unlock, err := s.lockDir(unix.F_RDLCK)
+func (s *Store) delete(k key) error { return s.deleteFile(k.file()) }
+
+// deleteFile removes a file, durably; nil where there is none.
+func (d *dirHandle) deleteFile(name string) error {
+	unlock, err := d.lockDir(unix.F_RDLCK)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	err = unix.Unlinkat(s.fd(), k.file(), 0)
+	err = unix.Unlinkat(d.fd(), name, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("remove %s: %w", s.path(k.file()), err)
+		return fmt.Errorf("remove %s: %w", d.path(name), err)
 	}
-	return s.sync()
+	return d.sync()
 }
 
 func (s *Store) get(k key) (*Record, error) {
@@ -148,9 +159,31 @@ func (s *Store) get(k key) (*Record, error) {
 	return r, err
 }
 
-// read reads a record. No FIFO makes it wait, no link leads it elsewhere.
+// read reads a record.
 func (s *Store) read(name string) (*Record, error) {
-	fd, err := unix.Openat(s.fd(), name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	b, err := s.readFile(name, sizeMax)
+	if err != nil {
+		return nil, err
+	}
+	return decode(name, b, s.kinds)
+}
+
+// note reads a note.
+func (d *dirHandle) note(name string) ([]byte, error) {
+	b, err := d.readFile(name, noteMax)
+	switch {
+	case err == nil && len(b) > noteMax:
+		err = fmt.Errorf("it has more than %d bytes", noteMax)
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return b, err
+	}
+	return nil, errs.New(fs.ErrInvalid, "%s is damaged: %w", d.path(name), err)
+}
+
+// readFile reads a file, and of one that is longer than most one byte more than that. No FIFO
+// makes it wait, no link leads it elsewhere.
+func (d *dirHandle) readFile(name string, most int64) ([]byte, error) {
+	fd, err := unix.Openat(d.fd(), name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		if errors.Is(err, unix.ELOOP) {
 			return nil, errors.New("it is a symbolic link")
@@ -169,11 +202,7 @@ func (s *Store) read(name string) (*Record, error) {
 	if err := mayTrust(&st); err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, sizeMax+1))
-	if err != nil {
-		return nil, err
-	}
-	return decode(name, b, s.kinds)
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 func (s *Store) all() (records []Record, damaged []error, err error) {

@@ -12,8 +12,12 @@ import (
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
-// bridgeMark is the ifalias of a bridge that pipework made.
-const bridgeMark = markWord + " bridge"
+// BridgeMark is the ifalias of a bridge that pipework made.
+const BridgeMark = markWord + " bridge"
+
+// UplinkMark is the ifalias of a bridge that pipework made, or has put a NIC of the host's under:
+// see package uplink. It is not removed with its last guest, and may believe its NIC's routers.
+const UplinkMark = markWord + " uplink"
 
 // Plug makes the veth pair; see [Backend].
 func (b Bridge) Plug(ctx context.Context, p *Port, u *Undo) error {
@@ -78,7 +82,7 @@ func (b Bridge) keep(ctx context.Context, p *Port, u *Undo) (br *rtnl.Link, rele
 		case err != nil:
 		case br.Unfinished(): // by a call that was killed
 			err = b.finish(ctx, p)
-			br.Alias, br.Group, br.Up = bridgeMark, 0, true
+			br.Alias, br.Group, br.Up = BridgeMark, 0, true
 		case madeBridge(br) && br.TakesAdvertisements(): // made by an earlier version
 			err = ignoreRouters(ctx, p, b.Name)
 		}
@@ -121,7 +125,7 @@ func (b Bridge) finish(ctx context.Context, p *Port) error {
 	if err := ignoreRouters(ctx, p, b.Name); err != nil {
 		return err
 	}
-	return rtnl.Finish(ctx, p.Host.Conn, b.Name, bridgeMark)
+	return rtnl.Finish(ctx, p.Host.Conn, b.Name, BridgeMark)
 }
 
 func (b Bridge) createError(err error, p *Port) error {
@@ -216,7 +220,7 @@ func (b Bridge) release(ctx context.Context, p *Port) error {
 
 // madeBridge says whether pipework made the bridge.
 func madeBridge(l *rtnl.Link) bool {
-	return l.Kind == "bridge" && (l.Alias == bridgeMark || l.Unfinished())
+	return l.Kind == "bridge" && (l.Alias == BridgeMark || l.Unfinished())
 }
 
 // releaseIf removes the bridge if it is ours and nobody uses it: no ports, no

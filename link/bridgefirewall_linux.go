@@ -44,7 +44,7 @@ func (b Bridge) accept(ctx context.Context, p *Port, u *Undo, br *rtnl.Link) err
 	if err != nil {
 		return fmt.Errorf("let frames pass within %s: %w", b.Name, err)
 	}
-	if added && br.Alias != bridgeMark { // ours takes its rule along, and others may rely on it by then
+	if added && br.Alias != BridgeMark && br.Alias != UplinkMark { // ours takes its rule along, and others may rely on it by then
 		u.Push("firewall rule for "+b.Name, b.firewall(p.Host).Remove)
 	}
 	b.warnFirewall(p, rest)
@@ -53,7 +53,7 @@ func (b Bridge) accept(ctx context.Context, p *Port, u *Undo, br *rtnl.Link) err
 
 // accepts says whether the firewall's rule for the bridge is ours to add.
 func (b Bridge) accepts(br *rtnl.Link) bool {
-	return b.Firewall == FirewallAccept || b.Firewall == FirewallOwn && br.Alias == bridgeMark
+	return b.Firewall == FirewallAccept || b.Firewall == FirewallOwn && (br.Alias == BridgeMark || br.Alias == UplinkMark)
 }
 
 // warnFirewall says on p.Warnings what to type, if anything.

@@ -80,7 +80,7 @@ func TestMarkOfPinnedEnd(t *testing.T) {
 func first[T any](v T, _ bool) T { return v }
 
 func TestOtherPeoplesAliases(t *testing.T) {
-	for _, alias := range []string{"", "uplink", "pipework", bridgeMark, "pipeworks link=bridge:br1", "x pipework link=bridge:br1", "pipework interface=eth1", "pipework link=bridge:br1 " + strings.Repeat("x", 300)} {
+	for _, alias := range []string{"", "uplink", "pipework", BridgeMark, "pipeworks link=bridge:br1", "x pipework link=bridge:br1", "pipework interface=eth1", "pipework link=bridge:br1 " + strings.Repeat("x", 300)} {
 		if m, ok := ParseMark(alias); ok {
 			t.Errorf("%q is taken for the mark %+v", alias, m)
 		}

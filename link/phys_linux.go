@@ -44,6 +44,9 @@ func (n Phys) Plug(ctx context.Context, p *Port, u *Undo) error {
 	if err := n.moveIn(ctx, p, l, r); err != nil {
 		return err
 	}
+	if r.ends() {
+		p.Warn("%s is a %s link, which ends with its guest: detach it before that, or plug a macvlan in (macvlan:%s)", n.Device, l.Kind, n.Device)
+	}
 	return n.dress(ctx, p, r.Was)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-pipework/pipework/internal/ifconf"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
@@ -27,7 +28,7 @@ func (w *past) save(ctx context.Context, p *Port, l *rtnl.Link) (err error) {
 		w.Routes = nil
 	}
 	w.Index, w.Saved = l.Index, sinceBoot()
-	w.Conf, err = readConf(ctx, p.Host, l.Name)
+	w.Conf, err = ifconf.Read(ctx, ifconf.Do(enter(p.Host)), l.Name)
 	return err
 }
 

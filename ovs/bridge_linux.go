@@ -31,7 +31,7 @@ func (b Bridge) plugVeth(ctx context.Context, s *Client, p *link.Port, u *link.U
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
-	if err := b.takeMTU(ctx, p); err != nil {
+	if err := takeMTU(ctx, p, b.Name); err != nil {
 		return err
 	}
 	p.HostName = b.HostName
@@ -43,11 +43,11 @@ func (b Bridge) plugVeth(ctx context.Context, s *Client, p *link.Port, u *link.U
 
 // takeMTU takes the MTU of the bridge's own device, where that is in the host's
 // namespace, unless the Spec has one.
-func (b Bridge) takeMTU(ctx context.Context, p *link.Port) error {
+func takeMTU(ctx context.Context, p *link.Port, bridge string) error {
 	if p.MTU != 0 {
 		return nil
 	}
-	l, err := rtnl.LinkByName(ctx, p.Host.Conn, b.Name)
+	l, err := rtnl.LinkByName(ctx, p.Host.Conn, bridge)
 	if err == nil {
 		p.MTU = l.MTU
 	}
@@ -131,7 +131,7 @@ func (b Bridge) Check(ctx context.Context, p *link.Port) ([]link.Drift, error) {
 	if err != nil {
 		return nil, err
 	}
-	drifts = b.pinnedFirst(p, drifts)
+	drifts = pinnedFirst(b, p, drifts)
 	b.setForwarding(p, br.tree)
 	more, err := b.portDrifts(ctx, s, p, br)
 	if err != nil {

@@ -37,7 +37,7 @@ var _ link.Filter = (*pinnedPort)(nil)
 func (b Bridge) Filter(ctx context.Context, p *link.Port) (link.Filter, error) {
 	s, end := b.Client.session()
 	defer end()
-	f, err := b.readPort(ctx, s, p.HostName)
+	f, err := readPort(ctx, b, s, p.HostName)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (b Bridge) Filter(ctx context.Context, p *link.Port) (link.Filter, error) {
 }
 
 // readPort reads the port of this name.
-func (b Bridge) readPort(ctx context.Context, s *Client, name string) (*pinnedPort, error) {
+func readPort(ctx context.Context, b Bridge, s *Client, name string) (*pinnedPort, error) {
 	got, err := s.transact(ctx, "read port", []ovsdb.Op{
 		ovsdb.Select("Port", ovsdb.Has("name", name), "_uuid", "external_ids"),
 		ovsdb.Select("Interface", ovsdb.Has("name", name), "ofport"),
@@ -72,13 +72,13 @@ func (b Bridge) readPort(ctx context.Context, s *Client, name string) (*pinnedPo
 		f.number = uint32(number[0])
 	}
 	bridges, err := s.transact(ctx, "read bridge", []ovsdb.Op{
-		ovsdb.Select("Bridge", ovsdb.Includes("ports", f.id), "name", "controller", "stp_enable", "rstp_enable"),
+		ovsdb.Select("Bridge", ovsdb.Includes("ports", f.id), pinColumns...),
 	})
 	if err != nil {
 		return nil, err
 	}
 	f.bridge = bridges[0].First().Text("name")
-	f.cannot = b.cannotPin(bridges[0].First(), got[2].First().Texts("other_config")["vlan-limit"])
+	f.cannot = cannotPin(b, bridges[0].First(), got[2].First().Texts("other_config")["vlan-limit"])
 	if f.number == 0 {
 		f.cannot = fmt.Errorf("port %s has no number from ovs-vswitchd", name)
 	}
@@ -98,26 +98,25 @@ func (c *Client) awaitNumber(ctx context.Context, name string) ([]int, error) {
 	return got[1].First().Numbers("ofport"), nil
 }
 
-// cannotPin says why flows do not decide what comes in by the ports of a bridge.
-func (b Bridge) cannotPin(row ovsdb.Record, vlanLimit string) error {
+// pinColumns are those of a bridge that cannotPin reads.
+var pinColumns = []string{"name", "controller", "stp_enable", "rstp_enable"}
+
+// cannotPin says why flows do not decide what comes in by the ports of a bridge with this row.
+func cannotPin(b Bridge, row ovsdb.Record, vlanLimit string) error {
 	name := row.Text("name")
+	tags, _ := b.PinnedTags()
 	var why string
 	switch {
 	case row.Row("controller") != (ovsdb.UUID{}):
 		why = "has a controller, which may replace flows: take it away (`ovs-vsctl del-controller " + name + "`)"
 	case hasTree(row):
 		why = "has a spanning tree, which hears what guests say of it before any flow decides: switch stp_enable and rstp_enable off"
-	case vlanLimit != "" && vlanLimit != "1" && b.tagged():
+	case vlanLimit != "" && vlanLimit != "1" && len(tags) > 0:
 		why = "looks below a frame's first tag (other_config:vlan-limit=" + vlanLimit + "): set it to 1, or ask for no trunks"
 	default:
 		return nil
 	}
 	return errs.New(errors.ErrUnsupported, "pin: bridge %s %s; or plug the guest into another bridge", name, why)
-}
-
-func (b Bridge) tagged() bool {
-	tags, _ := b.PinnedTags()
-	return len(tags) > 0
 }
 
 // On says whether the port's row tells of flows.
@@ -283,18 +282,18 @@ func (c *Client) dropFlowsOf(ctx context.Context, ports ovsdb.Result) error {
 func pinAll(ctx context.Context, s *Client, all []*joining) {
 	for _, j := range all {
 		if j.at.Pin != nil {
-			j.err = j.pin(ctx, s, j.at)
+			j.err = pinPort(ctx, j.Bridge, s, j.at)
 		}
 	}
 }
 
-// pin sets the flows of the port p.HostName: of the MAC and the leases that its mark tells.
-func (b Bridge) pin(ctx context.Context, s *Client, p *link.Port) error {
+// pinPort sets the flows of the port p.HostName: of the MAC and the leases that its mark tells.
+func pinPort(ctx context.Context, b Bridge, s *Client, p *link.Port) error {
 	host, err := rtnl.LinkByName(ctx, p.Host.Conn, p.HostName)
 	if err != nil {
 		return err
 	}
-	f, err := b.readPort(ctx, s, p.HostName)
+	f, err := readPort(ctx, b, s, p.HostName)
 	if err != nil {
 		return err
 	}
@@ -341,7 +340,7 @@ func setDown(ctx context.Context, p *link.Port) error {
 }
 
 // pinnedFirst has the flows be there before what Mend does, which may set the host's end up.
-func (b Bridge) pinnedFirst(p *link.Port, drifts []link.Drift) []link.Drift {
+func pinnedFirst(b Bridge, p *link.Port, drifts []link.Drift) []link.Drift {
 	if p.Pin == nil {
 		return drifts
 	}
@@ -352,7 +351,7 @@ func (b Bridge) pinnedFirst(p *link.Port, drifts []link.Drift) []link.Drift {
 		drifts[i].Mend = func(ctx context.Context, u *link.Undo) error {
 			s, end := b.Client.session()
 			defer end()
-			if err := b.pin(ctx, s, p); err != nil && !errors.Is(err, fs.ErrNotExist) { // there is no port, by which nothing passes
+			if err := pinPort(ctx, b, s, p); err != nil && !errors.Is(err, fs.ErrNotExist) { // there is no port, by which nothing passes
 				return err
 			}
 			return d.Mend(ctx, u)

@@ -195,6 +195,10 @@ func TestPinIsMended(t *testing.T) {
 			s.db.Ofctl(t, "add-flow", "lan", "cookie="+id+",priority=65535,ip,actions=NORMAL")
 		},
 		"all deleted by their port": func() { s.db.Ofctl(t, "del-flows", "lan") },
+		"fail mode changed": func() {
+			s.db.Vsctl(t, "set-fail-mode", "lan", "secure")
+			s.db.Vsctl(t, "del-fail-mode", "lan")
+		},
 		"started again": func() {
 			s.vswitchd.Kill()
 			s.vswitchd = s.db.Switch(t, ovstest.Userspace, nil)
@@ -350,11 +354,15 @@ func TestPinRefused(t *testing.T) {
 	world := nstest.Observe(t, g.Handle)
 	unchanged(t, db)
 	b := ovs.Bridge{Name: "lan", Client: c}
+	planned := true
 	refused := func(what string, b ovs.Bridge, class error, says string) {
 		t.Helper()
 		_, err := pipework.Attach(t.Context(), target, pipework.Spec{Link: b, Pin: true})
 		if !errors.Is(err, class) || !strings.Contains(fmt.Sprint(err), says) {
 			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := new(pipework.Attacher).Plan(t.Context(), target, pipework.Spec{Link: b, Pin: true}); planned && !errors.Is(err, class) {
+			t.Errorf("%s: plan: %v", what, err)
 		}
 	}
 	db.Vsctl(t, "set-controller", "lan", "tcp:127.0.0.1:1")
@@ -363,6 +371,7 @@ func TestPinRefused(t *testing.T) {
 	db.Vsctl(t, "set", "bridge", "lan", "stp_enable=true")
 	refused("a spanning tree", b, errors.ErrUnsupported, "spanning tree")
 	db.Vsctl(t, "set", "bridge", "lan", "stp_enable=false", "protocols=OpenFlow13")
+	planned = false // which only ovs-vswitchd can tell
 	refused("an older OpenFlow", b, errors.ErrUnsupported, "protocols OpenFlow14")
 	db.Vsctl(t, "clear", "bridge", "lan", "protocols")
 	refused("another machine's database", ovs.Bridge{Name: "lan", Client: &ovs.Client{Endpoint: "tcp:192.0.2.1"}}, fs.ErrInvalid, "on its own machine")

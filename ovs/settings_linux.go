@@ -42,7 +42,7 @@ func (b Bridge) wantedColumns(p *link.Port, have ovsdb.Columns) ovsdb.Columns {
 		want["protected"] = b.Isolated
 	}
 	for _, column := range vlanColumns {
-		if slices.Contains(names, column) && !(column == "vlan_mode" && b.implies(have[column].([]string))) {
+		if slices.Contains(names, column) && !(column == "vlan_mode" && implied(b, have[column].([]string))) {
 			want[column] = asked[column]
 		}
 	}
@@ -54,8 +54,8 @@ func (b Bridge) wantedColumns(p *link.Port, have ovsdb.Columns) ovsdb.Columns {
 	return want
 }
 
-// implies says whether the mode is what its absence stands for.
-func (b Bridge) implies(mode []string) bool {
+// implied says whether the mode is what its absence stands for.
+func implied(b Bridge, mode []string) bool {
 	implied := Trunk
 	if b.Tag != 0 {
 		implied = Access

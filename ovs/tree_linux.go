@@ -22,13 +22,13 @@ func hasTree(row ovsdb.Record) bool { return row.Bool("stp_enable") || row.Bool(
 func (b Bridge) setForwarding(p *link.Port, tree bool) {
 	p.Forwarding = nil
 	if tree {
-		p.Forwarding = func(ctx context.Context) (string, error) { return b.blocked(ctx, p.HostName) }
+		p.Forwarding = func(ctx context.Context) (string, error) { return blocked(ctx, b, p.HostName) }
 	}
 }
 
 // blocked says why the port does not forward, as ovs-vswitchd tells: at once when it begins
 // to listen, and of every change within five seconds.
-func (b Bridge) blocked(ctx context.Context, port string) (why string, err error) {
+func blocked(ctx context.Context, b Bridge, port string) (why string, err error) {
 	s, end := b.Client.session()
 	defer end()
 	got, err := s.transact(ctx, "read state of port", []ovsdb.Op{

@@ -61,6 +61,23 @@ type others struct {
 	found  map[netip.Addr]net.HardwareAddr
 }
 
+// Answers says whether a host answers to ARP for the address within that time.
+func (a *Sender) Answers(ctx context.Context, p *link.Port, addr netip.Addr, wait time.Duration) (bool, error) {
+	l, err := rtnl.LinkByName(ctx, p.Conn, p.Name)
+	if err != nil {
+		return false, err
+	}
+	if a.err != nil {
+		return false, a.err
+	}
+	o, err := a.search(ctx, p, l, query{[]netip.Addr{addr}, wait, true})
+	if o == nil || err != nil {
+		return false, err
+	}
+	o.hear()
+	return o.found[addr] != nil, nil
+}
+
 // search sends ARP probes for the addresses, and hears for as long who answers; without a
 // time it sends one, and tell hears what has come by then.
 func (a *Sender) search(ctx context.Context, p *link.Port, l *rtnl.Link, q query) (*others, error) {

@@ -26,6 +26,7 @@ type Options struct {
 
 	Line      config.Line   // the options of an attachment, of which detach has -i
 	waiting   waiting       // --wait
+	uplinking uplinking     // the options of uplink
 	Spec      string        // --spec: the file whose Spec is attached, in place of a line; "" is none
 	Probe     time.Duration // --probe: how long to look for other hosts that have an address
 	WaitGuest time.Duration // --wait-guest: how long to wait for a guest that is not there yet
@@ -79,8 +80,9 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	watch := Verb("watch", 0, 0, o.withPolicy(v.Watch))
 	version := Verb("version", 0, 0, func(context.Context, []string) error { return o.PrintVersion() })
 	doctor := Verb("doctor", 0, 0, func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) })
+	uplink := Verb("uplink", 2, 2, o.uplink)
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
-	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
+	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, uplink, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
 
 	root.PersistentPreRun = func(*cobra.Command, []string) { v.Before() }
 	o.everywhere(root.PersistentFlags())
@@ -101,6 +103,8 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 		})
 	}
 	o.ofWatch(watch.Flags())
+	o.uplinking.addFlags(uplink.Flags())
+	uplink.ValidArgsFunction = completeUplink
 	completeGuests(list, math.MaxInt)
 	completeGuests(check, math.MaxInt)
 	completeGuests(detach, 1)

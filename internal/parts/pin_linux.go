@@ -133,6 +133,9 @@ func (p Pin) On(ctx context.Context, s *Site) (bool, error) {
 		return p.Asked, nil
 	}
 	end, err := link.PinOf(ctx, p.Link, s.Port)
+	if errors.Is(err, fs.ErrNotExist) { // which the backend tells
+		return false, nil
+	}
 	return err == nil && end.Pinned(), err
 }
 

@@ -3,6 +3,7 @@ package pintest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"maps"
@@ -25,7 +26,8 @@ type sender struct {
 	to unix.SockaddrLinklayer
 }
 
-func packetSocket(t testing.TB, g *ns.Guest, proto int) (fd, index int) {
+// PacketSocket is one by which a guest's eth1 sends and hears frames as they are.
+func PacketSocket(t testing.TB, g *ns.Guest, proto int) (fd, index int) {
 	t.Helper()
 	err := g.Do(t.Context(), func() (err error) {
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
@@ -46,7 +48,7 @@ func packetSocket(t testing.TB, g *ns.Guest, proto int) (fd, index int) {
 }
 
 func newSender(t testing.TB, g *ns.Guest) *sender {
-	fd, index := packetSocket(t, g, 0)
+	fd, index := PacketSocket(t, g, 0)
 	return &sender{t, fd, unix.SockaddrLinklayer{Ifindex: index, Halen: 6}}
 }
 
@@ -64,7 +66,7 @@ type hearer struct {
 }
 
 func newHearer(t testing.TB, g *ns.Guest) *hearer {
-	fd, index := packetSocket(t, g, unix.ETH_P_ALL)
+	fd, index := PacketSocket(t, g, unix.ETH_P_ALL)
 	if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}); err != nil {
 		t.Fatal(err)
 	}
@@ -98,8 +100,9 @@ func Leaks(t *testing.T, from, to *ns.Guest, frames map[string][]byte) (names []
 		for _, name := range slices.Sorted(maps.Keys(frames)) {
 			s.send(frames[name])
 		}
+		last := lastFrame()
 		s.send(last)
-		names = h.heard(frames)
+		names = h.heard(frames, last)
 	})
 	return names
 }
@@ -128,10 +131,17 @@ func Often(t *testing.T, from, to *ns.Guest, frames map[string][]byte) (names []
 	return names
 }
 
-// last is a frame that may pass, after which nothing is waited for.
-var last = ipv4Frame(Eve4, nil, 0, 17, udp(9, 9))
+// lastFrame is one that may pass, after which nothing is waited for. It is for a MAC that is new
+// each time: Open vSwitch's kernel module asks ovs-vswitchd what to do with it, as with those before
+// it, so that it does not overtake them.
+func lastFrame() []byte {
+	frame := ipv4Frame(Eve4, nil, 0, 17, udp(9, 9))
+	frame[0] = 2
+	_, _ = rand.Read(frame[1:6])
+	return frame
+}
 
-func (h *hearer) heard(frames map[string][]byte) (names []string) {
+func (h *hearer) heard(frames map[string][]byte, last []byte) (names []string) {
 	h.t.Helper()
 	for _, f := range h.until(last) {
 		for name, sent := range frames {
@@ -160,8 +170,9 @@ func Ambush(t *testing.T, from, to *ns.Guest, f func(strike func())) (names []st
 		if strikes < 3 {
 			t.Errorf("%d times there was an eth1", strikes)
 		}
+		last := lastFrame()
 		newSender(t, from).send(last)
-		names = h.heard(frames)
+		names = h.heard(frames, last)
 	})
 	return names
 }

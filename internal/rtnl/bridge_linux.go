@@ -14,6 +14,7 @@ import (
 
 // Attributes of linux/if_link.h and linux/if_bridge.h that x/sys/unix lacks.
 const (
+	brSTPState        = 5  // IFLA_BR_STP_STATE
 	brVLANFiltering   = 7  // IFLA_BR_VLAN_FILTERING
 	brVLANDefaultPVID = 39 // IFLA_BR_VLAN_DEFAULT_PVID
 	brportMode        = 4  // IFLA_BRPORT_MODE: hairpin
@@ -38,6 +39,9 @@ func (l *Link) VLANFiltering() (on, possible bool) {
 	v := Attr(l.Data, brVLANFiltering)
 	return len(v) == 1 && v[0] != 0, v != nil
 }
+
+// SpanningTree tells whether the bridge takes part in a spanning tree.
+func (l *Link) SpanningTree() bool { return u32(Attr(l.Data, brSTPState)) != 0 }
 
 // DefaultPVID is the VLAN that a new port of the bridge belongs to; 0: none.
 func (l *Link) DefaultPVID() uint16 {

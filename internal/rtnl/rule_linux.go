@@ -44,11 +44,21 @@ const (
 
 // Rules lists the rules of one family that pipework made.
 func Rules(ctx context.Context, c *ns.Conn, family int) ([]Rule, error) {
+	return rules(ctx, c, family, func(r Rule) bool { return r.Protocol == Protocol })
+}
+
+// RulesOf lists the rules of one family for what comes in, or goes out, by the interface of this
+// name, whoever made them.
+func RulesOf(ctx context.Context, c *ns.Conn, family int, name string) ([]Rule, error) {
+	return rules(ctx, c, family, func(r Rule) bool { return r.IIf == name || r.OIf == name })
+}
+
+func rules(ctx context.Context, c *ns.Conn, family int, want func(Rule) bool) ([]Rule, error) {
 	m := make(message, sizeofFibRuleHdr)
 	m[0] = uint8(family)
 	msgs, err := c.DoWhere(ctx, m.request(unix.RTM_GETRULE, unix.NLM_F_DUMP), unix.RTM_NEWRULE, func(m []byte) bool {
 		r, ok := parseRule(m)
-		return ok && r.Protocol == Protocol && r.Family == family
+		return ok && r.Family == family && want(r)
 	})
 	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
 		return nil, nil
@@ -56,12 +66,12 @@ func Rules(ctx context.Context, c *ns.Conn, family int) ([]Rule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list rules: %w", err)
 	}
-	var rules []Rule
+	var found []Rule
 	for _, m := range msgs {
 		r, _ := parseRule(m)
-		rules = append(rules, r)
+		found = append(found, r)
 	}
-	return rules, nil
+	return found, nil
 }
 
 func parseRule(m []byte) (Rule, bool) {

@@ -194,7 +194,7 @@ func (s Saved) RestoreRoute(ctx context.Context, c *ns.Conn, h Home) error {
 	if !ok {
 		return nil
 	}
-	r, alive := r.at(h)
+	r, alive := r.At(h)
 	switch {
 	case !alive:
 		return nil
@@ -209,9 +209,9 @@ func (s Saved) RestoreRoute(ctx context.Context, c *ns.Conn, h Home) error {
 	return err
 }
 
-// at is the route on the link as it is now, with what is left of its lifetime, and without
+// At is the route on the link as it is now, with what is left of its lifetime, and without
 // its nexthop object, which went with the link; the kernel has told what it said.
-func (r Route) at(h Home) (now Route, alive bool) {
+func (r Route) At(h Home) (now Route, alive bool) {
 	now = r
 	now.attrs = nil
 	if r.Index == h.From {

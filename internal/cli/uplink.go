@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/go-pipework/pipework/internal/option"
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/uplink"
+)
+
+// An uplinking is what the options of uplink ask for.
+type uplinking struct {
+	undo, keep, managed, guard bool
+	confirm                    time.Duration
+	probe                      string
+}
+
+// probeTime is how long --probe tries without --confirm.
+const probeTime = 10 * time.Second
+
+func (u *uplinking) addFlags(fs *pflag.FlagSet) {
+	option.Bool(fs, &u.undo, "undo", "take the NIC from the bridge, and give it back what the bridge has by now")
+	duration(fs, &u.confirm, "confirm", "undo it, unless it is kept within this time (--keep)")
+	text(fs, &u.probe, "probe", "what", "undo it, unless this is reached in time, and keep it then: gateway, arp:<address> or tcp:<host>:<port>")
+	option.Bool(fs, &u.keep, "keep", "confirm: the NIC stays under the bridge")
+	option.Bool(fs, &u.managed, "managed", "also a NIC that a network manager or a DHCP client looks after")
+	option.Bool(fs, &u.guard, "guard", "wait until it is kept, or else undo it")
+	fs.Lookup("guard").Hidden = true // what --confirm starts
+}
+
+// check refuses options that contradict each other.
+func (u *uplinking) check() error {
+	n := 0
+	for _, asked := range []bool{u.undo, u.keep, u.guard, u.confirm > 0 || u.managed || u.probe != ""} {
+		if asked {
+			n++
+		}
+	}
+	if n > 1 {
+		return usage("--undo and --keep stand alone: leave the other options out")
+	}
+	return nil
+}
+
+// uplink puts a NIC under a bridge, or undoes or keeps that.
+func (o *Options) uplink(ctx context.Context, args []string) error {
+	u := &o.uplinking
+	if err := u.check(); err != nil {
+		return err
+	}
+	store, err := keep.Open(o.RecordsDir())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	if u.probe != "" && u.confirm == 0 {
+		u.confirm = probeTime
+	}
+	p := uplink.Plan{Bridge: args[0], NIC: args[1], Store: store, Managed: u.managed, Confirm: u.confirm, Probe: u.probe}
+	switch {
+	case u.guard:
+		_, err := uplink.Guard(ctx, p)
+		return err
+	case u.keep:
+		if err := uplink.Confirm(ctx, p); err != nil {
+			return err
+		}
+		return o.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, fmt.Sprintf("%s stays under %s", p.NIC, p.Bridge))
+	case u.undo:
+		m, err := uplink.Undo(ctx, p)
+		if err != nil {
+			return err
+		}
+		o.Warn(m.Warnings...)
+		return o.Show(m, fmt.Sprintf("%s is not under %s any more, and has %s", p.NIC, p.Bridge, carried(m)))
+	}
+	p.Guarded = func(context.Context) error { return o.startGuard(p) }
+	m, err := uplink.Move(ctx, p)
+	if err != nil {
+		return err
+	}
+	o.Warn(m.Warnings...)
+	text := []string{fmt.Sprintf("%s is under %s, which has %s", p.NIC, p.Bridge, carried(m))}
+	if p.Confirm > 0 && p.Probe == "" && !m.Existed {
+		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework uplink --keep %s %s", p.Confirm, p.Bridge, p.NIC))
+	}
+	return o.Show(m, text...)
+}
+
+// carried is what was moved.
+func carried(m *uplink.Moved) string {
+	return fmt.Sprintf("%s and %d routes", strings.Join(lines(m.Addrs, "no addresses", netip.Prefix.String), ", "), m.Routes)
+}
+
+// startGuard starts this program again to undo what is not kept. It has a session and files of
+// its own: the end of this process, of its terminal or of its shell is not the guard's.
+func (o *Options) startGuard(p uplink.Plan) error {
+	dir, err := filepath.Abs(o.RecordsDir())
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("/proc/self/exe", "uplink", "--guard", "--state-dir", dir, "--", p.Bridge, p.NIC)
+	cmd.Args[0] = "pipework"
+	cmd.Dir = "/"
+	ownSession(cmd)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start who undoes it: %w", err)
+	}
+	return cmd.Process.Release()
+}

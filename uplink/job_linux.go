@@ -1,0 +1,84 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/ifconf"
+	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A job is one call.
+type job struct {
+	Plan
+	mover
+	moved *Moved
+}
+
+// open opens the host, and keeps others from the bridge until end is called.
+func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
+	if err := p.validate(); err != nil {
+		return nil, nil, err
+	}
+	j = &job{Plan: p, moved: &Moved{NIC: p.NIC, Bridge: p.Bridge}}
+	if j.host.Handle = p.Host; p.Host == nil {
+		if j.host.Handle, err = ns.Current(); err != nil {
+			return nil, nil, err
+		}
+	}
+	var unlock func()
+	end = func() {
+		if unlock != nil {
+			unlock()
+		}
+		if j.host.Conn != nil {
+			_ = j.host.Conn.Close()
+		}
+		if p.Host == nil {
+			_ = j.host.Close()
+		}
+	}
+	if j.host.Conn, err = j.host.Handle.Conn(ctx); err == nil {
+		unlock, err = p.Store.LockNote(ctx, p.note())
+	}
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return j, end, nil
+}
+
+func (p Plan) validate() error {
+	wrong := []error{link.ValidName(p.NIC), link.ValidName(p.Bridge)}
+	if _, err := parseProbe(p.Probe); err != nil {
+		wrong = append(wrong, err)
+	}
+	switch {
+	case p.Store == nil:
+		wrong = append(wrong, errors.New("no store to record in what was"))
+	case p.NIC == p.Bridge:
+		wrong = append(wrong, fmt.Errorf("%s cannot be its own bridge", p.NIC))
+	case p.Confirm < 0:
+		wrong = append(wrong, fmt.Errorf("nothing can be confirmed within %v", p.Confirm))
+	}
+	if err := errs.Join(wrong...); err != nil {
+		return errs.New(fs.ErrInvalid, "%w", err)
+	}
+	return nil
+}
+
+// do runs f on a thread in the host's namespace.
+func (m mover) do(ctx context.Context, f func() error) error { return m.host.Do(ctx, f) }
+
+var _ ifconf.Do = mover{}.do
+
+func (j *job) warn(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(j.moved.Warnings, text) {
+		j.moved.Warnings = append(j.moved.Warnings, text)
+	}
+}

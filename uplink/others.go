@@ -1,0 +1,17 @@
+//go:build !linux
+
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+var errUnimplemented = fmt.Errorf("uplink: %w", errors.ErrUnsupported)
+
+func (p Plan) move(context.Context) (*Moved, error) { return nil, errUnimplemented }
+func (p Plan) undo(context.Context) (*Moved, error) { return nil, errUnimplemented }
+
+func (p Plan) confirm(context.Context) error         { return errUnimplemented }
+func (p Plan) guard(context.Context) (*Moved, error) { return nil, errUnimplemented }

@@ -1,0 +1,183 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/link"
+)
+
+// This file says why a NIC cannot be put under a bridge. Nothing is changed.
+
+// routesMost bounds the routes that are moved: a router's whole table is its daemon's.
+const routesMost = 4096
+
+// look finds the NIC, and the bridge, which is nil where there is none.
+func (j *job) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
+	if nic, err = rtnl.LinkByName(ctx, j.host.Conn, j.NIC); err != nil {
+		return nil, nil, err
+	}
+	if br, err = j.findBridge(ctx); err != nil {
+		return nil, nil, err
+	}
+	for _, refused := range []func() error{
+		func() error { return j.refusedNIC(ctx, nic) },
+		func() error { return j.refusedBridge(ctx, nic, br) },
+		func() error { return j.refusedRules(ctx) },
+		func() error { return j.refusedRoutes(ctx, nic) },
+		func() error { return j.refusedManaged(ctx, nic) },
+	} {
+		if err := refused(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return nic, br, nil
+}
+
+// findBridge is the bridge; nil where there is none.
+func (j *job) findBridge(ctx context.Context) (*rtnl.Link, error) {
+	br, err := rtnl.LinkByName(ctx, j.host.Conn, j.Bridge)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case br.Kind == "openvswitch":
+		return nil, errs.New(errors.ErrUnsupported, "%s is a bridge of Open vSwitch, which is not supported yet: choose a Linux bridge", j.Bridge)
+	case br.Kind != "bridge":
+		return nil, errs.New(fs.ErrInvalid, "%s is no bridge: choose another name", j.Bridge)
+	}
+	return br, nil
+}
+
+// aliasOf is why the bridge is one that a Move made, or used; "": it did not.
+func aliasOf(br *rtnl.Link) string {
+	if br.Unfinished() {
+		return link.UplinkMark
+	}
+	if br.Alias == link.UplinkMark {
+		return br.Alias
+	}
+	return ""
+}
+
+func (j *job) refusedNIC(ctx context.Context, nic *rtnl.Link) error {
+	switch {
+	case nic.Master != 0:
+		return j.partOf(ctx, nic)
+	case nic.Type == unix.ARPHRD_LOOPBACK:
+		return errs.New(fs.ErrInvalid, "%s is the loopback: name a NIC, as ip link shows them", nic.Name)
+	case nic.Type != unix.ARPHRD_ETHER || len(nic.MAC) != 6:
+		return errs.New(fs.ErrInvalid, "%s is no Ethernet interface, and bridges take no other ones", nic.Name)
+	case nic.Kind == "bridge", nic.Kind == "openvswitch":
+		return errs.New(fs.ErrInvalid, "%s is itself a bridge: plug guests into it", nic.Name)
+	case nic.Kind == "macvlan", nic.Kind == "ipvlan":
+		return errs.New(fs.ErrInvalid, "%s is a %s interface, which gets no frames for guests: name the NIC that it stands on", nic.Name, nic.Kind)
+	case !nic.Up:
+		return errs.New(fs.ErrInvalid, "%s is down: ip link set %s up", nic.Name, nic.Name)
+	}
+	return nil
+}
+
+// partOf is the error of a NIC that is part of something else.
+func (j *job) partOf(ctx context.Context, nic *rtnl.Link) error {
+	master, err := rtnl.LinkByIndex(ctx, j.host.Conn, nic.Master)
+	if err != nil {
+		return err
+	}
+	switch master.Kind {
+	case "bond", "team":
+		return errs.New(fs.ErrInvalid, "%s is part of the %s %s: pipework uplink %s %s", nic.Name, master.Kind, master.Name, j.Bridge, master.Name)
+	case "openvswitch":
+		return errs.New(fs.ErrInvalid, "%s is a port of Open vSwitch: ovs-vsctl del-port %s", nic.Name, nic.Name)
+	}
+	return errs.New(fs.ErrInvalid, "%s is part of the %s %s already: ip link set %s nomaster", nic.Name, master.Kind, master.Name, nic.Name)
+}
+
+func (j *job) refusedBridge(ctx context.Context, nic, br *rtnl.Link) error {
+	if br == nil {
+		return nil
+	}
+	if br.Alias == link.UplinkMark {
+		return errs.New(fs.ErrExist, "%s is the uplink of another NIC, of which %s has no record: choose another bridge", br.Name, j.Store.Dir())
+	}
+	addrs, err := rtnl.WholeAddrs(ctx, j.host.Conn, br.Index)
+	if err != nil {
+		return err
+	}
+	if len(addrs) > 0 {
+		a, _ := addrs[0].Addr()
+		return errs.New(fs.ErrExist, "%s has addresses of its own (%s): ip addr del %s dev %s, or choose another bridge", br.Name, a.Prefix, a.Prefix, br.Name)
+	}
+	on, _ := br.VLANFiltering()
+	switch {
+	case br.MTU != nic.MTU:
+		return errs.New(fs.ErrInvalid, "%s has an MTU of %d, and %s one of %d: ip link set %s mtu %d", br.Name, br.MTU, nic.Name, nic.MTU, br.Name, nic.MTU)
+	case br.SpanningTree():
+		return errs.New(fs.ErrInvalid, "%s takes part in a spanning tree, which keeps frames from a new port for half a minute: ip link set %s type bridge stp_state 0", br.Name, br.Name)
+	case on && br.DefaultPVID() == 0:
+		return errs.New(fs.ErrInvalid, "%s filters VLANs, and passes no frames without a tag: ip link set %s type bridge vlan_default_pvid 1", br.Name, br.Name)
+	}
+	return nil
+}
+
+// refusedRules refuses a NIC that rules name: they would not match the bridge.
+func (j *job) refusedRules(ctx context.Context) error {
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		rules, err := rtnl.RulesOf(ctx, j.host.Conn, family, j.NIC)
+		if err != nil {
+			return err
+		}
+		if len(rules) > 0 {
+			return errs.New(fs.ErrInvalid, "ip rule %d is about %s, and would not be about %s: make one that needs no interface", rules[0].Priority, j.NIC, j.Bridge)
+		}
+	}
+	return nil
+}
+
+func (j *job) refusedRoutes(ctx context.Context, nic *rtnl.Link) error {
+	routes, err := rtnl.WholeRoutes(ctx, j.host.Conn, nic.Index)
+	if err != nil {
+		return err
+	}
+	if len(routes) > routesMost {
+		return errs.New(fs.ErrInvalid, "%d routes lead through %s: stop the routing daemon first, and let it find %s", len(routes), nic.Name, j.Bridge)
+	}
+	for _, r := range routes {
+		if rtnl.ByObject(r) {
+			return errs.New(fs.ErrInvalid, "route %s is by a nexthop object, which cannot lead elsewhere: make it one that names %s (ip route replace)", r, nic.Name)
+		}
+	}
+	return j.refusedOrder(ctx, nic, routes)
+}
+
+// refusedOrder refuses a route that another one, elsewhere, with the same key comes after: it
+// would come last.
+func (j *job) refusedOrder(ctx context.Context, nic *rtnl.Link, mine []rtnl.Route) error {
+	dsts := map[netip.Prefix]bool{}
+	for _, r := range mine {
+		if !r.Joins() && !learned(r) {
+			dsts[r.Dst] = true
+		}
+	}
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		alike, err := rtnl.Routes(ctx, j.host.Conn, family, 0, func(r rtnl.Route) bool { return dsts[r.Dst] && !r.Joins() && !learned(r) })
+		if err != nil {
+			return err
+		}
+		for i, r := range alike {
+			before := func(o rtnl.Route) bool { return o.Through(nic.Index) && o.Table == r.Table && o.SameKey(r) }
+			if !r.Through(nic.Index) && slices.ContainsFunc(alike[:i], before) {
+				return errs.New(fs.ErrInvalid, "the route %s by %s comes before one of the same metric by another interface, and would come after it: give one of them another metric", r, nic.Name)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package uplink
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// A Plan says which NIC is to be under which bridge.
+type Plan struct {
+	// NIC is the interface of the host, and Bridge the Linux bridge, which is made where there
+	// is none. One that is there must have no addresses.
+	NIC, Bridge string
+	// Store is where it is recorded what was; it must not be nil.
+	Store *keep.Store
+	// Host is the namespace that both are in; nil is that of the calling thread.
+	Host *ns.Handle
+	// Managed permits a NIC that NetworkManager, systemd-networkd or a DHCP client looks
+	// after. They may give it addresses again.
+	Managed bool
+	// Confirm is the time from the call on within which [Confirm] has to be called, or else
+	// [Guard] undoes the move; 0: the move stays.
+	Confirm time.Duration
+	// Probe is what has to be reached by the bridge, or else the move is undone at once; then
+	// nothing waits to be confirmed any more. It is tried again and again for the time Confirm, or
+	// ten seconds. "gateway" is the router of the default route of IPv4, "arp:ADDRESS" a host on the
+	// network, both by ARP, and "tcp:HOST:PORT" a connection; "": nothing is probed.
+	Probe string
+	// Guarded is called, where Confirm is not 0, once it is recorded what was, and before
+	// anything is changed: to start a process that calls [Guard] and outlives this one. Its error
+	// is that of the move. nil: nobody is started.
+	Guarded func(context.Context) error
+}
+
+// Moved is what a call did.
+type Moved struct {
+	NIC    string         `json:"nic"`
+	Bridge string         `json:"bridge"`
+	Addrs  []netip.Prefix `json:"addrs"`  // that were moved
+	Routes int            `json:"routes"` // that were moved: their number
+	// Existed says that the NIC was under the bridge already.
+	Existed  bool     `json:"existed,omitempty"`
+	Warnings []string `json:"warnings,omitempty"` // one line each
+}
+
+// Move puts the NIC under the bridge. After an error everything is as before. What is refused
+// changes nothing: a NIC that is not there satisfies fs.ErrNotExist; one that is part of something
+// else, or of a kind that no bridge takes, or that somebody else looks after, fs.ErrInvalid; a
+// bridge that has addresses of its own fs.ErrExist; what this kernel cannot do
+// errors.ErrUnsupported. What a call that was killed has left is undone first.
+func Move(ctx context.Context, p Plan) (*Moved, error) { return p.move(ctx) }
+
+// Undo gives the NIC back what the bridge has by now, takes it from the bridge, and removes the
+// bridge if Move made it and nobody uses it. Of a Move that was killed it puts everything back. A
+// NIC that Move did not put under the bridge is fs.ErrNotExist.
+func Undo(ctx context.Context, p Plan) (*Moved, error) { return p.undo(ctx) }
+
+// Confirm has the move stay. Where nothing waits for that the error satisfies fs.ErrNotExist. It
+// needs no room on the disk.
+func Confirm(ctx context.Context, p Plan) error { return p.confirm(ctx) }
+
+// Guard waits until the move was confirmed, or undone, and undoes it when the time is over, also
+// where the call to Move was killed. It returns the undo, or nil where there was none. It trusts
+// the record alone: of the Plan it needs NIC, Bridge, Store and Host.
+func Guard(ctx context.Context, p Plan) (*Moved, error) { return p.guard(ctx) }
