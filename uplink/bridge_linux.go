@@ -161,9 +161,9 @@ func (j *job) newBridge(ctx context.Context, nic *rtnl.Link, conf map[string]str
 }
 
 // was reads what the bridge is.
-func (j *job) was(ctx context.Context, br *rtnl.Link) (w *bridge, err error) {
+func (m mover) was(ctx context.Context, br *rtnl.Link) (w *bridge, err error) {
 	w = &bridge{MAC: br.MAC, Alias: br.Alias, Up: br.Up}
-	w.Conf, err = ifconf.Read(ctx, j.do, br.Name)
+	w.Conf, err = ifconf.Read(ctx, m.do, br.Name)
 	return w, err
 }
 
@@ -199,8 +199,8 @@ func (j *job) leaveBridge(ctx context.Context, r *record) error {
 }
 
 // used says whether the bridge has ports, or addresses, or something stands on it.
-func (j *job) used(ctx context.Context, br *rtnl.Link) (bool, error) {
-	all, err := rtnl.Links(ctx, j.host.Conn)
+func (m mover) used(ctx context.Context, br *rtnl.Link) (bool, error) {
+	all, err := rtnl.Links(ctx, m.host.Conn)
 	if err != nil {
 		return true, err
 	}
@@ -209,7 +209,7 @@ func (j *job) used(ctx context.Context, br *rtnl.Link) (bool, error) {
 			return true, nil
 		}
 	}
-	addrs, err := rtnl.Addrs(ctx, j.host.Conn, br.Index)
+	addrs, err := rtnl.Addrs(ctx, m.host.Conn, br.Index)
 	for _, a := range addrs {
 		if !a.ByKernel() {
 			return true, nil

@@ -107,12 +107,12 @@ func (j *job) record(ctx context.Context, nic, br *rtnl.Link) (r *record, err er
 }
 
 // save notes the link's addresses and routes in the record.
-func (j *job) save(ctx context.Context, r *record, l *rtnl.Link) (err error) {
+func (m mover) save(ctx context.Context, r *record, l *rtnl.Link) (err error) {
 	r.Index, r.Saved, r.Routes = l.Index, sinceBoot(), nil
-	if r.Addrs, err = rtnl.WholeAddrs(ctx, j.host.Conn, l.Index); err != nil {
+	if r.Addrs, err = rtnl.WholeAddrs(ctx, m.host.Conn, l.Index); err != nil {
 		return err
 	}
-	routes, err := rtnl.WholeRoutes(ctx, j.host.Conn, l.Index)
+	routes, err := rtnl.WholeRoutes(ctx, m.host.Conn, l.Index)
 	for _, route := range routes {
 		r.Routes = append(r.Routes, route.Whole())
 	}

@@ -397,7 +397,13 @@ func (s *siege) unplug() {
 			return
 		}
 	}
-	s.Errorf("the attacker keeps what it has: %v; records: %v", err, s.records())
+	if left := s.records(); len(left) > 0 {
+		s.Errorf("the attacker keeps what it has: %v; records: %v", err, left)
+		return
+	}
+	// What is refused is the attacker's own, with a forged mark: that nothing of the host's is
+	// left in it, promises tells.
+	s.counts["detach, refused without a record"]++
 }
 
 // records are those of the attacker.
