@@ -99,6 +99,10 @@ func (p *parser) address(word string) {
 		p.addf("%q: 0/0 means no address and stands alone: leave it out, or the gateways and addresses beside it", word)
 		return
 	}
+	if has && (isDHCP(text) || text == slaac) {
+		p.addf("%q: %s brings its own gateway: leave out @%s", word, text, gateway)
+		return
+	}
 	prefix, err := parsePrefix(text)
 	p.add(err)
 	if err == nil {

@@ -240,6 +240,7 @@ func TestParseRefuses(t *testing.T) {
 		{"not an address", []string{"br1", "web", "we\nb"}, `"we\nb" is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac`},
 		{"short address", []string{"br1", "web", "10/8"}, `"10/8" is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac`},
 		{"unknown client", []string{"br1", "web", "dhcp7"}, `"dhcp7" is not an address: did you mean dhcp?`},
+		{"gateway beside dhcp", []string{"br1", "web", "dhcp@10.0.0.1"}, `"dhcp@10.0.0.1": dhcp brings its own gateway: leave out @10.0.0.1`},
 		{"client with a slip", []string{"br1", "web", "UDHCP"}, `"UDHCP" is not an address: did you mean dhcp?`},
 		{"slaac with a slip", []string{"br1", "web", "slac"}, `"slac" is not an address: did you mean slaac?`},
 		{"a program beside an address", []string{"br1", "web", "10.0.0.9/24,udhcpc"}, `udhcpc takes other IPv4 addresses away: write dhcp, or leave 10.0.0.9/24 out`},
