@@ -279,3 +279,30 @@ func answered(t *testing.T, g *ns.Guest, from, to string) bool {
 	}
 	return errors.Is(err, unix.ECONNREFUSED)
 }
+
+// TestPinOfAFurtherLine: another Spec can neither pin an interface that is there, nor add to
+// one that is pinned; the error says which.
+func TestPinOfAFurtherLine(t *testing.T) {
+	for name, row := range map[string]struct {
+		pinned   bool
+		want, no string
+	}{
+		"pins":     {false, "lets other frames pass than those of the guest's own addresses (pin)", "it is pinned"},
+		"is added": {true, "it is pinned to its addresses", "lets other frames"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target, g := nstest.Guest(t)
+			world := nstest.Observe(t, g.Handle)
+			first, more := eveSpec(), eveSpec()
+			first.Pin, more.Pin, more.Add = row.pinned, !row.pinned, true
+			more.Addrs = []netip.Prefix{netip.MustParsePrefix("10.1.0.67/24")}
+			attach(t, target, first)
+			_, err := pipework.Attach(t.Context(), target, more)
+			if !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), row.no) {
+				t.Errorf("got %v", err)
+			}
+			detach(t, target, first)
+			world.Unchanged(t)
+		})
+	}
+}

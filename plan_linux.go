@@ -82,7 +82,7 @@ func (j planner) fresh(ctx context.Context) (*Attachment, error) {
 	if b, can := j.spec.Link.(link.Foreteller); can {
 		makes, err := b.Foretell(ctx, &j.port)
 		if err != nil {
-			return nil, finder{j.job}.asTwin(ctx, j.fail(StageLink, err))
+			return nil, finder(j).asTwin(ctx, j.fail(StageLink, err))
 		}
 		for _, what := range makes {
 			j.plan.add("make %s", what)

@@ -74,7 +74,9 @@ func (j *job) add(ctx context.Context) (*Attachment, error) {
 	if j.spec.asks(dhcp.IPv4) && mark.Lease == "" || j.spec.asks(dhcp.IPv6) && mark.Lease6 == "" {
 		differs = append(differs, "it has no lease")
 	}
-	pinned, err := j.spec.pin().On(ctx, &j.site)
+	pin := j.spec.pin()
+	pin.Asked = false // whether it is pinned now, whatever this Spec asks for
+	pinned, err := pin.On(ctx, &j.site)
 	if err != nil {
 		return nil, j.fail(StageLink, err)
 	}

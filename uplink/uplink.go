@@ -2,9 +2,11 @@ package uplink
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
+	"github.com/go-pipework/pipework/internal/told"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -44,6 +46,14 @@ type Moved struct {
 	// Existed says that the NIC was under the bridge already.
 	Existed  bool     `json:"existed,omitempty"`
 	Warnings []string `json:"warnings,omitempty"` // one line each
+}
+
+// Carried is what was moved, on one line.
+func (m *Moved) Carried() string {
+	if len(m.Addrs) == 0 {
+		return fmt.Sprintf("no addresses and %d routes", m.Routes)
+	}
+	return fmt.Sprintf("%s and %d routes", told.List("", m.Addrs), m.Routes)
 }
 
 // Move puts the NIC under the bridge. After an error everything is as before. What is refused

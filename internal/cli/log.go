@@ -15,7 +15,7 @@ func (o *Options) Logger() *slog.Logger {
 	if o.Verbose {
 		return Log(o.Err, slog.LevelDebug)
 	}
-	return Warnings(o.Err)
+	return slog.New(warnings{Printer: o.Printer})
 }
 
 // WatchLoggers are the logs of steps, and of what is done.
@@ -31,12 +31,9 @@ func Log(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(charset.Escaping(w), &slog.HandlerOptions{Level: level}))
 }
 
-// Warnings is a log that prints what is a warning, or worse, as [Warn] does.
-func Warnings(w io.Writer) *slog.Logger { return slog.New(warnings{w: w}) }
-
-// warnings is the log's Handler.
+// warnings is the Handler of a log that prints what is a warning, or worse, as Warn does.
 type warnings struct {
-	w     io.Writer
+	Printer
 	about string // what With added
 }
 
@@ -52,7 +49,7 @@ func (h warnings) Handle(_ context.Context, r slog.Record) error {
 		text += attr(a)
 		return true
 	})
-	Warn(h.w, strings.ReplaceAll(text, "\n", "; "))
+	h.Warn(strings.ReplaceAll(text, "\n", "; "))
 	return nil
 }
 

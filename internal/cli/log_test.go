@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 )
@@ -10,7 +11,7 @@ import (
 // could change the terminal by.
 func TestWarnings(t *testing.T) {
 	var out strings.Builder
-	log := Warnings(&out)
+	log := slog.New(warnings{Printer: Printer{Err: &out}})
 	log.Info("not told")
 	log.Debug("nor this")
 	log.Warn("what a guest calls \x1b[31m", "guest", "web")

@@ -62,11 +62,8 @@ func failed[T any](all []T, wrong func(T) bool, format string) error {
 }
 
 // Warn tells people of warnings.
-func (p Printer) Warn(warnings ...string) { Warn(p.Err, warnings...) }
-
-// Warn tells people of warnings.
-func Warn(w io.Writer, warnings ...string) {
+func (p Printer) Warn(warnings ...string) {
 	for _, text := range warnings {
-		fmt.Fprintln(w, "pipework: warning:", Line(text))
+		fmt.Fprintln(p.Err, "pipework: warning:", Line(text))
 	}
 }

@@ -99,7 +99,7 @@ func TestNothingRawIsPrinted(t *testing.T) {
 			"check --policy": func(out *bytes.Buffer) error {
 				return Printer{Out: out}.Show(nil, watch.Request{Guest: text, From: text, Line: text, By: text}.String())
 			},
-			"warning": func(out *bytes.Buffer) error { Warn(out, text); return nil },
+			"warning": func(out *bytes.Buffer) error { Printer{Err: out}.Warn(text); return nil },
 			"error":   func(out *bytes.Buffer) error { Exit(out, errors.New(text)); return nil },
 			"usage": func(out *bytes.Buffer) error {
 				Exit(out, Count([]string{"web", text}, 1, 1, "detach"))

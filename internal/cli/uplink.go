@@ -3,10 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -80,7 +78,7 @@ func (o *Options) uplink(ctx context.Context, args []string) error {
 			return err
 		}
 		o.Warn(m.Warnings...)
-		return o.Show(m, fmt.Sprintf("%s is not under %s any more, and has %s", p.NIC, p.Bridge, carried(m)))
+		return o.Show(m, fmt.Sprintf("%s is not under %s any more, and has %s", p.NIC, p.Bridge, m.Carried()))
 	}
 	p.Guarded = func(context.Context) error { return o.startGuard(p) }
 	m, err := uplink.Move(ctx, p)
@@ -88,16 +86,11 @@ func (o *Options) uplink(ctx context.Context, args []string) error {
 		return err
 	}
 	o.Warn(m.Warnings...)
-	text := []string{fmt.Sprintf("%s is under %s, which has %s", p.NIC, p.Bridge, carried(m))}
+	text := []string{fmt.Sprintf("%s is under %s, which has %s", p.NIC, p.Bridge, m.Carried())}
 	if p.Confirm > 0 && p.Probe == "" && !m.Existed {
 		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework uplink --keep %s %s", p.Confirm, p.Bridge, p.NIC))
 	}
 	return o.Show(m, text...)
-}
-
-// carried is what was moved.
-func carried(m *uplink.Moved) string {
-	return fmt.Sprintf("%s and %d routes", strings.Join(lines(m.Addrs, "no addresses", netip.Prefix.String), ", "), m.Routes)
 }
 
 // startGuard starts this program again to undo what is not kept. It has a session and files of

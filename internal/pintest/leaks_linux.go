@@ -185,11 +185,16 @@ func Ambush(t *testing.T, from, to *ns.Guest, f func(strike func())) (names []st
 // strike sets the guest's eth1 up, and sends a frame.
 func strike(g *ns.Guest, frame []byte) error {
 	return g.Do(context.Background(), func() error {
-		l, err := netlink.LinkByName("eth1")
+		h, err := netlink.NewHandle()
 		if err != nil {
 			return err
 		}
-		if err := netlink.LinkSetUp(l); err != nil {
+		defer h.Close()
+		l, err := h.LinkByName("eth1")
+		if err != nil {
+			return err
+		}
+		if err := h.LinkSetUp(l); err != nil {
 			return err
 		}
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
