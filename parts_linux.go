@@ -117,7 +117,7 @@ func (j *job) mend(ctx context.Context, drifts []drift) (mended []string, err er
 			continue
 		}
 		if j.plan != nil {
-			j.plan.add("mend: %s", d.What)
+			j.plan.mend(d)
 			continue
 		}
 		j.log(ctx, "mend", "drift", d.What)

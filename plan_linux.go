@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/parts"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link"
 )
@@ -34,10 +36,23 @@ func (a *Attacher) Plan(ctx context.Context, t Target, s Spec) (out *Attachment,
 }
 
 // A plan is what a job would do, that does nothing.
-type plan struct{ lines []string }
+type plan struct {
+	lines  []string
+	adding bool // to an interface that another Spec made
+}
 
 func (p *plan) add(format string, args ...any) {
 	p.lines = append(p.lines, fmt.Sprintf(format, args...))
+}
+
+// mend plans that d is put right, or that what the Spec asks for is added.
+func (p *plan) mend(d drift) {
+	_, isDevice := d.Part.(parts.Device)
+	if what, isGone := strings.CutSuffix(d.What, " is gone"); p.adding && isGone && !isDevice {
+		p.add("add: %s", what)
+		return
+	}
+	p.add("mend: %s", d.What)
 }
 
 // A planner tells what a job would do.

@@ -93,6 +93,9 @@ func (j *job) add(ctx context.Context) (*Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
+	if j.plan != nil {
+		j.plan.adding = true
+	}
 	out, err := j.mendAnd(ctx, missing)
 	if err != nil {
 		return nil, err

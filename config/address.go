@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/go-pipework/pipework/internal/option"
 )
 
 // A Family is an address family, by the version number of its protocol. The zero
@@ -97,6 +99,10 @@ func (p *parser) address(word string) {
 		p.addf("%q: 0/0 means no address and stands alone: leave it out, or the gateways and addresses beside it", word)
 		return
 	}
+	if has && (isDHCP(text) || text == slaac) {
+		p.addf("%q: %s brings its own gateway: leave out @%s", word, text, gateway)
+		return
+	}
 	prefix, err := parsePrefix(text)
 	p.add(err)
 	if err == nil {
@@ -122,6 +128,9 @@ func (p *parser) addPrefix(prefix netip.Prefix) {
 func parsePrefix(word string) (netip.Prefix, error) {
 	text, _, masked := strings.Cut(word, "/")
 	addr, err := netip.ParseAddr(text)
+	if meant := option.Nearest(strings.ToLower(word), append([]string{slaac}, dhcpWords...)); err != nil && meant != "" {
+		return netip.Prefix{}, fmt.Errorf("%q is not an address: did you mean %s?", word, meant)
+	}
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("%q is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac", word)
 	}

@@ -118,8 +118,9 @@ func takeOptions(args []string, more func(*Line, *pflag.FlagSet)) (l Line, words
 // line. It says everything that is wrong with them at once, on one line, separated by
 // "; ". [errors.Is] tells each of its errors as [ErrUsage].
 func (l Line) Read(words []string) (Line, error) {
+	const syntax = "<hostinterface> <guest> <address>/<prefix>[@gateway] [macaddr][@vlan]"
 	p := parser{line: l}
-	if p.count(words, 3, 4, "<hostinterface> <guest> <address>/<prefix>[@gateway] [macaddr][@vlan]") {
+	if p.count(words, 3, 4, syntax) && p.ordered(words, syntax) {
 		p.hostInterface(words[0])
 		p.line.Guest = p.guest(words[1])
 		p.addresses(words[2])
@@ -150,6 +151,18 @@ func (p *problems) count(words []string, least, most int, syntax string) bool {
 		p.addf("too many words, the first too many is %q: write pipework %s", words[most], syntax)
 	}
 	return least <= n && n <= most
+}
+
+// ordered reports whether no address stands before the third word.
+func (p *problems) ordered(words []string, syntax string) bool {
+	i := slices.IndexFunc(words[:2], func(word string) bool {
+		_, err := netip.ParsePrefix(word)
+		return err == nil
+	})
+	if i >= 0 {
+		p.addf("the address %q stands too early: write pipework %s", words[i], syntax)
+	}
+	return i < 0
 }
 
 // isOption reports whether word reads as an option where it stands before --.

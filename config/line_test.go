@@ -189,6 +189,8 @@ func TestParseRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
+		{"address before the guest", []string{"br1", "10.0.0.2/24", "web"}, `the address "10.0.0.2/24" stands too early: ` + syntax},
+		{"address first", []string{"fd00::2/64", "br1", "web"}, `the address "fd00::2/64" stands too early: ` + syntax},
 		{"no words", nil, "too few words (0 of at least 3): " + syntax},
 		{"no address", []string{"br1", "web"}, "too few words (2 of at least 3): " + syntax},
 		{"too many words", []string{"br1", "web", "10.0.0.2/24", "@100", "x\n"}, `too many words, the first too many is "x\n": ` + syntax},
@@ -237,7 +239,10 @@ func TestParseRefuses(t *testing.T) {
 		{"empty address", []string{"br1", "web", ""}, `"" is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac`},
 		{"not an address", []string{"br1", "web", "we\nb"}, `"we\nb" is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac`},
 		{"short address", []string{"br1", "web", "10/8"}, `"10/8" is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac`},
-		{"unknown client", []string{"br1", "web", "dhcp7"}, `"dhcp7" is not an address: write 10.0.0.2/24, fd00::2/64, 0/0 for none, dhcp, dhcp6 or slaac`},
+		{"unknown client", []string{"br1", "web", "dhcp7"}, `"dhcp7" is not an address: did you mean dhcp?`},
+		{"gateway beside dhcp", []string{"br1", "web", "dhcp@10.0.0.1"}, `"dhcp@10.0.0.1": dhcp brings its own gateway: leave out @10.0.0.1`},
+		{"client with a slip", []string{"br1", "web", "UDHCP"}, `"UDHCP" is not an address: did you mean dhcp?`},
+		{"slaac with a slip", []string{"br1", "web", "slac"}, `"slac" is not an address: did you mean slaac?`},
 		{"a program beside an address", []string{"br1", "web", "10.0.0.9/24,udhcpc"}, `udhcpc takes other IPv4 addresses away: write dhcp, or leave 10.0.0.9/24 out`},
 		{"two clients", []string{"br1", "web", "udhcpc,dhcp"}, `dhcp beside udhcpc: only dhcp and dhcp6 go together`},
 		{"three clients", []string{"br1", "web", "dhcp,dhcp6,dhcp"}, `dhcp beside dhcp,dhcp6: only dhcp and dhcp6 go together`},

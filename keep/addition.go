@@ -18,7 +18,7 @@ func (r *Record) isAddition() bool { return r.Phase == Intent && r.Attachment !=
 // addition is the Intent r as an addition to at; not ok where r declares nothing new, or
 // is going to be refused.
 func (r Record) addition(at *pipework.Attachment) (ahead Record, ok bool) {
-	if at == nil || at.Link != r.Spec.Link.String() {
+	if at == nil || r.Spec.Link == nil || at.Link != r.Spec.Link.String() {
 		return r, false
 	}
 	ahead = r

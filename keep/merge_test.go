@@ -3,7 +3,8 @@
 package keep_test
 
 import (
-	"github.com/go-pipework/pipework/ns"
+	"errors"
+	"io/fs"
 	"net/netip"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // TestLinesOfOneInterface types further lines, which must read back as declared.
@@ -66,4 +68,15 @@ func TestLineOfAnotherLink(t *testing.T) {
 	plugIn(t, other, "br2 netns:web 10.2.0.2/24")
 	plugIn(t, p, "br2 netns:web 10.2.0.2/24")
 	wantLine(t, p, "br2 netns:web 10.2.0.2/24")
+}
+
+// TestNoLinkIsAnError declares nothing to plug into, for an interface that is there.
+func TestNoLinkIsAnError(t *testing.T) {
+	guests, p := newTown(t)
+	guests.settle(t, "", "netns:web")
+	plugIn(t, p, "br1 netns:web 10.0.0.2/24")
+	if _, _, err := p.Attach(t.Context(), ns.ParseRef("netns:web"), keep.Declared{}); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("%v, want fs.ErrInvalid", err)
+	}
+	wantLine(t, p, "br1 netns:web 10.0.0.2/24")
 }

@@ -126,14 +126,16 @@ func byName(ctx context.Context, h Host, name string, ovs OVSLookup, notFound er
 	if strings.HasPrefix(name, "ovs") {
 		return switchOnly(ctx, name, ovs)
 	}
-	if !strings.HasPrefix(name, "mac:") {
-		way := "start Open vSwitch, which"
-		if creatable(name) {
-			way = "write bridge:" + name + " for a Linux bridge, or " + way
-		}
-		if b, err := ask(ctx, h, name, way, ovs); err != nil || b != nil {
-			return b, err
-		}
+	if strings.HasPrefix(name, "mac:") {
+		//nolint:staticcheck // the classic wording, which scripts look for
+		return nil, fmt.Errorf("I do not know how to setup interface %s. (%w)", name, notFound)
+	}
+	way := "start Open vSwitch, which"
+	if creatable(name) {
+		way = "write bridge:" + name + " for a Linux bridge, or " + way
+	}
+	if b, err := ask(ctx, h, name, way, ovs); err != nil || b != nil {
+		return b, err
 	}
 	switch {
 	case creatable(name):

@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"slices"
@@ -22,7 +23,7 @@ const routesMost = 4096
 // look finds the NIC, and the bridge, which is nil where there is none.
 func (j *job) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
 	if nic, err = rtnl.LinkByName(ctx, j.host.Conn, j.NIC); err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w that could be put under %s: see `ip link`", err, j.Bridge)
 	}
 	if br, err = j.findBridge(ctx); err != nil {
 		return nil, nil, err

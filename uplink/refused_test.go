@@ -24,7 +24,7 @@ func TestRefused(t *testing.T) {
 		is    error
 		says  string
 	}{
-		"no NIC":           {nil, func(p *uplink.Plan) { p.NIC = "nic9" }, fs.ErrNotExist, "no interface nic9"},
+		"no NIC":           {nil, func(p *uplink.Plan) { p.NIC = "nic9" }, fs.ErrNotExist, "no interface nic9 that could be put under br0: see `ip link`"},
 		"loopback":         {nil, func(p *uplink.Plan) { p.NIC = "lo" }, fs.ErrInvalid, "loopback"},
 		"itself":           {nil, func(p *uplink.Plan) { p.Bridge = "nic0" }, fs.ErrInvalid, "its own bridge"},
 		"no store":         {nil, func(p *uplink.Plan) { p.Store = nil }, fs.ErrInvalid, "no store"},

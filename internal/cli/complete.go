@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/ns/find"
@@ -28,11 +29,14 @@ func completeLine(verb *cobra.Command) {
 	}
 }
 
-// completeGuests has the shell offer guests, and interfaces of the one that was named
-// where the verb has -i.
-func completeGuests(verb *cobra.Command) {
-	verb.ValidArgsFunction = func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-		return guests(cmd.Context(), begun), cobra.ShellCompDirectiveNoFileComp
+// completeGuests has the shell offer guests, most of them at the most, and interfaces of
+// the one that was named where the verb has -i.
+func completeGuests(verb *cobra.Command, most int) {
+	verb.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) (names []string, _ cobra.ShellCompDirective) {
+		if len(args) < most {
+			names = guests(cmd.Context(), begun)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
 	}
 	if verb.Flags().Lookup("interface") == nil {
 		return
@@ -45,6 +49,23 @@ func completeGuests(verb *cobra.Command) {
 			names = lines(all, "", func(at *pipework.Attachment) string { return Line(at.Name) })
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// completeUplink has the shell offer the host's interfaces, for the bridge and for the NIC.
+func completeUplink(_ *cobra.Command, args []string, begun string) (names []string, _ cobra.ShellCompDirective) {
+	if len(args) < 2 {
+		names = hostInterfaces(begun)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeValues has the shell offer files only where an option takes one.
+func completeValues(verb *cobra.Command) {
+	verb.Flags().VisitAll(func(f *pflag.Flag) {
+		if t := f.Value.Type(); t != "path" && t != "file" {
+			_ = verb.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions) // an error where it has one
+		}
 	})
 }
 

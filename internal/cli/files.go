@@ -72,6 +72,9 @@ func (o *Options) ReadSpec(words []string, kinds ...link.Kind) (s pipework.Spec,
 	if s, err = config.ParseSpec(text, kinds...); err != nil {
 		return s, fmt.Errorf("%s: %w", o.Spec, err)
 	}
+	if s.Link == nil {
+		return s, fmt.Errorf("%s: spec: link is missing: write what to plug into, such as link: {bridge: {name: br1}}", o.Spec)
+	}
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -61,6 +62,12 @@ func (o *Options) Do(ctx context.Context, args []string, v Verbs, find func(word
 	root.SetArgs(args)
 	root.SetOut(o.Out)
 	root.SetErr(o.Err)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) { // which reads the words twice
+		option.Repeat(root.PersistentFlags())
+		for _, verb := range append(root.Commands(), root) {
+			option.Repeat(verb.Flags())
+		}
+	}
 	return root.ExecuteContext(ctx)
 }
 
@@ -97,8 +104,12 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	}
 	o.ofWatch(watch.Flags())
 	o.uplinking.addFlags(uplink.Flags())
-	for _, verb := range []*cobra.Command{detach, list, check} {
-		completeGuests(verb)
+	uplink.ValidArgsFunction = completeUplink
+	completeGuests(list, math.MaxInt)
+	completeGuests(check, math.MaxInt)
+	completeGuests(detach, 1)
+	for _, verb := range append(root.Commands(), root) {
+		completeValues(verb)
 	}
 	return root
 }

@@ -48,6 +48,8 @@ func (o *Options) check(v Verbs) Run {
 		switch {
 		case o.DryRun && !o.Mend:
 			return usage("--dry-run belongs to --mend: check changes nothing by itself")
+		case o.explaining && o.Mend:
+			return usage("--policy and --mend contradict each other: keep one")
 		case !o.explaining:
 			return v.Check(ctx, words)
 		case o.policy == "" && len(words) > 0 && strings.HasPrefix(words[0], "/"): // no guest of an engine's

@@ -10,6 +10,7 @@ import (
 	"github.com/go-pipework/pipework/internal/schematest"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/uplink"
 	"github.com/go-pipework/pipework/watch"
 )
 
@@ -17,7 +18,7 @@ import (
 var outputs = map[string]string{
 	"attach": "attachment", "detach": "attachment or null", "detach --all": "[]attachment", "list": "[]attachment",
 	"check": "[]status", "check --mend": "[]attachment", "check --policy": "[]request",
-	"gc": "[]collected", "doctor": "[]finding", "version": "build",
+	"gc": "[]collected", "doctor": "[]finding", "uplink": "moved", "version": "build",
 }
 
 // TestOutputSchema compares docs/output.schema.json with what the types say, and
@@ -25,7 +26,7 @@ var outputs = map[string]string{
 // prints.
 func TestOutputSchema(t *testing.T) {
 	m := schematest.Maker{
-		Docs: schematest.ReadDocs(t, "../..", "../../link", "../../ns", "../../dhcp", "../../keep", "../doctor", "../../watch", "."),
+		Docs: schematest.ReadDocs(t, "../..", "../../link", "../../ns", "../../dhcp", "../../keep", "../doctor", "../../watch", "../../uplink", "."),
 		Special: map[reflect.Type]schematest.Schema{
 			reflect.TypeFor[[]byte]():               {Type: "string", Encoding: "base64"},
 			reflect.TypeFor[pipework.Spec]():        {Ref: "spec.schema.json"},
@@ -43,6 +44,7 @@ func TestOutputSchema(t *testing.T) {
 	for name, v := range map[string]any{
 		"attachment": pipework.Attachment{}, "status": keep.Status{}, "request": watch.Request{},
 		"collected": link.Collected{}, "finding": doctor.Finding{}, "build": built{},
+		"moved": uplink.Moved{},
 	} {
 		s.Defs[name] = m.Of(reflect.TypeOf(v))
 	}

@@ -24,6 +24,7 @@ func Tool(verb string, find func(guest string) ns.Target, words ...string) *cobr
 		return tool(ctx, find(args[0]), slices.Concat(words, args[1:]))
 	})
 	c.Flags().SetInterspersed(false)
+	completeGuests(c, 1)
 	return c
 }
 

@@ -32,7 +32,7 @@ func Verb(name string, least, most int, run Run) *cobra.Command {
 	return &cobra.Command{
 		Use: lines[0], Short: lines[1], SuggestFor: strings.Split(lines[2], ", "),
 		Long: lines[1] + ".\n\n" + strings.TrimSpace(long), Example: strings.TrimRight(examples, "\n"),
-		DisableFlagsInUseLine: true, SilenceErrors: true, SilenceUsage: true,
+		ValidArgsFunction: cobra.NoFileCompletions, DisableFlagsInUseLine: true, SilenceErrors: true, SilenceUsage: true,
 		Args: func(*cobra.Command, []string) error { return nil },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := Count(args, least, most, lines[0])
@@ -67,7 +67,7 @@ func Root(run Run, verbs ...*cobra.Command) *cobra.Command {
 		return verb.Help()
 	})
 	help.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return lines(root.Commands(), "", (*cobra.Command).Name), cobra.ShellCompDirectiveNoFileComp
+		return names(root), cobra.ShellCompDirectiveNoFileComp
 	}
 	root.SetHelpCommand(help)
 	return root
@@ -78,18 +78,27 @@ func unknown(root *cobra.Command, word string) error {
 	if meant := meant(root, word); meant != "" {
 		return option.Usage(fmt.Errorf("unknown verb %q: did you mean %s?", word, meant))
 	}
-	names := lines(root.Commands(), "", (*cobra.Command).Name)
-	return option.Usage(fmt.Errorf("unknown verb %q: there are %s", word, strings.Join(names, ", ")))
+	return option.Usage(fmt.Errorf("unknown verb %q: there are %s", word, strings.Join(names(root), ", ")))
+}
+
+// names are those of the verbs, without the ones that shells call for completion.
+func names(root *cobra.Command) (all []string) {
+	for _, verb := range root.Commands() {
+		if !verb.Hidden {
+			all = append(all, verb.Name())
+		}
+	}
+	return all
 }
 
 // meant is the verb that the word stands for elsewhere, or that it is nearest to; "": none.
 func meant(root *cobra.Command, word string) string {
 	for _, verb := range root.Commands() {
-		if slices.Contains(verb.SuggestFor, word) {
+		if word != "" && slices.Contains(verb.SuggestFor, word) {
 			return verb.Name()
 		}
 	}
-	return option.Nearest(word, lines(root.Commands(), "", (*cobra.Command).Name))
+	return option.Nearest(word, names(root))
 }
 
 // of is err with the verb whose help tells more, where it is about the words typed.

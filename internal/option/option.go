@@ -37,6 +37,16 @@ func List(fs *pflag.FlagSet, name, value, help string, set func(string) error) {
 	fs.Var(&option{spelled: "--" + name, value: value, set: set, list: true}, name, help)
 }
 
+// Repeat has every option of fs be taken as often as it is given, for who reads the same
+// words several times.
+func Repeat(fs *pflag.FlagSet) {
+	fs.VisitAll(func(f *pflag.Flag) {
+		if o, is := f.Value.(*option); is {
+			o.list = true
+		}
+	})
+}
+
 // Bool is as Switch, and sets to.
 func Bool(fs *pflag.FlagSet, to *bool, name, help string) {
 	Switch(fs, name, "", help, func() error { *to = true; return nil })

@@ -53,7 +53,9 @@ func typed(name, shorts string) string {
 func unknown(fs *pflag.FlagSet, word string) error {
 	var all, long []string
 	fs.VisitAll(func(f *pflag.Flag) {
-		all, long = append(all, spelled(f.Name, f.Shorthand)), append(long, "--"+f.Name)
+		if !f.Hidden {
+			all, long = append(all, spelled(f.Name, f.Shorthand)), append(long, "--"+f.Name)
+		}
 	})
 	if meant := Nearest(word, long); meant != "" {
 		return fmt.Errorf("unknown option %q: did you mean %s?", word, meant)

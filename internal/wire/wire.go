@@ -4,9 +4,13 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
+	"encoding"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -63,8 +67,41 @@ func Unmarshal(b []byte, v any) error {
 	return nil
 }
 
-// plain is an error of package json without the package's name.
+// plain is an error of package json, or of what it calls, in words of JSON.
 func plain(err error) error {
+	if wrong, is := errors.AsType[*json.UnmarshalTypeError](err); is {
+		field := wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:]
+		if field != "" {
+			field += ": "
+		}
+		return fmt.Errorf("%swrite %s, not %s", field, kindOf(wrong.Type), cmp.Or(kinds[wrong.Value], wrong.Value))
+	}
 	text := strings.TrimPrefix(err.Error(), "json: ")
-	return fmt.Errorf("%s", text)
+	if call, rest, is := strings.Cut(text, "("); is && strings.HasPrefix(strings.TrimPrefix(call, "netip."), "Parse") {
+		text = strings.Replace(rest, "):", ":", 1) // netip.ParsePrefix("10.0.0.1"): no '/'
+	}
+	return errors.New(text)
+}
+
+// kinds are the kinds of JSON values, by package json's words for them.
+var kinds = map[string]string{"string": "text", "bool": "true or false", "number": "a number", "array": "a list", "object": "a mapping"}
+
+// kindOf is the kind of JSON value that a t is read from.
+func kindOf(t reflect.Type) string {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return kinds["string"]
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return kinds["string"]
+	case reflect.Bool:
+		return kinds["bool"]
+	case reflect.Slice, reflect.Array:
+		return kinds["array"]
+	case reflect.Struct, reflect.Map:
+		return kinds["object"]
+	case reflect.Float32, reflect.Float64:
+		return kinds["number"]
+	}
+	return "a whole number"
 }
