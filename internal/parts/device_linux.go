@@ -136,10 +136,10 @@ func (d Device) mtuDrift(ctx context.Context, s *Site) ([]link.Drift, error) {
 	return nil, nil
 }
 
-// hostMTU is what the host's end is to have where the guest's has this one. In a bridge it may
-// have more, and keeps that: a bridge has the least MTU of its ports.
+// hostMTU is what the host's end is to have where the guest's has this one. In a Linux bridge it
+// may have more, and keeps that: a bridge has the least MTU of its ports.
 func hostMTU(host *rtnl.Link, mtu int) int {
-	if host.Master != 0 {
+	if host.PortState >= 0 {
 		return max(mtu, host.MTU)
 	}
 	return mtu
