@@ -47,14 +47,20 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 // kinds are those of the links that Specs may have here.
 func kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 
-// guest is the one that the word means, with its kind: records are kept by it. Errors are
-// of the attach or the detach of an interface where op says so.
-func (c *command) guest(ctx context.Context, word, op, iface string) (ns.Ref, error) {
-	ref, err := find.Resolve(ctx, ns.ParseRef(word), c.asked.WaitGuest, c.Store.Guest)
-	if err != nil && op != "" {
-		err = &pipework.Error{Op: op, Stage: pipework.StageGuest, Interface: cmp.Or(iface, pipework.DefaultName), Err: err}
+// guests are those that the words mean, with their kinds, by which records are kept; none where
+// a word means nobody. Errors are of the attach or the detach of an interface where op says so.
+func (c *command) guests(ctx context.Context, op, iface string, words ...string) (all []ns.Ref, _ error) {
+	for _, word := range words {
+		ref, err := find.Resolve(ctx, ns.ParseRef(word), c.asked.WaitGuest, c.Store.Guest)
+		if err != nil && op != "" {
+			err = &pipework.Error{Op: op, Stage: pipework.StageGuest, Interface: cmp.Or(iface, pipework.DefaultName), Err: err}
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, ref)
 	}
-	return ref, err
+	return all, nil
 }
 
 // attach attaches as a classic command line says, or a file.
@@ -88,10 +94,11 @@ func (c *command) attachDeclared(ctx context.Context, guest string, d keep.Decla
 	if c.Store, unrecorded, err = c.asked.OpenRecords(kinds()...); err != nil {
 		return err
 	}
-	ref, err := c.guest(ctx, guest, "attach", d.Spec.Name)
+	guests, err := c.guests(ctx, "attach", d.Spec.Name, guest)
 	if err != nil {
 		return err
 	}
+	ref := guests[0]
 	if c.asked.DryRun {
 		return c.asked.ShowPlan(c.Plan(ctx, ref, d))
 	}

@@ -14,15 +14,18 @@ import (
 	"github.com/go-pipework/pipework/watch/health"
 )
 
-func (c *command) detach(ctx context.Context, args []string) (err error) {
-	name := c.asked.Line.Name
+func (c *command) detach(ctx context.Context, words []string) (err error) {
 	if c.Store, err = c.asked.OpenRecordsIfWritable(kinds()...); err != nil {
 		return err
 	}
-	guest, err := c.guest(ctx, args[0], "detach", name)
-	if err != nil {
-		return err
+	guests, err := c.guests(ctx, "detach", c.asked.Line.Name, words...)
+	for _, guest := range guests {
+		err = errors.Join(err, c.detachFrom(ctx, guest, c.asked.Line.Name))
 	}
+	return err
+}
+
+func (c *command) detachFrom(ctx context.Context, guest ns.Ref, name string) error {
 	if c.asked.All {
 		gone, err := c.DetachGuest(ctx, guest, c.asked.Detach)
 		if len(gone) == 0 && err != nil {
@@ -31,15 +34,10 @@ func (c *command) detach(ctx context.Context, args []string) (err error) {
 		return errors.Join(err, c.asked.ShowDetached(guest, gone))
 	}
 	r, err := c.Detach(ctx, guest, name, c.asked.Detach)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case r == nil:
-		return c.asked.Show(nil, fmt.Sprintf("%s has no %s: nothing to detach", guest, cmp.Or(name, pipework.DefaultName)))
-	case ctx.Err() != nil:
-		fmt.Fprintln(c.asked.Err, "pipework: interrupted when it had begun: it is finished")
 	}
-	return c.asked.Show(r.Attachment, c.asked.Detached(r))
+	return c.asked.ShowDetachedOne(ctx, guest, cmp.Or(name, pipework.DefaultName), r)
 }
 
 func (c *command) list(ctx context.Context, guests []string) (err error) {
@@ -59,11 +57,9 @@ func (c *command) check(ctx context.Context, words []string) (err error) {
 	if c.Store, err = c.asked.OpenExistingRecords(kinds()...); err != nil {
 		return err
 	}
-	guests := make([]ns.Ref, len(words))
-	for i, word := range words {
-		if guests[i], err = c.guest(ctx, word, "", ""); err != nil {
-			return err
-		}
+	guests, err := c.guests(ctx, "", "", words...)
+	if err != nil {
+		return err
 	}
 	found, err := c.Status(ctx, guests...)
 	if err == nil && c.asked.Mend {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 
 	"github.com/go-pipework/pipework"
@@ -21,6 +22,17 @@ func (o *Options) Detached(r *keep.Record) string {
 		return fmt.Sprintf("%s%s: %s was not plugged in any more, and %sforgotten", begin, r.Guest, r.Interface, cmp.Or(would, "is "))
 	}
 	return fmt.Sprintf("%s%s: %s %sdetached from %s%s", begin, at.Guest.Name, at.Name, would, at.Link, told.List(", "+would+"back: ", at.Displaced))
+}
+
+// ShowDetachedOne prints what [keep.Plugger.Detach] did, or would do: of nothing r is nil.
+func (o *Options) ShowDetachedOne(ctx context.Context, guest ns.Ref, name string, r *keep.Record) error {
+	if r == nil {
+		return o.Show(nil, fmt.Sprintf("%s has no %s: nothing to detach", guest, name))
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(o.Err, "pipework: interrupted when it had begun: it is finished")
+	}
+	return o.Show(r.Attachment, o.Detached(r))
 }
 
 // ShowDetached prints what [keep.Plugger.DetachGuest] did, or would do.

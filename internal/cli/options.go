@@ -75,7 +75,7 @@ func (o *Options) Do(ctx context.Context, args []string, v Verbs, find func(word
 func Tree() *cobra.Command { return new(Options).commands(Verbs{}, nil) }
 
 func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Command {
-	attach, detach := Verb("attach", 0, -1, v.Attach), Verb("detach", 1, 1, o.oneOrAll(v.Detach))
+	attach, detach := Verb("attach", 0, -1, v.Attach), Verb("detach", 1, -1, o.oneOrAll(v.Detach))
 	list, check, gc := Verb("list", 0, -1, v.List), Verb("check", 0, -1, o.check(v)), Verb("gc", 0, 0, v.Collect)
 	watch := Verb("watch", 0, 0, o.withPolicy(v.Watch))
 	version := Verb("version", 0, 0, func(context.Context, []string) error { return o.PrintVersion() })
