@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"github.com/vishvananda/netlink"
 
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/ns/find"
@@ -69,16 +71,36 @@ func completeValues(verb *cobra.Command) {
 	})
 }
 
-// hostInterfaces are those of the host, behind the kind that was typed, if any.
+// hostInterfaces are those of the host: all, or of the kind that was typed, behind that.
 func hostInterfaces(begun string) (names []string) {
 	kind := begun[:strings.IndexByte(begun, ':')+1]
-	all, _ := net.Interfaces()
-	for _, i := range all {
-		if i.Flags&net.FlagLoopback == 0 {
-			names = append(names, kind+i.Name)
+	h, err := netlink.NewHandle()
+	if err != nil {
+		return nil
+	}
+	defer h.Close()
+	all, _ := h.LinkList() // what there is of it
+	for _, l := range all {
+		if l.Attrs().Flags&net.FlagLoopback == 0 && offered(kind, l.Type()) {
+			names = append(names, kind+l.Attrs().Name)
 		}
 	}
 	return names
+}
+
+// offered says whether a link of this type may be what somebody means who typed the kind.
+func offered(kind, linkType string) bool {
+	switch kind {
+	case "":
+		return true
+	case "bridge:":
+		return linkType == "bridge"
+	case "ovs:":
+		return linkType == "openvswitch"
+	case "veth:": // a new name
+		return false
+	}
+	return !slices.Contains([]string{"bridge", "openvswitch", "veth", "tun", "macvlan", "ipvlan"}, linkType)
 }
 
 // guests are those that answer at once: by their names, or with their kinds where one was typed.
