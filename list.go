@@ -142,8 +142,14 @@ func (j lister) elsewhere(ctx context.Context) (func(*rtnl.Link) bool, error) {
 	return func(l *rtnl.Link) bool {
 		mark, _ := link.ParseMark(l.Alias)
 		ofGuests := strings.HasPrefix(mark.Link, "veth:") && strings.Contains(mark.Link, "/")
-		return l.Foreign && l.NSID != host && !ofGuests
+		return beyond(l, host) && !ofGuests
 	}, err
+}
+
+// beyond says whether the other end of the link is in another namespace than the one of this
+// number: that is -1 where no link leads there, as is the number of a namespace that ends.
+func beyond(l *rtnl.Link, number int) bool {
+	return l.Foreign && (number < 0 || l.NSID != number)
 }
 
 // isGone says whether the link was taken away meanwhile.
