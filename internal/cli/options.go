@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/option"
+	"github.com/go-pipework/pipework/internal/uplinkverb"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -24,12 +25,12 @@ type Options struct {
 	State   string // --state-dir: where attachments are recorded; "" is the default
 	version bool   // --version
 
-	Line      config.Line   // the options of an attachment, of which detach has -i
-	waiting   waiting       // --wait
-	uplinking uplinking     // the options of uplink
-	Spec      string        // --spec: the file whose Spec is attached, in place of a line; "" is none
-	Probe     time.Duration // --probe: how long to look for other hosts that have an address
-	WaitGuest time.Duration // --wait-guest: how long to wait for a guest that is not there yet
+	Line      config.Line        // the options of an attachment, of which detach has -i
+	waiting   waiting            // --wait
+	uplinking uplinkverb.Options // those of uplink
+	Spec      string             // --spec: the file whose Spec is attached, in place of a line; "" is none
+	Probe     time.Duration      // --probe: how long to look for other hosts that have an address
+	WaitGuest time.Duration      // --wait-guest: how long to wait for a guest that is not there yet
 
 	Detach keep.DetachOptions
 	All    bool // --all: detach every interface
@@ -80,7 +81,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	watch := Verb("watch", 0, 0, o.withPolicy(v.Watch))
 	version := Verb("version", 0, 0, func(context.Context, []string) error { return o.PrintVersion() })
 	doctor := Verb("doctor", 0, 0, func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) })
-	uplink := Verb("uplink", 2, 2, o.uplink)
+	uplink := Verb("uplink", 2, 2, func(ctx context.Context, args []string) error { return o.uplinking.Do(ctx, args[0], args[1], o.RecordsDir(), o) })
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
 	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, uplink, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
 
@@ -93,7 +94,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 		completeLine(verb)
 	}
 	o.ofDetach(detach.Flags())
-	duration(check.Flags(), &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
+	option.Duration(check.Flags(), &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
 	o.ofExplaining(check.Flags())
 	option.Bool(check.Flags(), &o.Mend, "mend", "put right what is not as declared")
 	for _, verb := range []*cobra.Command{root, attach, detach, gc, check} {
@@ -103,7 +104,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 		})
 	}
 	o.ofWatch(watch.Flags())
-	o.uplinking.addFlags(uplink.Flags())
+	o.uplinking.AddFlags(uplink.Flags())
 	uplink.ValidArgsFunction = completeUplink
 	completeGuests(list, math.MaxInt)
 	completeGuests(check, math.MaxInt)
@@ -143,15 +144,15 @@ func (o *Options) oneOrAll(detach Run) Run {
 func (o *Options) everywhere(fs *pflag.FlagSet) {
 	option.Bool(fs, &o.Printer.JSON, "json", "print what was done, or found, as JSON")
 	option.Switch(fs, "verbose", "v", "say what is done", func() error { o.Verbose = true; return nil })
-	text(fs, &o.State, "state-dir", "directory", "where attachments are recorded (PIPEWORK_STATE, or "+keep.DefaultDir+")")
+	option.Text(fs, &o.State, "state-dir", "directory", "where attachments are recorded (PIPEWORK_STATE, or "+keep.DefaultDir+")")
 }
 
 func (o *Options) ofAttach(fs *pflag.FlagSet) {
 	o.Line.AddFlags(fs)
 	o.Line.AddHostFlags(fs)
-	text(fs, &o.Spec, "spec", "file", "attach what the file says in YAML or JSON; - is standard input")
-	duration(fs, &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of the interface")
-	duration(fs, &o.WaitGuest, "wait-guest", "wait for a guest that is being created")
+	option.Text(fs, &o.Spec, "spec", "file", "attach what the file says in YAML or JSON; - is standard input")
+	option.Duration(fs, &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of the interface")
+	option.Duration(fs, &o.WaitGuest, "wait-guest", "wait for a guest that is being created")
 }
 
 func (o *Options) ofDetach(fs *pflag.FlagSet) {
@@ -159,7 +160,7 @@ func (o *Options) ofDetach(fs *pflag.FlagSet) {
 	option.Bool(fs, &o.All, "all", "every interface")
 	option.Bool(fs, &o.Detach.Force, "force", "also bring a NIC home that this host has no record of")
 	option.Add(fs, "resolv-conf", "", "path", "take the lease's name servers out of this resolv.conf", config.Path("--resolv-conf", &o.Detach.ResolvConf))
-	duration(fs, &o.WaitGuest, "wait-guest", "wait for a guest that is being created")
+	option.Duration(fs, &o.WaitGuest, "wait-guest", "wait for a guest that is being created")
 }
 
 func (o *Options) ofWatch(fs *pflag.FlagSet) {
@@ -169,7 +170,7 @@ func (o *Options) ofWatch(fs *pflag.FlagSet) {
 		d.Allow, err = config.ParseAllow(list)
 		return err
 	})
-	text(fs, &d.Key, "key", "key", "the pipework_key that containers must have")
+	option.Text(fs, &d.Key, "key", "key", "the pipework_key that containers must have")
 	o.ofEngines(fs)
 	option.Add(fs, "policy", "", "path", "what containers may ask for ("+config.DefaultPolicy+", where that is there)", config.Path("--policy", &o.policy))
 	option.Add(fs, "metrics", "", "path", "a socket to tell counters at, such as /run/pipework.sock", config.Path("--metrics", &o.Metrics))

@@ -30,7 +30,7 @@ func (w *waiting) addFlags(fs *pflag.FlagSet) {
 		return nil
 	})
 	fs.Lookup("wait").NoOptDefVal = "true"
-	duration(fs, &w.timeout, "timeout", "with --wait: how long, as 10s (as long as it takes)")
+	option.Duration(fs, &w.timeout, "timeout", "with --wait: how long, as 10s (as long as it takes)")
 }
 
 // check refuses --timeout without --wait.

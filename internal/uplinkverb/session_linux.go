@@ -1,4 +1,4 @@
-package cli
+package uplinkverb
 
 import (
 	"os/exec"

@@ -1,7 +1,10 @@
-package cli
+// Package uplinkverb is what the verb uplink does beside calling the library: its options, and
+// the process that undoes what nobody confirms.
+package uplinkverb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +17,8 @@ import (
 	"github.com/go-pipework/pipework/uplink"
 )
 
-// An uplinking is what the options of uplink ask for.
-type uplinking struct {
+// Options are those of the verb.
+type Options struct {
 	undo, keep, managed, guard bool
 	confirm                    time.Duration
 	probe                      string
@@ -24,10 +27,11 @@ type uplinking struct {
 // probeTime is how long --probe tries without --confirm.
 const probeTime = 10 * time.Second
 
-func (u *uplinking) addFlags(fs *pflag.FlagSet) {
+// AddFlags adds them.
+func (u *Options) AddFlags(fs *pflag.FlagSet) {
 	option.Bool(fs, &u.undo, "undo", "take the NIC from the bridge, and give it back what the bridge has by now")
-	duration(fs, &u.confirm, "confirm", "undo it, unless it is kept within this time (--keep)")
-	text(fs, &u.probe, "probe", "what", "undo it, unless this is reached in time, and keep it then: gateway, arp:<address> or tcp:<host>:<port>")
+	option.Duration(fs, &u.confirm, "confirm", "undo it, unless it is kept within this time (--keep)")
+	option.Text(fs, &u.probe, "probe", "what", "undo it, unless this is reached in time, and keep it then: gateway, arp:<address> or tcp:<host>:<port>")
 	option.Bool(fs, &u.keep, "keep", "confirm: the NIC stays under the bridge")
 	option.Bool(fs, &u.managed, "managed", "also a NIC that a network manager or a DHCP client looks after")
 	option.Bool(fs, &u.guard, "guard", "wait until it is kept, or else undo it")
@@ -35,7 +39,7 @@ func (u *uplinking) addFlags(fs *pflag.FlagSet) {
 }
 
 // check refuses options that contradict each other.
-func (u *uplinking) check() error {
+func (u *Options) check() error {
 	n := 0
 	for _, asked := range []bool{u.undo, u.keep, u.guard, u.confirm > 0 || u.managed || u.probe != ""} {
 		if asked {
@@ -43,18 +47,23 @@ func (u *uplinking) check() error {
 		}
 	}
 	if n > 1 {
-		return usage("--undo and --keep stand alone: leave the other options out")
+		return option.Usage(errors.New("--undo and --keep stand alone: leave the other options out"))
 	}
 	return nil
 }
 
-// uplink puts a NIC under a bridge, or undoes or keeps that.
-func (o *Options) uplink(ctx context.Context, args []string) error {
-	u := &o.uplinking
+// A Printer prints what was done.
+type Printer interface {
+	Show(v any, lines ...string) error
+	Warn(warnings ...string)
+}
+
+// Do puts a NIC under a bridge, or undoes or keeps that; dir is where that is recorded.
+func (u *Options) Do(ctx context.Context, bridge, nic, dir string, out Printer) error {
 	if err := u.check(); err != nil {
 		return err
 	}
-	store, err := keep.Open(o.RecordsDir())
+	store, err := keep.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -62,7 +71,7 @@ func (o *Options) uplink(ctx context.Context, args []string) error {
 	if u.probe != "" && u.confirm == 0 {
 		u.confirm = probeTime
 	}
-	p := uplink.Plan{Bridge: args[0], NIC: args[1], Store: store, Managed: u.managed, Confirm: u.confirm, Probe: u.probe}
+	p := uplink.Plan{Bridge: bridge, NIC: nic, Store: store, Managed: u.managed, Confirm: u.confirm, Probe: u.probe}
 	switch {
 	case u.guard:
 		_, err := uplink.Guard(ctx, p)
@@ -71,32 +80,32 @@ func (o *Options) uplink(ctx context.Context, args []string) error {
 		if err := uplink.Confirm(ctx, p); err != nil {
 			return err
 		}
-		return o.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, fmt.Sprintf("%s stays under %s", p.NIC, p.Bridge))
+		return out.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, fmt.Sprintf("%s stays under %s", p.NIC, p.Bridge))
 	case u.undo:
 		m, err := uplink.Undo(ctx, p)
 		if err != nil {
 			return err
 		}
-		o.Warn(m.Warnings...)
-		return o.Show(m, fmt.Sprintf("%s is not under %s any more, and has %s", p.NIC, p.Bridge, m.Carried()))
+		out.Warn(m.Warnings...)
+		return out.Show(m, fmt.Sprintf("%s is not under %s any more, and has %s", p.NIC, p.Bridge, m.Carried()))
 	}
-	p.Guarded = func(context.Context) error { return o.startGuard(p) }
+	p.Guarded = func(context.Context) error { return startGuard(p, dir) }
 	m, err := uplink.Move(ctx, p)
 	if err != nil {
 		return err
 	}
-	o.Warn(m.Warnings...)
+	out.Warn(m.Warnings...)
 	text := []string{fmt.Sprintf("%s is under %s, which has %s", p.NIC, p.Bridge, m.Carried())}
 	if p.Confirm > 0 && p.Probe == "" && !m.Existed {
 		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework uplink --keep %s %s", p.Confirm, p.Bridge, p.NIC))
 	}
-	return o.Show(m, text...)
+	return out.Show(m, text...)
 }
 
 // startGuard starts this program again to undo what is not kept. It has a session and files of
 // its own: the end of this process, of its terminal or of its shell is not the guard's.
-func (o *Options) startGuard(p uplink.Plan) error {
-	dir, err := filepath.Abs(o.RecordsDir())
+func startGuard(p uplink.Plan, dir string) error {
+	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
 	}

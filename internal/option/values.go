@@ -1,4 +1,4 @@
-package cli
+package option
 
 import (
 	"fmt"
@@ -7,15 +7,15 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/go-pipework/pipework/internal/option"
+	"github.com/go-pipework/pipework/internal/charset"
 )
 
 // most is the longest that an option has somebody wait.
 const most = 24 * time.Hour
 
-// duration adds an option that takes a time to wait, such as 10s, or a number of seconds.
-func duration(fs *pflag.FlagSet, to *time.Duration, name, help string) {
-	option.Add(fs, name, "", "duration", help, func(text string) (err error) {
+// Duration adds an option that takes a time to wait, such as 10s, or a number of seconds.
+func Duration(fs *pflag.FlagSet, to *time.Duration, name, help string) {
+	Add(fs, name, "", "duration", help, func(text string) (err error) {
 		if n, failed := strconv.ParseUint(text, 10, 31); failed == nil {
 			*to = time.Duration(n) * time.Second
 		} else {
@@ -28,10 +28,10 @@ func duration(fs *pflag.FlagSet, to *time.Duration, name, help string) {
 	})
 }
 
-// text adds an option that takes any text that can be printed, and is not empty.
-func text(fs *pflag.FlagSet, to *string, name, value, help string) {
-	option.Add(fs, name, "", value, help, func(text string) error {
-		if *to = text; text == "" || Line(text) != text {
+// Text adds an option that takes any text that can be printed, and is not empty.
+func Text(fs *pflag.FlagSet, to *string, name, value, help string) {
+	Add(fs, name, "", value, help, func(text string) error {
+		if *to = text; text == "" || charset.Escaped(text, "") != text {
 			return fmt.Errorf("--%s %q: write some printable text, or leave the option out", name, text)
 		}
 		return nil
