@@ -97,10 +97,8 @@ func offered(kind, linkType string) bool {
 		return linkType == "bridge"
 	case "ovs:":
 		return linkType == "openvswitch"
-	case "veth:": // a new name
-		return false
 	}
-	return !slices.Contains([]string{"bridge", "openvswitch", "veth", "tun", "macvlan", "ipvlan"}, linkType)
+	return kind != "veth:" && !slices.Contains([]string{"bridge", "openvswitch", "veth", "tun", "macvlan", "ipvlan"}, linkType)
 }
 
 // guests are those that answer at once: by their names, or with their kinds where one was typed.
