@@ -75,7 +75,7 @@ func TestFirewallRuleOfForeignBridge(t *testing.T) {
 		return err == nil && !slices.ContainsFunc(links, func(l netlink.Link) bool { return l.Attrs().MasterIndex == lan.Attrs().Index })
 	})
 	rules("lan", "wan")
-	collect("firewall rule for lan")
+	collect("lan")
 	rules("wan")
 	detach(t, a, spec("wan"))
 	rules()
@@ -86,7 +86,7 @@ func TestFirewallRuleOfForeignBridge(t *testing.T) {
 	attach(a, "dmz")
 	rules("dmz")
 	must(t, netlink.LinkDel(dmz))
-	collect("firewall rule for dmz")
+	collect("dmz")
 	rules()
 	detach(t, a, spec("dmz"))
 }

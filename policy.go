@@ -14,6 +14,9 @@ const maxRules = 16
 // validPolicy says what is wrong with routes, rules and shaping.
 func (s Spec) validPolicy() error {
 	var wrong []error
+	if len(s.Rules) > maxRules {
+		wrong = append(wrong, fmt.Errorf("%d rules: an interface has at most %d", len(s.Rules), maxRules))
+	}
 	for i, r := range s.Routes {
 		wrong = append(wrong, r.Validate())
 		if slices.Contains(s.Routes[:i], r) {
@@ -25,9 +28,6 @@ func (s Spec) validPolicy() error {
 		if slices.ContainsFunc(s.Rules[:i], func(o link.Rule) bool { return o.Priority == r.Priority }) {
 			wrong = append(wrong, fmt.Errorf("two rules have priority %d: give each its own", r.Priority))
 		}
-	}
-	if len(s.Rules) > maxRules {
-		wrong = append(wrong, fmt.Errorf("%d rules: an interface has at most %d", len(s.Rules), maxRules))
 	}
 	for _, shape := range []*link.Shaping{s.Egress, s.Ingress} {
 		if shape != nil {

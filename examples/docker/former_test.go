@@ -23,7 +23,7 @@ func TestSharedNetworkOutlivesARestart(t *testing.T) {
 	if out := h.in(t, "side", "ip", "link"); !strings.Contains(out, "eth1") {
 		t.Fatalf("the old network has no eth1: this engine proves nothing\n%s", out)
 	}
-	if out := h.ok(t, "pipework", "gc", "--dry-run"); !strings.Contains(out, "eth1 of docker:web, in the network namespace that it had before") {
+	if out := h.ok(t, "pipework", "gc", "--dry-run"); !strings.Contains(out, "eth1 of docker:web would be removed: it is in the network namespace that the guest had before") {
 		t.Errorf("gc --dry-run: %s", out)
 	}
 	h.ok(t, "pipework", "br1", "web", "192.168.1.1/24", "02:00:00:00:00:21")
