@@ -153,6 +153,12 @@ func TestPinBeforeTheFirstFrame(t *testing.T) {
 	ambushed("attach", plug, func() {})
 	s.db.Vsctl(t, "del-port", attach(t, s.target, s.spec()).HostName)
 	ambushed("mended", plug, func() {})
+	s.bridge.Client.LookAgainAfter(1)
+	t.Run("collect", func(t *testing.T) { // the flows of the port that somebody removed
+		if _, err := s.bridge.Client.Collect(t.Context(), host(t)); err != nil {
+			t.Error(err)
+		}
+	})
 	ambushed("detach", func(ctx context.Context) error {
 		_, err := pipework.Detach(ctx, s.target, s.spec())
 		return err
