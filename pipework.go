@@ -104,7 +104,8 @@ type Spec struct {
 	// queries of IGMP and MLD, PIM), and UDP from the port of a DHCP server or to that of a client, is
 	// dropped, as is what is neither ARP nor IP, and frames with a VLAN's tag, unless they are
 	// of the bridge's Trunks. The filter is there before the interface is up, on its end on the
-	// host, which Link has to have: link.Bridge or link.Veth. It goes with the interface. A
+	// host, which Link has to have: link.Bridge, link.Veth, or ovs.Bridge, whose flows differ a
+	// little (docs/ovs.md). It goes with the interface. A
 	// guest with CAP_NET_ADMIN in its namespace can make the answers of a DHCP server up that
 	// the client in its namespace hears: give such a guest Addrs. Two ways around the filter, for
 	// guests with CAP_NET_ADMIN or CAP_NET_RAW, are known: see SECURITY.md. Needs sch_ingress
