@@ -36,7 +36,7 @@ test: packages vet
 	done
 
 host:
-	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -p 3 -timeout 24m ./...
+	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -p 3 -timeout $(MINUTES)m ./...
 	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
 	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -race -count=1 -timeout 10m ./...
 	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -short -count=1 ./...
@@ -46,7 +46,7 @@ host:
 # machine. What needs nothing of that kind is left to the machine's own kernel.
 UML      := uml-vlans uml-ovs uml-kinds uml-root uml-cmd uml-watch uml-keep
 QEMU     := qemu-root qemu-watch qemu-cmd
-MINUTES  := 25
+MINUTES  := 45
 IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout $(MINUTES)m -exec '$(CURDIR)/$(LANERUN) $(1) -timeout $(MINUTES)m'
 RANIN     = @mkdir -p bin && echo $(1) >>$(RAN)
 
