@@ -36,7 +36,8 @@ type command struct {
 
 func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	c := &command{asked: cli.Options{Printer: cli.Printer{Out: out, Err: warn}}}
-	c.Target, c.OVS, c.Output = find.Target, ovs.FromEnvironment(), charset.Escaping(warn)
+	c.Target = func(guest ns.Ref) pipework.Target { return find.Target(c.Store.Known(guest)) }
+	c.OVS, c.Output = ovs.FromEnvironment(), charset.Escaping(warn)
 	defer func() { _, _ = c.OVS.Close(), c.Store.Close() }()
 	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch}
 	verbs.Plugger, verbs.Kinds = &c.Plugger, kinds()
