@@ -45,8 +45,13 @@ func Open() (*Host, error) {
 		return nil, err
 	}
 	h.OVS = ovs.FromEnvironment()
-	h.Target = func(guest ns.Ref) pipework.Target { return find.Target(h.Store.Known(guest)) }
+	h.Target = Target(h.Store)
 	return h, nil
+}
+
+// Target finds guests, those of CNI's by their records.
+func Target(records *keep.Store) func(ns.Ref) pipework.Target {
+	return func(guest ns.Ref) pipework.Target { return find.Target(records.Known(guest)) }
 }
 
 // Close lets go what Open opened.
@@ -101,6 +106,7 @@ func (h *Host) declare(ctx context.Context, guest ns.Ref, who config.Who, line c
 	if d.Spec, _, err = h.Declarations.Permit(who, d.Spec, line.Interface); err != nil {
 		return nil, err
 	}
+	d.Source = keep.FromLabel
 	at, _, err := h.Attach(ctx, guest, d)
 	return at, err
 }
