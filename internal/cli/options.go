@@ -82,6 +82,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	version := Verb("version", 0, 0, func(context.Context, []string) error { return o.PrintVersion() })
 	doctor := Verb("doctor", 0, 0, func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) })
 	uplink := Verb("uplink", 2, 2, func(ctx context.Context, args []string) error {
+		o.uplinking.OVS = v.Plugger.OVS
 		return o.uplinking.Do(ctx, args[0], args[1], o.RecordsDir(), o)
 	})
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
