@@ -180,25 +180,6 @@ func (d *dirHandle) note(name string) ([]byte, error) {
 	return nil, errs.New(fs.ErrInvalid, "%s is damaged: %w", d.path(name), err)
 }
 
-// notes reads all notes of a kind.
-func (d *dirHandle) notes(kind string) (all [][]byte, err error) {
-	names, err := d.names()
-	slices.Sort(names)
-	failed := []error{err}
-	for _, name := range names {
-		if !isNote(name) || !strings.HasPrefix(name, kind+".") {
-			continue
-		}
-		b, err := d.note(name)
-		if err == nil {
-			all = append(all, b)
-		} else if !errors.Is(err, fs.ErrNotExist) { // removed meanwhile
-			failed = append(failed, err)
-		}
-	}
-	return all, errs.Join(failed...)
-}
-
 // readFile reads a file, and of one that is longer than most one byte more than that. No FIFO
 // makes it wait, no link leads it elsewhere.
 func (d *dirHandle) readFile(name string, most int64) ([]byte, error) {
