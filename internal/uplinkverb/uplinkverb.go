@@ -14,11 +14,15 @@ import (
 
 	"github.com/go-pipework/pipework/internal/option"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ovs"
 	"github.com/go-pipework/pipework/uplink"
 )
 
 // Options are those of the verb.
 type Options struct {
+	// OVS is the Open vSwitch to ask.
+	OVS *ovs.Client
+
 	undo, keep, managed, guard bool
 	confirm                    time.Duration
 	probe                      string
@@ -71,7 +75,7 @@ func (u *Options) Do(ctx context.Context, bridge, nic, dir string, out Printer) 
 	if u.probe != "" && u.confirm == 0 {
 		u.confirm = probeTime
 	}
-	p := uplink.Plan{Bridge: bridge, NIC: nic, Store: store, Managed: u.managed, Confirm: u.confirm, Probe: u.probe}
+	p := uplink.Plan{Bridge: bridge, NIC: nic, OVS: u.OVS, Store: store, Managed: u.managed, Confirm: u.confirm, Probe: u.probe}
 	switch {
 	case u.guard:
 		_, err := uplink.Guard(ctx, p)
