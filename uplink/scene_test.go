@@ -12,6 +12,7 @@ import (
 	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/uplink"
 )
@@ -52,7 +53,7 @@ func newScene(t *testing.T, settings ...string) *scene {
 	ip(t, s.host, "link set nic0 up", "addr add 10.0.0.2/24 brd + dev nic0", "addr add fd00::2/64 dev nic0 nodad",
 		"route add default via 10.0.0.1", "route add default via fd00::1")
 	atRest(t, s.host)
-	store, err := keep.Open(t.TempDir())
+	store, err := keep.Open(t.TempDir(), link.Kinds()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ type links struct {
 	host   *ns.Handle
 	known  map[string]known // the host's links, by their names
 	wakes  wakes
+	// changed hears that something has happened; nil: nobody does.
+	changed func()
 }
 
 // A known is what was told of a link last.
@@ -84,6 +86,9 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 		now := time.Now()
 		if lost {
 			l.lost(ctx, q, now)
+		}
+		if l.changed != nil && (lost || len(events) > 0) {
+			l.changed()
 		}
 		for _, e := range events {
 			name, kind := l.about(e)

@@ -20,6 +20,7 @@ type run struct {
 	changes *changes
 	links   *links
 	records *recordFollower
+	shims   *shims
 	ready   *readiness
 }
 
@@ -32,6 +33,7 @@ func (w *Watcher) newRun(plugger *keep.Plugger, exits *exits, changes *changes) 
 		leases:  &leases{plugger: plugger, lost: q.lost, metrics: &w.metrics, log: log},
 		cleanup: &cleanup{plugger: plugger, sources: w.Sources, requested: make(chan struct{}, 1), metrics: &w.metrics, log: log},
 		records: &recordFollower{records: state, queue: q, sources: w.Sources, others: w.Plugger.Target != nil, log: log},
+		shims:   &shims{plugger: plugger, requested: make(chan struct{}, 1), log: log},
 		ready:   &readiness{waiting: map[ns.Source]bool{}},
 	}
 	for _, s := range w.Sources {
@@ -56,8 +58,9 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		func() error { return r.cleanup.run(ctx) },
 		func() error { return r.watchdog(ctx) },
 		func() error { return r.resync(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
-		func() error { return r.changes.follow(ctx, r.records.reconcile) },
+		func() error { return r.changes.follow(ctx, r.recordsChanged) },
 		func() error { return r.links.follow(ctx, r.queue, r.watcher.Resync >= 0) },
+		func() error { return r.shims.run(ctx) },
 	}
 	for _, s := range r.watcher.Sources {
 		f := &sourceFollower{source: s, queue: r.queue, cleanup: r.cleanup, listed: r.listed, metrics: &r.watcher.metrics, log: logger{r.watcher.Log}}
@@ -123,6 +126,7 @@ func (r *run) resync(ctx context.Context, interval time.Duration) error {
 	}
 	for {
 		known := r.queue.known()
+		r.shims.request()
 		if len(known) == 0 && pause.For(ctx, interval) != nil {
 			return nil
 		}
@@ -133,6 +137,12 @@ func (r *run) resync(ctx context.Context, interval time.Duration) error {
 			r.queue.compare(ctx, k)
 		}
 	}
+}
+
+// recordsChanged has reconciled what records tell of.
+func (r *run) recordsChanged(ctx context.Context) {
+	r.shims.request()
+	r.records.reconcile(ctx)
 }
 
 // watchdog tells the service manager that nothing hangs.

@@ -28,9 +28,10 @@ type Options struct {
 	Line      config.Line        // the options of an attachment, of which detach has -i
 	waiting   waiting            // --wait
 	uplinking uplinkverb.Options // those of uplink
-	Spec      string             // --spec: the file whose Spec is attached, in place of a line; "" is none
-	Probe     time.Duration      // --probe: how long to look for other hosts that have an address
-	WaitGuest time.Duration      // --wait-guest: how long to wait for a guest that is not there yet
+	shimming  uplinkverb.ShimOptions
+	Spec      string        // --spec: the file whose Spec is attached, in place of a line; "" is none
+	Probe     time.Duration // --probe: how long to look for other hosts that have an address
+	WaitGuest time.Duration // --wait-guest: how long to wait for a guest that is not there yet
 
 	Detach keep.DetachOptions
 	All    bool // --all: detach every interface
@@ -85,8 +86,9 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 		o.uplinking.OVS = v.Plugger.OVS
 		return o.uplinking.Do(ctx, args[0], args[1], o.RecordsDir(), o)
 	})
+	shim := Verb("shim", 1, 2, func(ctx context.Context, args []string) error { return o.shimming.Do(ctx, args, o.RecordsDir(), o) })
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
-	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, uplink, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
+	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, uplink, shim, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
 
 	root.PersistentPreRun = func(*cobra.Command, []string) { v.Before() }
 	o.everywhere(root.PersistentFlags())
@@ -108,7 +110,8 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	}
 	o.ofWatch(watch.Flags())
 	o.uplinking.AddFlags(uplink.Flags())
-	uplink.ValidArgsFunction = completeUplink
+	o.shimming.AddFlags(shim.Flags())
+	uplink.ValidArgsFunction, shim.ValidArgsFunction = completeUplink, completeUplink
 	completeGuests(list, math.MaxInt)
 	completeGuests(check, math.MaxInt)
 	completeGuests(detach, 1)

@@ -18,7 +18,7 @@ import (
 var outputs = map[string]string{
 	"attach": "attachment", "detach": "attachment or null", "detach --all": "[]attachment", "list": "[]attachment",
 	"check": "[]status", "check --mend": "[]attachment", "check --policy": "[]request",
-	"gc": "[]collected", "doctor": "[]finding", "uplink": "moved", "version": "build",
+	"gc": "[]collected", "doctor": "[]finding", "uplink": "moved", "shim": "shimmed", "version": "build",
 }
 
 // TestOutputSchema compares docs/output.schema.json with what the types say, and
@@ -44,7 +44,7 @@ func TestOutputSchema(t *testing.T) {
 	for name, v := range map[string]any{
 		"attachment": pipework.Attachment{}, "status": keep.Status{}, "request": watch.Request{},
 		"collected": link.Collected{}, "finding": doctor.Finding{}, "build": built{},
-		"moved": uplink.Moved{},
+		"moved": uplink.Moved{}, "shimmed": uplink.Shimmed{},
 	} {
 		s.Defs[name] = m.Of(reflect.TypeOf(v))
 	}
