@@ -77,6 +77,7 @@ func (s *scene) join(t *testing.T, name string) {
 		ip(t, s.host, "link set "+name+" master br0 up")
 		return
 	}
+	sysctl(t, s.host, "net.ipv6.conf."+name+".accept_ra=0") // with the datapath in userspace the kernel hears it, too
 	ip(t, s.host, "link set "+name+" up")
 	s.db.Vsctl(t, "add-port", "br0", name)
 }
