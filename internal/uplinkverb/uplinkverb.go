@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -84,14 +85,15 @@ func (u *Options) Do(ctx context.Context, bridge, nic, dir string, out Printer) 
 		if err := uplink.Confirm(ctx, p); err != nil {
 			return err
 		}
-		return out.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, fmt.Sprintf("%s stays under %s", p.NIC, p.Bridge))
+		name := bridge[strings.LastIndexByte(bridge, ':')+1:] // without its kind
+		return out.Show(uplink.Moved{NIC: nic, Bridge: name, Existed: true}, fmt.Sprintf("%s stays under %s", nic, name))
 	case u.undo:
 		m, err := uplink.Undo(ctx, p)
 		if err != nil {
 			return err
 		}
 		out.Warn(m.Warnings...)
-		return out.Show(m, fmt.Sprintf("%s is not under %s any more, and has %s", p.NIC, p.Bridge, m.Carried()))
+		return out.Show(m, fmt.Sprintf("%s is not under %s any more, and has %s", m.NIC, m.Bridge, m.Carried()))
 	}
 	p.Guarded = func(context.Context) error { return startGuard(p, dir) }
 	m, err := uplink.Move(ctx, p)
@@ -99,7 +101,7 @@ func (u *Options) Do(ctx context.Context, bridge, nic, dir string, out Printer) 
 		return err
 	}
 	out.Warn(m.Warnings...)
-	text := []string{fmt.Sprintf("%s is under %s, which has %s", p.NIC, p.Bridge, m.Carried())}
+	text := []string{fmt.Sprintf("%s is under %s, which has %s", m.NIC, m.Bridge, m.Carried())}
 	if p.Confirm > 0 && p.Probe == "" && !m.Existed {
 		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework uplink --keep %s %s", p.Confirm, p.Bridge, p.NIC))
 	}
