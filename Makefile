@@ -42,10 +42,11 @@ host:
 	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -short -count=1 ./...
 
 # What the machine's own kernel may lack runs in another one: VLANs, dummies, ipvlan,
-# netem and Open vSwitch in User-Mode Linux; InfiniBand, radios and NICs in a virtual
-# machine. What needs nothing of that kind is left to the machine's own kernel.
+# netem and Open vSwitch in User-Mode Linux; InfiniBand, radios, NICs, and uplinks of Open
+# vSwitch, which take nftables, in a virtual machine. What needs nothing of that kind is left
+# to the machine's own kernel.
 UML      := uml-vlans uml-ovs uml-kinds uml-root uml-cmd uml-watch uml-keep
-QEMU     := qemu-root qemu-watch qemu-cmd
+QEMU     := qemu-root qemu-watch qemu-cmd qemu-uplink
 MINUTES  := 45
 IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout $(MINUTES)m -exec '$(CURDIR)/$(LANERUN) $(1) -timeout $(MINUTES)m'
 RANIN     = @mkdir -p bin && echo $(1) >>$(RAN)
@@ -75,6 +76,8 @@ qemu: $(QEMU)
 qemu-root: $(LANERUN)
 	$(call IN,qemu) -run 'IPoIB|Detect|PhysGuestDies' .
 	$(call RANIN,qemu)
+qemu-uplink: $(LANERUN)
+	$(call IN,qemu) -run '^Test(Move|TwoHosts|SwitchRestarts|Reboot)$$/kernel' ./uplink
 qemu-watch: $(LANERUN)
 	$(call IN,qemu) -run 'NICComesBack' ./watch
 qemu-cmd: $(LANERUN)

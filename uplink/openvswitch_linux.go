@@ -69,8 +69,7 @@ func (b openvswitch) note(ctx context.Context, r *record) error {
 	got, err := b.run(ctx, "note bridge",
 		ovsdb.Select("Bridge", ovsdb.Has("name", b.Bridge), "_uuid", "datapath_type", "other_config"),
 		ovsdb.Select("Port", ovsdb.Has("name", b.Bridge), "_uuid"),
-		ovsdb.Select("Interface", ovsdb.Has("name", b.Bridge), "mtu_request"),
-		ovsdb.Select("Open_vSwitch", theRow(), "datapath_types"))
+		ovsdb.Select("Interface", ovsdb.Has("name", b.Bridge), "mtu_request"))
 	if err != nil {
 		return err
 	}
@@ -88,9 +87,26 @@ func (b openvswitch) note(ctx context.Context, r *record) error {
 		}
 		return nil
 	}
-	types := got[3].First().Strings("datapath_types") // those that ovs-vswitchd can
-	r.OVS.Userspace = slices.Contains(types, netdev) && !slices.Contains(types, "system")
-	return nil
+	r.OVS.Userspace, err = b.onlyUserspace(ctx)
+	return err
+}
+
+// onlyUserspace says whether ovs-vswitchd forwards in userspace alone. It tells so soon after it has
+// started.
+func (b openvswitch) onlyUserspace(ctx context.Context) (bool, error) {
+	for end := time.Now().Add(lateTime); ; {
+		got, err := b.run(fault.With(ctx, nil), "look at switch", ovsdb.Select("Open_vSwitch", theRow(), "datapath_types"))
+		if err != nil {
+			return false, err
+		}
+		types := got[0].First().Strings("datapath_types")
+		if len(types) > 0 || time.Now().After(end) {
+			return slices.Contains(types, netdev) && !slices.Contains(types, "system"), nil
+		}
+		if err := pause.For(ctx, 10*time.Millisecond); err != nil {
+			return false, err
+		}
+	}
 }
 
 // netdev is the datapath_type of a bridge that ovs-vswitchd itself forwards for.
