@@ -15,6 +15,9 @@ import (
 )
 
 func (p Plan) move(ctx context.Context) (*Moved, error) {
+	if p.DryRun {
+		return p.planMove(ctx)
+	}
 	j, end, err := p.open(ctx)
 	if err != nil {
 		return nil, err
@@ -32,6 +35,11 @@ func (p Plan) move(ctx context.Context) (*Moved, error) {
 			return nil, fmt.Errorf("undo what an earlier call has left: %w", err)
 		}
 	}
+	return j.put(ctx)
+}
+
+// put puts the NIC under the bridge, or leaves everything as it is.
+func (j *job) put(ctx context.Context) (*Moved, error) {
 	nic, br, err := j.look(ctx)
 	if err != nil {
 		return nil, err
@@ -191,9 +199,9 @@ func (j *job) enslave(ctx context.Context, nic, br *rtnl.Link) error {
 	err := rtnl.SetMaster(ctx, j.host.Conn, nic.Index, br.Index)
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return errs.New(errors.ErrUnsupported, "%s cannot be a port of a bridge (%w): macvlan or ipvlan interfaces stand on it: detach those guests first", j.NIC, err)
+		return errs.New(errors.ErrUnsupported, "%w (%w)", j.standOn("macvlan or ipvlan interfaces"), err)
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ELOOP):
-		return errs.New(errors.ErrUnsupported, "no bridge takes %s (%w): a wireless one is taken only with 4-address mode (iw dev %s set 4addr on), which its access point has to know, too; or plug guests into it by ipvlan", j.NIC, err, j.NIC)
+		return errs.New(errors.ErrUnsupported, "%w (%w)", j.noWireless(), err)
 	}
 	return err
 }

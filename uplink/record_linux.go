@@ -87,6 +87,9 @@ func (j *job) forget(ctx context.Context) error {
 // read is the record, or nil where there is none. One of another boot tells of what the machine
 // has forgotten: it is removed.
 func (j *job) read(ctx context.Context) (*record, error) {
+	if j.Store == nil {
+		return nil, nil
+	}
 	b, err := j.Store.Note(j.note())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -99,6 +102,8 @@ func (j *job) read(ctx context.Context) (*record, error) {
 		return nil, errs.New(fs.ErrInvalid, "the record of the uplink of %s cannot be read (%v): if %s is no uplink, remove its file in %s", j.Bridge, err, j.Bridge, j.Store.Dir())
 	}
 	switch {
+	case r.Boot != ns.BootID() && j.DryRun:
+		return nil, nil
 	case r.Boot != ns.BootID():
 		return nil, j.forget(ctx)
 	case r.Cookie != j.host.Conn.Cookie():

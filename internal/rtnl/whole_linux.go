@@ -173,3 +173,9 @@ func Beneath(r Route) Route {
 	r.attrs = slices.DeleteFunc(slices.Clone(r.attrs), func(a nlAttr) bool { return a.attrType == unix.RTA_PRIORITY })
 	return r.With(metric, netip.Addr{})
 }
+
+// Static says whether somebody has made the route who does not look after it: no routing daemon,
+// router advertisement or DHCP client has, nor the kernel.
+func (r Route) Static() bool {
+	return r.lasts() && r.Protocol() != unix.RTPROT_DHCP && !r.Expires()
+}
