@@ -20,6 +20,7 @@ type links struct {
 	host   *ns.Handle
 	known  map[string]known // the host's links, by their names
 	wakes  wakes
+	heard  func(name string) // of each event, beside guests
 }
 
 // A known is what was told of a link last.
@@ -87,6 +88,7 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 		}
 		for _, e := range events {
 			name, kind := l.about(e)
+			l.heard(name)
 			for _, k := range q.users(name, kind) {
 				l.wakes.add(k, now)
 			}

@@ -19,6 +19,7 @@ type run struct {
 	exits   *exits
 	changes *changes
 	links   *links
+	uplinks *uplinks
 	records *recordFollower
 	ready   *readiness
 }
@@ -34,6 +35,7 @@ func (w *Watcher) newRun(plugger *keep.Plugger, exits *exits, changes *changes) 
 		records: &recordFollower{records: state, queue: q, sources: w.Sources, others: w.Plugger.Target != nil, log: log},
 		ready:   &readiness{waiting: map[ns.Source]bool{}},
 	}
+	r.uplinks = newUplinks(plugger, longestCalm(w.Resync), log)
 	for _, s := range w.Sources {
 		r.ready.waiting[s] = true
 	}
@@ -56,8 +58,9 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		func() error { return r.cleanup.run(ctx) },
 		func() error { return r.watchdog(ctx) },
 		func() error { return r.resync(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
-		func() error { return r.changes.follow(ctx, r.records.reconcile) },
+		func() error { return r.changes.follow(ctx, r.changed) },
 		func() error { return r.links.follow(ctx, r.queue, r.watcher.Resync >= 0) },
+		func() error { return r.uplinks.follow(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
 	}
 	for _, s := range r.watcher.Sources {
 		f := &sourceFollower{source: s, queue: r.queue, cleanup: r.cleanup, listed: r.listed, metrics: &r.watcher.metrics, log: logger{r.watcher.Log}}
@@ -71,6 +74,12 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	r.notify("STOPPING=1")
 	r.exits.close()
 	observing.Wait()
+}
+
+// changed is called when a record has come or gone.
+func (r *run) changed(ctx context.Context) {
+	r.records.reconcile(ctx)
+	r.uplinks.wake()
 }
 
 // end waits for what is at work, and lets every guest go. Nothing observes any more.

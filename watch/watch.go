@@ -105,7 +105,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		logger{w.Log}.warn(ctx, changes.lack.Error())
 	}
 	r := w.newRun(&plugger, exits, changes)
-	r.links = links
+	r.links, links.heard = links, r.uplinks.heard
 	defer r.end()
 	r.run(ctx, cancel)
 	return context.Cause(ctx)

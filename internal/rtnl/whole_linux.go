@@ -179,3 +179,9 @@ func Beneath(r Route) Route {
 func (r Route) Static() bool {
 	return r.lasts() && r.Protocol() != unix.RTPROT_DHCP && !r.Expires()
 }
+
+// Unicast says whether the route leads somewhere, and does not refuse what goes there.
+func (r Route) Unicast() bool { return r.msg.Type == unix.RTN_UNICAST }
+
+// OnLink says whether the gateway is taken to be on the link, whatever addresses the link has.
+func (r Route) OnLink() bool { return r.msg.Flags&unix.RTNH_F_ONLINK != 0 }
