@@ -33,7 +33,7 @@ func (j *job) drifts(ctx context.Context, r *record) (list []drift, err error) {
 	if err != nil {
 		return nil, err
 	}
-	br, err := j.findBridge(ctx)
+	br, err := j.kind.find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,11 @@ func (j *job) drifts(ctx context.Context, r *record) (list []drift, err error) {
 			list = append(list, drift{what: l.Name + " is down", mend: func(ctx context.Context) error { return rtnl.SetLink(ctx, j.host.Conn, l.Name, "") }})
 		}
 	}
-	list = append(list, j.driftOfPort(ctx, nic, br)...)
+	ports, err := j.driftOfPort(ctx, r, nic, br)
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, ports...)
 	want, err := r.lasting(j.NIC, br)
 	if err != nil {
 		return nil, err
@@ -69,26 +73,27 @@ func (j *job) again(ctx context.Context, r *record) error {
 }
 
 // driftOfPort compares what the NIC is to be part of, and who may be the host's routers.
-func (j *job) driftOfPort(ctx context.Context, nic, br *rtnl.Link) (list []drift) {
+func (j *job) driftOfPort(ctx context.Context, r *record, nic, br *rtnl.Link) (list []drift, err error) {
 	keepRouters := func(ctx context.Context) error { return j.keepRouters(ctx, nic, br) }
 	if !j.routersKept(ctx) {
 		list = append(list, drift{what: fmt.Sprintf("guests on %s could be routers of the host's: the tables pipework-uplink-%s of nftables are not as they were", j.Bridge, j.Bridge), mend: keepRouters})
 	}
-	switch nic.Master {
-	case br.Index:
-	case 0:
+	enslaved, err := j.kind.enslaved(ctx, r, nic, br)
+	switch {
+	case enslaved, err != nil:
+	case nic.Master == 0:
 		list = append(list, drift{what: fmt.Sprintf("%s is no port of %s", j.NIC, j.Bridge), mend: func(ctx context.Context) error {
 			if err := keepRouters(ctx); err != nil {
 				return err
 			}
-			return j.enslave(ctx, nic, br)
+			return j.kind.enslave(ctx, r, nic, br)
 		}})
 	default:
 		list = append(list, drift{what: fmt.Sprintf("%s is part of something else than %s", j.NIC, j.Bridge), mend: func(context.Context) error {
 			return errs.New(fs.ErrInvalid, "ip link set %s master %s", j.NIC, j.Bridge)
 		}})
 	}
-	return list
+	return list, err
 }
 
 // lasting is what of the record nobody gives and takes: no leases, and nothing of routers.

@@ -85,7 +85,7 @@ func (j *job) planUndo(ctx context.Context, r *record) error {
 		j.plan(leftover)
 		return nil
 	}
-	br, err := j.findBridge(ctx)
+	br, err := j.kind.find(ctx)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (p Plan) examine(ctx context.Context) (*Examined, error) {
 		}
 		return x, nil
 	}
-	br, err := j.findBridge(ctx)
+	br, err := j.kind.find(ctx)
 	if err := x.refused(err); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 type job struct {
 	Plan
 	mover
+	kind  kind
 	moved *Moved
 }
 
@@ -26,6 +27,7 @@ func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 		return nil, nil, err
 	}
 	j = &job{Plan: p, moved: &Moved{NIC: p.NIC, Bridge: p.Bridge}}
+	j.kind = linux{j}
 	if j.host.Handle = p.Host; p.Host == nil {
 		if j.host.Handle, err = ns.Current(); err != nil {
 			return nil, nil, err

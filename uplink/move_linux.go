@@ -2,10 +2,7 @@ package uplink
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/announce"
 	"github.com/go-pipework/pipework/internal/errs"
@@ -71,8 +68,11 @@ func (j *job) existed(ctx context.Context, old *record) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	br, err := rtnl.LinkByName(ctx, j.host.Conn, j.Bridge)
-	if err != nil || nic.Master != br.Index {
+	br, err := j.kind.find(ctx)
+	if br == nil || err != nil {
+		return false, err
+	}
+	if enslaved, err := j.kind.enslaved(ctx, old, nic, br); !enslaved || err != nil {
 		return false, err
 	}
 	j.moved.Existed = true
@@ -109,9 +109,11 @@ func (j *job) record(ctx context.Context, nic, br *rtnl.Link) (r *record, err er
 		return nil, err
 	}
 	if br != nil {
-		r.Was, err = j.was(ctx, br)
+		if r.Was, err = j.was(ctx, br); err != nil {
+			return nil, err
+		}
 	}
-	return r, err
+	return r, j.kind.note(ctx, r)
 }
 
 // save notes the link's addresses and routes in the record.
@@ -141,14 +143,14 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err != nil {
 		return err
 	}
-	br, err := j.makeBridge(ctx, nic, conf)
+	br, err := j.makeBridge(ctx, r, nic, conf)
 	if err != nil {
 		return err
 	}
 	if err := j.keepRouters(ctx, nic, br); err != nil {
 		return err
 	}
-	if err := j.enslave(ctx, nic, br); err != nil {
+	if err := j.kind.enslave(ctx, r, nic, br); err != nil {
 		return err
 	}
 	if br, err = rtnl.LinkByIndex(ctx, j.host.Conn, br.Index); err != nil { // with its settings
@@ -192,18 +194,6 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 		return nil
 	}
 	return j.Store.DeleteNote(j.unconfirmed())
-}
-
-// enslave makes the NIC a port of the bridge.
-func (j *job) enslave(ctx context.Context, nic, br *rtnl.Link) error {
-	err := rtnl.SetMaster(ctx, j.host.Conn, nic.Index, br.Index)
-	switch {
-	case errors.Is(err, unix.EBUSY):
-		return errs.New(errors.ErrUnsupported, "%w (%w)", j.standOn("macvlan or ipvlan interfaces"), err)
-	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ELOOP):
-		return errs.New(errors.ErrUnsupported, "%w (%w)", j.noWireless(), err)
-	}
-	return err
 }
 
 // announce tells neighbours; the MAC is the one that they know. It is no failure that it fails.
