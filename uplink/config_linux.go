@@ -64,6 +64,7 @@ func (j *job) describe(ctx context.Context, b *hostconf.Bridge, l *rtnl.Link) er
 			b.Addrs = append(b.Addrs, a.Prefix)
 		}
 	}
+	b.Unsaid = append(b.Unsaid, "name servers and search domains: take over what is said of "+b.NIC)
 	// IPv4 first: the order within a family is the one to make them in.
 	slices.SortStableFunc(b.Addrs, func(a, b netip.Prefix) int { return a.Addr().BitLen() - b.Addr().BitLen() })
 	routes, err := rtnl.WholeRoutes(ctx, j.host.Conn, l.Index)
