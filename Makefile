@@ -157,17 +157,19 @@ dist:
 # of DHCP servers and clients must not start one on this machine: where no policy-rc.d says so
 # already, one does while they are installed.
 # Nothing is removed for them: where Docker's own packages conflict with Debian's, apt-get
-# says so and ends. Beside a busybox that is installed, the static one is unpacked into bin. So are
+# says so and ends. apt-get waits for nobody who updates its lists: a second copy waits for the
+# first. Beside a busybox that is installed, the static one is unpacked into bin. So are
 # network managers, which would take the machine's NICs where they were installed: 6 MB.
 INSTALLED = dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed'
-INSTALL   = apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends --no-remove
+UPDATE    = flock /var/lock/pipework-packages apt-get update -q
+INSTALL   = $(UPDATE) && DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends --no-remove
 
 packages:
 	@missing=; for p in $(PACKAGES); do $(INSTALLED) || missing="$$missing $$p"; done; \
 	p=busybox; $(INSTALLED) || { p=busybox-static; $(INSTALLED) || missing="$$missing $$p"; }; \
 	[ -z "$$missing" ] || { $(INSTALL) $$missing; }
 	@p=busybox-static; $(INSTALLED) || [ -x bin/busybox ] || { rm -rf bin/static && mkdir -p bin/static && cd bin/static && chmod 755 . && \
-		apt-get update -q && apt-get download -q $$p && dpkg-deb -x $${p}_*.deb . && mv bin/busybox .. && cd .. && rm -r static; }
+		$(UPDATE) && apt-get download -q $$p && dpkg-deb -x $${p}_*.deb . && mv bin/busybox .. && cd .. && rm -r static; }
 	@missing=; for p in $(SERVERS); do $(INSTALLED) || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] || { policy=/usr/sbin/policy-rc.d; \
 		[ -e $$policy ] || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy && chmod 755 $$policy; }; \

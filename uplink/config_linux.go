@@ -28,7 +28,7 @@ func (p Plan) config(ctx context.Context, manager string) ([]ConfigFile, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%w that could be put under %s: see `ip link`", err, j.Bridge)
 	}
-	b := hostconf.Bridge{Name: j.Bridge, NIC: j.NIC, MAC: nic.MAC, MTU: nic.MTU, OVS: strings.HasPrefix(j.Bridge, "ovs")}
+	b := hostconf.Bridge{Name: j.Bridge, NIC: j.NIC, MAC: nic.MAC, MTU: nic.MTU, OVS: j.spelled == "ovs" || strings.HasPrefix(j.Bridge, "ovs") && j.spelled == ""}
 	from := nic
 	br, err := rtnl.LinkByName(ctx, j.host.Conn, j.Bridge)
 	switch {

@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ns"
 )
 
 var errUnimplemented = fmt.Errorf("uplink: %w", errors.ErrUnsupported)
@@ -19,3 +22,7 @@ func (p Plan) undo(context.Context) (*Moved, error)                 { return nil
 
 func (p Plan) confirm(context.Context) error         { return errUnimplemented }
 func (p Plan) guard(context.Context) (*Moved, error) { return nil, errUnimplemented }
+
+func (s Shim) add(context.Context) (*Shimmed, error)        { return nil, errUnimplemented }
+func (s Shim) remove(context.Context) (*Shimmed, error)     { return nil, errUnimplemented }
+func follow(context.Context, *keep.Store, *ns.Handle) error { return errUnimplemented }

@@ -21,6 +21,7 @@ type run struct {
 	links   *links
 	uplinks *uplinks
 	records *recordFollower
+	shims   *shims
 	ready   *readiness
 }
 
@@ -33,6 +34,7 @@ func (w *Watcher) newRun(plugger *keep.Plugger, exits *exits, changes *changes) 
 		leases:  &leases{plugger: plugger, lost: q.lost, metrics: &w.metrics, log: log},
 		cleanup: &cleanup{plugger: plugger, sources: w.Sources, requested: make(chan struct{}, 1), metrics: &w.metrics, log: log},
 		records: &recordFollower{records: state, queue: q, sources: w.Sources, others: w.Plugger.Target != nil, log: log},
+		shims:   &shims{plugger: plugger, requested: make(chan struct{}, 1), log: log},
 		ready:   &readiness{waiting: map[ns.Source]bool{}},
 	}
 	r.uplinks = newUplinks(plugger, longestCalm(w.Resync), log)
@@ -58,8 +60,9 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		func() error { return r.cleanup.run(ctx) },
 		func() error { return r.watchdog(ctx) },
 		func() error { return r.resync(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
-		func() error { return r.changes.follow(ctx, r.changed) },
+		func() error { return r.changes.follow(ctx, r.recordsChanged) },
 		func() error { return r.links.follow(ctx, r.queue, r.watcher.Resync >= 0) },
+		func() error { return r.shims.run(ctx) },
 		func() error { return r.uplinks.follow(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
 	}
 	for _, s := range r.watcher.Sources {
@@ -74,12 +77,6 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	r.notify("STOPPING=1")
 	r.exits.close()
 	observing.Wait()
-}
-
-// changed is called when a record has come or gone.
-func (r *run) changed(ctx context.Context) {
-	r.records.reconcile(ctx)
-	r.uplinks.wake()
 }
 
 // end waits for what is at work, and lets every guest go. Nothing observes any more.
@@ -132,6 +129,7 @@ func (r *run) resync(ctx context.Context, interval time.Duration) error {
 	}
 	for {
 		known := r.queue.known()
+		r.shims.request()
 		if len(known) == 0 && pause.For(ctx, interval) != nil {
 			return nil
 		}
@@ -142,6 +140,13 @@ func (r *run) resync(ctx context.Context, interval time.Duration) error {
 			r.queue.compare(ctx, k)
 		}
 	}
+}
+
+// recordsChanged has reconciled what records tell of.
+func (r *run) recordsChanged(ctx context.Context) {
+	r.shims.request()
+	r.uplinks.wake()
+	r.records.reconcile(ctx)
 }
 
 // watchdog tells the service manager that nothing hangs.

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/go-pipework/pipework/internal/hostconf"
 	"github.com/go-pipework/pipework/internal/option"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ovs"
 	"github.com/go-pipework/pipework/uplink"
 )
 
@@ -31,8 +31,9 @@ type Options struct {
 // probeTime is how long --probe tries without --confirm.
 const probeTime = 10 * time.Second
 
-// AddFlags adds them.
-func (u *Options) AddFlags(set *pflag.FlagSet) {
+// AddTo adds them to the verb; interfaces are what the shell offers for its words.
+func (u *Options) AddTo(verb *cobra.Command, interfaces func(begun string) []string) {
+	set := verb.Flags()
 	option.Bool(set, &u.undo, "undo", "take the NIC from the bridge, and give it back what the bridge has by now")
 	option.Duration(set, &u.confirm, "confirm", "undo it, unless it is kept within this time (--keep)")
 	option.Text(set, &u.probe, "probe", "what", "undo it, unless this is reached in time, and keep it then: gateway, arp:<address> or tcp:<host>:<port>")
@@ -42,6 +43,8 @@ func (u *Options) AddFlags(set *pflag.FlagSet) {
 	option.Bool(set, &u.managed, "managed", "also a NIC that a network manager or a DHCP client looks after")
 	option.Bool(set, &u.guard, "guard", "wait until it is kept, or else undo it")
 	set.Lookup("guard").Hidden = true // what --confirm starts
+	Complete(verb, 2, interfaces)
+	_ = verb.RegisterFlagCompletionFunc("print-config", cobra.FixedCompletions(hostconf.Managers(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check refuses options that contradict each other.
@@ -67,6 +70,7 @@ type Printer interface {
 // A Call is what is asked for beside the options.
 type Call struct {
 	Dir    string // of the records
+	OVS    *ovs.Client
 	DryRun bool
 	Mend   bool // of check
 	JSON   bool
@@ -89,7 +93,7 @@ func (u *Options) Do(ctx context.Context, words []string, c Call) error {
 	if u.probe != "" && u.confirm == 0 {
 		u.confirm = probeTime
 	}
-	p := uplink.Plan{Bridge: words[0], NIC: words[1], Managed: u.managed, Confirm: u.confirm, Probe: u.probe, DryRun: c.DryRun}
+	p := uplink.Plan{Bridge: words[0], NIC: words[1], OVS: c.OVS, Managed: u.managed, Confirm: u.confirm, Probe: u.probe, DryRun: c.DryRun}
 	open := keep.Open
 	if c.DryRun || u.examine || u.manager != "" {
 		open = keep.OpenExisting
@@ -163,15 +167,14 @@ func (c Call) lines(m *uplink.Moved, text string) (lines []string) {
 	return lines
 }
 
-// Complete has the shell offer interfaces for the bridge and for the NIC, and managers.
-func (u *Options) Complete(cmd *cobra.Command, interfaces func(begun string) []string) {
+// Complete has the shell offer interfaces for the first words, so many.
+func Complete(cmd *cobra.Command, most int, interfaces func(begun string) []string) {
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, begun string) (names []string, _ cobra.ShellCompDirective) {
-		if len(args) < 2 {
+		if len(args) < most {
 			names = interfaces(begun)
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
-	_ = cmd.RegisterFlagCompletionFunc("print-config", cobra.FixedCompletions(hostconf.Managers(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // startGuard starts this program again to undo what is not kept. It has a session and files of
