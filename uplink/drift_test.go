@@ -153,7 +153,7 @@ func TestDrift(t *testing.T) {
 // TestDriftOnSwitch is TestDrift for what differs with Open vSwitch.
 func TestDriftOnSwitch(t *testing.T) {
 	s := newScene(t)
-	onSwitch(ovstest.Userspace)(t, s)
+	sort{true, ovstest.Userspace}.on(t, s)
 	dry := s.plan
 	dry.DryRun = true
 	if m, err := uplink.Move(t.Context(), dry); err != nil || !slices.Contains(m.Plan, "make nic0 a port of br0") {
@@ -174,18 +174,7 @@ func TestDriftOnSwitch(t *testing.T) {
 	for name, change := range map[string]func(){
 		"address 10.0.0.2/24 is gone": func() { ip(t, s.host, "addr del 10.0.0.2/24 dev br0") },
 		"nic0 is no port of br0":      func() { s.db.Vsctl(t, "del-port", "br0", "nic0") },
-		"guests on br0 could be routers of the host's: the tables pipework-uplink-br0 of nftables are not as they were": func() {
-			if err := s.host.Do(t.Context(), func() error {
-				conn, err := nftables.New()
-				if err != nil {
-					return err
-				}
-				conn.FlushRuleset()
-				return conn.Flush()
-			}); err != nil {
-				t.Fatal(err)
-			}
-		},
+		"guests on br0 could be routers of the host's: the tables pipework-uplink-br0 of nftables are not as they were": func() { s.dropTables(t) },
 	} {
 		if all, err := uplink.List(t.Context(), s.plan); err != nil || len(all) != 1 || !all[0].OK() {
 			t.Errorf("before %q: %v, %v", name, all, err)

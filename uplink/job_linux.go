@@ -22,6 +22,7 @@ type job struct {
 	mover
 	kind  kind
 	moved *Moved
+	late  bool // ovs-vswitchd was waited for in vain
 }
 
 // open opens the host, and keeps others from the bridge until end is called.

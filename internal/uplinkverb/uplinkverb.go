@@ -126,7 +126,8 @@ func (u *Options) confirmed(ctx context.Context, p uplink.Plan, c Call) error {
 	if err := uplink.Confirm(ctx, p); err != nil {
 		return err
 	}
-	return c.Out.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, fmt.Sprintf("%s stays under %s", p.NIC, p.Bridge))
+	name := p.Bridge[strings.LastIndexByte(p.Bridge, ':')+1:] // without its kind
+	return c.Out.Show(uplink.Moved{NIC: p.NIC, Bridge: name, Existed: true}, fmt.Sprintf("%s stays under %s", p.NIC, name))
 }
 
 func (u *Options) undone(ctx context.Context, p uplink.Plan, c Call) error {
@@ -135,7 +136,7 @@ func (u *Options) undone(ctx context.Context, p uplink.Plan, c Call) error {
 		return err
 	}
 	c.Out.Warn(m.Warnings...)
-	return c.Out.Show(m, c.lines(m, fmt.Sprintf("%s is not under %s any more, and has %s", p.NIC, p.Bridge, m.Carried()))...)
+	return c.Out.Show(m, c.lines(m, fmt.Sprintf("%s is not under %s any more, and has %s", m.NIC, m.Bridge, m.Carried()))...)
 }
 
 func (u *Options) moved(ctx context.Context, p uplink.Plan, c Call) error {
@@ -145,7 +146,7 @@ func (u *Options) moved(ctx context.Context, p uplink.Plan, c Call) error {
 		return err
 	}
 	c.Out.Warn(m.Warnings...)
-	text := c.lines(m, fmt.Sprintf("%s is under %s, which has %s", p.NIC, p.Bridge, m.Carried()))
+	text := c.lines(m, fmt.Sprintf("%s is under %s, which has %s", m.NIC, m.Bridge, m.Carried()))
 	if p.Confirm > 0 && p.Probe == "" && !m.Existed && !c.DryRun {
 		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework uplink --keep %s %s", p.Confirm, p.Bridge, p.NIC))
 	}
