@@ -56,7 +56,7 @@ func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 			_ = j.OVS.Close()
 		}
 	}
-	if j.host.Conn, err = j.host.Handle.Conn(ctx); err == nil {
+	if j.host.Conn, err = j.host.Handle.Conn(ctx); err == nil && !p.DryRun {
 		unlock, err = p.Store.LockNote(ctx, p.note())
 	}
 	if err != nil {
@@ -94,7 +94,7 @@ func (p Plan) validate() error {
 		wrong = append(wrong, err)
 	}
 	switch {
-	case p.Store == nil:
+	case p.Store == nil && !p.DryRun:
 		wrong = append(wrong, errors.New("no store to record in what was"))
 	case p.NIC == p.Bridge:
 		wrong = append(wrong, fmt.Errorf("%s cannot be its own bridge", p.NIC))

@@ -12,6 +12,9 @@ import (
 )
 
 func (p Plan) move(ctx context.Context) (*Moved, error) {
+	if p.DryRun {
+		return p.planMove(ctx)
+	}
 	j, end, err := p.open(ctx)
 	if err != nil {
 		return nil, err
@@ -33,6 +36,11 @@ func (p Plan) move(ctx context.Context) (*Moved, error) {
 			return nil, fmt.Errorf("undo what an earlier call has left: %w", err)
 		}
 	}
+	return j.put(ctx)
+}
+
+// put puts the NIC under the bridge, or leaves everything as it is.
+func (j *job) put(ctx context.Context) (*Moved, error) {
 	nic, br, err := j.look(ctx)
 	if err != nil {
 		return nil, err

@@ -73,6 +73,14 @@ type bridge struct {
 
 func (p Plan) note() keep.Note { return keep.Note{Kind: "uplink", Of: p.Bridge} }
 
+// records is the directory of the records, for people.
+func (p Plan) records() string {
+	if p.Store == nil {
+		return "no directory"
+	}
+	return p.Store.Dir()
+}
+
 // write writes the record.
 func (j *job) write(ctx context.Context, r *record) error {
 	if err := fault.Step(ctx, "write record of uplink"); err != nil {
@@ -101,6 +109,9 @@ func (j *job) forget(ctx context.Context) error {
 // read is the record, or nil where there is none; it tells the kind of the bridge. One of another
 // boot tells of what the machine has forgotten, but for Open vSwitch's database: it is removed.
 func (j *job) read(ctx context.Context) (*record, error) {
+	if j.Store == nil {
+		return nil, nil
+	}
 	b, err := j.Store.Note(j.note())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -116,6 +127,8 @@ func (j *job) read(ctx context.Context) (*record, error) {
 		j.kind = openvswitch{j}
 	}
 	switch {
+	case r.Boot != ns.BootID() && j.DryRun:
+		return nil, nil
 	case r.Boot != ns.BootID():
 		if r.OVS != nil {
 			if err := (openvswitch{j}).forgotten(ctx, r); err != nil {

@@ -26,8 +26,11 @@ func (p Plan) undo(ctx context.Context) (*Moved, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r == nil {
-		return nil, errs.New(fs.ErrNotExist, "%s was not put under %s by pipework, as far as is recorded in %s: nothing to undo", j.NIC, j.Bridge, j.Store.Dir())
+	switch {
+	case r == nil:
+		return nil, errs.New(fs.ErrNotExist, "%s was not put under %s by pipework, as far as is recorded in %s: nothing to undo", j.NIC, j.Bridge, j.records())
+	case j.DryRun:
+		return j.moved, j.planUndo(ctx, r)
 	}
 	late, cancel := finish.Context(ctx) // what has begun is finished
 	defer cancel()

@@ -20,6 +20,7 @@ type links struct {
 	host   *ns.Handle
 	known  map[string]known // the host's links, by their names
 	wakes  wakes
+	heard  func(name string) // of each event, beside guests; nil: nobody hears
 	// changed hears that something has happened; nil: nobody does.
 	changed func()
 }
@@ -92,6 +93,9 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 		}
 		for _, e := range events {
 			name, kind := l.about(e)
+			if l.heard != nil {
+				l.heard(name)
+			}
 			for _, k := range q.users(name, kind) {
 				l.wakes.add(k, now)
 			}

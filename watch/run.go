@@ -19,6 +19,7 @@ type run struct {
 	exits   *exits
 	changes *changes
 	links   *links
+	uplinks *uplinks
 	records *recordFollower
 	shims   *shims
 	ready   *readiness
@@ -36,6 +37,7 @@ func (w *Watcher) newRun(plugger *keep.Plugger, exits *exits, changes *changes) 
 		shims:   &shims{plugger: plugger, requested: make(chan struct{}, 1), log: log},
 		ready:   &readiness{waiting: map[ns.Source]bool{}},
 	}
+	r.uplinks = newUplinks(plugger, longestCalm(w.Resync), log)
 	for _, s := range w.Sources {
 		r.ready.waiting[s] = true
 	}
@@ -62,6 +64,7 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		func() error { return r.changes.follow(ctx, r.recordsChanged) },
 		func() error { return r.links.follow(ctx, r.queue, r.watcher.Resync >= 0) },
 		func() error { return r.shims.run(ctx) },
+		func() error { return r.uplinks.follow(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
 	}
 	for _, s := range r.watcher.Sources {
 		f := &sourceFollower{source: s, queue: r.queue, cleanup: r.cleanup, listed: r.listed, metrics: &r.watcher.metrics, log: logger{r.watcher.Log}}
@@ -143,6 +146,7 @@ func (r *run) resync(ctx context.Context, interval time.Duration) error {
 // recordsChanged has reconciled what records tell of.
 func (r *run) recordsChanged(ctx context.Context) {
 	r.shims.request()
+	r.uplinks.wake()
 	r.records.reconcile(ctx)
 }
 
