@@ -79,7 +79,7 @@ qemu-root: $(LANERUN)
 qemu-watch: $(LANERUN)
 	$(call IN,qemu) -run 'NICComesBack' ./watch
 qemu-cmd: $(LANERUN)
-	$(call IN,qemu) -run '^Test(Scripts|Classic)$$/infiniband' ./cmd/pipework
+	$(call IN,qemu) -run '^Test(Scripts|Classic)$$/(infiniband|nics)' ./cmd/pipework
 
 .PHONY: uml qemu $(UML) $(QEMU) $(LANERUN)
 $(LANERUN):
