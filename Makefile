@@ -82,7 +82,7 @@ qemu-uplink: $(LANERUN)
 qemu-watch: $(LANERUN)
 	$(call IN,qemu) -run 'NICComesBack' ./watch
 qemu-cmd: $(LANERUN)
-	$(call IN,qemu) -run '^Test(Scripts|Classic)$$/infiniband' ./cmd/pipework
+	$(call IN,qemu) -run '^Test(Scripts|Classic)$$/(infiniband|nics)' ./cmd/pipework
 
 .PHONY: uml qemu $(UML) $(QEMU) $(LANERUN)
 $(LANERUN):
@@ -180,8 +180,8 @@ packages:
 		for p in $$missing; do \
 			systemctl disable -q $$p 2>/dev/null; systemctl disable -q $$(dpkg -L $$p | sed -nE 's,.*/systemd/system/([^@/]+[.](service|socket|timer))$$,\1,p') 2>/dev/null || true; \
 		done; }
-	@[ -d bin/managers ] || { rm -rf bin/debs && mkdir -p bin/debs/partial bin/debs/root && apt-get update -q && \
-		apt-get install -q -y --no-install-recommends --download-only -o Dir::Cache::archives=$(CURDIR)/bin/debs $(MANAGERS) && \
+	@[ -d bin/managers ] || { rm -rf bin/debs && mkdir -p bin/debs/partial bin/debs/root && $(UPDATE) && \
+		apt-get install -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends --download-only -o Dir::Cache::archives=$(CURDIR)/bin/debs $(MANAGERS) && \
 		for deb in bin/debs/*.deb; do dpkg-deb -x $$deb bin/debs/root || exit 1; done && cd bin/debs/root && \
 		for d in bin sbin lib; do [ ! -d $$d ] || { mkdir -p usr/$$d && cp -a $$d/. usr/$$d && rm -r $$d; }; done && \
 		rm -rf usr/share/doc usr/share/man usr/share/locale && cd ../../.. && mv bin/debs/root bin/managers && rm -rf bin/debs; }
