@@ -97,9 +97,9 @@ func (b linux) enslave(ctx context.Context, _ *record, nic, br *rtnl.Link) error
 	err := rtnl.SetMaster(ctx, b.host.Conn, nic.Index, br.Index)
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return errs.New(errors.ErrUnsupported, "%s cannot be a port of a bridge (%w): macvlan or ipvlan interfaces stand on it: detach those guests first", b.NIC, err)
+		return errs.New(errors.ErrUnsupported, "%w (%w)", b.standOn("macvlan or ipvlan interfaces"), err)
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ELOOP):
-		return errs.New(errors.ErrUnsupported, "no bridge takes %s (%w): a wireless one is taken only with 4-address mode (iw dev %s set 4addr on), which its access point has to know, too; or plug guests into it by ipvlan", b.NIC, err, b.NIC)
+		return errs.New(errors.ErrUnsupported, "%w (%w)", b.noWireless(), err)
 	}
 	return err
 }

@@ -28,6 +28,9 @@ func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 	}
 	j = &job{Plan: p, moved: &Moved{NIC: p.NIC, Bridge: p.Bridge}}
 	j.kind = linux{j}
+	if p.isShim() {
+		j.kind = macvlan{j}
+	}
 	if j.host.Handle = p.Host; p.Host == nil {
 		if j.host.Handle, err = ns.Current(); err != nil {
 			return nil, nil, err
@@ -45,7 +48,7 @@ func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 			_ = j.host.Close()
 		}
 	}
-	if j.host.Conn, err = j.host.Handle.Conn(ctx); err == nil {
+	if j.host.Conn, err = j.host.Handle.Conn(ctx); err == nil && !p.DryRun {
 		unlock, err = p.Store.LockNote(ctx, p.note())
 	}
 	if err != nil {
@@ -61,7 +64,7 @@ func (p Plan) validate() error {
 		wrong = append(wrong, err)
 	}
 	switch {
-	case p.Store == nil:
+	case p.Store == nil && !p.DryRun:
 		wrong = append(wrong, errors.New("no store to record in what was"))
 	case p.NIC == p.Bridge:
 		wrong = append(wrong, fmt.Errorf("%s cannot be its own bridge", p.NIC))

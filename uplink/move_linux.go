@@ -12,6 +12,9 @@ import (
 )
 
 func (p Plan) move(ctx context.Context) (*Moved, error) {
+	if p.DryRun {
+		return p.planMove(ctx)
+	}
 	j, end, err := p.open(ctx)
 	if err != nil {
 		return nil, err
@@ -29,6 +32,11 @@ func (p Plan) move(ctx context.Context) (*Moved, error) {
 			return nil, fmt.Errorf("undo what an earlier call has left: %w", err)
 		}
 	}
+	return j.put(ctx)
+}
+
+// put puts the NIC under the bridge, or leaves everything as it is.
+func (j *job) put(ctx context.Context) (*Moved, error) {
 	nic, br, err := j.look(ctx)
 	if err != nil {
 		return nil, err
@@ -46,7 +54,7 @@ func (p Plan) move(ctx context.Context) (*Moved, error) {
 		if failed := j.restore(late, r); failed != nil {
 			err = errs.Join(err, fmt.Errorf("undo it: %w: pipework uplink --undo %s %s tries again", failed, j.Bridge, j.NIC))
 		}
-		return nil, fmt.Errorf("put %s under %s: %w", j.NIC, j.Bridge, err)
+		return nil, fmt.Errorf("%s: %w", j.doing(), err)
 	}
 	return j.moved, nil
 }

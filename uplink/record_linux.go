@@ -36,6 +36,10 @@ type record struct {
 	AcceptDAD  string        `json:"accept_dad"` // of the NIC, while it is changed
 	// Was is what the bridge was; nil: there was none.
 	Was *bridge `json:"was"`
+	// NICConf are settings of the NIC that a macvlan changes, by their paths in a record of
+	// ifconf.Read, and Heard says whether it followed routers before.
+	NICConf map[string]string `json:"nic_conf,omitempty"`
+	Heard   bool              `json:"heard,omitempty"`
 }
 
 // version is that of the record's form.
@@ -87,6 +91,9 @@ func (j *job) forget(ctx context.Context) error {
 // read is the record, or nil where there is none. One of another boot tells of what the machine
 // has forgotten: it is removed.
 func (j *job) read(ctx context.Context) (*record, error) {
+	if j.Store == nil {
+		return nil, nil
+	}
 	b, err := j.Store.Note(j.note())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -99,6 +106,8 @@ func (j *job) read(ctx context.Context) (*record, error) {
 		return nil, errs.New(fs.ErrInvalid, "the record of the uplink of %s cannot be read (%v): if %s is no uplink, remove its file in %s", j.Bridge, err, j.Bridge, j.Store.Dir())
 	}
 	switch {
+	case r.Boot != ns.BootID() && j.DryRun:
+		return nil, nil
 	case r.Boot != ns.BootID():
 		return nil, j.forget(ctx)
 	case r.Cookie != j.host.Conn.Cookie():

@@ -26,18 +26,25 @@ func (j *job) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
 	if br, err = j.kind.find(ctx); err != nil {
 		return nil, nil, err
 	}
-	for _, refused := range []func() error{
-		func() error { return j.refusedNIC(ctx, nic) },
-		func() error { return j.kind.refused(ctx, nic, br) },
-		func() error { return j.refusedRules(ctx) },
-		func() error { return j.refusedRoutes(ctx, nic) },
-		func() error { return j.refusedManaged(ctx, nic) },
-	} {
+	for _, refused := range j.refusals(ctx, nic, br) {
 		if err := refused(); err != nil {
 			return nil, nil, err
 		}
 	}
 	return nic, br, nil
+}
+
+// refusals say, each, why it cannot be done; nil is none.
+func (j *job) refusals(ctx context.Context, nic, br *rtnl.Link) []func() error {
+	return []func() error{
+		func() error { return j.refusedNIC(ctx, nic) },
+		func() error { return j.refusedUpper(ctx, nic) },
+		func() error { return j.refusedWireless(ctx, nic) },
+		func() error { return j.kind.refused(ctx, nic, br) },
+		func() error { return j.refusedRules(ctx) },
+		func() error { return j.refusedRoutes(ctx, nic) },
+		func() error { return j.refusedManaged(ctx, nic) },
+	}
 }
 
 func (j *job) refusedNIC(ctx context.Context, nic *rtnl.Link) error {

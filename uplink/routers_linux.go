@@ -72,7 +72,7 @@ func (j *job) keepRouters(ctx context.Context, nic, br *rtnl.Link) error {
 				&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Len: 1},
 				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{m.kind}},
 			}
-			c.AddRule(&nftables.Rule{Table: atNIC, Chain: mark, Exprs: append(slices.Clone(is),
+			c.AddRule(&nftables.Rule{Table: atNIC, Chain: mark, Exprs: append(j.fromNIC(is),
 				&expr.Immediate{Register: 1, Data: u32(routerMark)}, &expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1})})
 			c.AddRule(&nftables.Rule{Table: atBridge, Chain: drop, Exprs: append(slices.Concat(byBridge, is), &expr.Verdict{Kind: expr.VerdictDrop})})
 		}

@@ -26,8 +26,11 @@ func (p Plan) undo(ctx context.Context) (*Moved, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r == nil {
+	switch {
+	case r == nil:
 		return nil, errs.New(fs.ErrNotExist, "%s was not put under %s by pipework, as far as is recorded in %s: nothing to undo", j.NIC, j.Bridge, j.Store.Dir())
+	case j.DryRun:
+		return j.moved, j.planUndo(ctx, r)
 	}
 	late, cancel := finish.Context(ctx) // what has begun is finished
 	defer cancel()
@@ -111,7 +114,7 @@ func (j *job) restore(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
-	want.learns = nic.HearsRouters()
+	want.learns = nic.HearsRouters() || r.Heard
 	br, err := j.ours(ctx, r, nic)
 	if err != nil {
 		return err

@@ -35,6 +35,9 @@ type Plan struct {
 	// anything is changed: to start a process that calls [Guard] and outlives this one. Its error
 	// is that of the move. nil: nobody is started.
 	Guarded func(context.Context) error
+	// DryRun has Move and Undo change nothing, and say in Moved.Plan what they would do. Then Store
+	// may be nil: nothing is recorded.
+	DryRun bool
 }
 
 // Moved is what a call did.
@@ -45,6 +48,7 @@ type Moved struct {
 	Routes int            `json:"routes"` // that were moved: their number
 	// Existed says that the NIC was under the bridge already.
 	Existed  bool     `json:"existed,omitempty"`
+	Plan     []string `json:"plan,omitempty"`     // of a dry run: what would be done, one line each
 	Warnings []string `json:"warnings,omitempty"` // one line each
 }
 
@@ -62,6 +66,23 @@ func (m *Moved) Carried() string {
 // bridge that has addresses of its own fs.ErrExist; what this kernel cannot do
 // errors.ErrUnsupported. What a call that was killed has left is undone first.
 func Move(ctx context.Context, p Plan) (*Moved, error) { return p.move(ctx) }
+
+// Examined is what [Examine] found.
+type Examined struct {
+	NIC    string `json:"nic"`
+	Bridge string `json:"bridge"`
+	// Existed says that the NIC is under the bridge already.
+	Existed bool `json:"existed,omitempty"`
+	// Refused are the reasons for which Move would refuse it, each with what to do, one line each.
+	Refused []string `json:"refused,omitempty"`
+	// Notes are what the NIC's surroundings must allow for guests to be reached, one line each:
+	// switches, virtual ones, access points.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Examine says all that Move would refuse, by the same code, and what the surroundings must allow.
+// It changes nothing. Store may be nil: then nothing is recorded.
+func Examine(ctx context.Context, p Plan) (*Examined, error) { return p.examine(ctx) }
 
 // Undo gives the NIC back what the bridge has by now, takes it from the bridge, and removes the
 // bridge if Move made it and nobody uses it. Of a Move that was killed it puts everything back. A

@@ -26,7 +26,7 @@ func (*process) known() bool                             { return false }
 func (*process) ended() bool                             { return false }
 func (*process) close()                                  {}
 
-type links struct{ changed func() }
+type links struct{ heard func(string) }
 
 func newLinks(context.Context, *ns.Handle) (*links, error) { return nil, errUnimplemented }
 func (*links) follow(context.Context, *queue, bool) error  { return errUnimplemented }

@@ -19,6 +19,7 @@ type run struct {
 	exits   *exits
 	changes *changes
 	links   *links
+	uplinks *uplinks
 	records *recordFollower
 	shims   *shims
 	ready   *readiness
@@ -36,6 +37,7 @@ func (w *Watcher) newRun(plugger *keep.Plugger, exits *exits, changes *changes) 
 		shims:   &shims{plugger: plugger, requested: make(chan struct{}, 1), log: log},
 		ready:   &readiness{waiting: map[ns.Source]bool{}},
 	}
+	r.uplinks = newUplinks(plugger, longestCalm(w.Resync), log)
 	for _, s := range w.Sources {
 		r.ready.waiting[s] = true
 	}
@@ -58,8 +60,9 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		func() error { return r.cleanup.run(ctx) },
 		func() error { return r.watchdog(ctx) },
 		func() error { return r.resync(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
-		func() error { return r.changes.follow(ctx, r.recordsChanged) },
+		func() error { return r.changes.follow(ctx, r.changed) },
 		func() error { return r.links.follow(ctx, r.queue, r.watcher.Resync >= 0) },
+		func() error { return r.uplinks.follow(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
 		func() error { return r.shims.run(ctx) },
 	}
 	for _, s := range r.watcher.Sources {
@@ -74,6 +77,19 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	r.notify("STOPPING=1")
 	r.exits.close()
 	observing.Wait()
+}
+
+// changed is called when a record has come or gone.
+func (r *run) changed(ctx context.Context) {
+	r.records.reconcile(ctx)
+	r.uplinks.wake()
+	r.shims.request()
+}
+
+// heard is told of each link that something has happened to.
+func (r *run) heard(name string) {
+	r.uplinks.heard(name)
+	r.shims.request()
 }
 
 // end waits for what is at work, and lets every guest go. Nothing observes any more.
@@ -137,12 +153,6 @@ func (r *run) resync(ctx context.Context, interval time.Duration) error {
 			r.queue.compare(ctx, k)
 		}
 	}
-}
-
-// recordsChanged has reconciled what records tell of.
-func (r *run) recordsChanged(ctx context.Context) {
-	r.shims.request()
-	r.records.reconcile(ctx)
 }
 
 // watchdog tells the service manager that nothing hangs.

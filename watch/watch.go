@@ -105,8 +105,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		logger{w.Log}.warn(ctx, changes.lack.Error())
 	}
 	r := w.newRun(&plugger, exits, changes)
-	r.links = links
-	links.changed = r.shims.request
+	r.links, links.heard = links, r.heard
 	defer r.end()
 	r.run(ctx, cancel)
 	return context.Cause(ctx)

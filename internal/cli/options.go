@@ -78,13 +78,11 @@ func Tree() *cobra.Command { return new(Options).commands(Verbs{}, nil) }
 
 func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Command {
 	attach, detach := Verb("attach", 0, -1, v.Attach), Verb("detach", 1, -1, o.oneOrAll(v.Detach))
-	list, check, gc := Verb("list", 0, -1, v.List), Verb("check", 0, -1, o.check(v)), Verb("gc", 0, 0, v.Collect)
+	list, check, gc := Verb("list", 0, -1, uplinkverb.After(v.List, uplinkverb.Call.List, o.call)), Verb("check", 0, -1, uplinkverb.After(o.check(v), uplinkverb.Call.Check, o.call)), Verb("gc", 0, 0, v.Collect)
 	watch := Verb("watch", 0, 0, o.withPolicy(v.Watch))
 	version := Verb("version", 0, 0, func(context.Context, []string) error { return o.PrintVersion() })
 	doctor := Verb("doctor", 0, 0, func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) })
-	uplink := Verb("uplink", 2, 2, func(ctx context.Context, args []string) error {
-		return o.uplinking.Do(ctx, args[0], args[1], o.RecordsDir(), o)
-	})
+	uplink := Verb("uplink", 0, 2, func(ctx context.Context, args []string) error { return o.uplinking.Do(ctx, args, o.call()) })
 	shim := Verb("shim", 1, 2, func(ctx context.Context, args []string) error { return o.shimming.Do(ctx, args, o.RecordsDir(), o) })
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
 	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, uplink, shim, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
@@ -101,7 +99,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	option.Duration(check.Flags(), &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
 	o.ofExplaining(check.Flags())
 	option.Bool(check.Flags(), &o.Mend, "mend", "put right what is not as declared")
-	for _, verb := range []*cobra.Command{root, attach, detach, gc, check} {
+	for _, verb := range []*cobra.Command{root, attach, detach, gc, check, uplink} {
 		option.Switch(verb.Flags(), "dry-run", "", "change nothing, and say what would be done", func() error {
 			o.DryRun, o.Detach.DryRun = true, true
 			return nil
@@ -109,8 +107,8 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	}
 	o.ofWatch(watch.Flags())
 	o.uplinking.AddFlags(uplink.Flags())
+	o.uplinking.Complete(uplink, hostInterfaces)
 	o.shimming.AddFlags(shim.Flags())
-	uplink.ValidArgsFunction, shim.ValidArgsFunction = completeUplink, completeUplink
 	completeGuests(list, math.MaxInt)
 	completeGuests(check, math.MaxInt)
 	completeGuests(detach, 1)
@@ -134,6 +132,11 @@ func (o *Options) root(attach Run) Run {
 		}
 		return attach(ctx, args)
 	}
+}
+
+// call is what the verb uplink is told.
+func (o *Options) call() uplinkverb.Call {
+	return uplinkverb.Call{Dir: o.RecordsDir(), DryRun: o.DryRun, Mend: o.Mend, JSON: o.JSON, Skip: o.explaining, Out: o}
 }
 
 // oneOrAll refuses -i beside --all.
