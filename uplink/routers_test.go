@@ -34,8 +34,8 @@ func advertisement(prefix string, lifetime, valid time.Duration) *ndp.RouterAdve
 	}}}
 }
 
-// advertise has the guest advertise on its interface until the test ends.
-func advertise(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertisement) *advertiser {
+// advertise has the guest advertise on its interface until the test ends, to all or to one.
+func advertise(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertisement, to ...netip.Addr) *advertiser {
 	t.Helper()
 	atRest(t, g)
 	var conn *ndp.Conn
@@ -61,7 +61,9 @@ func advertise(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertiseme
 	go func() {
 		defer close(done)
 		for {
-			_ = conn.WriteTo(a.ra.Load(), nil, netip.IPv6LinkLocalAllNodes())
+			for _, dst := range append(to, netip.IPv6LinkLocalAllNodes())[:max(1, len(to))] {
+				_ = conn.WriteTo(a.ra.Load(), nil, dst)
+			}
 			select {
 			case <-stop:
 				return
