@@ -35,7 +35,7 @@ func (b linux) refused(ctx context.Context, nic, br *rtnl.Link) error {
 		return nil
 	}
 	if br.Alias == link.UplinkMark {
-		return errs.New(fs.ErrExist, "%s is the uplink of another NIC, of which %s has no record: choose another bridge", br.Name, b.Store.Dir())
+		return errs.New(fs.ErrExist, "%s is the uplink of another NIC, of which %s has no record: choose another bridge", br.Name, b.records())
 	}
 	if err := b.refusedAddrs(ctx, br); err != nil {
 		return err

@@ -45,11 +45,11 @@ func (j *job) drifts(ctx context.Context, r *record) (list []drift, err error) {
 			list = append(list, drift{what: l.Name + " is down", mend: func(ctx context.Context) error { return rtnl.SetLink(ctx, j.host.Conn, l.Name, "") }})
 		}
 	}
-	port, err := j.driftOfPort(ctx, r, nic, br)
+	ports, err := j.driftOfPort(ctx, r, nic, br)
 	if err != nil {
 		return nil, err
 	}
-	list = append(list, port...)
+	list = append(list, ports...)
 	want, err := r.lasting(j.NIC, br)
 	if err != nil {
 		return nil, err

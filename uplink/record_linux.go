@@ -63,6 +63,14 @@ type bridge struct {
 
 func (p Plan) note() keep.Note { return keep.Note{Kind: "uplink", Of: p.Bridge} }
 
+// records is the directory of the records, for people.
+func (p Plan) records() string {
+	if p.Store == nil {
+		return "no directory"
+	}
+	return p.Store.Dir()
+}
+
 // write writes the record.
 func (j *job) write(ctx context.Context, r *record) error {
 	if err := fault.Step(ctx, "write record of uplink"); err != nil {

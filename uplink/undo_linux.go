@@ -28,7 +28,7 @@ func (p Plan) undo(ctx context.Context) (*Moved, error) {
 	}
 	switch {
 	case r == nil:
-		return nil, errs.New(fs.ErrNotExist, "%s was not put under %s by pipework, as far as is recorded in %s: nothing to undo", j.NIC, j.Bridge, j.Store.Dir())
+		return nil, errs.New(fs.ErrNotExist, "%s was not put under %s by pipework, as far as is recorded in %s: nothing to undo", j.NIC, j.Bridge, j.records())
 	case j.DryRun:
 		return j.moved, j.planUndo(ctx, r)
 	}

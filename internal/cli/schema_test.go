@@ -19,7 +19,7 @@ var outputs = map[string]string{
 	"attach": "attachment", "detach": "attachment or null", "detach --all": "[]attachment", "list": "[]attachment",
 	"check": "[]status", "check --mend": "[]attachment", "check --policy": "[]request",
 	"gc": "[]collected", "doctor": "[]finding", "uplink": "moved", "uplink --check": "examined",
-	"uplink --print-config": "[]file", "uplink without words": "[]uplink", "shim": "shimmed", "version": "build",
+	"uplink --print-config": "[]file", "uplink without words": "[]uplinked", "shim": "shimmed", "version": "build",
 }
 
 // TestOutputSchema compares docs/output.schema.json with what the types say, and
@@ -45,7 +45,7 @@ func TestOutputSchema(t *testing.T) {
 	for name, v := range map[string]any{
 		"attachment": pipework.Attachment{}, "status": keep.Status{}, "request": watch.Request{},
 		"collected": link.Collected{}, "finding": doctor.Finding{}, "build": built{},
-		"moved": uplink.Moved{}, "shimmed": uplink.Shimmed{}, "examined": uplink.Examined{}, "uplink": uplink.Status{}, "file": uplink.ConfigFile{},
+		"moved": uplink.Moved{}, "shimmed": uplink.Shimmed{}, "examined": uplink.Examined{}, "uplinked": uplink.Status{}, "file": uplink.ConfigFile{},
 	} {
 		s.Defs[name] = m.Of(reflect.TypeOf(v))
 	}

@@ -61,6 +61,11 @@ func (c Call) configured(files []uplink.ConfigFile, err error) error {
 	return c.Out.Show(files, lines[:len(lines)-1]...)
 }
 
+// unopened is the error of a directory of records that cannot be opened.
+type unopened struct{ error }
+
+func (u unopened) Unwrap() error { return u.error }
+
 // uplinks are those of the records; none where there are no records.
 func (c Call) uplinks(ctx context.Context, do func(uplink.Plan, []uplink.Status) error) error {
 	store, err := keep.OpenExisting(c.Dir)
@@ -68,7 +73,7 @@ func (c Call) uplinks(ctx context.Context, do func(uplink.Plan, []uplink.Status)
 		return do(uplink.Plan{}, nil)
 	}
 	if err != nil {
-		return err
+		return unopened{err}
 	}
 	defer func() { _ = store.Close() }()
 	p := uplink.Plan{Store: store}
@@ -98,7 +103,10 @@ func After(run func(context.Context, []string) error, with func(Call, context.Co
 	return func(ctx context.Context, words []string) error {
 		err := run(ctx, words)
 		if c := call(); len(words) == 0 && !c.Skip && !errors.Is(err, option.ErrUsage) {
-			return errors.Join(err, with(c, ctx))
+			failed := with(c, ctx)
+			if _, told := errors.AsType[unopened](failed); !told { // run has told it
+				err = errors.Join(err, failed)
+			}
 		}
 		return err
 	}
