@@ -113,7 +113,7 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 		defer end()
 		return nil, nil, together(err, together(recovery{p}.unplug(late, &r), p.Store.restore(&r)))
 	}
-	at.Warnings = append(at.Warnings, p.follow(ctx)...)
+	at.Warnings = append(at.Warnings, follow(ctx, p)...)
 	return at, keep, nil
 }
 

@@ -141,7 +141,7 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 		}
 		ctx = late // it has begun
 	}
-	for _, text := range p.follow(late) {
+	for _, text := range follow(late, p) {
 		if p.Log != nil {
 			p.Log.WarnContext(ctx, text)
 		}

@@ -39,7 +39,7 @@ type Plugger struct {
 }
 
 // follow calls Follow, and returns its error as warnings.
-func (p *Plugger) follow(ctx context.Context) (warnings []string) {
+func follow(ctx context.Context, p *Plugger) (warnings []string) {
 	if p.Follow == nil || p.Store == nil {
 		return nil
 	}

@@ -74,8 +74,8 @@ func (j *job) again(ctx context.Context, r *record) error {
 
 // driftOfPort compares what the NIC is to be part of, and who may be the host's routers.
 func (j *job) driftOfPort(ctx context.Context, r *record, nic, br *rtnl.Link) (list []drift, err error) {
-	keepRouters := func(ctx context.Context) error { return j.keepRouters(ctx, nic, br) }
-	if !j.routersKept(ctx) {
+	keepRouters := func(ctx context.Context) error { return j.keepRouters(ctx, nic, br, r.sign()) }
+	if r.OVS == nil && !j.routersKept(ctx) {
 		list = append(list, drift{what: fmt.Sprintf("guests on %s could be routers of the host's: the tables pipework-uplink-%s of nftables are not as they were", j.Bridge, j.Bridge), mend: keepRouters})
 	}
 	enslaved, err := j.kind.enslaved(ctx, r, nic, br)

@@ -42,7 +42,7 @@ func TestDrift(t *testing.T) {
 		}
 	}
 	is(keep.AsDeclared)
-	was := snapshot(t, s.host)
+	was := s.snapshot(t)
 	for _, c := range []struct {
 		name   string
 		lines  []string
@@ -90,7 +90,7 @@ func TestDrift(t *testing.T) {
 			}
 			atRest(t, s.host)
 			if !c.reborn {
-				unchanged(t, s.host, was)
+				s.unchanged(t, was)
 			}
 			nstest.Ping(t, s.remote.Handle, "10.0.0.2")
 			nstest.Ping(t, s.remote.Handle, "fd00::2")
@@ -152,7 +152,7 @@ func TestDrift(t *testing.T) {
 // TestDryRun tells what would be done, and changes nothing; Examine tells all that is refused.
 func TestDryRun(t *testing.T) {
 	s := newScene(t)
-	before := snapshot(t, s.host)
+	before := s.snapshot(t)
 	dry := s.plan
 	dry.DryRun = true
 	m, err := uplink.Move(t.Context(), dry)
@@ -164,7 +164,7 @@ func TestDryRun(t *testing.T) {
 			t.Errorf("%q is not in %q", line, m.Plan)
 		}
 	}
-	unchanged(t, s.host, before)
+	s.unchanged(t, before)
 	if _, err := uplink.Undo(t.Context(), dry); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
@@ -178,7 +178,7 @@ func TestDryRun(t *testing.T) {
 	if err != nil || len(x.Refused) != 3 || !strings.Contains(strings.Join(x.Refused, "; "), "the macvlan interface m1 on it") {
 		t.Errorf("%+v, %v", x, err)
 	}
-	unchanged(t, s.host, before)
+	s.unchanged(t, before)
 	ip(t, s.host, "link del br0", "rule del iif nic0 table 9", "link del m1")
 	if _, err := uplink.Move(t.Context(), s.plan); err != nil {
 		t.Fatal(err)
@@ -193,6 +193,6 @@ func TestDryRun(t *testing.T) {
 	if x, err = uplink.Examine(t.Context(), s.plan); err != nil || !x.Existed || len(x.Refused) > 0 {
 		t.Errorf("%+v, %v", x, err)
 	}
-	unchanged(t, s.host, before)
+	s.unchanged(t, before)
 	undoAll(t, s)
 }

@@ -69,7 +69,7 @@ func (j *job) existed(ctx context.Context, old *record) (bool, error) {
 		return false, err
 	}
 	br, err := j.kind.find(ctx)
-	if br == nil || err != nil {
+	if br == nil || err != nil || old.recreated(br) {
 		return false, err
 	}
 	if enslaved, err := j.kind.enslaved(ctx, old, nic, br); !enslaved || err != nil {
@@ -147,7 +147,7 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err != nil {
 		return err
 	}
-	if err := j.keepRouters(ctx, nic, br); err != nil {
+	if err := j.keepRouters(ctx, nic, br, r.sign()); err != nil {
 		return err
 	}
 	if err := j.kind.enslave(ctx, r, nic, br); err != nil {

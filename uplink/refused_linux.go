@@ -23,6 +23,9 @@ func (j *job) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
 	if nic, err = rtnl.LinkByName(ctx, j.host.Conn, j.NIC); err != nil {
 		return nil, nil, fmt.Errorf("%w that could be put under %s: see `ip link`", err, j.Bridge)
 	}
+	if err := j.choose(ctx); err != nil {
+		return nil, nil, err
+	}
 	if br, err = j.kind.find(ctx); err != nil {
 		return nil, nil, err
 	}

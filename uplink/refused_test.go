@@ -58,7 +58,7 @@ func TestRefused(t *testing.T) {
 			if c.undo != nil {
 				atRest(t, s.host)
 			}
-			before := snapshot(t, s.host)
+			before := s.snapshot(t)
 			plan := s.plan
 			if c.plan != nil {
 				c.plan(&plan)
@@ -67,7 +67,7 @@ func TestRefused(t *testing.T) {
 			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v", err)
 			}
-			unchanged(t, s.host, before)
+			s.unchanged(t, before)
 			if _, err := uplink.Undo(t.Context(), s.plan); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("nothing to undo: %v", err)
 			}

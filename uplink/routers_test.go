@@ -95,7 +95,7 @@ func TestAdvertised(t *testing.T) {
 	atRest(t, s.host)
 	own := regexp.MustCompile(`2001:db8:1::?[0-9a-f:]+`).FindString(show(t, s.host, "-6 addr show dev nic0 scope global"))
 	st := s.newStream(t, own)
-	before := snapshot(t, s.host)
+	before := s.snapshot(t)
 	for range 2 {
 		m, err := uplink.Move(t.Context(), s.plan)
 		if err != nil {
@@ -105,14 +105,14 @@ func TestAdvertised(t *testing.T) {
 			t.Error(m.Warnings)
 		}
 		if !has("br0", addr) || !has("br0", defaultRoute) || has("br0", "metric 1025") || has("nic0", "2001:db8:1:|proto ra") {
-			t.Errorf("not moved:\n%s", snapshot(t, s.host))
+			t.Errorf("not moved:\n%s", s.snapshot(t))
 		}
 		st.flows(t)
 		if _, err := uplink.Undo(t.Context(), s.plan); err != nil {
 			t.Fatal(err)
 		}
 		st.flows(t)
-		unchanged(t, s.host, before)
+		s.unchanged(t, before)
 	}
 	if _, err := uplink.Move(t.Context(), s.plan); err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestAdvertised(t *testing.T) {
 	testwait.Eventually(t, "the guest's advertisements come as far as the router", func() bool {
 		return received(t, s.router) > 3
 	})
-	if text := snapshot(t, s.host); strings.Contains(text, "db8:bad") {
+	if text := s.snapshot(t); strings.Contains(text, "db8:bad") {
 		t.Errorf("the host follows what a guest advertises:\n%s", text)
 	}
 	if m, err := uplink.Undo(t.Context(), s.plan); err != nil || len(m.Warnings) != 1 {

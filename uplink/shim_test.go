@@ -137,7 +137,7 @@ func TestShim(t *testing.T) {
 		t.Error(err)
 	}
 	removed(t, s.shim())
-	unchanged(t, s.host, before)
+	s.unchanged(t, before)
 	if _, err := s.shim().Remove(t.Context()); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
@@ -186,7 +186,7 @@ func TestShimRefused(t *testing.T) {
 			t.Errorf("%s: %v", row.nic, err)
 		}
 	}
-	unchanged(t, s.host, before)
+	s.unchanged(t, before)
 }
 
 // TestShimFaults fails, and kills, every step: before or done, or what the next call makes whole.
@@ -199,13 +199,13 @@ func TestShimFaults(t *testing.T) {
 		if _, err := s.shim().Remove(t.Context()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)
 		}
-		unchanged(t, s.host, before)
+		s.unchanged(t, before)
 	}
 	for name, with := range map[string]func(context.Context, fault.Injector) context.Context{"fault": fault.With, "kill": fault.Kill} {
 		n := contract.SomeSteps(t, with, func(ctx context.Context) error {
 			_, err := s.shim("10.0.0.5/24", "fd00::5/64").Add(ctx)
 			if err != nil && name == "fault" {
-				unchanged(t, s.host, before)
+				s.unchanged(t, before)
 			}
 			clean()
 			return err

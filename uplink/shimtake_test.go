@@ -34,7 +34,7 @@ func TestTakeover(t *testing.T) {
 	s.takeover()
 	s.richly(t)
 	_, g := s.guest(t, "10.0.0.7/24", "fd00::7/64")
-	before := snapshot(t, s.host)
+	before := s.snapshot(t)
 	routes := func(dev string) (lines []string) {
 		text := show(t, s.host, "-4 route show table all type unicast dev "+dev) + show(t, s.host, "-6 route show table all type unicast dev "+dev)
 		for line := range strings.Lines(text) {
@@ -88,14 +88,14 @@ func TestTakeover(t *testing.T) {
 	for _, w := range m.Warnings {
 		t.Error(w)
 	}
-	unchanged(t, s.host, before)
+	s.unchanged(t, before)
 	nstest.Ping(t, s.remote.Handle, "10.0.0.2")
 	added(t, s.shim("10.0.0.5/24"))
 	if _, err := uplink.Move(t.Context(), s.plan); !errors.Is(err, fs.ErrExist) {
 		t.Error(err)
 	}
 	removed(t, s.shim())
-	unchanged(t, s.host, before)
+	s.unchanged(t, before)
 }
 
 // TestTakeoverStream has connections from beyond the router go on through a takeover and its undo.
@@ -126,15 +126,15 @@ func TestTakeoverStream(t *testing.T) {
 func TestTakeoverFaults(t *testing.T) {
 	s := newScene(t)
 	s.takeover()
-	before := snapshot(t, s.host)
+	before := s.snapshot(t)
 	for name, with := range map[string]func(context.Context, fault.Injector) context.Context{"fault": fault.With, "kill": fault.Kill} {
 		n := contract.SomeSteps(t, with, func(ctx context.Context) error {
 			_, err := uplink.Move(ctx, s.plan)
 			if err != nil && name == "fault" {
-				unchanged(t, s.host, before)
+				s.unchanged(t, before)
 			}
 			undoAll(t, s)
-			unchanged(t, s.host, before)
+			s.unchanged(t, before)
 			return err
 		})
 		t.Logf("%s: %d steps", name, n)
@@ -147,7 +147,7 @@ func TestTakeoverFaults(t *testing.T) {
 			}
 			_, err := uplink.Undo(ctx, s.plan)
 			undoAll(t, s)
-			unchanged(t, s.host, before)
+			s.unchanged(t, before)
 			return err
 		})
 	}
@@ -176,7 +176,7 @@ func TestTakeoverAdvertised(t *testing.T) {
 	atRest(t, s.host)
 	own := netip.MustParseAddr(regexp.MustCompile(`2001:db8:1::?[0-9a-f:]+`).FindString(text("nic0")))
 	st := s.newStream(t, own.String())
-	before := snapshot(t, s.host)
+	before := s.snapshot(t)
 	for range 2 {
 		if _, err := uplink.Move(t.Context(), s.plan); err != nil {
 			t.Fatal(err)
@@ -189,7 +189,7 @@ func TestTakeoverAdvertised(t *testing.T) {
 			t.Fatal(err)
 		}
 		st.flows(t)
-		unchanged(t, s.host, before)
+		s.unchanged(t, before)
 	}
 	if _, err := uplink.Move(t.Context(), s.plan); err != nil {
 		t.Fatal(err)

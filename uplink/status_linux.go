@@ -23,7 +23,7 @@ func (p Plan) list(ctx context.Context) (all []Status, err error) {
 			failed = append(failed, errs.New(fs.ErrInvalid, "a record of an uplink in %s cannot be read: %w", p.Store.Dir(), err))
 			continue
 		}
-		s, err := Plan{NIC: r.NIC, Bridge: r.Bridge, Store: p.Store, Host: p.Host, DryRun: true}.status(ctx)
+		s, err := Plan{NIC: r.NIC, Bridge: r.Bridge, OVS: p.OVS, Store: p.Store, Host: p.Host, DryRun: true}.status(ctx)
 		switch {
 		case err != nil:
 			failed = append(failed, fmt.Errorf("uplink %s: %w", r.Bridge, err))
@@ -53,6 +53,9 @@ func (p Plan) status(ctx context.Context) (*Status, error) {
 	}
 	if err != nil || r.Boot != ns.BootID() || r.Cookie != j.host.Conn.Cookie() {
 		return nil, err
+	}
+	if r.OVS != nil {
+		j.kind = openvswitch{j}
 	}
 	s := &Status{NIC: r.NIC, Bridge: r.Bridge, State: keep.AsDeclared}
 	if r.Phase != moved {

@@ -57,7 +57,7 @@ func (j *job) take(ctx context.Context, r *record) error {
 // former record has to do for whoever is interrupted.
 func (j *job) update(ctx context.Context, r *record) error {
 	br, err := j.kind.find(ctx)
-	if br == nil || err != nil {
+	if br == nil || err != nil || r.recreated(br) {
 		return err // nothing is left of it, so that what was is the best that is known
 	}
 	nic, err := rtnl.LinkByName(ctx, j.host.Conn, j.NIC)

@@ -78,11 +78,11 @@ func Tree() *cobra.Command { return new(Options).commands(Verbs{}, nil) }
 
 func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Command {
 	attach, detach := Verb("attach", 0, -1, v.Attach), Verb("detach", 1, -1, o.oneOrAll(v.Detach))
-	list, check, gc := Verb("list", 0, -1, uplinkverb.After(v.List, uplinkverb.Call.List, o.call)), Verb("check", 0, -1, uplinkverb.After(o.check(v), uplinkverb.Call.Check, o.call)), Verb("gc", 0, 0, v.Collect)
+	list, check, gc := Verb("list", 0, -1, uplinkverb.After(v.List, uplinkverb.Call.List, o.call(v))), Verb("check", 0, -1, uplinkverb.After(o.check(v), uplinkverb.Call.Check, o.call(v))), Verb("gc", 0, 0, v.Collect)
 	watch := Verb("watch", 0, 0, o.withPolicy(v.Watch))
 	version := Verb("version", 0, 0, func(context.Context, []string) error { return o.PrintVersion() })
 	doctor := Verb("doctor", 0, 0, func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) })
-	uplink := Verb("uplink", 0, 2, func(ctx context.Context, args []string) error { return o.uplinking.Do(ctx, args, o.call()) })
+	uplink := Verb("uplink", 0, 2, func(ctx context.Context, args []string) error { return o.uplinking.Do(ctx, args, o.call(v)()) })
 	shim := Verb("shim", 1, 2, func(ctx context.Context, args []string) error { return o.shimming.Do(ctx, args, o.RecordsDir(), o) })
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
 	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, uplink, shim, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
@@ -135,8 +135,10 @@ func (o *Options) root(attach Run) Run {
 }
 
 // call is what the verb uplink is told.
-func (o *Options) call() uplinkverb.Call {
-	return uplinkverb.Call{Dir: o.RecordsDir(), DryRun: o.DryRun, Mend: o.Mend, JSON: o.JSON, Skip: o.explaining, Out: o}
+func (o *Options) call(v Verbs) func() uplinkverb.Call {
+	return func() uplinkverb.Call {
+		return uplinkverb.Call{Dir: o.RecordsDir(), OVS: v.Plugger.OVS, DryRun: o.DryRun, Mend: o.Mend, JSON: o.JSON, Skip: o.explaining, Out: o}
+	}
 }
 
 // oneOrAll refuses -i beside --all.

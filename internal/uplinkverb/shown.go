@@ -76,7 +76,7 @@ func (c Call) uplinks(ctx context.Context, do func(uplink.Plan, []uplink.Status)
 		return unopened{err}
 	}
 	defer func() { _ = store.Close() }()
-	p := uplink.Plan{Store: store}
+	p := uplink.Plan{Store: store, OVS: c.OVS}
 	all, err := uplink.List(ctx, p)
 	return errors.Join(err, do(p, all))
 }

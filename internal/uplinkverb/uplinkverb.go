@@ -18,6 +18,7 @@ import (
 	"github.com/go-pipework/pipework/internal/hostconf"
 	"github.com/go-pipework/pipework/internal/option"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ovs"
 	"github.com/go-pipework/pipework/uplink"
 )
 
@@ -67,6 +68,7 @@ type Printer interface {
 // A Call is what is asked for beside the options.
 type Call struct {
 	Dir    string // of the records
+	OVS    *ovs.Client
 	DryRun bool
 	Mend   bool // of check
 	JSON   bool
@@ -89,7 +91,7 @@ func (u *Options) Do(ctx context.Context, words []string, c Call) error {
 	if u.probe != "" && u.confirm == 0 {
 		u.confirm = probeTime
 	}
-	p := uplink.Plan{Bridge: words[0], NIC: words[1], Managed: u.managed, Confirm: u.confirm, Probe: u.probe, DryRun: c.DryRun}
+	p := uplink.Plan{Bridge: words[0], NIC: words[1], OVS: c.OVS, Managed: u.managed, Confirm: u.confirm, Probe: u.probe, DryRun: c.DryRun}
 	open := keep.Open
 	if c.DryRun || u.examine || u.manager != "" {
 		open = keep.OpenExisting
