@@ -70,6 +70,9 @@ func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 
 // choose finds out of which kind the bridge is, by the rules for guests: [link.Detect].
 func (j *job) choose(ctx context.Context) error {
+	if j.isShim() {
+		return nil
+	}
 	j.kind = linux{j}
 	if j.spelled == "bridge" {
 		return nil

@@ -124,7 +124,7 @@ func (u *Options) confirmed(ctx context.Context, p uplink.Plan, c Call) error {
 	if err := uplink.Confirm(ctx, p); err != nil {
 		return err
 	}
-	return c.Out.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, fmt.Sprintf("%s stays under %s", p.NIC, p.Bridge))
+	return c.Out.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, of(p).kept)
 }
 
 func (u *Options) undone(ctx context.Context, p uplink.Plan, c Call) error {
@@ -133,7 +133,7 @@ func (u *Options) undone(ctx context.Context, p uplink.Plan, c Call) error {
 		return err
 	}
 	c.Out.Warn(m.Warnings...)
-	return c.Out.Show(m, c.lines(m, fmt.Sprintf("%s is not under %s any more, and has %s", p.NIC, p.Bridge, m.Carried()))...)
+	return c.Out.Show(m, c.lines(m, fmt.Sprintf(of(p).undone, m.Carried()))...)
 }
 
 func (u *Options) moved(ctx context.Context, p uplink.Plan, c Call) error {
@@ -143,11 +143,31 @@ func (u *Options) moved(ctx context.Context, p uplink.Plan, c Call) error {
 		return err
 	}
 	c.Out.Warn(m.Warnings...)
-	text := c.lines(m, fmt.Sprintf("%s is under %s, which has %s", p.NIC, p.Bridge, m.Carried()))
+	text := c.lines(m, fmt.Sprintf(of(p).moved, m.Carried()))
 	if p.Confirm > 0 && p.Probe == "" && !m.Existed && !c.DryRun {
-		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework uplink --keep %s %s", p.Confirm, p.Bridge, p.NIC))
+		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework %s", p.Confirm, of(p).keep))
 	}
 	return c.Out.Show(m, text...)
+}
+
+// A told is what is said of an uplink; %s stands for what it has.
+type told struct{ moved, undone, kept, keep string }
+
+func of(p uplink.Plan) told {
+	if p.Bridge == uplink.ShimName(p.NIC) {
+		return told{
+			moved:  p.Bridge + " has taken over what " + p.NIC + " had: %s",
+			undone: p.NIC + " has no shim any more, and has %s",
+			kept:   p.Bridge + " keeps what it has taken over from " + p.NIC,
+			keep:   "shim --keep " + p.NIC,
+		}
+	}
+	return told{
+		moved:  p.NIC + " is under " + p.Bridge + ", which has %s",
+		undone: p.NIC + " is not under " + p.Bridge + " any more, and has %s",
+		kept:   p.NIC + " stays under " + p.Bridge,
+		keep:   "uplink --keep " + p.Bridge + " " + p.NIC,
+	}
 }
 
 // lines are the text, or of a dry run what would be done.
