@@ -22,6 +22,7 @@ type job struct {
 	mover
 	kind  kind
 	moved *Moved
+	taken *takenLease // of a DHCP client
 }
 
 // open opens the host, and keeps others from the bridge until end is called.

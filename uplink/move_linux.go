@@ -41,10 +41,16 @@ func (j *job) put(ctx context.Context) (*Moved, error) {
 	if err != nil {
 		return nil, err
 	}
+	if j.DHCP && j.taken == nil {
+		if j.taken, err = j.takeLease(ctx, nic); err != nil {
+			return nil, err
+		}
+	}
 	r, err := j.record(ctx, nic, br)
 	if err != nil {
 		return nil, err
 	}
+	r.Taken = j.taken
 	if err := j.under(ctx, r, nic); err != nil {
 		if fault.Killed(ctx) {
 			return nil, err
@@ -139,6 +145,9 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err := j.arm(ctx); err != nil {
 		return err
 	}
+	if err := j.stopClient(ctx, r); err != nil {
+		return err
+	}
 	conf, err := j.conf(ctx, nic)
 	if err != nil {
 		return err
@@ -178,6 +187,11 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	}
 	if err := j.compare(ctx, want, br); err != nil {
 		return err
+	}
+	if r.Taken != nil {
+		if err := j.lifetime(ctx, br, r.Taken); err != nil {
+			return err
+		}
 	}
 	if err := j.count(ctx, br); err != nil {
 		return err

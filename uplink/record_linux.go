@@ -40,6 +40,8 @@ type record struct {
 	// ifconf.Read, and Heard says whether it followed routers before.
 	NICConf map[string]string `json:"nic_conf,omitempty"`
 	Heard   bool              `json:"heard,omitempty"`
+	// Taken is the lease that was a DHCP client's; nil: none.
+	Taken *takenLease `json:"taken,omitempty"`
 	// OVS tells of rows; nil: the bridge is one of Linux.
 	OVS *rows `json:"ovs,omitempty"`
 }

@@ -24,9 +24,9 @@ import (
 
 // Options are those of the verb.
 type Options struct {
-	undo, keep, managed, guard, examine bool
-	confirm                             time.Duration
-	probe, manager                      string
+	undo, keep, managed, guard, examine, dhcp bool
+	confirm                                   time.Duration
+	probe, manager                            string
 }
 
 // probeTime is how long --probe tries without --confirm.
@@ -41,6 +41,7 @@ func (u *Options) AddFlags(set *pflag.FlagSet) {
 	option.Bool(set, &u.examine, "check", "change nothing, and say what would be refused, and what switches and the like must allow")
 	option.Text(set, &u.manager, "print-config", "manager", "change nothing, and print what makes it last: "+strings.Join(hostconf.Managers(), ", "))
 	option.Bool(set, &u.managed, "managed", "also a NIC that a network manager or a DHCP client looks after")
+	option.Bool(set, &u.dhcp, "dhcp", "take the lease over of the DHCP client (dhclient, dhcpcd, udhcpc) that looks after the NIC")
 	option.Bool(set, &u.guard, "guard", "wait until it is kept, or else undo it")
 	set.Lookup("guard").Hidden = true // what --confirm starts
 }
@@ -48,7 +49,7 @@ func (u *Options) AddFlags(set *pflag.FlagSet) {
 // check refuses options that contradict each other.
 func (u *Options) check() error {
 	n := 0
-	for _, asked := range []bool{u.undo, u.keep, u.guard, u.examine, u.manager != "", u.confirm > 0 || u.managed || u.probe != ""} {
+	for _, asked := range []bool{u.undo, u.keep, u.guard, u.examine, u.manager != "", u.confirm > 0 || u.managed || u.dhcp || u.probe != ""} {
 		if asked {
 			n++
 		}
@@ -91,7 +92,7 @@ func (u *Options) Do(ctx context.Context, words []string, c Call) error {
 	if u.probe != "" && u.confirm == 0 {
 		u.confirm = probeTime
 	}
-	p := uplink.Plan{Bridge: words[0], NIC: words[1], OVS: c.OVS, Managed: u.managed, Confirm: u.confirm, Probe: u.probe, DryRun: c.DryRun}
+	p := uplink.Plan{Bridge: words[0], NIC: words[1], OVS: c.OVS, Managed: u.managed, DHCP: u.dhcp, Confirm: u.confirm, Probe: u.probe, DryRun: c.DryRun}
 	open := keep.Open
 	if c.DryRun || u.examine || u.manager != "" {
 		open = keep.OpenExisting
