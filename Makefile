@@ -11,12 +11,13 @@
 # make test-dist  installs the .deb where there is nothing but a shell, and removes it
 
 GO       ?= go
-LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
+LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs managers uml qemu
 PACKAGES := gcc libc6-dev iproute2 iptables docker.io openvswitch-switch bash-completion \
             user-mode-linux kmod qemu-system-x86 linux-headers-amd64 xz-utils
 SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server \
             udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins \
             podman containerd runc lxc systemd-container dbus-daemon dbus-system-bus-common
+MANAGERS := network-manager ifupdown bridge-utils netplan.io
 LANERUN  := bin/lanerun
 AUDIT    := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -36,7 +37,7 @@ test: packages vet
 	done
 
 host:
-	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -p 3 -timeout $(MINUTES)m ./...
+	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,managers,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -p 3 -timeout $(MINUTES)m ./...
 	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
 	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -race -count=1 -timeout 10m ./...
 	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -short -count=1 ./...
@@ -78,7 +79,7 @@ qemu-root: $(LANERUN)
 qemu-watch: $(LANERUN)
 	$(call IN,qemu) -run 'NICComesBack' ./watch
 qemu-cmd: $(LANERUN)
-	$(call IN,qemu) -run '^Test(Scripts|Classic)$$/infiniband' ./cmd/pipework
+	$(call IN,qemu) -run '^Test(Scripts|Classic)$$/(infiniband|nics)' ./cmd/pipework
 
 .PHONY: uml qemu $(UML) $(QEMU) $(LANERUN)
 $(LANERUN):
@@ -157,7 +158,8 @@ dist:
 # already, one does while they are installed.
 # Nothing is removed for them: where Docker's own packages conflict with Debian's, apt-get
 # says so and ends. apt-get waits for nobody who updates its lists: a second copy waits for the
-# first. Beside a busybox that is installed, the static one is unpacked into bin.
+# first. Beside a busybox that is installed, the static one is unpacked into bin. So are
+# network managers, which would take the machine's NICs where they were installed: 6 MB.
 INSTALLED = dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed'
 UPDATE    = flock /var/lock/pipework-packages apt-get update -q
 INSTALL   = $(UPDATE) && DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends --no-remove
@@ -175,3 +177,8 @@ packages:
 		for p in $$missing; do \
 			systemctl disable -q $$p 2>/dev/null; systemctl disable -q $$(dpkg -L $$p | sed -nE 's,.*/systemd/system/([^@/]+[.](service|socket|timer))$$,\1,p') 2>/dev/null || true; \
 		done; }
+	@[ -d bin/managers ] || { rm -rf bin/debs && mkdir -p bin/debs/partial bin/debs/root && apt-get update -q && \
+		apt-get install -q -y --no-install-recommends --download-only -o Dir::Cache::archives=$(CURDIR)/bin/debs $(MANAGERS) && \
+		for deb in bin/debs/*.deb; do dpkg-deb -x $$deb bin/debs/root || exit 1; done && cd bin/debs/root && \
+		for d in bin sbin lib; do [ ! -d $$d ] || { mkdir -p usr/$$d && cp -a $$d/. usr/$$d && rm -r $$d; }; done && \
+		rm -rf usr/share/doc usr/share/man usr/share/locale && cd ../../.. && mv bin/debs/root bin/managers && rm -rf bin/debs; }

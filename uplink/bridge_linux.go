@@ -108,6 +108,8 @@ func (b linux) enslaved(_ context.Context, _ *record, nic, br *rtnl.Link) (bool,
 	return nic.Master == br.Index, nil
 }
 
+func (b linux) refresh(context.Context, *record, *rtnl.Link, *rtnl.Link) error { return nil }
+
 func (b linux) release(ctx context.Context, _ *record, nic, br *rtnl.Link) error {
 	if br == nil || nic.Master != br.Index {
 		return nil

@@ -15,5 +15,5 @@ type ConfigFile = hostconf.File
 // manager is networkd, netplan, NetworkManager or ifupdown; another one is fs.ErrInvalid, and
 // what it cannot do errors.ErrUnsupported. Nothing is written. Store may be nil.
 func Config(ctx context.Context, p Plan, manager string) ([]ConfigFile, error) {
-	return p.config(ctx, manager)
+	return p.plain().config(ctx, manager)
 }

@@ -28,7 +28,7 @@ func (p Plan) config(ctx context.Context, manager string) ([]ConfigFile, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%w that could be put under %s: see `ip link`", err, j.Bridge)
 	}
-	b := hostconf.Bridge{Name: j.Bridge, NIC: j.NIC, MAC: nic.MAC, MTU: nic.MTU, OVS: strings.HasPrefix(j.Bridge, "ovs")}
+	b := hostconf.Bridge{Name: j.Bridge, NIC: j.NIC, MAC: nic.MAC, MTU: nic.MTU, OVS: j.spelled == "ovs" || strings.HasPrefix(j.Bridge, "ovs") && j.spelled == ""}
 	from := nic
 	br, err := rtnl.LinkByName(ctx, j.host.Conn, j.Bridge)
 	switch {
@@ -64,6 +64,7 @@ func (j *job) describe(ctx context.Context, b *hostconf.Bridge, l *rtnl.Link) er
 			b.Addrs = append(b.Addrs, a.Prefix)
 		}
 	}
+	b.Unsaid = append(b.Unsaid, "name servers and search domains: take over what is said of "+b.NIC)
 	// IPv4 first: the order within a family is the one to make them in.
 	slices.SortStableFunc(b.Addrs, func(a, b netip.Prefix) int { return a.Addr().BitLen() - b.Addr().BitLen() })
 	routes, err := rtnl.WholeRoutes(ctx, j.host.Conn, l.Index)

@@ -32,8 +32,11 @@ func guarded(t *testing.T, p *uplink.Plan, within time.Duration) (ended chan err
 }
 
 // TestConfirm has a move undone that nobody confirms, and stay once somebody has.
-func TestConfirm(t *testing.T) {
+func TestConfirm(t *testing.T) { sorts(t, testConfirm) }
+
+func testConfirm(t *testing.T, as sort) {
 	s := newScene(t)
+	as.on(t, s)
 	before := s.snapshot(t)
 	ended := guarded(t, &s.plan, time.Second)
 	if err := uplink.Confirm(t.Context(), s.plan); !errors.Is(err, fs.ErrNotExist) {
@@ -70,8 +73,11 @@ func TestConfirm(t *testing.T) {
 
 // TestGuardOfTheKilled stops a move before every step: the guard, which outlives it, makes the host
 // what it was.
-func TestGuardOfTheKilled(t *testing.T) {
+func TestGuardOfTheKilled(t *testing.T) { sorts(t, testGuardOfTheKilled) }
+
+func testGuardOfTheKilled(t *testing.T, as sort) {
 	s := newScene(t)
+	as.on(t, s)
 	s.richly(t)
 	before := s.snapshot(t)
 	contract.SomeSteps(t, fault.Kill, func(ctx context.Context) error {
@@ -96,8 +102,11 @@ func TestGuardOfTheKilled(t *testing.T) {
 }
 
 // TestProbe has a move undone at once when what is probed is not reached, and confirmed when it is.
-func TestProbe(t *testing.T) {
+func TestProbe(t *testing.T) { sorts(t, testProbe) }
+
+func testProbe(t *testing.T, as sort) {
 	s := newScene(t)
+	as.on(t, s)
 	before := s.snapshot(t)
 	var l net.Listener
 	if err := s.remote.Do(t.Context(), func() (err error) {

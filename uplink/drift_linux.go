@@ -40,6 +40,9 @@ func (j *job) drifts(ctx context.Context, r *record) (list []drift, err error) {
 	if br == nil {
 		return []drift{{j.Bridge + " is gone", true, func(ctx context.Context) error { return j.again(ctx, r) }}}, nil
 	}
+	if r.recreated(br) {
+		return []drift{{j.Bridge + " was made again, without the host's addresses", true, func(ctx context.Context) error { return j.again(ctx, r) }}}, nil
+	}
 	for _, l := range []*rtnl.Link{nic, br} {
 		if !l.Up {
 			list = append(list, drift{what: l.Name + " is down", mend: func(ctx context.Context) error { return rtnl.SetLink(ctx, j.host.Conn, l.Name, "") }})
@@ -74,20 +77,21 @@ func (j *job) again(ctx context.Context, r *record) error {
 
 // driftOfPort compares what the NIC is to be part of, and who may be the host's routers.
 func (j *job) driftOfPort(ctx context.Context, r *record, nic, br *rtnl.Link) (list []drift, err error) {
-	keepRouters := func(ctx context.Context) error { return j.keepRouters(ctx, nic, br, r.sign()) }
-	if r.OVS == nil && !j.routersKept(ctx) {
-		list = append(list, drift{what: fmt.Sprintf("guests on %s could be routers of the host's: the tables pipework-uplink-%s of nftables are not as they were", j.Bridge, j.Bridge), mend: keepRouters})
+	// Both do nothing where there is nothing to do; one of Open vSwitch also puts its flows.
+	again := func(ctx context.Context) error {
+		if err := j.keepRouters(ctx, nic, br, r.sign()); err != nil {
+			return err
+		}
+		return j.kind.enslave(ctx, r, nic, br)
+	}
+	if !j.routersKept(ctx, r.sign()) {
+		list = append(list, drift{what: fmt.Sprintf("guests on %s could be routers of the host's: the tables pipework-uplink-%s of nftables are not as they were", j.Bridge, j.Bridge), mend: again})
 	}
 	enslaved, err := j.kind.enslaved(ctx, r, nic, br)
 	switch {
 	case enslaved, err != nil:
 	case nic.Master == 0:
-		list = append(list, drift{what: fmt.Sprintf("%s is no port of %s", j.NIC, j.Bridge), mend: func(ctx context.Context) error {
-			if err := keepRouters(ctx); err != nil {
-				return err
-			}
-			return j.kind.enslave(ctx, r, nic, br)
-		}})
+		list = append(list, drift{what: fmt.Sprintf("%s is no port of %s", j.NIC, j.Bridge), mend: again})
 	default:
 		list = append(list, drift{what: fmt.Sprintf("%s is part of something else than %s", j.NIC, j.Bridge), mend: func(context.Context) error {
 			return errs.New(fs.ErrInvalid, "ip link set %s master %s", j.NIC, j.Bridge)
@@ -175,23 +179,32 @@ func (j *job) mendRoute(ctx context.Context, want state, r rtnl.Route, br *rtnl.
 	return j.putRoute(ctx, want, r)
 }
 
-// routersKept says whether the tables are there, as far as this kernel has such.
-func (j *job) routersKept(ctx context.Context) (kept bool) {
+// routersKept says whether the tables are there, as far as this kernel has such; sign is that of
+// keepRouters.
+func (j *job) routersKept(ctx context.Context, sign uint8) (kept bool) {
+	atNIC, atBridge := j.tables()
 	kept = true
 	_ = j.do(ctx, func() error {
 		c, err := nftables.New()
 		if err != nil {
 			return err
 		}
-		atNIC, atBridge := j.tables()
-		for t, chain := range map[*nftables.Table]string{atNIC: "mark", atBridge: "drop"} {
-			rules, err := c.GetRules(t, &nftables.Chain{Name: chain, Table: t})
+		has := func(t *nftables.Table, name string, rules int) bool {
+			chain, err := c.ListChain(t, name)
 			if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EAFNOSUPPORT) {
-				continue
+				return true
 			}
-			if err != nil || len(rules) != len(messages) {
-				kept = false
+			if err != nil {
+				return false
 			}
+			all, err := c.GetRules(t, chain)
+			return err == nil && len(all) == rules
+		}
+		kept = has(atBridge, "drop", len(messages))
+		if sign == 0 {
+			kept = kept && has(atNIC, "mark", len(messages))
+		} else {
+			kept = kept && has(atNIC, "deaf", 0)
 		}
 		return nil
 	})

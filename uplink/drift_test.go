@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/uplink"
 )
@@ -27,7 +28,7 @@ func TestDrift(t *testing.T) {
 	if all, err := uplink.List(t.Context(), s.plan); len(all) > 0 || err != nil {
 		t.Errorf("nothing is recorded: %+v, %v", all, err)
 	}
-	if _, err := uplink.Mend(t.Context(), s.plan); !errors.Is(err, fs.ErrNotExist) {
+	if mended, err := uplink.Mend(t.Context(), s.plan); len(mended) > 0 || err != nil {
 		t.Errorf("nothing is recorded: %v", err)
 	}
 	if _, err := uplink.Move(t.Context(), s.plan); err != nil {
@@ -149,6 +150,44 @@ func TestDrift(t *testing.T) {
 	}
 }
 
+// TestDriftOnSwitch is TestDrift for what differs with Open vSwitch.
+func TestDriftOnSwitch(t *testing.T) {
+	s := newScene(t)
+	sort{true, ovstest.Userspace}.on(t, s)
+	dry := s.plan
+	dry.DryRun = true
+	if m, err := uplink.Move(t.Context(), dry); err != nil || !slices.Contains(m.Plan, "make nic0 a port of br0") {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if x, err := uplink.Examine(t.Context(), s.plan); err != nil || len(x.Refused) > 0 {
+		t.Errorf("%+v, %v", x, err)
+	}
+	if _, err := uplink.Config(t.Context(), s.plan, "networkd"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	if files, err := uplink.Config(t.Context(), s.plan, "netplan"); err != nil || !strings.Contains(files[0].Text, "openvswitch:") {
+		t.Error(files, err)
+	}
+	if _, err := uplink.Move(t.Context(), s.plan); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(){
+		"address 10.0.0.2/24 is gone": func() { ip(t, s.host, "addr del 10.0.0.2/24 dev br0") },
+		"nic0 is no port of br0":      func() { s.db.Vsctl(t, "del-port", "br0", "nic0") },
+		"guests on br0 could be routers of the host's: the tables pipework-uplink-br0 of nftables are not as they were": func() { s.dropTables(t) },
+	} {
+		if all, err := uplink.List(t.Context(), s.plan); err != nil || len(all) != 1 || !all[0].OK() {
+			t.Errorf("before %q: %v, %v", name, all, err)
+		}
+		change()
+		if mended, err := uplink.Mend(t.Context(), s.plan); err != nil || !slices.Contains(mended, name) {
+			t.Errorf("%q: mended %q, %v", name, mended, err)
+		}
+		nstest.Ping(t, s.remote.Handle, "10.0.0.2")
+	}
+	undoAll(t, s)
+}
+
 // TestDryRun tells what would be done, and changes nothing; Examine tells all that is refused.
 func TestDryRun(t *testing.T) {
 	s := newScene(t)
@@ -173,7 +212,7 @@ func TestDryRun(t *testing.T) {
 		t.Errorf("%+v, %v", x, err)
 	}
 	ip(t, s.host, "link add br0 mtu 1400 type bridge", "rule add iif nic0 table 9", "link add link nic0 name m1 type macvlan mode bridge")
-	before = snapshot(t, s.host)
+	before = s.snapshot(t)
 	x, err = uplink.Examine(t.Context(), s.plan)
 	if err != nil || len(x.Refused) != 3 || !strings.Contains(strings.Join(x.Refused, "; "), "the macvlan interface m1 on it") {
 		t.Errorf("%+v, %v", x, err)
@@ -183,7 +222,7 @@ func TestDryRun(t *testing.T) {
 	if _, err := uplink.Move(t.Context(), s.plan); err != nil {
 		t.Fatal(err)
 	}
-	before = snapshot(t, s.host)
+	before = s.snapshot(t)
 	if m, err = uplink.Undo(t.Context(), dry); err != nil || !slices.Contains(m.Plan, "take nic0 from br0") || !slices.Contains(m.Plan, "move the address 10.0.0.2/24 to nic0") {
 		t.Errorf("%+v, %v", m, err)
 	}

@@ -142,6 +142,9 @@ func (p Plan) examine(ctx context.Context) (*Examined, error) {
 		}
 		return x, nil
 	}
+	if err := j.choose(ctx); err != nil {
+		return x, x.refused(err)
+	}
 	br, err := j.kind.find(ctx)
 	if err := x.refused(err); err != nil {
 		return nil, err

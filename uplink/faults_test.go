@@ -46,9 +46,14 @@ func TestFaults(t *testing.T) { sorts(t, testFaults) }
 
 func testFaults(t *testing.T, as sort) {
 	for name, sc := range scenes {
+		if as.ovs {
+			if sc.each = contract.SomeSteps; name == "rich" {
+				continue // what moves is as with a bridge of Linux
+			}
+		}
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
-			as(t, s)
+			as.on(t, s)
 			sc.prepare(s, t)
 			before := s.snapshot(t)
 			n := sc.each(t, fault.With, func(ctx context.Context) error {
@@ -89,9 +94,14 @@ func TestKilled(t *testing.T) { sorts(t, testKilled) }
 
 func testKilled(t *testing.T, as sort) {
 	for name, sc := range scenes {
+		if as.ovs {
+			if sc.each = contract.SomeSteps; name == "rich" {
+				continue // what moves is as with a bridge of Linux
+			}
+		}
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
-			as(t, s)
+			as.on(t, s)
 			sc.prepare(s, t)
 			before := s.snapshot(t)
 			sc.each(t, fault.Kill, func(ctx context.Context) error {

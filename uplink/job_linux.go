@@ -23,6 +23,7 @@ type job struct {
 	kind  kind
 	moved *Moved
 	taken *takenLease // of a DHCP client
+	late  bool        // ovs-vswitchd was waited for in vain
 }
 
 // open opens the host, and keeps others from the bridge until end is called.

@@ -29,6 +29,8 @@ type kind interface {
 	enslave(ctx context.Context, r *record, nic, br *rtnl.Link) error
 	// enslaved says whether it is.
 	enslaved(ctx context.Context, r *record, nic, br *rtnl.Link) (bool, error)
+	// refresh does again what may be lost while the NIC is a port.
+	refresh(ctx context.Context, r *record, nic, br *rtnl.Link) error
 	// release is the reverse of enslave, whatever became of that.
 	release(ctx context.Context, r *record, nic, br *rtnl.Link) error
 

@@ -138,6 +138,10 @@ func (b macvlan) enslaved(_ context.Context, _ *record, nic, br *rtnl.Link) (boo
 	return br.Parent == nic.Index && !br.Foreign, nil
 }
 
+func (b macvlan) refresh(ctx context.Context, r *record, nic, br *rtnl.Link) error {
+	return b.enslave(ctx, r, nic, br)
+}
+
 // release also tells neighbours of the NIC's MAC.
 func (b macvlan) release(ctx context.Context, r *record, nic, br *rtnl.Link) error {
 	if br != nil {

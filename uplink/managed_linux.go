@@ -106,11 +106,6 @@ func says(path string, lines ...string) bool {
 	return false
 }
 
-// byNetworkManager reads what NetworkManager keeps of each device.
-func byNetworkManager(nic *rtnl.Link, _ int) bool {
-	return says(fmt.Sprintf("/run/NetworkManager/devices/%d", nic.Index), "managed=true")
-}
-
 // byNetworkd reads what systemd-networkd keeps of each link.
 func byNetworkd(nic *rtnl.Link, _ int) bool {
 	return says(fmt.Sprintf("/run/systemd/netif/links/%d", nic.Index), "ADMIN_STATE=configured", "ADMIN_STATE=configuring")

@@ -25,7 +25,11 @@ func (p Plan) move(ctx context.Context) (*Moved, error) {
 		return nil, err
 	}
 	if old != nil {
-		if there, err := j.existed(ctx, old); there || err != nil {
+		there, err := j.existed(ctx, old)
+		if there && err == nil {
+			err = j.refresh(ctx, old)
+		}
+		if there || err != nil {
 			return j.moved, err
 		}
 		if err := j.restore(ctx, old); err != nil {
@@ -83,6 +87,19 @@ func (j *job) existed(ctx context.Context, old *record) (bool, error) {
 	}
 	j.moved.Existed = true
 	return true, j.count(ctx, br)
+}
+
+// refresh puts right what the bridge may have lost.
+func (j *job) refresh(ctx context.Context, r *record) error {
+	nic, err := rtnl.LinkByName(ctx, j.host.Conn, j.NIC)
+	if err != nil {
+		return err
+	}
+	br, err := j.kind.find(ctx)
+	if br == nil || err != nil {
+		return err
+	}
+	return j.kind.refresh(ctx, r, nic, br)
 }
 
 // count notes what the link has.

@@ -17,7 +17,7 @@ func TestMove(t *testing.T) { sorts(t, testMove) }
 
 func testMove(t *testing.T, as sort) {
 	s := newScene(t, "net.ipv6.conf.default.accept_dad=1")
-	as(t, s)
+	as.on(t, s)
 	s.richly(t)
 	before := s.snapshot(t)
 	routes := func(dev string) string {

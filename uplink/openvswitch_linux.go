@@ -34,7 +34,8 @@ type rows struct {
 	// that it writes into what routers say by the NIC.
 	Userspace bool  `json:"userspace,omitempty"`
 	Sign      uint8 `json:"sign,omitempty"`
-	Device    int   `json:"device,omitempty"` // index of the interface that has the host's addresses
+	Promisc   bool  `json:"promisc,omitempty"` // of the NIC
+	Device    int   `json:"device,omitempty"`  // index of the interface that has the host's addresses
 }
 
 // run runs a transaction, which what names.
@@ -73,7 +74,11 @@ func (b openvswitch) note(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
-	r.OVS = &rows{Bridge: ovsdb.NewUUID(), Local: ovsdb.NewUUID(), Port: ovsdb.NewUUID(), Sign: newSign()}
+	nic, err := rtnl.LinkByIndex(ctx, b.host.Conn, r.Index)
+	if err != nil {
+		return err
+	}
+	r.OVS = &rows{Bridge: ovsdb.NewUUID(), Local: ovsdb.NewUUID(), Port: ovsdb.NewUUID(), Sign: newSign(), Promisc: nic.Promisc}
 	if row := got[0].First(); row != nil {
 		r.OVS.Bridge, r.OVS.Local = row.Row("_uuid"), got[1].First().Row("_uuid")
 		r.OVS.Userspace = row.Text("datapath_type") == netdev
@@ -177,6 +182,13 @@ func (b openvswitch) enslave(ctx context.Context, r *record, nic, br *rtnl.Link)
 	return b.deafen(ctx, nic)
 }
 
+func (b openvswitch) refresh(ctx context.Context, r *record, nic, br *rtnl.Link) error {
+	if !r.OVS.Userspace { // ovs-vswitchd has forgotten nothing that matters
+		return nil
+	}
+	return b.enslave(ctx, r, nic, br)
+}
+
 // number is the NIC's as a port.
 func (b openvswitch) number(ctx context.Context) (uint32, error) {
 	got, err := b.run(ctx, "look at port", ovsdb.Select("Interface", ovsdb.Has("name", b.NIC), "ofport", "error"))
@@ -215,14 +227,22 @@ func (b openvswitch) release(ctx context.Context, r *record, nic, _ *rtnl.Link) 
 	default:
 		err = b.settled(ctx)
 	}
-	if !errors.Is(err, errNotApplied) {
+	if err != nil && !errors.Is(err, errNotApplied) {
 		return err
 	}
-	if now, failed := rtnl.LinkByIndex(ctx, b.host.Conn, nic.Index); failed != nil || now.Master != 0 {
+	now, failed := rtnl.LinkByIndex(ctx, b.host.Conn, nic.Index)
+	switch {
+	case failed != nil:
+		return failed
+	case now.Master != 0:
 		return err
+	case err != nil:
+		b.warn("%v", err) // nor does it forward anything
 	}
-	b.warn("%v", err) // nor does it forward anything
-	return nil
+	if !now.Promisc || r.OVS.Promisc {
+		return nil
+	}
+	return rtnl.ClearPromisc(ctx, b.host.Conn, nic.Index) // which ovs-vswitchd leaves so when it is killed
 }
 
 func removePort(port ovsdb.UUID) ovsdb.Op {
@@ -283,8 +303,12 @@ func (b openvswitch) remove(ctx context.Context, r *record, _ *rtnl.Link) error 
 	}
 }
 
-// applyTime bounds the wait for ovs-vswitchd.
-const applyTime = 10 * time.Second
+const (
+	// applyTime bounds the wait for ovs-vswitchd.
+	applyTime = 10 * time.Second
+	// lateTime does once it was waited for in vain.
+	lateTime = time.Second
+)
 
 var errNotApplied = errs.New(context.DeadlineExceeded, "ovs-vswitchd has not done what was asked for within %v: is it running?", applyTime)
 
@@ -311,7 +335,11 @@ func (b openvswitch) settled(ctx context.Context) error {
 
 // applied waits until ovs-vswitchd has done what the configuration of this number says.
 func (b openvswitch) applied(ctx context.Context, next []int) error {
-	for wait, end := time.Millisecond, time.Now().Add(applyTime); ; wait = min(2*wait, 20*time.Millisecond) {
+	most := applyTime
+	if b.late {
+		most = lateTime
+	}
+	for wait, end := time.Millisecond, time.Now().Add(most); ; wait = min(2*wait, 20*time.Millisecond) {
 		got, err := b.run(fault.With(ctx, nil), "wait for switch", ovsdb.Select("Open_vSwitch", theRow(), "cur_cfg"))
 		switch {
 		case err != nil:
@@ -319,6 +347,7 @@ func (b openvswitch) applied(ctx context.Context, next []int) error {
 		case slices.Compare(got[0].First().Numbers("cur_cfg"), next) >= 0:
 			return nil
 		case time.Now().After(end):
+			b.late = true
 			return errNotApplied
 		}
 		if err := pause.For(ctx, wait); err != nil {

@@ -46,7 +46,7 @@ func (b openvswitch) refused(ctx context.Context, nic, br *rtnl.Link) error {
 	for _, uplink := range got[4] {
 		if slices.Contains(ports, uplink.Row("_uuid")) {
 			name := uplink.Text("name")
-			return errs.New(fs.ErrExist, "%s is the uplink of %s already, of which %s has no record: ovs-vsctl del-port %s, or choose another bridge", b.Bridge, name, b.Store.Dir(), name)
+			return errs.New(fs.ErrExist, "%s is the uplink of %s already, of which %s has no record: ovs-vsctl del-port %s, or choose another bridge", b.Bridge, name, b.records(), name)
 		}
 	}
 	for _, iface := range got[3] {

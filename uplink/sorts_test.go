@@ -3,7 +3,6 @@
 package uplink_test
 
 import (
-	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,32 +16,37 @@ import (
 	"github.com/go-pipework/pipework/ovs"
 )
 
-// A sort is of bridges: it has a scene's plan be one with such a bridge, called br0.
-type sort func(*testing.T, *scene)
-
-// sorts runs a test for bridges of Linux, and for those of Open vSwitch by each datapath that is to
-// be had.
-func sorts(t *testing.T, test func(*testing.T, sort)) {
-	t.Run("linux", func(t *testing.T) { test(t, func(*testing.T, *scene) {}) })
-	t.Run("userspace", func(t *testing.T) { test(t, onSwitch(ovstest.Userspace)) })
-	if _, err := os.Stat("/sys/module/openvswitch"); err == nil || os.Getenv("PIPEWORK_LANE") != "" {
-		t.Run("kernel", func(t *testing.T) { test(t, onSwitch(ovstest.Kernel)) })
-	}
+// A sort is of bridges.
+type sort struct {
+	ovs      bool // of Open vSwitch, with this datapath
+	datapath ovstest.Datapath
 }
 
-// onSwitch starts Open vSwitch on the host.
-func onSwitch(d ovstest.Datapath) sort {
-	return func(t *testing.T, s *scene) {
-		t.Helper()
-		s.db = ovstest.Start(t)
-		s.vswitchd = s.db.Switch(t, d, s.host.Handle)
-		s.datapath = d
-		client := &ovs.Client{Endpoint: s.db.Endpoint}
-		t.Cleanup(func() { _ = client.Close() })
-		s.plan.OVS, s.plan.Bridge = client, "ovs:br0"
-		if d == ovstest.Userspace { // which passes frames on as they are, also those whose checksums a NIC is to fill in
-			noChecksumOffload(t, s.remote, "eth0")
-		}
+// sorts runs a test for bridges of Linux, and for those of Open vSwitch.
+func sorts(t *testing.T, test func(*testing.T, sort)) {
+	t.Run("linux", func(t *testing.T) { test(t, sort{}) })
+	switches(t, test)
+}
+
+// switches runs a test for bridges of Open vSwitch, with each datapath that is to be had.
+func switches(t *testing.T, test func(*testing.T, sort)) {
+	t.Run("userspace", func(t *testing.T) { test(t, sort{true, ovstest.Userspace}) })
+	t.Run("kernel", func(t *testing.T) { test(t, sort{true, ovstest.Kernel}) })
+}
+
+// on has the scene's bridge, br0, be of the sort: it starts Open vSwitch on the host.
+func (as sort) on(t *testing.T, s *scene) {
+	t.Helper()
+	if !as.ovs {
+		return
+	}
+	s.db, s.datapath = ovstest.Start(t), as.datapath
+	s.vswitchd = s.db.Switch(t, as.datapath, s.host.Handle)
+	client := &ovs.Client{Endpoint: s.db.Endpoint}
+	t.Cleanup(func() { _ = client.Close() })
+	s.plan.OVS, s.plan.Bridge = client, "ovs:br0"
+	if as.datapath == ovstest.Userspace { // which passes frames on as they are, also those whose checksums a NIC is to fill in
+		noChecksumOffload(t, s.remote, "eth0")
 	}
 }
 
@@ -50,14 +54,32 @@ func onSwitch(d ovstest.Datapath) sort {
 func (s *scene) bridgeOnSwitch(t *testing.T) {
 	t.Helper()
 	ip(t, s.host, "link add p1 type veth peer name p2", "link set p2 up", "link set p1 up")
-	args := []string{"add-br", "br0", "--", "set", "bridge", "br0", "other_config:hwaddr=02:00:00:00:00:0b", "--", "add-port", "br0", "p1"}
-	if s.datapath == ovstest.Userspace {
-		args = append(args, "--", "set", "bridge", "br0", "datapath_type=netdev")
-	}
-	s.db.Vsctl(t, args...)
+	s.addBridge(t, "--", "set", "bridge", "br0", "other_config:hwaddr=02:00:00:00:00:0b", "--", "add-port", "br0", "p1")
 	sysctl(t, s.host, "net.ipv6.conf.br0.accept_ra=0", "net.ipv4.conf.br0.rp_filter=1")
 	ip(t, s.host, "link set br0 up")
 	atRest(t, s.host)
+}
+
+// addBridge makes br0, and does what the arguments say, in one transaction.
+func (s *scene) addBridge(t *testing.T, more ...string) {
+	t.Helper()
+	args := []string{"add-br", "br0"}
+	if s.datapath == ovstest.Userspace {
+		args = append(args, "--", "set", "bridge", "br0", "datapath_type=netdev")
+	}
+	s.db.Vsctl(t, append(args, more...)...)
+}
+
+// join makes an interface of the host a port of br0.
+func (s *scene) join(t *testing.T, name string) {
+	t.Helper()
+	if s.db == nil {
+		ip(t, s.host, "link set "+name+" master br0 up")
+		return
+	}
+	sysctl(t, s.host, "net.ipv6.conf."+name+".accept_ra=0") // with the datapath in userspace the kernel hears it, too
+	ip(t, s.host, "link set "+name+" up")
+	s.db.Vsctl(t, "add-port", "br0", name)
 }
 
 // snapshot is all that is to be as before.

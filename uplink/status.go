@@ -41,6 +41,6 @@ func (s Status) String() string {
 func List(ctx context.Context, p Plan) ([]Status, error) { return p.list(ctx) }
 
 // Mend puts right what drifted, as [List] tells it, and returns what that was; none is nothing to
-// do. A bridge that is gone is made again. What a call has left that was killed is undone. An uplink
-// without a record is fs.ErrNotExist; what cannot be mended is an error, beside what was.
-func Mend(ctx context.Context, p Plan) (mended []string, err error) { return p.mend(ctx) }
+// do. A bridge that is gone is made again. What a call has left that was killed is undone. Where nothing is
+// recorded there is nothing to do; what cannot be mended is an error, beside what was.
+func Mend(ctx context.Context, p Plan) (mended []string, err error) { return p.plain().mend(ctx) }

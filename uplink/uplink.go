@@ -96,7 +96,7 @@ type Examined struct {
 
 // Examine says all that Move would refuse, by the same code, and what the surroundings must allow.
 // It changes nothing. Store may be nil: then nothing is recorded.
-func Examine(ctx context.Context, p Plan) (*Examined, error) { return p.examine(ctx) }
+func Examine(ctx context.Context, p Plan) (*Examined, error) { return p.plain().examine(ctx) }
 
 // Undo gives the NIC back what the bridge has by now, takes it from the bridge, and removes the
 // bridge if Move made it and nobody uses it. Of a Move that was killed it puts everything back. A

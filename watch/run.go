@@ -61,10 +61,10 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		func() error { return r.cleanup.run(ctx) },
 		func() error { return r.watchdog(ctx) },
 		func() error { return r.resync(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
-		func() error { return r.changes.follow(ctx, r.changed) },
+		func() error { return r.changes.follow(ctx, r.recordsChanged) },
 		func() error { return r.links.follow(ctx, r.queue, r.watcher.Resync >= 0) },
-		func() error { return r.uplinks.follow(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
 		func() error { return r.shims.run(ctx) },
+		func() error { return r.uplinks.follow(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
 	}
 	for _, s := range r.watcher.Sources {
 		f := &sourceFollower{source: s, queue: r.queue, cleanup: r.cleanup, listed: r.listed, metrics: &r.watcher.metrics, log: logger{r.watcher.Log}}
@@ -78,19 +78,6 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	r.notify("STOPPING=1")
 	r.exits.close()
 	observing.Wait()
-}
-
-// changed is called when a record has come or gone.
-func (r *run) changed(ctx context.Context) {
-	r.records.reconcile(ctx)
-	r.uplinks.wake()
-	r.shims.request()
-}
-
-// heard is told of each link that something has happened to.
-func (r *run) heard(name string) {
-	r.uplinks.heard(name)
-	r.shims.request()
 }
 
 // end waits for what is at work, and lets every guest go. Nothing observes any more.
@@ -154,6 +141,13 @@ func (r *run) resync(ctx context.Context, interval time.Duration) error {
 			r.queue.compare(ctx, k)
 		}
 	}
+}
+
+// recordsChanged has reconciled what records tell of.
+func (r *run) recordsChanged(ctx context.Context) {
+	r.shims.request()
+	r.uplinks.wake()
+	r.records.reconcile(ctx)
 }
 
 // watchdog tells the service manager that nothing hangs.

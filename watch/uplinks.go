@@ -27,7 +27,7 @@ type uplinks struct {
 
 func newUplinks(p *keep.Plugger, calm time.Duration, log logger) *uplinks {
 	return &uplinks{
-		plan: uplink.Plan{Store: p.Store, Host: p.Host}, log: log, calm: calm, woken: make(chan struct{}, 1),
+		plan: uplink.Plan{Store: p.Store, Host: p.Host, OVS: p.OVS}, log: log, calm: calm, woken: make(chan struct{}, 1),
 		drifts: map[string]*drift{}, said: map[string]string{},
 	}
 }

@@ -105,7 +105,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 		logger{w.Log}.warn(ctx, changes.lack.Error())
 	}
 	r := w.newRun(&plugger, exits, changes)
-	r.links, links.heard = links, r.heard
+	r.links = links
+	links.changed, links.heard = r.shims.request, r.uplinks.heard
 	defer r.end()
 	r.run(ctx, cancel)
 	return context.Cause(ctx)

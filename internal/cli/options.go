@@ -106,9 +106,9 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 		})
 	}
 	o.ofWatch(watch.Flags())
-	o.uplinking.AddFlags(uplink.Flags())
-	o.uplinking.Complete(uplink, hostInterfaces)
+	o.uplinking.AddTo(uplink, hostInterfaces)
 	o.shimming.AddFlags(shim.Flags())
+	uplinkverb.Complete(shim, 1, hostInterfaces)
 	completeGuests(list, math.MaxInt)
 	completeGuests(check, math.MaxInt)
 	completeGuests(detach, 1)
@@ -134,7 +134,7 @@ func (o *Options) root(attach Run) Run {
 	}
 }
 
-// call is what the verb uplink is told.
+// call tells what uplinks are asked.
 func (o *Options) call(v Verbs) func() uplinkverb.Call {
 	return func() uplinkverb.Call {
 		return uplinkverb.Call{Dir: o.RecordsDir(), OVS: v.Plugger.OVS, DryRun: o.DryRun, Mend: o.Mend, JSON: o.JSON, Skip: o.explaining, Out: o}

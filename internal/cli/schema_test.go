@@ -45,7 +45,7 @@ func TestOutputSchema(t *testing.T) {
 	for name, v := range map[string]any{
 		"attachment": pipework.Attachment{}, "status": keep.Status{}, "request": watch.Request{},
 		"collected": link.Collected{}, "finding": doctor.Finding{}, "build": built{},
-		"moved": uplink.Moved{}, "shimmed": uplink.Shimmed{}, "examined": uplink.Examined{}, "uplinked": uplink.Status{}, "file": uplink.ConfigFile{},
+		"moved": uplink.Moved{}, "examined": uplink.Examined{}, "uplinked": uplink.Status{}, "file": uplink.ConfigFile{}, "shimmed": uplink.Shimmed{},
 	} {
 		s.Defs[name] = m.Of(reflect.TypeOf(v))
 	}

@@ -19,7 +19,7 @@ func (m Machine) uplinks(ctx context.Context) (found []Finding) {
 		return found // as records says
 	}
 	defer func() { _ = s.Close() }()
-	all, err := uplink.List(ctx, uplink.Plan{Store: s})
+	all, err := uplink.List(ctx, uplink.Plan{Store: s, OVS: m.OVS})
 	if err != nil {
 		found = append(found, Finding{"uplink", Note, err.Error(), ""})
 	}

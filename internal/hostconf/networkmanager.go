@@ -23,7 +23,8 @@ func networkManager(b Bridge) []File {
 	if b.MTU != usualMTU {
 		port.line("\n[ethernet]\nmtu=%d", b.MTU)
 	}
-	alone.line("[device-pipework-%s]\nmatch-device=interface-name:%s\nmanaged=0", b.NIC, b.NIC)
+	// Of a NIC that it manages already it takes no managed=0 of a section [device], also after a restart.
+	alone.line("[keyfile]\nunmanaged-devices+=interface-name:%s", b.NIC)
 	return []File{
 		{Path: dir + "pipework-" + b.Name + ".nmconnection", Text: br.String()},
 		{Path: dir + "pipework-" + b.NIC + ".nmconnection", Text: port.String()},

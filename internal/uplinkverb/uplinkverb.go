@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/go-pipework/pipework/internal/hostconf"
 	"github.com/go-pipework/pipework/internal/option"
@@ -32,8 +31,9 @@ type Options struct {
 // probeTime is how long --probe tries without --confirm.
 const probeTime = 10 * time.Second
 
-// AddFlags adds them.
-func (u *Options) AddFlags(set *pflag.FlagSet) {
+// AddTo adds them to the verb; interfaces are what the shell offers for its words.
+func (u *Options) AddTo(verb *cobra.Command, interfaces func(begun string) []string) {
+	set := verb.Flags()
 	option.Bool(set, &u.undo, "undo", "take the NIC from the bridge, and give it back what the bridge has by now")
 	option.Duration(set, &u.confirm, "confirm", "undo it, unless it is kept within this time (--keep)")
 	option.Text(set, &u.probe, "probe", "what", "undo it, unless this is reached in time, and keep it then: gateway, arp:<address> or tcp:<host>:<port>")
@@ -44,6 +44,8 @@ func (u *Options) AddFlags(set *pflag.FlagSet) {
 	option.Bool(set, &u.dhcp, "dhcp", "take the lease over of the DHCP client (dhclient, dhcpcd, udhcpc) that looks after the NIC")
 	option.Bool(set, &u.guard, "guard", "wait until it is kept, or else undo it")
 	set.Lookup("guard").Hidden = true // what --confirm starts
+	Complete(verb, 2, interfaces)
+	_ = verb.RegisterFlagCompletionFunc("print-config", cobra.FixedCompletions(hostconf.Managers(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check refuses options that contradict each other.
@@ -125,6 +127,7 @@ func (u *Options) confirmed(ctx context.Context, p uplink.Plan, c Call) error {
 	if err := uplink.Confirm(ctx, p); err != nil {
 		return err
 	}
+	p.Bridge = p.Bridge[strings.LastIndexByte(p.Bridge, ':')+1:] // without its kind
 	return c.Out.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, of(p).kept)
 }
 
@@ -134,6 +137,7 @@ func (u *Options) undone(ctx context.Context, p uplink.Plan, c Call) error {
 		return err
 	}
 	c.Out.Warn(m.Warnings...)
+	p.Bridge = m.Bridge
 	return c.Out.Show(m, c.lines(m, fmt.Sprintf(of(p).undone, m.Carried()))...)
 }
 
@@ -144,9 +148,11 @@ func (u *Options) moved(ctx context.Context, p uplink.Plan, c Call) error {
 		return err
 	}
 	c.Out.Warn(m.Warnings...)
+	typed := of(p).keep
+	p.Bridge = m.Bridge
 	text := c.lines(m, fmt.Sprintf(of(p).moved, m.Carried()))
 	if p.Confirm > 0 && p.Probe == "" && !m.Existed && !c.DryRun {
-		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework %s", p.Confirm, of(p).keep))
+		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework %s", p.Confirm, typed))
 	}
 	return c.Out.Show(m, text...)
 }
@@ -186,15 +192,14 @@ func (c Call) lines(m *uplink.Moved, text string) (lines []string) {
 	return lines
 }
 
-// Complete has the shell offer interfaces for the bridge and for the NIC, and managers.
-func (u *Options) Complete(cmd *cobra.Command, interfaces func(begun string) []string) {
+// Complete has the shell offer interfaces for the first words, so many.
+func Complete(cmd *cobra.Command, most int, interfaces func(begun string) []string) {
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, begun string) (names []string, _ cobra.ShellCompDirective) {
-		if len(args) < 2 {
+		if len(args) < most {
 			names = interfaces(begun)
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
-	_ = cmd.RegisterFlagCompletionFunc("print-config", cobra.FixedCompletions(hostconf.Managers(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // startGuard starts this program again to undo what is not kept. It has a session and files of
