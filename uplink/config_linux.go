@@ -102,5 +102,5 @@ func said(r rtnl.Route) (hostconf.Route, bool) {
 			dst = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 		}
 	}
-	return hostconf.Route{Dst: dst, Gateway: r.Gateway, Src: r.Src, Metric: r.Metric, Table: r.Table, OnLink: r.OnLink()}, len(r.Hops()) == 1 && r.Index != 0 && r.Unicast()
+	return hostconf.Route{Dst: dst, Gateway: r.Gateway, Src: r.Src, Metric: r.Metric, Table: r.Table, OnLink: rtnl.OnLink(r)}, len(r.Hops()) == 1 && r.Index != 0 && rtnl.Unicast(r)
 }

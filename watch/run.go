@@ -59,6 +59,7 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		func() error { return r.leases.run(ctx) },
 		func() error { return r.followExits(ctx) },
 		func() error { return r.cleanup.run(ctx) },
+		func() error { return r.cleanup.awaitSwitch(ctx, r.cleanup.plugger.OVS) },
 		func() error { return r.watchdog(ctx) },
 		func() error { return r.resync(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
 		func() error { return r.changes.follow(ctx, r.recordsChanged) },

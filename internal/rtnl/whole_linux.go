@@ -181,7 +181,7 @@ func (r Route) Static() bool {
 }
 
 // Unicast says whether the route leads somewhere, and does not refuse what goes there.
-func (r Route) Unicast() bool { return r.msg.Type == unix.RTN_UNICAST }
+func Unicast(r Route) bool { return r.msg.Type == unix.RTN_UNICAST }
 
 // OnLink says whether the gateway is taken to be on the link, whatever addresses the link has.
-func (r Route) OnLink() bool { return r.msg.Flags&unix.RTNH_F_ONLINK != 0 }
+func OnLink(r Route) bool { return r.msg.Flags&unix.RTNH_F_ONLINK != 0 }
