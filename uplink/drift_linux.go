@@ -70,7 +70,7 @@ func (j *job) again(ctx context.Context, r *record) error {
 	if err := j.restore(ctx, r); err != nil {
 		return err
 	}
-	j.Managed = true // as it was permitted before
+	j.Managed, j.taken = true, r.Taken // as it was permitted before
 	_, err := j.put(ctx)
 	return err
 }

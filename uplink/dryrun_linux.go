@@ -40,6 +40,14 @@ func (p Plan) planMove(ctx context.Context) (*Moved, error) {
 	if err := j.count(ctx, nic); err != nil {
 		return nil, err
 	}
+	if j.DHCP {
+		j.plan("take the lease over of the DHCP client on %s, and stop that", j.NIC)
+	}
+	if j.isShim() {
+		j.plan("make the macvlan interface %s on %s, with its settings and a MAC of its own", j.Bridge, j.NIC)
+		j.plan("have %s follow router advertisements from the network alone, and answer ARP in place of %s", j.Bridge, j.NIC)
+		return j.moved, j.planCarry(ctx, nic, j.Bridge)
+	}
 	if br == nil {
 		j.plan("make the bridge %s with the MAC %s of %s, its MTU %d and its settings", j.Bridge, nic.MAC, j.NIC, nic.MTU)
 	} else {

@@ -56,13 +56,18 @@ func driverOf(nic string) string {
 
 // notes are the surroundings of the NIC.
 func (j *job) notes(ctx context.Context, nic *rtnl.Link) []string {
-	var driver string
-	_ = j.do(ctx, func() error {
-		driver = driverOf(nic.Name)
-		return nil
-	})
+	driver := j.driver(ctx, nic)
 	kind, _ := j.wireless(ctx, nic)
 	return surroundings(nic.Name, driver, kind != 0)
+}
+
+// driver is the name of the NIC's driver; "": nobody tells.
+func (m mover) driver(ctx context.Context, nic *rtnl.Link) (name string) {
+	_ = m.do(ctx, func() error {
+		name = driverOf(nic.Name)
+		return nil
+	})
+	return name
 }
 
 // VirtualNICs are the surroundings of those NICs of the calling thread's namespace that a virtual

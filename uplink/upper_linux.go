@@ -26,7 +26,12 @@ func (j *job) refusedUpper(ctx context.Context, nic *rtnl.Link) error {
 			continue
 		}
 		switch l.Kind {
-		case "macvlan", "macvtap", "ipvlan", "ipvtap":
+		case "macvlan", "macvtap":
+			if j.isShim() {
+				continue
+			}
+			fallthrough
+		case "ipvlan", "ipvtap":
 			return j.standOn(fmt.Sprintf("the %s interface %s", l.Kind, l.Name))
 		}
 	}
@@ -41,6 +46,9 @@ func (j *job) standOn(what string) error {
 // refusedWireless refuses a station of a wireless network without 4-address mode: such a one
 // sends no frames of others.
 func (j *job) refusedWireless(ctx context.Context, nic *rtnl.Link) error {
+	if j.isShim() {
+		return nil // which says so by itself
+	}
 	if kind, fourAddresses := j.wireless(ctx, nic); kind != unix.NL80211_IFTYPE_STATION && kind != unix.NL80211_IFTYPE_ADHOC || fourAddresses {
 		return nil
 	}
