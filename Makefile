@@ -11,12 +11,13 @@
 # make test-dist  installs the .deb where there is nothing but a shell, and removes it
 
 GO       ?= go
-LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
+LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs managers uml qemu
 PACKAGES := gcc libc6-dev iproute2 iptables docker.io openvswitch-switch bash-completion \
             user-mode-linux kmod qemu-system-x86 linux-headers-amd64 xz-utils
 SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server \
             udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins \
             podman containerd runc lxc systemd-container dbus-daemon dbus-system-bus-common
+MANAGERS := network-manager ifupdown bridge-utils netplan.io
 LANERUN  := bin/lanerun
 AUDIT    := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -36,7 +37,7 @@ test: packages vet
 	done
 
 host:
-	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -vet=off -race -count=1 -p 3 -timeout $(MINUTES)m ./...
+	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,managers,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -vet=off -race -count=1 -p 3 -timeout $(MINUTES)m ./...
 	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -vet=off -race -count=1 -run TestOVS ./cmd/pipework
 	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -vet=off -race -count=1 -timeout 10m ./...
 	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -vet=off -short -count=1 ./...
@@ -145,7 +146,7 @@ dist: SECONDS = $(shell git log -1 --format=%ct)
 dist: DATE = $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
 dist:
 	rm -rf bin/dist $(DIST)/pipework*.deb $(DIST)/pipework*.rpm && mkdir -p bin/dist $(DIST)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w -X $(STAMP).version=$(VERSION) -X $(STAMP).commit=$(COMMIT) -X $(STAMP).date=$(DATE)' -o bin/dist/pipework ./cmd/pipework
+	for cmd in pipework pipework-runtime pipework-cni; do CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w -X $(STAMP).version=$(VERSION) -X $(STAMP).commit=$(COMMIT) -X $(STAMP).date=$(DATE)' -o bin/dist/$$cmd ./cmd/$$cmd || exit 1; done
 	cd packaging && $(GO) run ./generate ../bin/dist $(VERSION)
 	cd packaging && $(GO) build -o ../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
 	for kind in deb rpm; do \
@@ -156,16 +157,19 @@ dist:
 # of DHCP servers and clients must not start one on this machine: where no policy-rc.d says so
 # already, one does while they are installed.
 # Nothing is removed for them: where Docker's own packages conflict with Debian's, apt-get
-# says so and ends. Beside a busybox that is installed, the static one is unpacked into bin.
+# says so and ends. apt-get waits for nobody who updates its lists: a second copy waits for the
+# first. Beside a busybox that is installed, the static one is unpacked into bin. So are
+# network managers, which would take the machine's NICs where they were installed: 6 MB.
 INSTALLED = dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed'
-INSTALL   = apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends --no-remove
+UPDATE    = flock /var/lock/pipework-packages apt-get update -q
+INSTALL   = $(UPDATE) && DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends --no-remove
 
 packages:
 	@missing=; for p in $(PACKAGES); do $(INSTALLED) || missing="$$missing $$p"; done; \
 	p=busybox; $(INSTALLED) || { p=busybox-static; $(INSTALLED) || missing="$$missing $$p"; }; \
 	[ -z "$$missing" ] || { $(INSTALL) $$missing; }
 	@p=busybox-static; $(INSTALLED) || [ -x bin/busybox ] || { rm -rf bin/static && mkdir -p bin/static && cd bin/static && chmod 755 . && \
-		apt-get update -q && apt-get download -q $$p && dpkg-deb -x $${p}_*.deb . && mv bin/busybox .. && cd .. && rm -r static; }
+		$(UPDATE) && apt-get download -q $$p && dpkg-deb -x $${p}_*.deb . && mv bin/busybox .. && cd .. && rm -r static; }
 	@missing=; for p in $(SERVERS); do $(INSTALLED) || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] || { policy=/usr/sbin/policy-rc.d; \
 		[ -e $$policy ] || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy && chmod 755 $$policy; }; \
@@ -173,3 +177,8 @@ packages:
 		for p in $$missing; do \
 			systemctl disable -q $$p 2>/dev/null; systemctl disable -q $$(dpkg -L $$p | sed -nE 's,.*/systemd/system/([^@/]+[.](service|socket|timer))$$,\1,p') 2>/dev/null || true; \
 		done; }
+	@[ -d bin/managers ] || { rm -rf bin/debs && mkdir -p bin/debs/partial bin/debs/root && apt-get update -q && \
+		apt-get install -q -y --no-install-recommends --download-only -o Dir::Cache::archives=$(CURDIR)/bin/debs $(MANAGERS) && \
+		for deb in bin/debs/*.deb; do dpkg-deb -x $$deb bin/debs/root || exit 1; done && cd bin/debs/root && \
+		for d in bin sbin lib; do [ ! -d $$d ] || { mkdir -p usr/$$d && cp -a $$d/. usr/$$d && rm -r $$d; }; done && \
+		rm -rf usr/share/doc usr/share/man usr/share/locale && cd ../../.. && mv bin/debs/root bin/managers && rm -rf bin/debs; }

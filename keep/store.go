@@ -76,6 +76,21 @@ func (s *Store) Guest(name string) (guest ns.Ref) {
 	return guest
 }
 
+// Known is the Ref with the ID that is recorded of it, where a guest of its kind is found by
+// that: one of CNI's.
+func (s *Store) Known(guest ns.Ref) ns.Ref {
+	if s == nil || guest.Kind != ns.CNI || guest.ID != "" {
+		return guest
+	}
+	all, _ := s.scan(func(string, error) {}) // whoever works on the records hears what is wrong with them
+	for _, r := range all {
+		if r.Guest.Same(guest) {
+			return r.Guest
+		}
+	}
+	return guest
+}
+
 // Delete removes a record; nil where there is none.
 func (s *Store) Delete(guest ns.Ref, iface string) error { return s.delete(keyOf(guest, iface)) }
 

@@ -83,8 +83,14 @@ func number[T int | uint64](n T) string {
 	return fmt.Sprint(n)
 }
 
-// short is a container ID as runtimes print it: its first twelve characters.
-func short(id string) string { return id[:min(len(id), 12)] }
+// short is a container ID as runtimes print it: its first twelve characters. Of a namespace's
+// file, which is the ID of a guest of CNI's, there is nothing to tell.
+func short(id string) string {
+	if strings.HasPrefix(id, "/") {
+		return ""
+	}
+	return id[:min(len(id), 12)]
+}
 
 // ParseMark reads a mark from an ifalias. Other people's aliases are not ok.
 func ParseMark(alias string) (Mark, bool) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,20 @@ var managers = []manager{
 	{"dhclient", "dhclient", byClient, "stop it, and have it run on %[2]s"},
 	{"dhcpcd", "dhcpcd", byClient, "write denyinterfaces %[1]s into /etc/dhcpcd.conf, and have it run on %[2]s"},
 	{"udhcpc", "udhcpc", byClient, "stop it, and have it run on %[2]s"},
+}
+
+// config is what --print-config calls who keeps the manager's configuration.
+func (m manager) config() string {
+	switch m.name {
+	case "NetworkManager":
+		return m.name
+	case "systemd-networkd":
+		if all, _ := filepath.Glob("/etc/netplan/*.yaml"); len(all) > 0 {
+			return "netplan"
+		}
+		return "networkd"
+	}
+	return "ifupdown"
 }
 
 // refusedManaged refuses a NIC that a program of this namespace looks after, unless told so.
@@ -64,7 +79,7 @@ func (j *job) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
 		j.warn("%s looks after %s, and may give it its addresses again: %s", found.name, j.NIC, mend)
 		return nil
 	}
-	return errs.New(fs.ErrInvalid, "%s looks after %s, and would give it its addresses again: %s; or move it all the same with --managed", found.name, j.NIC, mend)
+	return errs.New(fs.ErrInvalid, "%s looks after %s, and would give it its addresses again: %s; or move it all the same with --managed; what makes it last: pipework uplink --print-config %s %s %s", found.name, j.NIC, mend, found.config(), j.Bridge, j.NIC)
 }
 
 // someBytes bounds what is read of a file of others.
@@ -89,11 +104,6 @@ func says(path string, lines ...string) bool {
 		}
 	}
 	return false
-}
-
-// byNetworkManager reads what NetworkManager keeps of each device.
-func byNetworkManager(nic *rtnl.Link, _ int) bool {
-	return says(fmt.Sprintf("/run/NetworkManager/devices/%d", nic.Index), "managed=true")
 }
 
 // byNetworkd reads what systemd-networkd keeps of each link.

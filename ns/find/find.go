@@ -36,6 +36,7 @@ import (
 //	netns:blue         what ip-netns(8) named so; also netns:/a/path
 //	cgroup:web         the processes in the control group of this name
 //	pid:1234           the process with this number
+//	cni:lan/3f2a       what a CNI runtime attached to the network lan, as far as it is recorded
 //	/proc/1234/ns/net  a namespace's file
 //	/web               web, as Docker writes it, where there is no such file
 //	web                any of the first seven kinds; see [Name]
@@ -58,6 +59,8 @@ func Target(ref ns.Ref) ns.Target {
 		return pid(ref.Name)
 	case kind == ns.Netns:
 		return named(ref.Name)
+	case kind == ns.CNI:
+		return attached{ref}
 	case kind == "nspawn":
 		kind = ns.Machine
 	}

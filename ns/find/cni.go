@@ -1,0 +1,26 @@
+package find
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/ns"
+)
+
+// An attached guest is one that a CNI runtime named, with the file of its namespace as its ID.
+type attached struct{ ns.Ref }
+
+// Open opens the file.
+func (a attached) Open(ctx context.Context) (*ns.Guest, error) {
+	if a.ID == "" {
+		return nil, errs.New(fs.ErrNotExist, "%s: which network namespace that is, only its record knows, and there is none", a)
+	}
+	g, err := ns.Path(a.ID).Open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", a, err)
+	}
+	g.Identity = ns.Identity{Name: a.Name, ID: a.ID}
+	return g, nil
+}
