@@ -26,7 +26,7 @@ RAN      := $(CURDIR)/bin/lanes-that-ran
 .PHONY: test test-long host quick bench size lint audit packages vet dist test-dist
 
 # Much of each lane waits for something: three packages run at a time on the host, and
-# two of the other machines beside them.
+# two of the other machines beside them. What go vet tells it tells once, before all tests.
 test: packages vet
 	@mkdir -p bin && rm -f $(RAN)
 	$(MAKE) --no-print-directory $(LANERUN)
@@ -37,10 +37,10 @@ test: packages vet
 	done
 
 host:
-	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,managers,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -p 3 -timeout $(MINUTES)m ./...
-	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
-	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -race -count=1 -timeout 10m ./...
-	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -short -count=1 ./...
+	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,managers,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -vet=off -race -count=1 -p 3 -timeout $(MINUTES)m ./...
+	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -vet=off -race -count=1 -run TestOVS ./cmd/pipework
+	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -vet=off -race -count=1 -timeout 10m ./...
+	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -vet=off -short -count=1 ./...
 
 # What the machine's own kernel may lack runs in another one: VLANs, dummies, ipvlan,
 # netem and Open vSwitch in User-Mode Linux; InfiniBand, radios, NICs, and uplinks of Open
@@ -49,7 +49,7 @@ host:
 UML      := uml-vlans uml-ovs uml-kinds uml-root uml-cmd uml-watch uml-keep
 QEMU     := qemu-root qemu-watch qemu-cmd qemu-uplink
 MINUTES  := 45
-IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout $(MINUTES)m -exec '$(CURDIR)/$(LANERUN) $(1) -timeout $(MINUTES)m'
+IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -vet=off -count=1 -timeout $(MINUTES)m -exec '$(CURDIR)/$(LANERUN) $(1) -timeout $(MINUTES)m'
 RANIN     = @mkdir -p bin && echo $(1) >>$(RAN)
 
 # With the kernel's datapath, a bridge that is there already differs from one that is made
@@ -89,7 +89,7 @@ $(LANERUN):
 	CGO_ENABLED=0 $(GO) build -o $@ ./internal/lanes/lanerun
 
 quick: vet
-	$(GO) test -short -count=1 -p 4 ./...
+	$(GO) test -vet=off -short -count=1 -p 4 ./...
 
 # Makes the packages, installs the .deb in a directory of its own, and removes it again.
 test-dist:
