@@ -84,8 +84,12 @@ func (j *job) driftOfPort(ctx context.Context, r *record, nic, br *rtnl.Link) (l
 		}
 		return j.kind.enslave(ctx, r, nic, br)
 	}
+	flows := ""
+	if r.sign() != 0 {
+		flows = ", or the bridge's flows,"
+	}
 	if !j.routersKept(ctx, r.sign()) {
-		list = append(list, drift{what: fmt.Sprintf("guests on %s could be routers of the host's: the tables pipework-uplink-%s of nftables are not as they were", j.Bridge, j.Bridge), mend: again})
+		list = append(list, drift{what: fmt.Sprintf("guests on %s could be routers of the host's: the tables pipework-uplink-%s of nftables%s are not as they were", j.Bridge, j.Bridge, flows), mend: again})
 	}
 	enslaved, err := j.kind.enslaved(ctx, r, nic, br)
 	switch {
@@ -179,8 +183,8 @@ func (j *job) mendRoute(ctx context.Context, want state, r rtnl.Route, br *rtnl.
 	return j.putRoute(ctx, want, r)
 }
 
-// routersKept says whether the tables are there, as far as this kernel has such; sign is that of
-// keepRouters.
+// routersKept says whether the tables, and flows, are there, as far as this kernel has such; sign is
+// that of keepRouters.
 func (j *job) routersKept(ctx context.Context, sign uint8) (kept bool) {
 	atNIC, atBridge := j.tables()
 	kept = true
@@ -208,5 +212,5 @@ func (j *job) routersKept(ctx context.Context, sign uint8) (kept bool) {
 		}
 		return nil
 	})
-	return kept
+	return kept && (sign == 0 || openvswitch{j}.signed(ctx))
 }

@@ -3,9 +3,7 @@ package uplink
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
+	"net"
 
 	"golang.org/x/sys/unix"
 
@@ -75,16 +73,10 @@ func (m mover) driver(ctx context.Context, nic *rtnl.Link) (name string) {
 // VirtualNICs are the surroundings of those NICs of the calling thread's namespace that a virtual
 // switch is known to stand behind.
 func VirtualNICs() (notes []string) {
-	all, _ := filepath.Glob("/sys/class/net/*/device/driver")
-	for _, path := range all {
-		nic := strings.Split(path, "/")[4]
-		to, err := os.Readlink(path)
-		if err != nil {
-			continue
-		}
-		driver := filepath.Base(to)
-		if what := virtual[driver]; what != "" && what != vbox {
-			notes = append(notes, fmt.Sprintf("%s is a NIC of %s", nic, what))
+	all, _ := net.Interfaces()
+	for _, nic := range all {
+		if what := virtual[driverOf(nic.Name)]; what != "" && what != vbox {
+			notes = append(notes, fmt.Sprintf("%s is a NIC of %s", nic.Name, what))
 		}
 	}
 	return notes
