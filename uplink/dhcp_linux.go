@@ -58,7 +58,7 @@ func (t *takenLease) config() dhcp.Config {
 var clientNames = []string{"dhclient", "dhcpcd", "udhcpc"}
 
 // findClient is the client that looks after the NIC; nil: none does.
-func (j *job) findClient(ctx context.Context, nic *rtnl.Link) (found *dhcpClient, err error) {
+func (j leaser) findClient(ctx context.Context, nic *rtnl.Link) (found *dhcpClient, err error) {
 	all, err := rtnl.Links(ctx, j.host.Conn)
 	if err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ const rebindTries = 3
 
 // takeLease finds the client's lease, and extends it as the client would: no server gives a second
 // one. Nothing is changed on the host.
-func (j *job) takeLease(ctx context.Context, nic *rtnl.Link) (*takenLease, error) {
+func (j leaser) takeLease(ctx context.Context, nic *rtnl.Link) (*takenLease, error) {
 	if j.isShim() {
 		return nil, errs.New(errors.ErrUnsupported, "%s has another MAC than %s, by which servers know the lease: give it an address of its own, or use a bridge", j.Bridge, j.NIC)
 	}
@@ -169,7 +169,7 @@ func (j *job) takeLease(ctx context.Context, nic *rtnl.Link) (*takenLease, error
 
 // leased is the address of the lease: the one that the client tells, or that ends, or the only
 // one.
-func (j *job) leased(ctx context.Context, nic *rtnl.Link, told netip.Prefix) (addr netip.Prefix, forever bool, err error) {
+func (j leaser) leased(ctx context.Context, nic *rtnl.Link, told netip.Prefix) (addr netip.Prefix, forever bool, err error) {
 	all, err := rtnl.Addrs(ctx, j.host.Conn, nic.Index)
 	if err != nil {
 		return told, false, err
@@ -212,7 +212,7 @@ func (c dhcpClient) signal(ctx context.Context, s unix.Signal) (there bool, err 
 }
 
 // stopClient has the client leave the lease alone.
-func (j *job) stopClient(ctx context.Context, r *record) error {
+func (j leaser) stopClient(ctx context.Context, r *record) error {
 	if r.Taken == nil {
 		return nil
 	}
@@ -230,7 +230,7 @@ func (t *takenLease) until() string {
 }
 
 // continueClient has the client go on.
-func (j *job) continueClient(ctx context.Context, r *record) error {
+func (j leaser) continueClient(ctx context.Context, r *record) error {
 	if r.Taken == nil {
 		return nil
 	}
@@ -333,7 +333,7 @@ func (p Plan) applyLease(ctx context.Context, old, next *dhcp.Lease) error {
 		r.forgetLease(old)
 	}
 	if next != nil {
-		if err := j.leaseRouter(ctx, br, old, next); err != nil {
+		if err := (leaser{j}).leaseRouter(ctx, br, old, next); err != nil {
 			return err
 		}
 	}
@@ -357,7 +357,7 @@ func (r *record) forgetLease(old *dhcp.Lease) {
 
 // leaseRouter has the default route lead to the lease's router, where that, or the address, is
 // another one.
-func (j *job) leaseRouter(ctx context.Context, br *rtnl.Link, old, next *dhcp.Lease) error {
+func (j leaser) leaseRouter(ctx context.Context, br *rtnl.Link, old, next *dhcp.Lease) error {
 	gw := next.Gateway()
 	if !gw.IsValid() || old != nil && old.Gateway() == gw && old.Addr == next.Addr {
 		return nil

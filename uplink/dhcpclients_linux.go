@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"golang.org/x/sys/unix"
@@ -65,9 +66,12 @@ func after(words []string, option string) string {
 	return ""
 }
 
+// What dhclient writes, and is told to send.
 var (
-	dhclientFixed = regexp.MustCompile(`(?m)^\s*fixed-address ([0-9.]+);`)
-	dhclientSends = regexp.MustCompile(`(?m)^\s*(?:send|option) dhcp-client-identifier\s+=?\s*([^;]+);`)
+	dhclientFixed = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*fixed-address ([0-9.]+);`) })
+	dhclientSends = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^\s*(?:send|option) dhcp-client-identifier\s+=?\s*([^;]+);`)
+	})
 )
 
 // dhclientLease reads ISC dhclient's leases, of which the last one counts, and its configuration.
@@ -76,14 +80,14 @@ func dhclientLease(words []string, nic *rtnl.Link, read func(string) []byte) (ad
 	for _, path := range []string{after(words, "-lf"), "/var/lib/dhcp/dhclient." + nic.Name + ".leases", "/var/lib/dhcp/dhclient.leases", "/var/lib/dhclient/dhclient.leases"} {
 		blocks := strings.Split(string(read(path)), "lease {")
 		for _, block := range slices.Backward(blocks) {
-			found := dhclientFixed.FindStringSubmatch(block)
+			found := dhclientFixed().FindStringSubmatch(block)
 			if found == nil || !strings.Contains(block, `interface "`+nic.Name+`";`) {
 				continue
 			}
 			if ip, err := netip.ParseAddr(found[1]); err == nil {
 				addr = netip.PrefixFrom(ip, 32)
 			}
-			if sent := dhclientSends.FindStringSubmatch(block); sent != nil {
+			if sent := dhclientSends().FindStringSubmatch(block); sent != nil {
 				ids = append(ids, dhclientData(sent[1], nic.MAC))
 			}
 			break
@@ -94,7 +98,7 @@ func dhclientLease(words []string, nic *rtnl.Link, read func(string) []byte) (ad
 	}
 	for _, path := range []string{after(words, "-cf"), "/etc/dhcp/dhclient.conf", "/etc/dhclient.conf"} {
 		if text := read(path); path != "" && text != nil {
-			if sent := dhclientSends.FindSubmatch(text); sent != nil {
+			if sent := dhclientSends().FindSubmatch(text); sent != nil {
 				ids = append(ids, dhclientData(string(sent[1]), nic.MAC))
 			}
 			break

@@ -33,7 +33,7 @@ func (p Plan) planMove(ctx context.Context) (*Moved, error) {
 		}
 		return j.moved, err
 	}
-	nic, br, err := j.look(ctx)
+	nic, br, err := refuser{j}.look(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (p Plan) examine(ctx context.Context) (*Examined, error) {
 	}
 	nic, err := rtnl.LinkByName(ctx, j.host.Conn, j.NIC)
 	if err != nil {
-		_, _, err = j.look(ctx)
+		_, _, err = refuser{j}.look(ctx)
 		return x, x.refused(err)
 	}
 	x.Notes = j.notes(ctx, nic)
@@ -157,7 +157,7 @@ func (p Plan) examine(ctx context.Context) (*Examined, error) {
 	if err := x.refused(err); err != nil {
 		return nil, err
 	}
-	for _, refused := range j.refusals(ctx, nic, br) {
+	for _, refused := range (refuser{j}).refusals(ctx, nic, br) {
 		if err := x.refused(refused()); err != nil {
 			return nil, err
 		}

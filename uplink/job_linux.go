@@ -26,6 +26,15 @@ type job struct {
 	late  bool        // ovs-vswitchd was waited for in vain
 }
 
+// A refuser is a job that looks at what is refused.
+type refuser struct{ *job }
+
+// A drifter is a job that compares what is with what was recorded.
+type drifter struct{ *job }
+
+// A leaser is a job that takes the lease of another DHCP client over.
+type leaser struct{ *job }
+
 // open opens the host, and keeps others from the bridge until end is called.
 func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 	if err := p.validate(); err != nil {

@@ -51,7 +51,7 @@ func (m manager) config() string {
 }
 
 // refusedManaged refuses a NIC that a program of this namespace looks after, unless told so.
-func (j *job) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
 	var found *manager
 	err := j.do(ctx, func() error {
 		here, err := os.Readlink("/proc/thread-self/ns/net")

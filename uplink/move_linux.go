@@ -41,12 +41,12 @@ func (p Plan) move(ctx context.Context) (*Moved, error) {
 
 // put puts the NIC under the bridge, or leaves everything as it is.
 func (j *job) put(ctx context.Context) (*Moved, error) {
-	nic, br, err := j.look(ctx)
+	nic, br, err := refuser{j}.look(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if j.DHCP && j.taken == nil {
-		if j.taken, err = j.takeLease(ctx, nic); err != nil {
+		if j.taken, err = (leaser{j}).takeLease(ctx, nic); err != nil {
 			return nil, err
 		}
 	}
@@ -162,7 +162,7 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err := j.arm(ctx); err != nil {
 		return err
 	}
-	if err := j.stopClient(ctx, r); err != nil {
+	if err := (leaser{j}).stopClient(ctx, r); err != nil {
 		return err
 	}
 	conf, err := j.conf(ctx, nic)

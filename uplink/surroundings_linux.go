@@ -57,7 +57,7 @@ func driverOf(nic string) string {
 // notes are the surroundings of the NIC.
 func (j *job) notes(ctx context.Context, nic *rtnl.Link) []string {
 	driver := j.driver(ctx, nic)
-	kind, _ := j.wireless(ctx, nic)
+	kind, _ := refuser{j}.wireless(ctx, nic)
 	return surroundings(nic.Name, driver, kind != 0)
 }
 

@@ -166,7 +166,7 @@ func (j *job) restoreBridge(ctx context.Context, r *record) error {
 	if err := j.dropRouters(ctx); err != nil {
 		return err
 	}
-	if err := j.continueClient(ctx, r); err != nil {
+	if err := (leaser{j}).continueClient(ctx, r); err != nil {
 		return err
 	}
 	return j.forget(ctx)
