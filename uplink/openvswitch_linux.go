@@ -2,13 +2,17 @@ package uplink
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"slices"
+	"syscall"
 	"time"
 
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
 	libovsdb "github.com/ovn-org/libovsdb/ovsdb"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -69,8 +73,7 @@ func (b openvswitch) note(ctx context.Context, r *record) error {
 	got, err := b.run(ctx, "note bridge",
 		ovsdb.Select("Bridge", ovsdb.Has("name", b.Bridge), "_uuid", "datapath_type", "other_config"),
 		ovsdb.Select("Port", ovsdb.Has("name", b.Bridge), "_uuid"),
-		ovsdb.Select("Interface", ovsdb.Has("name", b.Bridge), "mtu_request"),
-		ovsdb.Select("Open_vSwitch", theRow(), "datapath_types"))
+		ovsdb.Select("Interface", ovsdb.Has("name", b.Bridge), "mtu_request"))
 	if err != nil {
 		return err
 	}
@@ -88,9 +91,26 @@ func (b openvswitch) note(ctx context.Context, r *record) error {
 		}
 		return nil
 	}
-	types := got[3].First().Strings("datapath_types") // those that ovs-vswitchd can
-	r.OVS.Userspace = slices.Contains(types, netdev) && !slices.Contains(types, "system")
-	return nil
+	r.OVS.Userspace, err = b.onlyUserspace(ctx)
+	return err
+}
+
+// onlyUserspace says whether ovs-vswitchd forwards in userspace alone. It tells so soon after it has
+// started.
+func (b openvswitch) onlyUserspace(ctx context.Context) (bool, error) {
+	for end := time.Now().Add(lateTime); ; {
+		got, err := b.run(fault.With(ctx, nil), "look at switch", ovsdb.Select("Open_vSwitch", theRow(), "datapath_types"))
+		if err != nil {
+			return false, err
+		}
+		types := got[0].First().Strings("datapath_types")
+		if len(types) > 0 || time.Now().After(end) {
+			return slices.Contains(types, netdev) && !slices.Contains(types, "system"), nil
+		}
+		if err := pause.For(ctx, 10*time.Millisecond); err != nil {
+			return false, err
+		}
+	}
 }
 
 // netdev is the datapath_type of a bridge that ovs-vswitchd itself forwards for.
@@ -219,6 +239,7 @@ func (b openvswitch) release(ctx context.Context, r *record, nic, _ *rtnl.Link) 
 		}
 	}
 	there, err := b.enslaved(ctx, r, nic, nil)
+	b.late = b.late || b.dead(ctx)
 	switch {
 	case err != nil:
 		return err
@@ -234,8 +255,13 @@ func (b openvswitch) release(ctx context.Context, r *record, nic, _ *rtnl.Link) 
 	switch {
 	case failed != nil:
 		return failed
+	case now.Master != 0 && err == nil:
+		return errs.New(fs.ErrInvalid, "%s is part of something else by now: ip -d link show %s", b.NIC, b.NIC)
 	case now.Master != 0:
-		return err
+		if failed := b.delVport(ctx, now); failed != nil {
+			return fmt.Errorf("%w (%w)", err, failed)
+		}
+		fallthrough
 	case err != nil:
 		b.warn("%v", err) // nor does it forward anything
 	}
@@ -243,6 +269,46 @@ func (b openvswitch) release(ctx context.Context, r *record, nic, _ *rtnl.Link) 
 		return nil
 	}
 	return rtnl.ClearPromisc(ctx, b.host.Conn, nic.Index) // which ovs-vswitchd leaves so when it is killed
+}
+
+// dead says whether nobody listens where ovs-vswitchd does.
+func (b openvswitch) dead(ctx context.Context) bool {
+	conn, err := b.dial(fault.With(ctx, nil))
+	if err == nil {
+		_ = conn.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+}
+
+// delVport takes the NIC from the kernel's datapath in the place of an ovs-vswitchd that does not:
+// OVS_VPORT_CMD_DEL of linux/openvswitch.h.
+func (b openvswitch) delVport(ctx context.Context, nic *rtnl.Link) error {
+	const cmdDel, attrName, version = 2, 3, 1
+	return b.do(ctx, func() error {
+		if err := fault.Step(ctx, "remove port of datapath"); err != nil {
+			return err
+		}
+		c, err := genetlink.Dial(nil)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = c.Close() }()
+		family, err := c.GetFamily("ovs_vport")
+		if err != nil {
+			return err
+		}
+		ae := netlink.NewAttributeEncoder()
+		ae.String(attrName, nic.Name)
+		attrs, err := ae.Encode()
+		if err != nil {
+			return err
+		}
+		header := binary.NativeEndian.AppendUint32(nil, uint32(nic.Master)) // of the datapath's device
+		_, err = c.Execute(genetlink.Message{
+			Header: genetlink.Header{Command: cmdDel, Version: version}, Data: append(header, attrs...),
+		}, family.ID, netlink.Request|netlink.Acknowledge)
+		return err
+	})
 }
 
 func removePort(port ovsdb.UUID) ovsdb.Op {

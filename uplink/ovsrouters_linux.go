@@ -31,8 +31,9 @@ const (
 	wholeCookie    = 1<<64 - 1
 	signedRegister = 14
 	signed         = 0x70750001
-	byNIC          = 60001
-	byOthers       = 60000
+	byNIC          = 60001 // three flows
+	byOthers       = 60000 // two
+	flowCount      = 5
 )
 
 // newSign draws a DSCP of 1 to 63.
@@ -73,18 +74,19 @@ func (b openvswitch) unsignRouters(ctx context.Context) error {
 	return err
 }
 
-func (b openvswitch) flows(ctx context.Context, mods []openflow.Mod) error {
-	if b.OVS.Transactor != nil && b.OVS.Endpoint == "" {
-		return errs.New(errors.ErrUnsupported, "a Client with a Transactor does not tell where the socket for OpenFlow is: give it an Endpoint (unix:FILE), too")
-	}
-	path, err := ovsdb.Management(b.OVS.Endpoint, b.Bridge)
+// signed says whether the flows are there, as far as ovs-vswitchd tells.
+func (b openvswitch) signed(ctx context.Context) bool {
+	conn, err := b.dial(ctx)
 	if err != nil {
-		return err
+		return true // there is nobody to put them
 	}
-	conn, err := openflow.Dial(ctx, path)
-	if refused := new(openflow.Refusal); errors.As(err, &refused) && refused.Version() {
-		return errs.New(errors.ErrUnsupported, "bridge %s does not speak OpenFlow 1.4: `ovs-vsctl add bridge %s protocols OpenFlow14`", b.Bridge, b.Bridge)
-	}
+	defer func() { _ = conn.Close() }()
+	all, err := conn.Flows(ctx, uplinkCookie, wholeCookie)
+	return err != nil || len(all) == flowCount
+}
+
+func (b openvswitch) flows(ctx context.Context, mods []openflow.Mod) error {
+	conn, err := b.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -93,6 +95,22 @@ func (b openvswitch) flows(ctx context.Context, mods []openflow.Mod) error {
 		return fmt.Errorf("change flows in bridge %s: %w", b.Bridge, err)
 	}
 	return nil
+}
+
+// dial connects to ovs-vswitchd for the bridge.
+func (b openvswitch) dial(ctx context.Context) (*openflow.Conn, error) {
+	if b.OVS.Transactor != nil && b.OVS.Endpoint == "" {
+		return nil, errs.New(errors.ErrUnsupported, "a Client with a Transactor does not tell where the socket for OpenFlow is: give it an Endpoint (unix:FILE), too")
+	}
+	path, err := ovsdb.Management(b.OVS.Endpoint, b.Bridge)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := openflow.Dial(ctx, path)
+	if refused := new(openflow.Refusal); errors.As(err, &refused) && refused.Version() {
+		return nil, errs.New(errors.ErrUnsupported, "bridge %s does not speak OpenFlow 1.4: `ovs-vsctl add bridge %s protocols OpenFlow14`", b.Bridge, b.Bridge)
+	}
+	return conn, err
 }
 
 // hasSign is what a packet's DSCP is compared by: RFC 2474, RFC 8200.

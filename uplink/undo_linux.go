@@ -114,7 +114,7 @@ func (j *job) restore(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
-	want.learns = nic.HearsRouters()
+	want.learns = nic.HearsRouters() || r.Heard
 	br, err := j.ours(ctx, r, nic)
 	if err != nil {
 		return err
@@ -166,6 +166,9 @@ func (j *job) restoreBridge(ctx context.Context, r *record) error {
 	if err := j.dropRouters(ctx); err != nil {
 		return err
 	}
+	if err := (leaser{j}).continueClient(ctx, r); err != nil {
+		return err
+	}
 	return j.forget(ctx)
 }
 
@@ -180,11 +183,12 @@ func (j *job) ours(ctx context.Context, r *record, nic *rtnl.Link) (*rtnl.Link, 
 			return nil, err // somebody else's, made meanwhile
 		}
 	}
-	if enslaved, err := j.kind.enslaved(ctx, r, nic, br); err != nil || !enslaved && nic.Master != 0 {
-		if err != nil {
-			return nil, err
-		}
-		return nil, errs.New(fs.ErrInvalid, "%s is part of something else by now: ip link set %s nomaster", j.NIC, j.NIC)
+	enslaved, err := j.kind.enslaved(ctx, r, nic, br)
+	if err != nil || enslaved || nic.Master == 0 {
+		return br, err
 	}
-	return br, nil
+	if master, err := rtnl.LinkByIndex(ctx, j.host.Conn, nic.Master); err != nil || r.OVS == nil || master.Kind != "openvswitch" {
+		return nil, errs.Join(err, errs.New(fs.ErrInvalid, "%s is part of something else by now: ip link set %s nomaster", j.NIC, j.NIC))
+	}
+	return br, nil // the database has no port, and ovs-vswitchd is still to hear of it
 }
