@@ -23,7 +23,7 @@ type drift struct {
 }
 
 // drifts are the differences, in the order to mend them in.
-func (j *job) drifts(ctx context.Context, r *record) (list []drift, err error) {
+func (j drifter) drifts(ctx context.Context, r *record) (list []drift, err error) {
 	nic, err := rtnl.LinkByName(ctx, j.host.Conn, j.NIC)
 	if errors.Is(err, fs.ErrNotExist) {
 		return []drift{{j.NIC + " is gone", true, func(context.Context) error {
@@ -66,17 +66,17 @@ func (j *job) drifts(ctx context.Context, r *record) (list []drift, err error) {
 }
 
 // again makes a bridge again that is gone.
-func (j *job) again(ctx context.Context, r *record) error {
+func (j drifter) again(ctx context.Context, r *record) error {
 	if err := j.restore(ctx, r); err != nil {
 		return err
 	}
-	j.Managed = true // as it was permitted before
+	j.Managed, j.taken = true, r.Taken // as it was permitted before
 	_, err := j.put(ctx)
 	return err
 }
 
 // driftOfPort compares what the NIC is to be part of, and who may be the host's routers.
-func (j *job) driftOfPort(ctx context.Context, r *record, nic, br *rtnl.Link) (list []drift, err error) {
+func (j drifter) driftOfPort(ctx context.Context, r *record, nic, br *rtnl.Link) (list []drift, err error) {
 	// Both do nothing where there is nothing to do; one of Open vSwitch also puts its flows.
 	again := func(ctx context.Context) error {
 		if err := j.keepRouters(ctx, nic, br, r.sign()); err != nil {
@@ -126,7 +126,7 @@ func (r *record) lasting(nic string, br *rtnl.Link) (s state, err error) {
 }
 
 // driftOfAddrs compares addresses: which the bridge lacks, and which the NIC has, too.
-func (j *job) driftOfAddrs(ctx context.Context, want state, nic, br *rtnl.Link) (list []drift, err error) {
+func (j drifter) driftOfAddrs(ctx context.Context, want state, nic, br *rtnl.Link) (list []drift, err error) {
 	have, err := addrsOf(ctx, j.mover, br)
 	if err != nil {
 		return nil, err
@@ -159,7 +159,7 @@ func addrsOf(ctx context.Context, m mover, l *rtnl.Link) (map[netip.Prefix]bool,
 }
 
 // driftOfRoutes compares routes.
-func (j *job) driftOfRoutes(ctx context.Context, want state, br *rtnl.Link) (list []drift, err error) {
+func (j drifter) driftOfRoutes(ctx context.Context, want state, br *rtnl.Link) (list []drift, err error) {
 	have, err := rtnl.WholeRoutes(ctx, j.host.Conn, br.Index)
 	for _, r := range missing(want.routes, have) {
 		list = append(list, drift{what: fmt.Sprintf("route %s is gone", r), mend: func(ctx context.Context) error { return j.mendRoute(ctx, want, r, br) }})
@@ -168,7 +168,7 @@ func (j *job) driftOfRoutes(ctx context.Context, want state, br *rtnl.Link) (lis
 }
 
 // mendRoute puts a route again, in place of one of IPv4 that somebody put in its place.
-func (j *job) mendRoute(ctx context.Context, want state, r rtnl.Route, br *rtnl.Link) error {
+func (j drifter) mendRoute(ctx context.Context, want state, r rtnl.Route, br *rtnl.Link) error {
 	have, err := rtnl.WholeRoutes(ctx, j.host.Conn, br.Index)
 	if err != nil || len(missing([]rtnl.Route{r}, have)) == 0 {
 		return err
@@ -185,7 +185,7 @@ func (j *job) mendRoute(ctx context.Context, want state, r rtnl.Route, br *rtnl.
 
 // routersKept says whether the tables, and flows, are there, as far as this kernel has such; sign is
 // that of keepRouters.
-func (j *job) routersKept(ctx context.Context, sign uint8) (kept bool) {
+func (j drifter) routersKept(ctx context.Context, sign uint8) (kept bool) {
 	atNIC, atBridge := j.tables()
 	kept = true
 	_ = j.do(ctx, func() error {
@@ -212,5 +212,5 @@ func (j *job) routersKept(ctx context.Context, sign uint8) (kept bool) {
 		}
 		return nil
 	})
-	return kept && (sign == 0 || openvswitch{j}.signed(ctx))
+	return kept && (sign == 0 || openvswitch{j.job}.signed(ctx))
 }

@@ -33,12 +33,20 @@ func (p Plan) planMove(ctx context.Context) (*Moved, error) {
 		}
 		return j.moved, err
 	}
-	nic, br, err := j.look(ctx)
+	nic, br, err := refuser{j}.look(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := j.count(ctx, nic); err != nil {
 		return nil, err
+	}
+	if j.DHCP {
+		j.plan("take the lease over of the DHCP client on %s, and stop that", j.NIC)
+	}
+	if j.isShim() {
+		j.plan("make the macvlan interface %s on %s, with its settings and a MAC of its own", j.Bridge, j.NIC)
+		j.plan("have %s follow router advertisements from the network alone, and answer ARP in place of %s", j.Bridge, j.NIC)
+		return j.moved, j.planCarry(ctx, nic, j.Bridge)
 	}
 	if br == nil {
 		j.plan("make the bridge %s with the MAC %s of %s, its MTU %d and its settings", j.Bridge, nic.MAC, j.NIC, nic.MTU)
@@ -132,7 +140,7 @@ func (p Plan) examine(ctx context.Context) (*Examined, error) {
 	}
 	nic, err := rtnl.LinkByName(ctx, j.host.Conn, j.NIC)
 	if err != nil {
-		_, _, err = j.look(ctx)
+		_, _, err = refuser{j}.look(ctx)
 		return x, x.refused(err)
 	}
 	x.Notes = j.notes(ctx, nic)
@@ -149,7 +157,7 @@ func (p Plan) examine(ctx context.Context) (*Examined, error) {
 	if err := x.refused(err); err != nil {
 		return nil, err
 	}
-	for _, refused := range j.refusals(ctx, nic, br) {
+	for _, refused := range (refuser{j}).refusals(ctx, nic, br) {
 		if err := x.refused(refused()); err != nil {
 			return nil, err
 		}

@@ -22,8 +22,18 @@ type job struct {
 	mover
 	kind  kind
 	moved *Moved
-	late  bool // ovs-vswitchd was waited for in vain
+	taken *takenLease // of a DHCP client
+	late  bool        // ovs-vswitchd was waited for in vain
 }
+
+// A refuser is a job that looks at what is refused.
+type refuser struct{ *job }
+
+// A drifter is a job that compares what is with what was recorded.
+type drifter struct{ *job }
+
+// A leaser is a job that takes the lease of another DHCP client over.
+type leaser struct{ *job }
 
 // open opens the host, and keeps others from the bridge until end is called.
 func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
@@ -36,6 +46,9 @@ func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 	}
 	j = &job{Plan: p, moved: &Moved{NIC: p.NIC, Bridge: p.Bridge}}
 	j.kind = linux{j}
+	if p.isShim() {
+		j.kind = macvlan{j}
+	}
 	if j.host.Handle = p.Host; p.Host == nil {
 		if j.host.Handle, err = ns.Current(); err != nil {
 			return nil, nil, err
@@ -68,6 +81,9 @@ func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 
 // choose finds out of which kind the bridge is, by the rules for guests: [link.Detect].
 func (j *job) choose(ctx context.Context) error {
+	if j.isShim() {
+		return nil
+	}
 	j.kind = linux{j}
 	if j.spelled == "bridge" {
 		return nil

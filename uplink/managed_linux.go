@@ -31,9 +31,9 @@ type manager struct {
 var managers = []manager{
 	{"NetworkManager", "NetworkManager", byNetworkManager, "nmcli device set %[1]s managed no"},
 	{"systemd-network", "systemd-networkd", byNetworkd, "write Unmanaged=yes into the [Link] section of its .network file, networkctl reload"},
-	{"dhclient", "dhclient", byClient, "stop it, and have it run on %[2]s"},
-	{"dhcpcd", "dhcpcd", byClient, "write denyinterfaces %[1]s into /etc/dhcpcd.conf, and have it run on %[2]s"},
-	{"udhcpc", "udhcpc", byClient, "stop it, and have it run on %[2]s"},
+	{"dhclient", "dhclient", byClient, "stop it, and have it run on %[2]s, or have its lease taken over with --dhcp"},
+	{"dhcpcd", "dhcpcd", byClient, "write denyinterfaces %[1]s into /etc/dhcpcd.conf, and have it run on %[2]s, or have its lease taken over with --dhcp"},
+	{"udhcpc", "udhcpc", byClient, "stop it, and have it run on %[2]s, or have its lease taken over with --dhcp"},
 }
 
 // config is what --print-config calls who keeps the manager's configuration.
@@ -51,7 +51,7 @@ func (m manager) config() string {
 }
 
 // refusedManaged refuses a NIC that a program of this namespace looks after, unless told so.
-func (j *job) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
 	var found *manager
 	err := j.do(ctx, func() error {
 		here, err := os.Readlink("/proc/thread-self/ns/net")
@@ -61,7 +61,7 @@ func (j *job) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
 		for _, pid := range process.All() {
 			comm := strings.TrimSpace(string(readSome(fmt.Sprintf("/proc/%d/comm", pid))))
 			i := slices.IndexFunc(managers, func(m manager) bool { return m.called == comm })
-			if i < 0 || found != nil {
+			if i < 0 || found != nil || j.DHCP && slices.Contains(clientNames, comm) {
 				continue
 			}
 			where, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))

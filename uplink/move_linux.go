@@ -42,14 +42,20 @@ func (p Plan) move(ctx context.Context) (*Moved, error) {
 // put puts the NIC under the bridge, or leaves everything as it is.
 func (j *job) put(ctx context.Context) (*Moved, error) {
 	j.late = false
-	nic, br, err := j.look(ctx)
+	nic, br, err := refuser{j}.look(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if j.DHCP && j.taken == nil {
+		if j.taken, err = (leaser{j}).takeLease(ctx, nic); err != nil {
+			return nil, err
+		}
 	}
 	r, err := j.record(ctx, nic, br)
 	if err != nil {
 		return nil, err
 	}
+	r.Taken = j.taken
 	if err := j.under(ctx, r, nic); err != nil {
 		if fault.Killed(ctx) {
 			return nil, err
@@ -59,7 +65,7 @@ func (j *job) put(ctx context.Context) (*Moved, error) {
 		if failed := j.restore(late, r); failed != nil {
 			err = errs.Join(err, fmt.Errorf("undo it: %w: pipework uplink --undo %s %s tries again", failed, j.Bridge, j.NIC))
 		}
-		return nil, fmt.Errorf("put %s under %s: %w", j.NIC, j.Bridge, err)
+		return nil, fmt.Errorf("%s: %w", j.doing(), err)
 	}
 	return j.moved, nil
 }
@@ -157,6 +163,9 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err := j.arm(ctx); err != nil {
 		return err
 	}
+	if err := (leaser{j}).stopClient(ctx, r); err != nil {
+		return err
+	}
 	conf, err := j.conf(ctx, nic)
 	if err != nil {
 		return err
@@ -196,6 +205,11 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	}
 	if err := j.compare(ctx, want, br); err != nil {
 		return err
+	}
+	if r.Taken != nil {
+		if err := j.lifetime(ctx, br, r.Taken); err != nil {
+			return err
+		}
 	}
 	if err := j.count(ctx, br); err != nil {
 		return err

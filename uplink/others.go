@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -23,6 +24,9 @@ func (p Plan) undo(context.Context) (*Moved, error)                 { return nil
 func (p Plan) confirm(context.Context) error         { return errUnimplemented }
 func (p Plan) guard(context.Context) (*Moved, error) { return nil, errUnimplemented }
 
+func leases(context.Context, *keep.Store, *ns.Handle) ([]dhcp.Kept, error) {
+	return nil, errUnimplemented
+}
 func (s Shim) add(context.Context) (*Shimmed, error)        { return nil, errUnimplemented }
 func (s Shim) remove(context.Context) (*Shimmed, error)     { return nil, errUnimplemented }
 func follow(context.Context, *keep.Store, *ns.Handle) error { return errUnimplemented }

@@ -58,7 +58,7 @@ func (b openvswitch) refused(ctx context.Context, nic, br *rtnl.Link) error {
 			return errs.New(fs.ErrInvalid, "%s has %s by DPDK, for which ovs-vswitchd takes NICs from the kernel: %s would be a port that it has to poll: choose another bridge", b.Bridge, iface.Text("name"), b.NIC)
 		}
 	}
-	return b.refusedAddrs(ctx, br)
+	return refuser{b.job}.refusedAddrs(ctx, br)
 }
 
 // refusedPort refuses a NIC that Open vSwitch has already, as this interface.

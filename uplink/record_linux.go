@@ -36,6 +36,12 @@ type record struct {
 	AcceptDAD  string        `json:"accept_dad"` // of the NIC, while it is changed
 	// Was is what the bridge was; nil: there was none.
 	Was *bridge `json:"was"`
+	// NICConf are settings of the NIC that a macvlan changes, by their paths in a record of
+	// ifconf.Read, and Heard says whether it followed routers before.
+	NICConf map[string]string `json:"nic_conf,omitempty"`
+	Heard   bool              `json:"heard,omitempty"`
+	// Taken is the lease that was a DHCP client's; nil: none.
+	Taken *takenLease `json:"taken,omitempty"`
 	// OVS tells of rows; nil: the bridge is one of Linux.
 	OVS *rows `json:"ovs,omitempty"`
 }

@@ -19,7 +19,7 @@ import (
 const routesMost = 4096
 
 // look finds the NIC, and the bridge, which is nil where there is none.
-func (j *job) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
+func (j refuser) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
 	if nic, err = rtnl.LinkByName(ctx, j.host.Conn, j.NIC); err != nil {
 		return nil, nil, fmt.Errorf("%w that could be put under %s: see `ip link`", err, j.Bridge)
 	}
@@ -38,7 +38,7 @@ func (j *job) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
 }
 
 // refusals say, each, why it cannot be done; nil is none.
-func (j *job) refusals(ctx context.Context, nic, br *rtnl.Link) []func() error {
+func (j refuser) refusals(ctx context.Context, nic, br *rtnl.Link) []func() error {
 	return []func() error{
 		func() error { return j.refusedNIC(ctx, nic) },
 		func() error { return j.refusedUpper(ctx, nic) },
@@ -50,7 +50,7 @@ func (j *job) refusals(ctx context.Context, nic, br *rtnl.Link) []func() error {
 	}
 }
 
-func (j *job) refusedNIC(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) refusedNIC(ctx context.Context, nic *rtnl.Link) error {
 	switch {
 	case nic.Master != 0:
 		return j.partOf(ctx, nic)
@@ -69,7 +69,7 @@ func (j *job) refusedNIC(ctx context.Context, nic *rtnl.Link) error {
 }
 
 // partOf is the error of a NIC that is part of something else.
-func (j *job) partOf(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) partOf(ctx context.Context, nic *rtnl.Link) error {
 	master, err := rtnl.LinkByIndex(ctx, j.host.Conn, nic.Master)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (j *job) partOf(ctx context.Context, nic *rtnl.Link) error {
 }
 
 // refusedAddrs refuses a bridge with addresses.
-func (j *job) refusedAddrs(ctx context.Context, br *rtnl.Link) error {
+func (j refuser) refusedAddrs(ctx context.Context, br *rtnl.Link) error {
 	addrs, err := rtnl.WholeAddrs(ctx, j.host.Conn, br.Index)
 	if len(addrs) > 0 {
 		a, _ := addrs[0].Addr()
@@ -94,7 +94,7 @@ func (j *job) refusedAddrs(ctx context.Context, br *rtnl.Link) error {
 }
 
 // refusedRules refuses a NIC that rules name: they would not match the bridge.
-func (j *job) refusedRules(ctx context.Context) error {
+func (j refuser) refusedRules(ctx context.Context) error {
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		rules, err := rtnl.RulesOf(ctx, j.host.Conn, family, j.NIC)
 		if err != nil {
@@ -107,7 +107,7 @@ func (j *job) refusedRules(ctx context.Context) error {
 	return nil
 }
 
-func (j *job) refusedRoutes(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) refusedRoutes(ctx context.Context, nic *rtnl.Link) error {
 	routes, err := rtnl.WholeRoutes(ctx, j.host.Conn, nic.Index)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (j *job) refusedRoutes(ctx context.Context, nic *rtnl.Link) error {
 
 // refusedOrder refuses a route that another one, elsewhere, with the same key comes after: it
 // would come last.
-func (j *job) refusedOrder(ctx context.Context, nic *rtnl.Link, mine []rtnl.Route) error {
+func (j refuser) refusedOrder(ctx context.Context, nic *rtnl.Link, mine []rtnl.Route) error {
 	dsts := map[netip.Prefix]bool{}
 	for _, r := range mine {
 		if !r.Joins() && !learned(r) {

@@ -81,6 +81,7 @@ func TestManaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := newScene(t)
 	for name, c := range map[string]struct {
 		args []string
 		file string
@@ -96,7 +97,6 @@ func TestManaged(t *testing.T) {
 		"dhcpcd":                    {[]string{"nic0"}, "", "", "denyinterfaces nic0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScene(t)
 			if c.file != "" {
 				var index int
 				if _, err := fmt.Sscanf(raw(t, s.host, "-o link show nic0"), "%d:", &index); err != nil {
@@ -128,7 +128,9 @@ func TestManaged(t *testing.T) {
 				comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cmd.Process.Pid))
 				return strings.HasPrefix(program, strings.TrimSpace(string(comm)))
 			})
-			_, err = uplink.Move(t.Context(), s.plan)
+			plan := s.plan
+			_, err = uplink.Move(t.Context(), plan)
+			defer undoAll(t, s)
 			if c.says == "" {
 				if err != nil {
 					t.Error(err)
@@ -138,8 +140,8 @@ func TestManaged(t *testing.T) {
 			if !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v", err)
 			}
-			s.plan.Managed = true
-			m, err := uplink.Move(t.Context(), s.plan)
+			plan.Managed = true
+			m, err := uplink.Move(t.Context(), plan)
 			if err != nil || len(m.Warnings) != 1 || !strings.Contains(m.Warnings[0], c.says) {
 				t.Errorf("%+v, %v", m, err)
 			}

@@ -89,7 +89,7 @@ func (j *job) keepRouters(ctx context.Context, nic, br *rtnl.Link, sign uint8) e
 			if sign != 0 {
 				continue
 			}
-			c.AddRule(&nftables.Rule{Table: atNIC, Chain: mark, Exprs: append(slices.Clone(is),
+			c.AddRule(&nftables.Rule{Table: atNIC, Chain: mark, Exprs: append(j.fromNIC(is),
 				&expr.Immediate{Register: 1, Data: u32(routerMark)}, &expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1})})
 		}
 	})

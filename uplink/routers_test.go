@@ -36,13 +36,13 @@ func advertisement(prefix string, lifetime, valid time.Duration) *ndp.RouterAdve
 	}}}
 }
 
-// advertise has the guest advertise on its interface until the test ends.
-func advertise(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertisement) *advertiser {
+// advertise has the guest advertise on its interface until the test ends, to all or to one.
+func advertise(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertisement, to ...netip.Addr) *advertiser {
 	t.Helper()
-	return (&advertiser{}).start(t, g, name, ra)
+	return (&advertiser{}).start(t, g, name, ra, to...)
 }
 
-func (a *advertiser) start(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertisement) *advertiser {
+func (a *advertiser) start(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertisement, to ...netip.Addr) *advertiser {
 	t.Helper()
 	atRest(t, g)
 	var conn *ndp.Conn
@@ -71,7 +71,9 @@ func (a *advertiser) start(t *testing.T, g *ns.Guest, name string, ra *ndp.Route
 			if a.classes {
 				cm = &ipv6.ControlMessage{HopLimit: 255, TrafficClass: n % 64 << 2}
 			}
-			_ = conn.WriteTo(a.ra.Load(), cm, netip.IPv6LinkLocalAllNodes())
+			for _, dst := range append(to, netip.IPv6LinkLocalAllNodes())[:max(1, len(to))] {
+				_ = conn.WriteTo(a.ra.Load(), cm, dst)
+			}
 			select {
 			case <-stop:
 				return

@@ -280,6 +280,8 @@ func (j *shimJob) find(ctx context.Context) (*rtnl.Link, error) {
 		return nil, nil
 	case err != nil:
 		return nil, err
+	case l.Kind == "macvlan" && l.Alias == link.UplinkMark:
+		return nil, errs.New(fs.ErrExist, "%s has taken over what %s has: guests reach the host by that; or pipework shim --undo %s first", l.Name, j.NIC, j.NIC)
 	case l.Kind != "macvlan", l.Alias != shimMark && !l.Unfinished():
 		return nil, errs.New(fs.ErrExist, "%s is an interface that pipework did not make: ip link set %s name ANOTHER", l.Name, l.Name)
 	}
@@ -328,24 +330,33 @@ func (j *shimJob) bring(ctx context.Context, r *shimRecord) error {
 	return j.route(ctx, r, nic, l)
 }
 
-// make makes the interface, with a MAC that stays the same.
-func (j *shimJob) make(ctx context.Context, nic *rtnl.Link) (*rtnl.Link, error) {
+// newMacvlan makes a macvlan interface on the NIC, with a MAC that stays the same, down.
+func newMacvlan(ctx context.Context, c *ns.Conn, name string, nic *rtnl.Link) error {
 	sum := sha256.Sum256(append([]byte(shimMark), nic.MAC...))
 	mac := append(net.HardwareAddr{2}, sum[:5]...)
 	n := rtnl.NewLink{
-		End: rtnl.End{Name: ShimName(j.NIC), MAC: mac}, Kind: "macvlan", Parent: nic.Index,
+		End: rtnl.End{Name: name, MAC: mac}, Kind: "macvlan", Parent: nic.Index,
 		Option: rtnl.Option{Type: nl.IFLA_MACVLAN_MODE, Value: nl.Uint32Attr(nl.MACVLAN_MODE_BRIDGE)},
 	}
-	if err := n.Add(ctx, j.host.Conn); err != nil {
-		return nil, refusedMacvlan(nic, err)
+	if err := n.Add(ctx, c); err != nil {
+		return refusedMacvlan(nic, err)
 	}
-	if err := j.quiet(ctx, n.Name); err != nil {
+	return nil
+}
+
+// make makes the interface.
+func (j *shimJob) make(ctx context.Context, nic *rtnl.Link) (*rtnl.Link, error) {
+	name := ShimName(j.NIC)
+	if err := newMacvlan(ctx, j.host.Conn, name, nic); err != nil {
 		return nil, err
 	}
-	if err := rtnl.Finish(ctx, j.host.Conn, n.Name, shimMark); err != nil {
+	if err := j.quiet(ctx, name); err != nil {
+		return nil, err
+	}
+	if err := rtnl.Finish(ctx, j.host.Conn, name, shimMark); err != nil {
 		return nil, refusedMacvlan(nic, err)
 	}
-	return rtnl.LinkByName(ctx, j.host.Conn, n.Name)
+	return rtnl.LinkByName(ctx, j.host.Conn, name)
 }
 
 // refusedMacvlan says what the kernel's error means.

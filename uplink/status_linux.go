@@ -63,7 +63,7 @@ func (p Plan) status(ctx context.Context) (*Status, error) {
 		s.Details = []string{fmt.Sprintf("a call is at work, or was killed: pipework uplink --undo %s %s", r.Bridge, r.NIC)}
 		return s, nil
 	}
-	drifts, err := j.drifts(ctx, r)
+	drifts, err := drifter{j}.drifts(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (p Plan) mend(ctx context.Context) (mended []string, err error) {
 	case r.Phase != moved:
 		return []string{"undone what a call has left that was killed"}, j.restore(ctx, r)
 	}
-	drifts, err := j.drifts(ctx, r)
+	drifts, err := drifter{j}.drifts(ctx, r)
 	if err != nil {
 		return nil, err
 	}

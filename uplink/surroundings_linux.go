@@ -3,9 +3,7 @@ package uplink
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
+	"net"
 
 	"golang.org/x/sys/unix"
 
@@ -58,28 +56,27 @@ func driverOf(nic string) string {
 
 // notes are the surroundings of the NIC.
 func (j *job) notes(ctx context.Context, nic *rtnl.Link) []string {
-	var driver string
-	_ = j.do(ctx, func() error {
-		driver = driverOf(nic.Name)
+	driver := j.driver(ctx, nic)
+	kind, _ := refuser{j}.wireless(ctx, nic)
+	return surroundings(nic.Name, driver, kind != 0)
+}
+
+// driver is the name of the NIC's driver; "": nobody tells.
+func (m mover) driver(ctx context.Context, nic *rtnl.Link) (name string) {
+	_ = m.do(ctx, func() error {
+		name = driverOf(nic.Name)
 		return nil
 	})
-	kind, _ := j.wireless(ctx, nic)
-	return surroundings(nic.Name, driver, kind != 0)
+	return name
 }
 
 // VirtualNICs are the surroundings of those NICs of the calling thread's namespace that a virtual
 // switch is known to stand behind.
 func VirtualNICs() (notes []string) {
-	all, _ := filepath.Glob("/sys/class/net/*/device/driver")
-	for _, path := range all {
-		nic := strings.Split(path, "/")[4]
-		to, err := os.Readlink(path)
-		if err != nil {
-			continue
-		}
-		driver := filepath.Base(to)
-		if what := virtual[driver]; what != "" && what != vbox {
-			notes = append(notes, fmt.Sprintf("%s is a NIC of %s", nic, what))
+	all, _ := net.Interfaces()
+	for _, nic := range all {
+		if what := virtual[driverOf(nic.Name)]; what != "" && what != vbox {
+			notes = append(notes, fmt.Sprintf("%s is a NIC of %s", nic.Name, what))
 		}
 	}
 	return notes

@@ -114,7 +114,7 @@ func (j *job) restore(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
-	want.learns = nic.HearsRouters()
+	want.learns = nic.HearsRouters() || r.Heard
 	br, err := j.ours(ctx, r, nic)
 	if err != nil {
 		return err
@@ -164,6 +164,9 @@ func (j *job) restoreBridge(ctx context.Context, r *record) error {
 		return err
 	}
 	if err := j.dropRouters(ctx); err != nil {
+		return err
+	}
+	if err := (leaser{j}).continueClient(ctx, r); err != nil {
 		return err
 	}
 	return j.forget(ctx)

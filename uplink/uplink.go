@@ -30,6 +30,11 @@ type Plan struct {
 	// Managed permits a NIC that NetworkManager, systemd-networkd or a DHCP client looks
 	// after. They may give it addresses again.
 	Managed bool
+	// DHCP takes the lease over of a DHCP client that looks after the NIC: dhclient, dhcpcd, udhcpc.
+	// The server is asked to extend it as that client's, who is stopped (SIGSTOP) until an undo.
+	// Then [Leases] tells of it, and package watch keeps it; without that the kernel takes the
+	// address away when the lease ends.
+	DHCP bool
 	// Confirm is the time from the call on within which [Confirm] has to be called, or else
 	// [Guard] undoes the move; 0: the move stays.
 	Confirm time.Duration

@@ -16,7 +16,7 @@ import (
 // This file foretells what the kernel would refuse to make a port of a bridge.
 
 // refusedUpper refuses a NIC whose frames are taken by interfaces that stand on it.
-func (j *job) refusedUpper(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) refusedUpper(ctx context.Context, nic *rtnl.Link) error {
 	all, err := rtnl.Links(ctx, j.host.Conn)
 	if err != nil {
 		return err
@@ -26,7 +26,12 @@ func (j *job) refusedUpper(ctx context.Context, nic *rtnl.Link) error {
 			continue
 		}
 		switch l.Kind {
-		case "macvlan", "macvtap", "ipvlan", "ipvtap":
+		case "macvlan", "macvtap":
+			if j.isShim() {
+				continue
+			}
+			fallthrough
+		case "ipvlan", "ipvtap":
 			return j.standOn(fmt.Sprintf("the %s interface %s", l.Kind, l.Name))
 		}
 	}
@@ -34,26 +39,29 @@ func (j *job) refusedUpper(ctx context.Context, nic *rtnl.Link) error {
 }
 
 // standOn is the error of a NIC on which such interfaces stand.
-func (j *job) standOn(what string) error {
+func (j refuser) standOn(what string) error {
 	return errs.New(errors.ErrUnsupported, "%s cannot be a port of a bridge, as %s on it take its frames: detach those guests first", j.NIC, what)
 }
 
 // refusedWireless refuses a station of a wireless network without 4-address mode: such a one
 // sends no frames of others.
-func (j *job) refusedWireless(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) refusedWireless(ctx context.Context, nic *rtnl.Link) error {
+	if j.isShim() {
+		return nil // which says so by itself
+	}
 	if kind, fourAddresses := j.wireless(ctx, nic); kind != unix.NL80211_IFTYPE_STATION && kind != unix.NL80211_IFTYPE_ADHOC || fourAddresses {
 		return nil
 	}
 	return j.noWireless()
 }
 
-func (j *job) noWireless() error {
+func (j refuser) noWireless() error {
 	return errs.New(errors.ErrUnsupported, "no bridge takes %s: a wireless one is taken only with 4-address mode (iw dev %s set 4addr on), which its access point has to know, too; or plug guests into it by ipvlan", j.NIC, j.NIC)
 }
 
 // wireless asks nl80211 for the kind of a wireless interface (NL80211_IFTYPE_*), and whether it
 // uses 4-address mode; 0 is none, or that nobody tells.
-func (j *job) wireless(ctx context.Context, nic *rtnl.Link) (kind uint32, fourAddresses bool) {
+func (j refuser) wireless(ctx context.Context, nic *rtnl.Link) (kind uint32, fourAddresses bool) {
 	_ = j.do(ctx, func() error {
 		c, err := genetlink.Dial(nil)
 		if err != nil {

@@ -37,6 +37,7 @@ func (w *Watcher) newRun(plugger *keep.Plugger, exits *exits, changes *changes) 
 		shims:   &shims{plugger: plugger, requested: make(chan struct{}, 1), log: log},
 		ready:   &readiness{waiting: map[ns.Source]bool{}},
 	}
+	r.shims.leases = &uplinkLeases{plugger: plugger, keeper: &r.leases.keeper, kept: map[string]func(){}, gone: make(chan string, 16), log: log}
 	r.uplinks = newUplinks(plugger, longestCalm(w.Resync), log)
 	for _, s := range w.Sources {
 		r.ready.waiting[s] = true

@@ -10,10 +10,11 @@ import (
 )
 
 // shims keeps the interfaces by which the host reaches macvlan guests: they are there, and
-// routes by them lead to the guests that are recorded.
+// routes by them lead to the guests that are recorded. It also has the host's own leases kept.
 type shims struct {
 	plugger   *keep.Plugger
 	requested chan struct{} // of capacity 1
+	leases    *uplinkLeases
 	log       logger
 	told      string // the last error, which is told once
 }
@@ -33,6 +34,7 @@ func (s *shims) request() {
 func (s *shims) run(ctx context.Context) error {
 	for {
 		s.follow(ctx)
+		s.leases.follow(ctx)
 		if pause.For(ctx, shimDelay) != nil {
 			return nil
 		}

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -104,6 +105,9 @@ func (u *uplinks) mend(ctx context.Context, s uplink.Status) {
 	working, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
 	done, err := uplink.Mend(working, p)
+	if s.State == keep.Unfinished && errors.Is(err, context.DeadlineExceeded) {
+		return // the call is at work, and waits for a probe
+	}
 	u.tell(ctx, s.Bridge, "uplink not mended", err)
 	if len(done) > 0 {
 		u.log.info("uplink mended", "bridge", s.Bridge, "nic", s.NIC, "drift", strings.Join(done, "; "))

@@ -70,7 +70,7 @@ func TestSlips(t *testing.T) {
 		{"--wait --timeout soon", `--timeout "soon" is no time to wait: write one such as 10s`},
 		{"doctor web", `the first too many is "web": write pipework doctor`},
 		{"uplink br0", "too few words: write pipework uplink <bridge> <nic>, or pipework uplink alone for a list"},
-		{"uplink br0 eth0 -x", `unknown option "-x": the options are --check, --confirm, --dry-run, --json, `},
+		{"uplink br0 eth0 -x", `unknown option "-x": the options are --check, --confirm, --dhcp, --dry-run, --json, `},
 		{"help nosuch", `unknown verb "nosuch": there are attach, check, completion, detach, doctor, gc, help, list, route, rule, shim, tc, uplink, version, watch (see pipework --help)`},
 		{"help detatch", `unknown verb "detatch": did you mean detach?`},
 		{"help attach now", `the first too many is "now": write pipework help [<verb>]`},

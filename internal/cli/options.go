@@ -83,7 +83,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	version := Verb("version", 0, 0, func(context.Context, []string) error { return o.PrintVersion() })
 	doctor := Verb("doctor", 0, 0, func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) })
 	uplink := Verb("uplink", 0, 2, func(ctx context.Context, args []string) error { return o.uplinking.Do(ctx, args, o.call(v)()) })
-	shim := Verb("shim", 1, 2, func(ctx context.Context, args []string) error { return o.shimming.Do(ctx, args, o.RecordsDir(), o) })
+	shim := Verb("shim", 1, 2, func(ctx context.Context, args []string) error { return o.shimming.Do(ctx, args, o.call(v)()) })
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
 	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, uplink, shim, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
 

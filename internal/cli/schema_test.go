@@ -19,7 +19,7 @@ var outputs = map[string]string{
 	"attach": "attachment", "detach": "attachment or null", "detach --all": "[]attachment", "list": "[]attachment",
 	"check": "[]status", "check --mend": "[]attachment", "check --policy": "[]request",
 	"gc": "[]collected", "doctor": "[]finding", "uplink": "moved", "uplink --check": "examined",
-	"uplink --print-config": "[]file", "uplink without words": "[]uplinked", "shim": "shimmed", "version": "build",
+	"uplink --print-config": "[]file", "uplink without words": "[]uplinked", "shim": "shimmed", "shim without an address": "moved", "version": "build",
 }
 
 // TestOutputSchema compares docs/output.schema.json with what the types say, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"strings"
 
@@ -16,23 +17,32 @@ import (
 )
 
 // ShimOptions are those of the verb shim.
-type ShimOptions struct{ undo bool }
+type ShimOptions struct{ Options }
 
 // AddFlags adds them.
-func (o *ShimOptions) AddFlags(fs *pflag.FlagSet) {
-	option.Bool(fs, &o.undo, "undo", "take the address from the shim, or without one the shim away")
+func (o *ShimOptions) AddFlags(set *pflag.FlagSet) {
+	option.Bool(set, &o.undo, "undo", "take the address from the shim, or without one the shim away")
+	option.Duration(set, &o.confirm, "confirm", "without an address: undo it, unless it is kept within this time (--keep)")
+	option.Text(set, &o.probe, "probe", "what", "without an address: undo it, unless this is reached in time, and keep it then: gateway, arp:<address> or tcp:<host>:<port>")
+	option.Bool(set, &o.keep, "keep", "confirm: the shim keeps what it has taken over")
+	option.Bool(set, &o.managed, "managed", "without an address: also a NIC that a network manager or a DHCP client looks after")
 }
 
-// Do gives a NIC's shim addresses, or takes them away; dir is where that is recorded.
-func (o *ShimOptions) Do(ctx context.Context, words []string, dir string, out Printer) error {
+// Do gives a NIC's shim addresses, or what the NIC has, or takes that away.
+func (o *ShimOptions) Do(ctx context.Context, words []string, c Call) error {
 	addrs, err := prefixes(words[1:])
 	if err != nil {
 		return err
 	}
-	if len(addrs) == 0 && !o.undo {
-		return option.Usage(errors.New("a shim needs an address that no other host has, such as 192.168.1.5/24"))
+	if len(addrs) == 0 {
+		err := o.Options.Do(ctx, []string{uplink.ShimName(words[0]), words[0]}, c)
+		if !o.undo || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	} else if (o.Options != Options{undo: o.undo}) {
+		return option.Usage(errors.New("an address is the shim's own: leave --confirm, --probe, --keep and --managed out, which are about what the NIC has"))
 	}
-	store, err := keep.Open(dir, link.Kinds()...)
+	store, err := keep.Open(c.Dir, link.Kinds()...)
 	if err != nil {
 		return err
 	}
@@ -45,8 +55,8 @@ func (o *ShimOptions) Do(ctx context.Context, words []string, dir string, out Pr
 	if err != nil {
 		return err
 	}
-	out.Warn(done.Warnings...)
-	return out.Show(done, done.String())
+	c.Out.Warn(done.Warnings...)
+	return c.Out.Show(done, done.String())
 }
 
 // prefixes are the addresses of a word: several with commas.

@@ -27,7 +27,7 @@ func (c Call) examined(x *uplink.Examined, err error) error {
 	case len(x.Refused) == 0:
 		lines = []string{fmt.Sprintf("%s can be put under %s: nothing refuses it", x.NIC, x.Bridge)}
 	default:
-		err = fmt.Errorf("%s cannot be put under %s for %d reasons, see above", x.NIC, x.Bridge, len(x.Refused))
+		err = fmt.Errorf("%s cannot be put under %s: see above", x.NIC, x.Bridge)
 	}
 	for _, note := range x.Notes {
 		lines = append(lines, "note: "+note)

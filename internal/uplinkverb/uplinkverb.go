@@ -23,9 +23,9 @@ import (
 
 // Options are those of the verb.
 type Options struct {
-	undo, keep, managed, guard, examine bool
-	confirm                             time.Duration
-	probe, manager                      string
+	undo, keep, managed, guard, examine, dhcp bool
+	confirm                                   time.Duration
+	probe, manager                            string
 }
 
 // probeTime is how long --probe tries without --confirm.
@@ -41,6 +41,7 @@ func (u *Options) AddTo(verb *cobra.Command, interfaces func(begun string) []str
 	option.Bool(set, &u.examine, "check", "change nothing, and say what would be refused, and what switches and the like must allow")
 	option.Text(set, &u.manager, "print-config", "manager", "change nothing, and print what makes it last: "+strings.Join(hostconf.Managers(), ", "))
 	option.Bool(set, &u.managed, "managed", "also a NIC that a network manager or a DHCP client looks after")
+	option.Bool(set, &u.dhcp, "dhcp", "take the lease over of the DHCP client (dhclient, dhcpcd, udhcpc) that looks after the NIC")
 	option.Bool(set, &u.guard, "guard", "wait until it is kept, or else undo it")
 	set.Lookup("guard").Hidden = true // what --confirm starts
 	Complete(verb, 2, interfaces)
@@ -50,7 +51,7 @@ func (u *Options) AddTo(verb *cobra.Command, interfaces func(begun string) []str
 // check refuses options that contradict each other.
 func (u *Options) check() error {
 	n := 0
-	for _, asked := range []bool{u.undo, u.keep, u.guard, u.examine, u.manager != "", u.confirm > 0 || u.managed || u.probe != ""} {
+	for _, asked := range []bool{u.undo, u.keep, u.guard, u.examine, u.manager != "", u.confirm > 0 || u.managed || u.dhcp || u.probe != ""} {
 		if asked {
 			n++
 		}
@@ -93,7 +94,7 @@ func (u *Options) Do(ctx context.Context, words []string, c Call) error {
 	if u.probe != "" && u.confirm == 0 {
 		u.confirm = probeTime
 	}
-	p := uplink.Plan{Bridge: words[0], NIC: words[1], OVS: c.OVS, Managed: u.managed, Confirm: u.confirm, Probe: u.probe, DryRun: c.DryRun}
+	p := uplink.Plan{Bridge: words[0], NIC: words[1], OVS: c.OVS, Managed: u.managed, DHCP: u.dhcp, Confirm: u.confirm, Probe: u.probe, DryRun: c.DryRun}
 	open := keep.Open
 	if c.DryRun || u.examine || u.manager != "" {
 		open = keep.OpenExisting
@@ -126,8 +127,8 @@ func (u *Options) confirmed(ctx context.Context, p uplink.Plan, c Call) error {
 	if err := uplink.Confirm(ctx, p); err != nil {
 		return err
 	}
-	name := p.Bridge[strings.LastIndexByte(p.Bridge, ':')+1:] // without its kind
-	return c.Out.Show(uplink.Moved{NIC: p.NIC, Bridge: name, Existed: true}, fmt.Sprintf("%s stays under %s", p.NIC, name))
+	p.Bridge = p.Bridge[strings.LastIndexByte(p.Bridge, ':')+1:] // without its kind
+	return c.Out.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, of(p).kept)
 }
 
 func (u *Options) undone(ctx context.Context, p uplink.Plan, c Call) error {
@@ -136,7 +137,8 @@ func (u *Options) undone(ctx context.Context, p uplink.Plan, c Call) error {
 		return err
 	}
 	c.Out.Warn(m.Warnings...)
-	return c.Out.Show(m, c.lines(m, fmt.Sprintf("%s is not under %s any more, and has %s", m.NIC, m.Bridge, m.Carried()))...)
+	p.Bridge = m.Bridge
+	return c.Out.Show(m, c.lines(m, fmt.Sprintf(of(p).undone, m.Carried()))...)
 }
 
 func (u *Options) moved(ctx context.Context, p uplink.Plan, c Call) error {
@@ -146,11 +148,33 @@ func (u *Options) moved(ctx context.Context, p uplink.Plan, c Call) error {
 		return err
 	}
 	c.Out.Warn(m.Warnings...)
-	text := c.lines(m, fmt.Sprintf("%s is under %s, which has %s", m.NIC, m.Bridge, m.Carried()))
+	typed := of(p).keep
+	p.Bridge = m.Bridge
+	text := c.lines(m, fmt.Sprintf(of(p).moved, m.Carried()))
 	if p.Confirm > 0 && p.Probe == "" && !m.Existed && !c.DryRun {
-		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework uplink --keep %s %s", p.Confirm, p.Bridge, p.NIC))
+		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework %s", p.Confirm, typed))
 	}
 	return c.Out.Show(m, text...)
+}
+
+// A told is what is said of an uplink; %s stands for what it has.
+type told struct{ moved, undone, kept, keep string }
+
+func of(p uplink.Plan) told {
+	if p.Bridge == uplink.ShimName(p.NIC) {
+		return told{
+			moved:  p.Bridge + " has taken over what " + p.NIC + " had: %s",
+			undone: p.NIC + " has no shim any more, and has %s",
+			kept:   p.Bridge + " keeps what it has taken over from " + p.NIC,
+			keep:   "shim --keep " + p.NIC,
+		}
+	}
+	return told{
+		moved:  p.NIC + " is under " + p.Bridge + ", which has %s",
+		undone: p.NIC + " is not under " + p.Bridge + " any more, and has %s",
+		kept:   p.NIC + " stays under " + p.Bridge,
+		keep:   "uplink --keep " + p.Bridge + " " + p.NIC,
+	}
 }
 
 // lines are the text, or of a dry run what would be done.
