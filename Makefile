@@ -79,7 +79,7 @@ qemu-root: $(LANERUN)
 	$(call IN,qemu) -run 'IPoIB|Detect|PhysGuestDies' .
 	$(call RANIN,qemu)
 qemu-uplink: $(LANERUN)
-	$(call IN,qemu) -run '^Test(Move|TwoHosts|Reboot)$$/kernel' ./uplink
+	$(call IN,qemu) -run '^Test(Move|TwoHosts|SwitchRestarts|Reboot)$$/kernel' ./uplink
 qemu-watch: $(LANERUN)
 	$(call IN,qemu) -run 'NICComesBack' ./watch
 qemu-cmd: $(LANERUN)
@@ -103,7 +103,6 @@ test-long: packages vet test-dist
 	PIPEWORK_REQUIRE=userns,cli,ovs,dhcp PIPEWORK_LONG=1 $(GO) test -count=1 -timeout 60m -run 'Contract' . ./ovs
 	PIPEWORK_REQUIRE=userns PIPEWORK_ATTACK=30m $(GO) test -count=1 -v -timeout 60m -run 'TestAttack' ./internal/attacker
 	PIPEWORK_LONG=1 $(MAKE) MINUTES=60 IN_BRIEF= uml-ovs uml-vlans uml-kinds qemu-root
-	$(call IN,qemu) -run '^TestSwitchRestarts$$/kernel' ./uplink
 	@$(GO) list ./... | while read -r pkg; do \
 		for fuzz in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 			echo "$$pkg $$fuzz" && $(GO) test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime 10s $$pkg || exit 1; \
