@@ -27,6 +27,7 @@ import (
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/plugin"
@@ -177,7 +178,12 @@ func (c *call) attach(ctx context.Context, d keep.Declared, given *given, before
 	}
 	more, err := c.Declare(ctx, c.further(), &ns.Container{ID: c.ContainerID, Name: c.ContainerID, Labels: c.conf.Runtime.Annotations, ImageKnown: true})
 	if err != nil {
-		_, undo := c.Detach(context.WithoutCancel(ctx), c.guest(), d.Spec.Name, keep.DetachOptions{})
+		if at.Existed {
+			return nil, err
+		}
+		late, end := finish.Context(ctx)
+		defer end()
+		_, undo := c.Detach(late, c.guest(), d.Spec.Name, keep.DetachOptions{})
 		return nil, errs.Join(err, undo)
 	}
 	r := with(before, at, c.Netns)
