@@ -29,11 +29,17 @@ func (p Plan) config(ctx context.Context, manager string) ([]ConfigFile, error) 
 		return nil, fmt.Errorf("%w that could be put under %s: see `ip link`", err, j.Bridge)
 	}
 	b := hostconf.Bridge{Name: j.Bridge, NIC: j.NIC, MAC: nic.MAC, MTU: nic.MTU, OVS: j.spelled == "ovs" || strings.HasPrefix(j.Bridge, "ovs") && j.spelled == ""}
+	old, err := j.read(ctx)
+	if err != nil {
+		return nil, err
+	}
 	from := nic
 	br, err := rtnl.LinkByName(ctx, j.host.Conn, j.Bridge)
 	switch {
+	case err == nil && old != nil && old.Phase == moved:
+		b.OVS, from = old.OVS != nil, br
 	case err == nil:
-		b.OVS = br.Kind == "openvswitch"
+		b.OVS = br.Kind == "openvswitch" || br.Kind == "tun"
 		if b.OVS && nic.Master != 0 || nic.Master == br.Index {
 			from = br
 		}

@@ -74,7 +74,7 @@ func (j leaser) findClient(ctx context.Context, nic *rtnl.Link) (found *dhcpClie
 		for _, pid := range process.All() {
 			comm := strings.TrimSpace(string(readSome(fmt.Sprintf("/proc/%d/comm", pid))))
 			where, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
-			if err != nil || where != here || !slices.Contains(clientNames, comm) || !byClient(nic, pid) {
+			if err != nil || where != here || !slices.Contains(clientNames, comm) || !byClient(ctx, nic, pid) {
 				continue
 			}
 			started, err := process.Started(pid)
@@ -88,7 +88,7 @@ func (j leaser) findClient(ctx context.Context, nic *rtnl.Link) (found *dhcpClie
 				found.All = append(found.All, clientProcess{pid, started})
 			}
 			for _, l := range all {
-				if l.Index != nic.Index && l.Type != unix.ARPHRD_LOOPBACK && byClient(l, pid) {
+				if l.Index != nic.Index && l.Type != unix.ARPHRD_LOOPBACK && byClient(ctx, l, pid) {
 					others = append(others, l.Name)
 				}
 			}
@@ -133,15 +133,9 @@ const rebindTries = 3
 // takeLease finds the client's lease, and extends it as the client would: no server gives a second
 // one. Nothing is changed on the host.
 func (j leaser) takeLease(ctx context.Context, nic *rtnl.Link) (*takenLease, error) {
-	if j.isShim() {
-		return nil, errs.New(errors.ErrUnsupported, "%s has another MAC than %s, by which servers know the lease: give it an address of its own, or use a bridge", j.Bridge, j.NIC)
-	}
-	client, err := j.findClient(ctx, nic)
+	client, err := j.leasing(ctx, nic)
 	if err != nil {
 		return nil, err
-	}
-	if client == nil {
-		return nil, errs.New(fs.ErrNotExist, "none of %s looks after %s: leave --dhcp out", strings.Join(clientNames, ", "), j.NIC)
 	}
 	leased, ids := client.lease(nic)
 	leased, forever, err := j.leased(ctx, nic, leased)
@@ -167,6 +161,21 @@ func (j leaser) takeLease(ctx context.Context, nic *rtnl.Link) (*takenLease, err
 		failed = err
 	}
 	return nil, fmt.Errorf("take over the lease of %s by %s: %w", leased.Addr(), client.Name, failed)
+}
+
+// leasing is the client whose lease is to be taken over, or why it cannot be.
+func (j leaser) leasing(ctx context.Context, nic *rtnl.Link) (*dhcpClient, error) {
+	if j.isShim() {
+		return nil, errs.New(errors.ErrUnsupported, "%s has another MAC than %s, by which servers know the lease: give it an address of its own, or use a bridge", j.Bridge, j.NIC)
+	}
+	client, err := j.findClient(ctx, nic)
+	if err != nil {
+		return nil, err
+	}
+	if client == nil {
+		return nil, errs.New(fs.ErrNotExist, "none of %s looks after %s: leave --dhcp out", strings.Join(clientNames, ", "), j.NIC)
+	}
+	return client, nil
 }
 
 // leased is the address of the lease: the one that the client tells, or that ends, or the only

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
 
@@ -65,14 +66,23 @@ func (j drifter) drifts(ctx context.Context, r *record) (list []drift, err error
 	return slices.Concat(list, addrs, routes), err
 }
 
-// again makes a bridge again that is gone.
+// again makes a bridge again that is gone. Where that fails the NIC has what is its own, and it is
+// recorded that it is to be tried again.
 func (j drifter) again(ctx context.Context, r *record) error {
+	ctx, end := finish.Context(ctx)
+	defer end()
 	if err := j.restore(ctx, r); err != nil {
 		return err
 	}
 	j.Managed, j.taken = true, r.Taken // as it was permitted before
 	_, err := j.put(ctx)
-	return err
+	if err == nil {
+		return nil
+	}
+	if left, failed := j.read(ctx); left != nil || failed != nil {
+		return errs.Join(err, failed) // what is left of this is undone first
+	}
+	return errs.Join(err, j.write(ctx, r))
 }
 
 // driftOfPort compares what the NIC is to be part of, and who may be the host's routers.

@@ -148,6 +148,24 @@ func TestDrift(t *testing.T) {
 	if all, err := uplink.List(t.Context(), s.plan); len(all) > 0 || err != nil {
 		t.Errorf("it was undone: %+v, %v", all, err)
 	}
+
+	// A bridge that cannot be made again just now is made again later; the NIC has what is its own meanwhile.
+	if _, err := uplink.Move(t.Context(), s.plan); err != nil {
+		t.Fatal(err)
+	}
+	ip(t, s.host, "link del br0", "rule add iif nic0 table 9")
+	if mended, err := uplink.Mend(t.Context(), s.plan); len(mended) > 0 || err == nil || !strings.Contains(err.Error(), "ip rule") {
+		t.Errorf("%q, %v", mended, err)
+	}
+	nstest.Ping(t, s.remote.Handle, "10.0.0.2")
+	is(keep.Missing, "br0 is gone")
+	ip(t, s.host, "rule del iif nic0 table 9")
+	if mended, err := uplink.Mend(t.Context(), s.plan); len(mended) != 1 || err != nil {
+		t.Errorf("%q, %v", mended, err)
+	}
+	is(keep.AsDeclared)
+	nstest.Ping(t, s.remote.Handle, "10.0.0.2")
+	undoAll(t, s)
 }
 
 // TestDriftOnSwitch is TestDrift for what differs with Open vSwitch.
@@ -170,6 +188,12 @@ func TestDriftOnSwitch(t *testing.T) {
 	}
 	if _, err := uplink.Move(t.Context(), s.plan); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := uplink.Config(t.Context(), s.plan, "networkd"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	if files, err := uplink.Config(t.Context(), s.plan, "netplan"); err != nil || !strings.Contains(files[0].Text, "10.0.0.2/24") {
+		t.Error(files, err)
 	}
 	for name, change := range map[string]func(){
 		"address 10.0.0.2/24 is gone": func() { ip(t, s.host, "addr del 10.0.0.2/24 dev br0") },
@@ -207,6 +231,11 @@ func TestDryRun(t *testing.T) {
 	s.unchanged(t, before)
 	if _, err := uplink.Undo(t.Context(), dry); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
+	}
+	lease := dry
+	lease.DHCP = true
+	if m, err := uplink.Move(t.Context(), lease); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no client looks after nic0: %+v, %v", m, err)
 	}
 	x, err := uplink.Examine(t.Context(), uplink.Plan{NIC: "nic0", Bridge: "br0", Host: s.plan.Host})
 	if err != nil || len(x.Refused) > 0 || len(x.Notes) != 1 || !strings.Contains(x.Notes[0], "trunk") {

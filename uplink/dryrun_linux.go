@@ -41,7 +41,11 @@ func (p Plan) planMove(ctx context.Context) (*Moved, error) {
 		return nil, err
 	}
 	if j.DHCP {
-		j.plan("take the lease over of the DHCP client on %s, and stop that", j.NIC)
+		client, err := leaser{j}.leasing(ctx, nic)
+		if err != nil {
+			return nil, err
+		}
+		j.plan("take the lease over of %s on %s, and stop that", client.Name, j.NIC)
 	}
 	if j.isShim() {
 		j.plan("make the macvlan interface %s on %s, with its settings and a MAC of its own", j.Bridge, j.NIC)

@@ -26,7 +26,7 @@ type manager struct {
 	called string
 	name   string
 	// cares says whether it looks after the NIC.
-	cares func(nic *rtnl.Link, pid int) bool
+	cares func(ctx context.Context, nic *rtnl.Link, pid int) bool
 	mend  string // with %[1]s for the NIC and %[2]s for the bridge
 }
 
@@ -67,7 +67,7 @@ func (j refuser) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
 				continue
 			}
 			where, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
-			if err == nil && where == here && managers[i].cares(nic, pid) {
+			if err == nil && where == here && managers[i].cares(ctx, nic, pid) {
 				found = &managers[i]
 			}
 		}
@@ -113,12 +113,12 @@ func says(path string, lines ...string) bool {
 }
 
 // byNetworkd reads what systemd-networkd keeps of each link.
-func byNetworkd(nic *rtnl.Link, _ int) bool {
+func byNetworkd(_ context.Context, nic *rtnl.Link, _ int) bool {
 	return says(fmt.Sprintf("/run/systemd/netif/links/%d", nic.Index), "ADMIN_STATE=configured", "ADMIN_STATE=configuring")
 }
 
 // byClient says whether a DHCP client's words name the NIC, or it captures packets there.
-func byClient(nic *rtnl.Link, pid int) bool {
+func byClient(_ context.Context, nic *rtnl.Link, pid int) bool {
 	for _, word := range strings.FieldsFunc(string(readSome(fmt.Sprintf("/proc/%d/cmdline", pid))), func(r rune) bool { return r == 0 || r == ' ' }) {
 		if word == nic.Name || word == "-i"+nic.Name {
 			return true

@@ -18,8 +18,8 @@ import (
 
 // byNetworkManager asks NetworkManager, or where it does not answer reads what it keeps of each
 // device, which may be from before its last start.
-func byNetworkManager(nic *rtnl.Link, _ int) bool {
-	managed, err := askNetworkManager(nic.Name)
+func byNetworkManager(ctx context.Context, nic *rtnl.Link, _ int) bool {
+	managed, err := askNetworkManager(ctx, nic.Name)
 	if err != nil {
 		return says(fmt.Sprintf("/run/NetworkManager/devices/%d", nic.Index), "managed=true")
 	}
@@ -31,23 +31,25 @@ const busTime = 2 * time.Second
 
 // askNetworkManager asks by the system's bus (D-Bus Specification 0.41; nm-dbus-interface(5)). A
 // device that it does not know it does not manage.
-func askNetworkManager(nic string) (managed bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), busTime)
+func askNetworkManager(ctx context.Context, nic string) (managed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, busTime)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", "/run/dbus/system_bus_socket")
 	if err != nil {
 		return false, err
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(busTime)); err != nil {
-		return false, err
-	}
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	b := bus{conn, bufio.NewReader(conn)}
 	if _, err := fmt.Fprintf(conn, "\x00AUTH EXTERNAL %x\r\n", fmt.Appendf(nil, "%d", os.Geteuid())); err != nil {
 		return false, err
 	}
-	if line, err := b.in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "OK") {
-		return false, fmt.Errorf("the bus says %q, %w", line, err)
+	line, err := b.in.ReadSlice('\n')
+	if err != nil {
+		return false, err
+	}
+	if !bytes.HasPrefix(line, []byte("OK")) {
+		return false, fmt.Errorf("the bus says %q", line)
 	}
 	if _, err := io.WriteString(conn, "BEGIN\r\n"); err != nil {
 		return false, err
@@ -60,13 +62,19 @@ func askNetworkManager(nic string) (managed bool, err error) {
 	if errors.Is(err, errRefused) {
 		return false, nil
 	}
-	if err != nil || len(body) < 5 {
-		return false, fmt.Errorf("%s gave no device: %w", name, err)
+	if err != nil {
+		return false, err
+	}
+	if len(body) < 5 {
+		return false, errNoAnswer
 	}
 	device := string(bytes.TrimRight(body[4:], "\x00"))
 	body, err = b.call(name, device, "org.freedesktop.DBus.Properties", "Get", name+".Device", "Managed")
-	if err != nil || len(body) != 8 || body[1] != 'b' { // a variant: signature, padding, boolean
-		return false, fmt.Errorf("%s did not tell: %w", name, err)
+	if err != nil {
+		return false, err
+	}
+	if len(body) != 8 || body[1] != 'b' { // a variant: signature, padding, boolean
+		return false, errNoAnswer
 	}
 	return !bytes.Equal(body[4:], make([]byte, 4)), nil
 }
@@ -77,8 +85,12 @@ type bus struct {
 	in  *bufio.Reader
 }
 
-// errRefused is the error of a call that was answered by an error.
-var errRefused = errors.New("the call was refused")
+var (
+	// errRefused is the error of a call that was answered by an error.
+	errRefused = errors.New("the call was refused")
+	// errNoAnswer is the error of one whose answer has not the form that was asked for.
+	errNoAnswer = errors.New("NetworkManager's answer is not understood")
+)
 
 // call calls a method whose arguments are texts, and returns the answer's body.
 func (b bus) call(to, path, iface, method string, args ...string) ([]byte, error) {
