@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -80,6 +81,10 @@ func (u *uplinks) compare(ctx context.Context) {
 	for _, s := range all {
 		names = append(names, s.Bridge, s.NIC)
 		u.mend(ctx, s)
+	}
+	if err == nil { // of others there is nothing to remember
+		maps.DeleteFunc(u.drifts, func(bridge string, _ *drift) bool { return !slices.Contains(names, bridge) })
+		maps.DeleteFunc(u.said, func(bridge, _ string) bool { return bridge != "" && !slices.Contains(names, bridge) })
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
