@@ -30,6 +30,9 @@ func (s *Store) PutNote(n Note, b []byte) error {
 // could have written, or that is no file of at most four MiB, is fs.ErrInvalid.
 func (s *Store) Note(n Note) ([]byte, error) { return s.note(n.file()) }
 
+// Notes reads all notes of a kind. One that cannot be read does not keep the others.
+func (s *Store) Notes(kind string) (all [][]byte, err error) { return s.notes(kind + ".") }
+
 // DeleteNote removes the note; nil where there is none. It needs no room on the disk.
 func (s *Store) DeleteNote(n Note) error { return s.deleteFile(n.file()) }
 

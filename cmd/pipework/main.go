@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	c.Target = func(guest ns.Ref) pipework.Target { return find.Target(c.Store.Known(guest)) }
 	c.OVS, c.Output = ovs.FromEnvironment(), charset.Escaping(warn)
 	defer func() { _, _ = c.OVS.Close(), c.Store.Close() }()
-	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch}
+	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch, DockerDriver: c.dockerDriver}
 	verbs.Plugger, verbs.Kinds = &c.Plugger, kinds()
 	verbs.Before = func() { c.Log, c.Probe = c.asked.Logger(), c.asked.Probe }
 	return c.asked.Do(ctx, args, verbs, find.Guest)

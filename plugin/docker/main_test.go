@@ -1,0 +1,49 @@
+//go:build linux
+
+package docker_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"github.com/go-pipework/pipework/internal/dockertest"
+	"github.com/go-pipework/pipework/plugin"
+	"github.com/go-pipework/pipework/plugin/docker"
+)
+
+// engineEnv tells a test's binary that it is the driver, of the engine at this address.
+const engineEnv = "PIPEWORK_TEST_DRIVER"
+
+func TestMain(m *testing.M) {
+	if engine := os.Getenv(engineEnv); engine != "" {
+		if err := drive(engine); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	dockertest.Supervise()
+	os.Exit(m.Run())
+}
+
+// drive is the driver.
+func drive(engine string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	h, err := plugin.Open()
+	if err != nil {
+		return err
+	}
+	l, err := docker.Listen(docker.DefaultSocket)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h.Log = log
+	return (&docker.Driver{Host: h, Log: log, Engine: engine}).Serve(ctx, l)
+}
