@@ -59,6 +59,7 @@ func (d *Driver) endpoint(id string) (*endpoint, error) {
 	if err := d.get(endpointNote(id), e); err != nil {
 		return nil, err
 	}
+	e.Guest.ID = e.Sandbox
 	return e, nil
 }
 
@@ -80,7 +81,18 @@ func (e *endpoint) inRoom() pipework.Spec {
 	if !s.Pin {
 		s.Addrs = nil
 	}
+	s.DHCP = withResolv(s.DHCP, "")
 	return s
+}
+
+// withResolv is the configuration with another resolv.conf.
+func withResolv(asked *dhcp.Config, path string) *dhcp.Config {
+	if asked == nil {
+		return nil
+	}
+	c := *asked
+	c.ResolvConf = path
+	return &c
 }
 
 // createEndpoint makes the interface, with its lease, in a room of its own.

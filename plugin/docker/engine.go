@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -108,19 +110,24 @@ func (d *Driver) starting(ctx context.Context, network string) (name string) {
 	return name
 }
 
-// resolvPath is the file that the container has as its resolv.conf.
+// resolvPath is the file that the container has as its resolv.conf. Docker does not tell it of a
+// container that is about to start, but where its files are, and which container it is.
 func (d *Driver) resolvPath(ctx context.Context, e *endpoint) (string, error) {
-	n, err := d.netInfo(ctx, e.Network)
+	_, name, err := d.names(ctx, e)
 	if err != nil {
 		return "", err
 	}
-	for id, c := range n.Containers {
-		if c.EndpointID != e.ID || strings.HasPrefix(id, "ep-") {
-			continue
-		}
-		var is struct{ ResolvConfPath string }
-		err := d.ask(ctx, "/containers/"+id+"/json", nil, &is)
-		return is.ResolvConfPath, err
+	var all []struct{ ID string }
+	filter, _ := json.Marshal(map[string][]string{"name": {"^/" + regexp.QuoteMeta(name) + "$"}})
+	if err := d.ask(ctx, "/containers/json", url.Values{"all": {"1"}, "filters": {string(filter)}}, &all); err != nil {
+		return "", err
 	}
-	return "", errs.New(fs.ErrNotExist, "Docker tells of no container with the endpoint %s", short(e.ID))
+	if len(all) != 1 {
+		return "", errs.New(fs.ErrNotExist, "Docker tells of %d containers called %q", len(all), name)
+	}
+	var engine struct{ DockerRootDir string }
+	if err := d.ask(ctx, "/info", nil, &engine); err != nil {
+		return "", err
+	}
+	return filepath.Join(engine.DockerRootDir, "containers", all[0].ID, "resolv.conf"), nil
 }

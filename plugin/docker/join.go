@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -72,9 +70,9 @@ func (d *Driver) leave(ctx context.Context, m *endpointMessage) (any, error) {
 // follow waits for the container, sees to what Docker does not set there, and keeps the lease.
 func (d *Driver) follow(t *turn, e *endpoint) {
 	d.background(t, func(ctx context.Context) {
-		keep, err := d.settle(ctx, e)
-		if err == nil && keep != nil {
-			err = keep(ctx)
+		wait, err := d.settle(ctx, e)
+		if err == nil && wait != nil {
+			err = wait(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
 			d.Log.Warn("cannot finish the interface", "endpoint", short(e.ID), "error", err)
@@ -86,22 +84,26 @@ func (d *Driver) follow(t *turn, e *endpoint) {
 const startTime = 2 * time.Minute
 
 // settle has the interface in the container be what the endpoint's Spec says, and recorded.
-func (d *Driver) settle(ctx context.Context, e *endpoint) (keep func(context.Context) error, err error) {
+func (d *Driver) settle(ctx context.Context, e *endpoint) (wait func(context.Context) error, err error) {
 	if e.Interface == "" {
 		who := d.who(ctx, e) // which takes its time, as Docker does
+		if e.Resolv && e.Spec.DHCP != nil {
+			e.Spec.DHCP = withResolv(e.Spec.DHCP, d.resolvConf(ctx, e))
+		}
 		if err := d.await(ctx, e, who); err != nil {
 			return nil, err
 		}
 	}
-	declared := d.inContainer(ctx, e)
-	at, keep, err := d.Attach(ctx, e.Guest, declared)
+	declared := keep.Declared{Spec: e.Spec.Spec, Stay: e.Spec.DHCP != nil}
+	declared.Spec.Name = e.Interface
+	at, wait, err := d.Attach(ctx, e.Guest, declared)
 	if err != nil {
 		return nil, err
 	}
 	for _, text := range at.Warnings {
 		d.Log.Warn(text, "guest", e.Guest, "interface", e.Interface)
 	}
-	return keep, nil
+	return wait, nil
 }
 
 // await returns when the interface is in the container, and marked so.
@@ -146,19 +148,6 @@ func (d *Driver) who(ctx context.Context, e *endpoint) ns.Ref {
 	return who
 }
 
-// inContainer is what the interface is to be in the container.
-func (d *Driver) inContainer(ctx context.Context, e *endpoint) keep.Declared {
-	declared := keep.Declared{Spec: e.Spec.Spec, Stay: e.Spec.DHCP != nil}
-	declared.Spec.Name = e.Interface
-	if e.Resolv && e.Spec.DHCP != nil {
-		asked := *e.Spec.DHCP
-		if asked.ResolvConf = d.resolvConf(ctx, e); asked.ResolvConf != "" {
-			declared.Spec.DHCP = &asked
-		}
-	}
-	return declared
-}
-
 // detach takes the interface away, wherever it is.
 func (d *Driver) detach(ctx context.Context, t *turn, e *endpoint) error {
 	t.halt()
@@ -174,7 +163,8 @@ func (d *Driver) detach(ctx context.Context, t *turn, e *endpoint) error {
 	}
 	var failed []error
 	if e.Interface != "" {
-		_, err := d.Detach(ctx, e.Guest, e.Interface, keep.DetachOptions{})
+		r, err := d.Detach(ctx, e.Guest, e.Interface, keep.DetachOptions{})
+		d.Log.Debug("detached", "guest", e.Guest, "interface", e.Interface, "found", r != nil, "error", err)
 		failed = append(failed, unlessMissing(err))
 	}
 	name, err := d.fromHost(ctx, e)
@@ -211,10 +201,6 @@ func (d *Driver) resolvConf(ctx context.Context, e *endpoint) string {
 	path, err := d.resolvPath(ctx, e)
 	if err != nil {
 		d.Log.Warn("the container's resolv.conf is not known", "endpoint", short(e.ID), "error", err)
-		return ""
-	}
-	if _, err := os.Stat(path); err != nil || !filepath.IsAbs(path) {
-		d.Log.Warn("no resolv.conf of the container's", "path", path, "error", err)
 		return ""
 	}
 	return path
