@@ -74,8 +74,7 @@ func TestDHCP(t *testing.T) {
 	testwait.Eventually(t, "the lease is given back", func() bool { return leases() == "" })
 	h.nothingLeft(before)
 
-	mac := network.HardwareAddr{2, 0, 0, 0, 7, 7}
-	h.e.Run(t, dockertest.Container{Name: "web", Network: "lan", Endpoint: &network.EndpointSettings{MacAddress: mac}})
+	h.e.Run(t, dockertest.Container{Name: "web", Network: "lan"})
 	h.settled(1)
 	at := h.e.Inspect(t, "web").NetworkSettings.Networks["lan"]
 	text := fmt.Sprintf("%s %s", at.MacAddress, at.IPAddress)
@@ -98,6 +97,11 @@ func TestDHCP(t *testing.T) {
 		t.Errorf("the address was %s, and is %s after a restart", at.IPAddress, now)
 	}
 	h.e.Remove(t, "web")
+	h.e.Run(t, dockertest.Container{Name: "other", Network: "lan", Endpoint: &network.EndpointSettings{DriverOpts: map[string]string{"mac": "02:00:00:00:07:07"}}})
+	if is := h.e.Inspect(t, "other").NetworkSettings.Networks["lan"].MacAddress.String(); is != "02:00:00:00:07:07" {
+		t.Errorf("the MAC is %s", is)
+	}
+	h.e.Remove(t, "other")
 	testwait.Eventually(t, "the lease is given back", func() bool { return leases() == "" })
 	h.nothingLeft(before)
 }

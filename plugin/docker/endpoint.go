@@ -158,8 +158,8 @@ func (d *Driver) specOf(ctx context.Context, n *network, o options, asked addres
 	if len(s.Addrs) > 0 && o.dynamic() {
 		return s, fmt.Errorf("address=%s and %v contradict each other: leave one out", o["address"], s.Addrs)
 	}
-	if asked.MacAddress != "" {
-		s.MAC, err = net.ParseMAC(asked.MacAddress)
+	if mac := cmp.Or(asked.MacAddress, o["mac"]); mac != "" {
+		s.MAC, err = net.ParseMAC(mac)
 	} else {
 		s.DefaultMAC = d.defaultMAC(ctx, n, s.Addrs)
 	}

@@ -83,26 +83,26 @@ func (d *Driver) names(ctx context.Context, e *endpoint) (net, container string,
 // starting is the name of the container that is about to be on the network, where only one can
 // be that; else "". Docker does not tell which one it creates an endpoint for.
 func (d *Driver) starting(ctx context.Context, network string) (name string) {
+	n, err := d.netInfo(ctx, network)
 	var all []struct {
 		Names           []string
 		NetworkSettings struct {
-			Networks map[string]struct{ NetworkID, EndpointID string }
+			Networks map[string]struct{ EndpointID string }
 		}
 	}
-	filter, _ := json.Marshal(map[string][]string{"network": {network}})
-	if err := d.ask(ctx, "/containers/json", url.Values{"all": {"1"}, "filters": {string(filter)}}, &all); err != nil {
+	if err == nil {
+		err = d.ask(ctx, "/containers/json", url.Values{"all": {"1"}}, &all)
+	}
+	if err != nil {
 		d.Log.Debug("containers", "error", err)
 		return ""
 	}
 	for _, c := range all {
-		on := false
-		for _, n := range c.NetworkSettings.Networks {
-			on = on || n.NetworkID == network && n.EndpointID != ""
-		}
-		switch {
-		case on:
+		on, is := c.NetworkSettings.Networks[n.Name]
+		if _, gone := d.endpoint(on.EndpointID); !is || gone == nil { // Docker may tell of one that is gone
 			continue
-		case len(c.Names) == 0 || name != "":
+		}
+		if len(c.Names) == 0 || name != "" {
 			return ""
 		}
 		name = strings.TrimPrefix(c.Names[0], "/")

@@ -31,6 +31,11 @@ func networkNote(id string) keep.Note { return keep.Note{Kind: networkKind, Of: 
 // is on it.
 func (d *Driver) createNetwork(ctx context.Context, m *networkMessage) (any, error) {
 	n := network{ID: m.NetworkID, Options: generic(m), Internal: m.Options[keyInternal] == true}
+	for _, k := range append(ofEndpoint, keyName) {
+		if _, is := n.Options[k]; is {
+			return nil, fmt.Errorf("%s is an option of a container on a network: docker run --network name=N,driver-opt=%[1]s=%s", k, n.Options[k])
+		}
+	}
 	if _, err := d.declared(ctx, n.Options); err != nil {
 		return nil, err
 	}

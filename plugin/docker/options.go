@@ -31,6 +31,9 @@ var flags = []string{"mtu", "egress", "ingress", "trunk", "isolated", "hairpin",
 // ofNetwork are the options that networks have and endpoints have not.
 var ofNetwork = []string{"link", "address", "resolv"}
 
+// ofEndpoint are those that endpoints have and networks have not.
+var ofEndpoint = []string{"mac", "hostname"}
+
 // An options is what -o, and --driver-opt of an endpoint, say.
 type options map[string]string
 
@@ -108,8 +111,9 @@ func (o options) line() (config.Line, error) {
 			for word := range strings.FieldsSeq(v) {
 				args = append(args, "--"+k+"="+word)
 			}
-		case !slices.Contains([]string{"link", "vlan", "address", "resolv", "hostname", keyName}, k):
-			return config.Line{}, fmt.Errorf("option %s is not known: the options are link, vlan, address, resolv, hostname, %s", k, strings.Join(flags, ", "))
+		case k != "vlan" && k != keyName && !slices.Contains(ofNetwork, k) && !slices.Contains(ofEndpoint, k):
+			known := slices.Concat(ofNetwork, []string{"vlan"}, flags)
+			return config.Line{}, fmt.Errorf("option %s is not known: the options of networks are %s, and those of a container on one %s, vlan, and others", k, strings.Join(known, ", "), strings.Join(ofEndpoint, ", "))
 		}
 	}
 	if o["link"] == "" {
