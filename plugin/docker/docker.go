@@ -45,14 +45,17 @@ type Driver struct {
 
 	ctx       context.Context // of what goes on between calls
 	mu        sync.Mutex
-	endpoints map[string]*turn // which are at work, or have been since the start
+	endpoints map[string]*turn
 	atWork    sync.WaitGroup
+	sweeping  chan struct{}                  // of capacity 1: Docker has started
+	at        func(message string, did bool) // for tests: before a message is done, and before it is answered
 }
 
 // A turn is what is going on with one endpoint.
 type turn struct {
 	sync.Mutex
-	stop func() // ends what waits for the container, or keeps its lease, and waits for it; nil: nothing does
+	last time.Time // when a message about it came
+	stop func()    // ends what waits for the container, or keeps its lease, and waits for it; nil: nothing does
 }
 
 // patience bounds one message: Docker waits as long as it takes.
@@ -61,9 +64,9 @@ const patience = time.Minute
 // Serve answers Docker until ctx ends. It begins with what was left of an earlier run.
 func (d *Driver) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
-	d.ctx, d.endpoints = ctx, map[string]*turn{}
+	d.ctx, d.endpoints, d.sweeping = ctx, map[string]*turn{}, make(chan struct{}, 1)
 	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 10 * time.Second}
-	d.atWork.Go(func() { d.recover(ctx) })
+	d.atWork.Go(func() { d.sweepAll(ctx) })
 	d.atWork.Go(func() {
 		<-ctx.Done()
 		late, end := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -88,9 +91,12 @@ func (d *Driver) handler() http.Handler {
 			defer cancel()
 			body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 			var said any
+			d.Log.Debug("message", "name", name, "body", string(body))
+			d.tell(name, false)
 			if err == nil {
 				said, err = do(ctx, body)
 			}
+			d.tell(name, true)
 			if err != nil {
 				d.Log.Warn("refused", "message", name, "error", err)
 				said = failure{"pipework: " + err.Error()}
@@ -100,6 +106,13 @@ func (d *Driver) handler() http.Handler {
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { http.NotFound(w, nil) })
 	return mux
+}
+
+// tell tells a test of a message.
+func (d *Driver) tell(message string, did bool) {
+	if d.at != nil {
+		d.at(message, did)
+	}
 }
 
 // turn is the endpoint's, which the caller has until it unlocks it.
@@ -112,6 +125,13 @@ func (d *Driver) turn(id string) *turn {
 	}
 	d.mu.Unlock()
 	t.Lock()
+	return t
+}
+
+// message is turn for a message of Docker's about the endpoint.
+func (d *Driver) message(id string) *turn {
+	t := d.turn(id)
+	t.last = time.Now()
 	return t
 }
 

@@ -3,8 +3,10 @@
 package docker_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -29,7 +31,27 @@ type host struct {
 	e      *dockertest.Engine
 	state  string
 	driver *exec.Cmd
-	log    bytes.Buffer
+	there  *bufio.Reader // where the driver tells that it waits, and
+	goOn   io.Writer     // what has it go on
+	log    logged
+}
+
+// A logged is what several drivers say.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func newHost(t testing.TB) *host {
@@ -48,7 +70,10 @@ func newHost(t testing.TB) *host {
 }
 
 // drive starts the driver, and returns when Docker can find it.
-func (h *host) drive() {
+func (h *host) drive() { h.t.Helper(); h.driveTo("") }
+
+// driveTo is drive for a driver that waits there; see atEnv.
+func (h *host) driveTo(where string) {
 	h.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -56,7 +81,15 @@ func (h *host) drive() {
 	}
 	words := append(h.e.Enter(), self)
 	h.driver = exec.Command(words[0], words[1:]...)
-	h.driver.Env = append(os.Environ(), engineEnv+"="+h.e.Sock(), "PIPEWORK_STATE="+h.state)
+	h.driver.Env = append(os.Environ(), engineEnv+"="+h.e.Sock(), "PIPEWORK_STATE="+h.state, atEnv+"="+where)
+	out, err := h.driver.StdoutPipe()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if h.goOn, err = h.driver.StdinPipe(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.there = bufio.NewReader(out)
 	h.driver.Stderr = &h.log
 	h.driver.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := h.driver.Start(); err != nil {

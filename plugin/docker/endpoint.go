@@ -113,10 +113,12 @@ func (d *Driver) createEndpoint(ctx context.Context, m *endpointMessage) (_ any,
 	if e.Spec.Spec, err = d.specOf(ctx, n, o, asked); err != nil {
 		return nil, err
 	}
-	t := d.turn(e.ID)
+	t := d.message(e.ID)
 	defer t.Unlock()
-	if _, err := d.endpoint(e.ID); !errors.Is(err, fs.ErrNotExist) {
-		return nil, errs.Join(errs.New(fs.ErrExist, "the endpoint %s is there already", short(e.ID)), err)
+	if was, err := d.endpoint(e.ID); err == nil { // Docker asks again where this process has died
+		if err := d.remove(ctx, t, was); err != nil {
+			return nil, err
+		}
 	}
 	if err := d.keep(e); err != nil {
 		return nil, err
@@ -266,7 +268,7 @@ func (d *Driver) tellLease(e *endpoint, at *pipework.Attachment) {
 
 // deleteEndpoint takes away what is left of it.
 func (d *Driver) deleteEndpoint(ctx context.Context, m *endpointMessage) (any, error) {
-	t := d.turn(m.EndpointID)
+	t := d.message(m.EndpointID)
 	defer t.Unlock()
 	e, err := d.endpoint(m.EndpointID)
 	if errors.Is(err, fs.ErrNotExist) {

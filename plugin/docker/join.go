@@ -21,25 +21,26 @@ const prefix = "eth"
 // join has the interface wait on the host. Docker moves it into the container, names it, sets
 // its addresses and the default route, before the container's first instruction.
 func (d *Driver) join(ctx context.Context, m *endpointMessage) (any, error) {
-	t := d.turn(m.EndpointID)
+	t := d.message(m.EndpointID)
 	defer t.Unlock()
 	e, err := d.endpoint(m.EndpointID)
 	if err != nil {
 		return nil, fmt.Errorf("the endpoint %s is not known here: %w", short(m.EndpointID), err)
 	}
-	if e.Sandbox != "" {
+	if e.Sandbox != "" && e.Sandbox != m.SandboxKey {
 		return nil, errs.New(fs.ErrExist, "the endpoint %s is in %s already", short(e.ID), e.Sandbox)
 	}
 	e.Sandbox = m.SandboxKey
 	if err := d.keep(e); err != nil {
 		return nil, err
 	}
-	if err := d.toHost(ctx, e); err != nil {
+	if err := d.offer(ctx, e); err != nil {
 		return nil, err
 	}
 	if err := removeRoom(d.room(e)); err != nil {
 		return nil, err
 	}
+	t.halt()
 	d.follow(t, e)
 	a := joined{InterfaceName: interfaceName{SrcName: e.src(), DstPrefix: prefix, DstName: e.DstName}, DisableGatewayService: true}
 	for _, gw := range e.Gateways {
@@ -52,10 +53,26 @@ func (d *Driver) join(ctx context.Context, m *endpointMessage) (any, error) {
 	return a, nil
 }
 
+// offer has the interface be where Docker fetches it. Docker asks again where this process has
+// died: then it may be there already, or nowhere any more.
+func (d *Driver) offer(ctx context.Context, e *endpoint) error {
+	err := d.toHost(ctx, e)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if waits, err := d.waits(ctx, e); waits || err != nil {
+		return err
+	}
+	if _, err := d.makeInRoom(ctx, e); err != nil {
+		return err
+	}
+	return d.toHost(ctx, e)
+}
+
 // leave detaches the interface, as long as it is in the container: a lease is given back from
 // there.
 func (d *Driver) leave(ctx context.Context, m *endpointMessage) (any, error) {
-	t := d.turn(m.EndpointID)
+	t := d.message(m.EndpointID)
 	defer t.Unlock()
 	e, err := d.endpoint(m.EndpointID)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -112,7 +129,7 @@ func (d *Driver) await(ctx context.Context, e *endpoint, who ns.Ref) error {
 	defer cancel()
 	for wait := 2 * time.Millisecond; ; wait = min(wait*3/2, 100*time.Millisecond) {
 		err := d.adopt(ctx, e, who)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		if !isMissing(err) {
 			return err
 		}
 		if pause.For(ctx, wait) != nil {
@@ -157,7 +174,7 @@ func (d *Driver) detach(ctx context.Context, t *turn, e *endpoint) error {
 	if e.Sandbox != "" && e.Interface == "" {
 		who := e.waiting()
 		who.ID = e.Sandbox
-		if err := d.adopt(ctx, e, who); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := d.adopt(ctx, e, who); err != nil && !isMissing(err) {
 			return err
 		}
 	}
@@ -188,9 +205,16 @@ func (d *Driver) remove(ctx context.Context, t *turn, e *endpoint) error {
 	return d.Store.DeleteNote(endpointNote(e.ID))
 }
 
-// unlessMissing is the error, unless it is that there is no such guest, or no such interface.
+// isMissing says that there is no such guest, or no such interface. Before Docker mounts a
+// namespace there, and afterwards, a sandbox is a plain file.
+func isMissing(err error) bool {
+	failed, is := errors.AsType[*pipework.Error](err)
+	return errors.Is(err, fs.ErrNotExist) || is && failed.Stage == pipework.StageGuest && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
+}
+
+// unlessMissing is the error, unless isMissing.
 func unlessMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) {
 		return nil
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -45,5 +46,29 @@ func drive(engine string) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.Log = log
-	return (&docker.Driver{Host: h, Log: log, Engine: engine}).Serve(ctx, l)
+	d := &docker.Driver{Host: h, Log: log, Engine: engine}
+	if where := os.Getenv(atEnv); where != "" {
+		d.At(pauseAt(where))
+	}
+	return d.Serve(ctx, l)
+}
+
+// atEnv tells the driver where to tell the test that it is there, on its standard output, and to
+// wait for its standard input: at a message, or "after" it.
+const atEnv = "PIPEWORK_TEST_DRIVER_AT"
+
+func pauseAt(where string) func(message string, did bool) {
+	var once sync.Once
+	return func(message string, did bool) {
+		if did {
+			message += " after"
+		}
+		if message != where {
+			return
+		}
+		once.Do(func() {
+			fmt.Println("there")
+			_, _ = os.Stdin.Read(make([]byte, 1))
+		})
+	}
 }

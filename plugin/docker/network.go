@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/keep"
@@ -15,8 +16,9 @@ import (
 
 // A network is what a note keeps of it: Docker tells of a network once, when it is created.
 type network struct {
-	ID      string  `json:"id"`
-	Options options `json:"options"`
+	ID      string    `json:"id"`
+	Options options   `json:"options"`
+	Created time.Time `json:"created"`
 	// Internal says that its containers get no default route by it.
 	Internal bool `json:"internal,omitempty"`
 	// Gateways of the subnets, at most one of each family.
@@ -30,7 +32,7 @@ func networkNote(id string) keep.Note { return keep.Note{Kind: networkKind, Of: 
 // createNetwork keeps what the network is to be. Nothing is made on the host before a container
 // is on it.
 func (d *Driver) createNetwork(ctx context.Context, m *networkMessage) (any, error) {
-	n := network{ID: m.NetworkID, Options: generic(m), Internal: m.Options[keyInternal] == true}
+	n := network{ID: m.NetworkID, Created: time.Now(), Options: generic(m), Internal: m.Options[keyInternal] == true}
 	for _, k := range append(ofEndpoint, keyName) {
 		if _, is := n.Options[k]; is {
 			return nil, fmt.Errorf("%s is an option of a container on a network: docker run --network name=N,driver-opt=%[1]s=%s", k, n.Options[k])

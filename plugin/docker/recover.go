@@ -10,30 +10,57 @@ import (
 	"github.com/go-pipework/pipework/internal/pause"
 )
 
-// recover takes up what an earlier run left: it follows the endpoints that Docker has, and takes
-// away the others. It waits until Docker answers.
-func (d *Driver) recover(ctx context.Context) {
+// sweep has what was left be looked at soon.
+func (d *Driver) sweep() {
+	select {
+	case d.sweeping <- struct{}{}:
+	default:
+	}
+}
+
+// sweepAll takes up what an earlier run left, and what Docker forgot when it died: it follows the
+// endpoints that Docker has, and takes away the others. It does so at the start, and whenever
+// Docker has started, until ctx ends.
+func (d *Driver) sweepAll(ctx context.Context) {
+	for d.sweep(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.sweeping:
+		}
+		d.sweepOnce(ctx, time.Now())
+	}
+}
+
+func (d *Driver) sweepOnce(ctx context.Context, since time.Time) {
 	left, err := d.notes(endpointKind)
 	if err != nil {
 		d.Log.Warn("state", "error", err)
 	}
 	for id, network := range left {
-		d.retry(ctx, func() error { return d.takeUp(ctx, id, network) })
+		d.retry(ctx, func() error { return d.takeUp(ctx, id, network, since) })
 	}
 	networks, err := d.notes(networkKind)
 	if err != nil {
 		d.Log.Warn("state", "error", err)
 	}
 	for id := range networks {
-		d.retry(ctx, func() error {
-			_, err := d.netInfo(ctx, id)
-			if errors.Is(err, fs.ErrNotExist) {
-				return d.Store.DeleteNote(networkNote(id))
-			}
-			return err
-		})
+		d.retry(ctx, func() error { return d.forget(ctx, id, since) })
 	}
 	d.collect(ctx)
+}
+
+// forget forgets a network that Docker has not any more.
+func (d *Driver) forget(ctx context.Context, id string, since time.Time) error {
+	_, err := d.netInfo(ctx, id)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	n, err := d.network(id)
+	if err != nil || n.Created.After(since) { // Docker lists it once it is created
+		return unlessMissing(err)
+	}
+	return d.Store.DeleteNote(networkNote(id))
 }
 
 // collect takes away what killed calls left on the host.
@@ -79,22 +106,16 @@ func (d *Driver) notes(kind string) (map[string]string, error) {
 	return about, err
 }
 
-// takeUp takes up one endpoint, unless a message about it came since the start.
-func (d *Driver) takeUp(ctx context.Context, id, network string) error {
+// takeUp takes up one endpoint, unless a message about it came since then.
+func (d *Driver) takeUp(ctx context.Context, id, network string, since time.Time) error {
 	known, err := d.has(ctx, id, network)
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
-	_, active := d.endpoints[id]
-	d.mu.Unlock()
-	if active {
-		return nil
-	}
 	t := d.turn(id)
 	defer t.Unlock()
 	e, err := d.endpoint(id)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || t.last.After(since) {
 		return nil
 	}
 	switch {

@@ -74,6 +74,25 @@ func (d *Driver) toHost(ctx context.Context, e *endpoint) error {
 	})
 }
 
+// waits says whether the interface waits on the host.
+func (d *Driver) waits(ctx context.Context, e *endpoint) (is bool, err error) {
+	err = onhost.Do(ctx, d.Attacher.Host, func(h link.Host) error {
+		l, err := rtnl.LinkByName(ctx, h.Conn, e.src())
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		is = err == nil && isOurs(l)
+		return err
+	})
+	return is, err
+}
+
+// isOurs says whether the link, which is called as one that waits for Docker, is one.
+func isOurs(l *rtnl.Link) bool {
+	m, ours := link.ParseMark(l.Alias)
+	return ours && ns.ParseRef(m.Guest.Name).Kind == ns.DockerNetwork
+}
+
 // fromHost moves the interface back into its room, and returns its name there: one that waited
 // for Docker, or that Docker moved back from the container. Where there is none, the error
 // satisfies fs.ErrNotExist.
@@ -83,8 +102,7 @@ func (d *Driver) fromHost(ctx context.Context, e *endpoint) (name string, err er
 		if err != nil {
 			return err
 		}
-		m, ours := link.ParseMark(l.Alias)
-		if !ours || ns.ParseRef(m.Guest.Name).Kind != ns.DockerNetwork {
+		if !isOurs(l) {
 			return fmt.Errorf("%s on the host is not what waits for Docker: leaving it alone", e.src())
 		}
 		if err := makeRoom(d.room(e)); err != nil {
@@ -95,6 +113,7 @@ func (d *Driver) fromHost(ctx context.Context, e *endpoint) (name string, err er
 			return err
 		}
 		defer func() { _ = g.Close() }()
+		m, _ := link.ParseMark(l.Alias)
 		name = m.Interface
 		return rtnl.Move(ctx, h.Conn, l.Index, rtnl.Place{Namespace: g.Handle, Name: name})
 	})

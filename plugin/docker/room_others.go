@@ -15,3 +15,5 @@ func (d *Driver) toHost(context.Context, *endpoint) error { return errors.ErrUns
 func (d *Driver) fromHost(context.Context, *endpoint) (string, error) {
 	return "", errors.ErrUnsupported
 }
+
+func (d *Driver) waits(context.Context, *endpoint) (bool, error) { return false, errors.ErrUnsupported }

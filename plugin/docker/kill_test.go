@@ -1,0 +1,78 @@
+//go:build linux
+
+package docker_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/moby/moby/client"
+
+	"github.com/go-pipework/pipework/internal/dockertest"
+)
+
+// TestKilled kills the driver, and dockerd, at each message of a container's life, before it is
+// done and before it is answered. Afterwards the container runs with its network, or can be
+// started, and nothing is left once it is removed.
+func TestKilled(t *testing.T) {
+	h := newHost(t)
+	h.e.Image(t)
+	before := h.left()
+	h.network("lan", client.NetworkCreateOptions{IPAM: subnet("10.9.0.0/24"), Options: map[string]string{"link": "br-lan"}})
+	for _, message := range []string{"CreateEndpoint", "Join", "Leave", "DeleteEndpoint"} {
+		for _, when := range []string{"", " after"} {
+			for _, victim := range []string{"driver", "dockerd"} {
+				if testing.Short() && (victim == "dockerd") == (when == "") {
+					continue
+				}
+				t.Run(victim+" at "+message+when, func(t *testing.T) {
+					defer func(was testing.TB) { h.t = was }(h.t)
+					h.t = t
+					h.killed(victim, "NetworkDriver."+message+when)
+					h.nothingLeft(before)
+				})
+			}
+		}
+	}
+	h.removeNetwork("lan")
+	if files, _ := filepath.Glob(h.state + "/[a-z]*"); len(files) > 0 {
+		t.Errorf("left: %q", files)
+	}
+}
+
+// killed kills the victim at the message, and brings it back.
+func (h *host) killed(victim, message string) {
+	h.t.Helper()
+	h.kill()
+	h.driveTo(message)
+	id := h.e.Create(h.t, dockertest.Container{Network: "lan"})
+	c, done := h.e.Client(), make(chan struct{})
+	go func() { // which may fail
+		defer close(done)
+		_, _ = c.ContainerStart(h.t.Context(), id, client.ContainerStartOptions{})
+		if strings.Contains(message, "Leave") || strings.Contains(message, "DeleteEndpoint") {
+			_, _ = c.ContainerKill(h.t.Context(), id, client.ContainerKillOptions{Signal: "KILL"})
+			<-c.ContainerWait(h.t.Context(), id, client.ContainerWaitOptions{}).Result
+		}
+	}()
+	if _, err := h.there.ReadString('\n'); err != nil {
+		h.t.Fatal(err)
+	}
+	switch victim {
+	case "driver":
+		h.kill()
+		h.drive()
+	case "dockerd":
+		h.e.Kill(h.t)
+		_, _ = h.goOn.Write([]byte("\n"))
+		h.e.Boot(h.t)
+	}
+	<-done
+	h.e.StartContainer(h.t, id) // nothing is done where it runs
+	if out, _ := h.e.Exec(h.t, id, "ip", "-o", "-4", "addr", "show", "eth0"); !strings.Contains(out, " 10.9.0.") {
+		h.t.Errorf("no eth0: %s", out)
+	}
+	h.settled(1)
+	h.e.Remove(h.t, id)
+}
