@@ -53,7 +53,11 @@ func (h *host) killed(victim, message string) {
 		_, _ = c.ContainerStart(h.t.Context(), id, client.ContainerStartOptions{})
 		if strings.Contains(message, "Leave") || strings.Contains(message, "DeleteEndpoint") {
 			_, _ = c.ContainerKill(h.t.Context(), id, client.ContainerKillOptions{Signal: "KILL"})
-			<-c.ContainerWait(h.t.Context(), id, client.ContainerWaitOptions{}).Result
+			wait := c.ContainerWait(h.t.Context(), id, client.ContainerWaitOptions{})
+			select {
+			case <-wait.Result:
+			case <-wait.Error: // Docker is gone
+			}
 		}
 	}()
 	if _, err := h.there.ReadString('\n'); err != nil {
