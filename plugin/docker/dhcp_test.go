@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,17 +25,11 @@ import (
 func (h *host) lan() (leases func() string) {
 	h.t.Helper()
 	dnsmasq := dhcptest.Need(h.t, "dnsmasq")
-	h.run("sh", "-c", `ip link add lan0 type bridge && ip addr add 10.77.0.1/24 dev lan0 && ip link set lan0 up && ip link add lan0p type dummy 2>/dev/null; true`)
+	h.run("sh", "-c", "ip link add lan0 type bridge && echo 0 >/proc/sys/net/ipv6/conf/lan0/accept_dad && ip addr add 10.77.0.1/24 dev lan0 && ip addr add fd77::1/64 dev lan0 && ip link set lan0 up")
 	file := filepath.Join(h.t.TempDir(), "leases")
-	words := append(h.e.Enter(), dnsmasq, "-k", "-C", "/dev/null", "--port=0", "--interface=lan0", "--bind-dynamic", "--leasefile-ro", "--log-dhcp", "--log-facility=-",
-		"--dhcp-authoritative", "--dhcp-range=10.77.0.50,10.77.0.99,2m", "--dhcp-option=option:dns-server,10.77.0.53", "--no-ping", "--user=root", "--pid-file=")
-	words = append(words[:len(words):len(words)], "--dhcp-leasefile="+file)
-	for i, w := range words {
-		if w == "--leasefile-ro" {
-			words = append(words[:i:i], words[i+1:]...)
-			break
-		}
-	}
+	words := append(h.e.Enter(), dnsmasq, "-k", "-C", "/dev/null", "--port=0", "--interface=lan0", "--bind-dynamic", "--log-dhcp", "--log-facility=-",
+		"--dhcp-authoritative", "--dhcp-range=10.77.0.50,10.77.0.99,2m", "--dhcp-option=option:dns-server,10.77.0.53", "--no-ping", "--user=root", "--pid-file=",
+		"--enable-ra", "--dhcp-range=fd77::100,fd77::1ff,slaac,64,2m", "--dhcp-leasefile="+file)
 	server := exec.Command(words[0], words[1:]...)
 	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var log strings.Builder
@@ -51,7 +46,7 @@ func (h *host) lan() (leases func() string) {
 	})
 	return func() string {
 		text, _ := os.ReadFile(file)
-		return string(text)
+		return strings.TrimSpace(regexp.MustCompile("(?m)^duid .*$").ReplaceAllString(string(text), ""))
 	}
 }
 
@@ -104,4 +99,34 @@ func TestDHCP(t *testing.T) {
 	h.e.Remove(t, "other")
 	testwait.Eventually(t, "the lease is given back", func() bool { return leases() == "" })
 	h.nothingLeft(before)
+}
+
+// TestIPv6 is a container whose IPv6 address is one of a DHCPv6 server's, or one that a router
+// advertises the prefix of.
+func TestIPv6(t *testing.T) {
+	h := newHost(t)
+	h.e.Image(t)
+	leases := h.lan()
+	before := h.left()
+	for _, address := range []string{"dhcp6", "dhcp,slaac"} {
+		h.network("lan", client.NetworkCreateOptions{IPAM: null, Options: map[string]string{"link": "lan0", "address": address}})
+		got := h.e.Output(t, dockertest.Container{Network: "lan", Cmd: []string{"sh", "-c", "ip -o -6 addr show eth0"}})
+		if !strings.Contains(got, " inet6 fd77::") {
+			t.Errorf("%s: the first instruction sees no address: %s", address, got)
+		}
+		h.e.Run(t, dockertest.Container{Name: "web", Network: "lan"})
+		h.settled(1)
+		at := h.e.Inspect(t, "web").NetworkSettings.Networks["lan"]
+		if out, _ := h.e.Exec(t, "web", "ip", "-o", "-6", "addr", "show", "eth0"); !at.GlobalIPv6Address.IsValid() || !strings.Contains(out, at.GlobalIPv6Address.String()+"/") {
+			t.Errorf("%s: inspected as %s, the container has %s", address, at.GlobalIPv6Address, out)
+		}
+		testwait.Eventually(t, "a default route is advertised", func() bool {
+			out, _ := h.e.Exec(t, "web", "ip", "-6", "route")
+			return strings.Contains(out, "default via fe80::")
+		})
+		h.e.Remove(t, "web")
+		testwait.Eventually(t, "the lease is given back", func() bool { return leases() == "" })
+		h.removeNetwork("lan")
+		h.nothingLeft(before)
+	}
 }

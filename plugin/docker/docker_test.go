@@ -241,13 +241,16 @@ func (h *host) ping(from, to string) {
 	}
 }
 
-// TestManyAtOnce starts twenty at once.
+// TestManyAtOnce starts twenty at once; in the long tests a hundred.
 func TestManyAtOnce(t *testing.T) {
 	h := newHost(t)
 	h.e.Image(t)
 	before := h.left()
 	h.network("lan", client.NetworkCreateOptions{IPAM: subnet("10.9.0.0/24"), Options: map[string]string{"link": "br-lan"}})
-	const n = 20
+	n := 20
+	if os.Getenv("PIPEWORK_LONG") != "" {
+		n = 100
+	}
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() { h.e.Run(t, dockertest.Container{Name: fmt.Sprint("web", i), Network: "lan"}) })

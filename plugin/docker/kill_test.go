@@ -3,6 +3,7 @@
 package docker_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func TestKilled(t *testing.T) {
 	for _, message := range []string{"CreateEndpoint", "Join", "Leave", "DeleteEndpoint"} {
 		for _, when := range []string{"", " after"} {
 			for _, victim := range []string{"driver", "dockerd"} {
-				if testing.Short() && (victim == "dockerd") == (when == "") {
+				if os.Getenv("PIPEWORK_LONG") == "" && (victim == "dockerd") == (when == "") {
 					continue
 				}
 				t.Run(victim+" at "+message+when, func(t *testing.T) {

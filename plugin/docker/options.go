@@ -94,6 +94,9 @@ func (d *Driver) declared(ctx context.Context, o options) (keep.Declared, error)
 	if found.Spec.DHCP != nil {
 		asked := *found.Spec.DHCP
 		asked.NoGateway, asked.Hostname = true, o["hostname"] // Docker chooses among a container's networks
+		if asked.IAID == 0 {
+			asked.IAID = 1 // else it would be made of the interface's name, which changes
+		}
 		found.Spec.DHCP = &asked
 	}
 	found.Spec.Name = pipework.DefaultName
