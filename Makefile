@@ -11,12 +11,13 @@
 # make test-dist  installs the .deb where there is nothing but a shell, and removes it
 
 GO       ?= go
-LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs uml qemu
+LANES    := userns cli docker podman containerd lxc nspawn cgroup dhcp ovs managers uml qemu
 PACKAGES := gcc libc6-dev iproute2 iptables docker.io openvswitch-switch bash-completion \
             user-mode-linux kmod qemu-system-x86 linux-headers-amd64 xz-utils
 SERVERS  := dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server \
             udhcpc isc-dhcp-client dhcpcd-base containernetworking-plugins \
             podman containerd runc lxc systemd-container dbus-daemon dbus-system-bus-common
+MANAGERS := network-manager ifupdown bridge-utils netplan.io
 LANERUN  := bin/lanerun
 AUDIT    := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -25,7 +26,7 @@ RAN      := $(CURDIR)/bin/lanes-that-ran
 .PHONY: test test-long host quick bench size lint audit packages vet dist test-dist
 
 # Much of each lane waits for something: three packages run at a time on the host, and
-# two of the other machines beside them.
+# two of the other machines beside them. What go vet tells it tells once, before all tests.
 test: packages vet
 	@mkdir -p bin && rm -f $(RAN)
 	$(MAKE) --no-print-directory $(LANERUN)
@@ -36,18 +37,19 @@ test: packages vet
 	done
 
 host:
-	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -race -count=1 -p 3 -timeout $(MINUTES)m ./...
-	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -race -count=1 -run TestOVS ./cmd/pipework
-	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -race -count=1 -timeout 10m ./...
-	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -short -count=1 ./...
+	PIPEWORK_REQUIRE=userns,cli,docker,podman,containerd,lxc,nspawn,cgroup,dhcp,ovs,managers,uml,qemu PIPEWORK_RAN=$(RAN) $(GO) test -vet=off -race -count=1 -p 3 -timeout $(MINUTES)m ./...
+	PIPEWORK_REQUIRE=cli,ovs PIPEWORK_CLI=root $(GO) test -vet=off -race -count=1 -run TestOVS ./cmd/pipework
+	cd ovs/libovsdbtest && $(GO) vet ./... && PIPEWORK_REQUIRE=ovs $(GO) test -vet=off -race -count=1 -timeout 10m ./...
+	cd packaging && $(GO) vet ./... && PIPEWORK_REQUIRE=userns $(GO) test -vet=off -short -count=1 ./...
 
 # What the machine's own kernel may lack runs in another one: VLANs, dummies, ipvlan,
-# netem and Open vSwitch in User-Mode Linux; InfiniBand, radios and NICs in a virtual
-# machine. What needs nothing of that kind is left to the machine's own kernel.
+# netem and Open vSwitch in User-Mode Linux; InfiniBand, radios, NICs, and uplinks of Open
+# vSwitch, which take nftables, in a virtual machine. What needs nothing of that kind is left
+# to the machine's own kernel.
 UML      := uml-vlans uml-ovs uml-kinds uml-root uml-cmd uml-watch uml-keep
-QEMU     := qemu-root qemu-watch qemu-cmd
+QEMU     := qemu-root qemu-watch qemu-cmd qemu-uplink
 MINUTES  := 45
-IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -count=1 -timeout $(MINUTES)m -exec '$(CURDIR)/$(LANERUN) $(1) -timeout $(MINUTES)m'
+IN        = CGO_ENABLED=0 PIPEWORK_REQUIRE=ovs $(GO) test -vet=off -count=1 -timeout $(MINUTES)m -exec '$(CURDIR)/$(LANERUN) $(1) -timeout $(MINUTES)m'
 RANIN     = @mkdir -p bin && echo $(1) >>$(RAN)
 
 # With the kernel's datapath, a bridge that is there already differs from one that is made
@@ -75,17 +77,19 @@ qemu: $(QEMU)
 qemu-root: $(LANERUN)
 	$(call IN,qemu) -run 'IPoIB|Detect|PhysGuestDies' .
 	$(call RANIN,qemu)
+qemu-uplink: $(LANERUN)
+	$(call IN,qemu) -run '^Test(Move|TwoHosts|SwitchRestarts|Reboot)$$/kernel' ./uplink
 qemu-watch: $(LANERUN)
 	$(call IN,qemu) -run 'NICComesBack' ./watch
 qemu-cmd: $(LANERUN)
-	$(call IN,qemu) -run '^Test(Scripts|Classic)$$/infiniband' ./cmd/pipework
+	$(call IN,qemu) -run '^Test(Scripts|Classic)$$/(infiniband|nics)' ./cmd/pipework
 
 .PHONY: uml qemu $(UML) $(QEMU) $(LANERUN)
 $(LANERUN):
 	CGO_ENABLED=0 $(GO) build -o $@ ./internal/lanes/lanerun
 
 quick: vet
-	$(GO) test -short -count=1 -p 4 ./...
+	$(GO) test -vet=off -short -count=1 -p 4 ./...
 
 # Makes the packages, installs the .deb in a directory of its own, and removes it again.
 test-dist:
@@ -145,7 +149,7 @@ dist: SECONDS = $(shell git log -1 --format=%ct)
 dist: DATE = $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
 dist:
 	rm -rf bin/dist $(DIST)/pipework*.deb $(DIST)/pipework*.rpm && mkdir -p bin/dist $(DIST)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w -X $(STAMP).version=$(VERSION) -X $(STAMP).commit=$(COMMIT) -X $(STAMP).date=$(DATE)' -o bin/dist/pipework ./cmd/pipework
+	for cmd in pipework pipework-runtime pipework-cni; do CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w -X $(STAMP).version=$(VERSION) -X $(STAMP).commit=$(COMMIT) -X $(STAMP).date=$(DATE)' -o bin/dist/$$cmd ./cmd/$$cmd || exit 1; done
 	cd packaging && $(GO) run ./generate ../bin/dist $(VERSION)
 	cd packaging && $(GO) build -o ../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
 	for kind in deb rpm; do \
@@ -157,7 +161,8 @@ dist:
 # already, one does while they are installed.
 # Nothing is removed for them: where Docker's own packages conflict with Debian's, apt-get
 # says so and ends. apt-get waits for nobody who updates its lists: a second copy waits for the
-# first. Beside a busybox that is installed, the static one is unpacked into bin.
+# first. Beside a busybox that is installed, the static one is unpacked into bin. So are
+# network managers, which would take the machine's NICs where they were installed: 6 MB.
 INSTALLED = dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed'
 UPDATE    = flock /var/lock/pipework-packages apt-get update -q
 INSTALL   = $(UPDATE) && DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends --no-remove
@@ -175,3 +180,8 @@ packages:
 		for p in $$missing; do \
 			systemctl disable -q $$p 2>/dev/null; systemctl disable -q $$(dpkg -L $$p | sed -nE 's,.*/systemd/system/([^@/]+[.](service|socket|timer))$$,\1,p') 2>/dev/null || true; \
 		done; }
+	@[ -d bin/managers ] || { rm -rf bin/debs && mkdir -p bin/debs/partial bin/debs/root && $(UPDATE) && \
+		apt-get install -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends --download-only -o Dir::Cache::archives=$(CURDIR)/bin/debs $(MANAGERS) && \
+		for deb in bin/debs/*.deb; do dpkg-deb -x $$deb bin/debs/root || exit 1; done && cd bin/debs/root && \
+		for d in bin sbin lib; do [ ! -d $$d ] || { mkdir -p usr/$$d && cp -a $$d/. usr/$$d && rm -r $$d; }; done && \
+		rm -rf usr/share/doc usr/share/man usr/share/locale && cd ../../.. && mv bin/debs/root bin/managers && rm -rf bin/debs; }

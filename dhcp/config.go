@@ -22,7 +22,7 @@ type Config struct {
 	Hostname string `json:"hostname,omitempty"`
 	// ClientID is sent as option 61, with its type byte (RFC 2132 section 9.14);
 	// nil stands for hardware type and MAC, which stays the same when a guest is
-	// recreated with the same MAC.
+	// recreated with the same MAC. One of no bytes has none sent: servers go by the MAC.
 	ClientID []byte `json:"client_id,omitempty"`
 	// DUID tells DHCPv6 servers who asks, with its type (RFC 8415 section 11); nil
 	// stands for a DUID-LL of the MAC, which stays the same when a guest is
@@ -100,7 +100,7 @@ func (c *Config) Validate() error {
 	if c.Hostname != "" && !validDomain(c.Hostname) {
 		bad("%q is no host name", c.Hostname)
 	}
-	if n := len(c.ClientID); c.ClientID != nil && (n < 2 || n > 255) {
+	if n := len(c.ClientID); n != 0 && n < 2 || n > 255 {
 		bad("a client id of %d bytes: it takes 2 to 255 (RFC 2132, 9.14)", n)
 	}
 	if len(c.VendorClass) > 255 {

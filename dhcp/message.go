@@ -18,7 +18,9 @@ func (c *Client) message(kind dhcpv4.MessageType, more ...dhcpv4.Modifier) (*dhc
 		dhcpv4.WithHwAddr(c.MAC),
 		dhcpv4.WithMessageType(kind),
 		dhcpv4.WithBroadcast(c.Broadcast),
-		dhcpv4.WithOption(dhcpv4.OptClientIdentifier(c.clientID(c.MAC))),
+	}
+	if id := c.clientID(c.MAC); len(id) > 0 {
+		mods = append(mods, dhcpv4.WithOption(dhcpv4.OptClientIdentifier(id)))
 	}
 	if kind == dhcpv4.MessageTypeDiscover || kind == dhcpv4.MessageTypeRequest {
 		mods = append(mods, c.wishes()...)

@@ -67,7 +67,7 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 		return nil, nil, err
 	}
 	defer unlock()
-	r := Record{Guest: guest, Interface: name, Source: FromCommand, Phase: Intent}
+	r := Record{Guest: guest, Interface: name, Source: cmp.Or(d.Source, FromCommand), Phase: Intent}
 	r.declare(d)
 	if r.Before, err = (recovery{p}).record(ctx, guest, name); err != nil {
 		return nil, nil, err
@@ -113,6 +113,7 @@ func (p *Plugger) attach(ctx context.Context, guest ns.Ref, d Declared) (at *pip
 		defer end()
 		return nil, nil, together(err, together(recovery{p}.unplug(late, &r), p.Store.restore(&r)))
 	}
+	at.Warnings = append(at.Warnings, follow(ctx, p)...)
 	return at, keep, nil
 }
 

@@ -23,6 +23,8 @@ type Declared struct {
 	// in Spec.Link counts.
 	HostMAC pipework.MAC
 
+	// Source is who declares it; "" is FromCommand.
+	Source Source
 	// Stay asks Attach for a function that keeps the lease of Spec.DHCP. It is of one
 	// call, and is not recorded.
 	Stay bool

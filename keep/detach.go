@@ -141,6 +141,11 @@ func (p *Plugger) detachNamed(ctx context.Context, guest ns.Ref, name string, op
 		}
 		ctx = late // it has begun
 	}
+	for _, text := range follow(late, p) {
+		if p.Log != nil {
+			p.Log.WarnContext(ctx, text)
+		}
+	}
 	known[0].Attachment = at
 	return &known[0], nil
 }

@@ -3,8 +3,10 @@ package keep
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/go-pipework/pipework/internal/errs"
@@ -30,8 +32,29 @@ func (s *Store) PutNote(n Note, b []byte) error {
 // could have written, or that is no file of at most four MiB, is fs.ErrInvalid.
 func (s *Store) Note(n Note) ([]byte, error) { return s.note(n.file()) }
 
-// Notes reads all notes of a kind. One that cannot be read does not keep the others.
-func (s *Store) Notes(kind string) (all [][]byte, err error) { return s.notes(kind + ".") }
+// Notes reads all notes of the kind, in the order of their files. What cannot be read is told as
+// an error of its own, beside the others.
+func (s *Store) Notes(kind string) (notes [][]byte, err error) {
+	names, err := s.names()
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	var failed []error
+	for _, name := range names {
+		if !strings.HasPrefix(name, kind+".") || strings.HasSuffix(name, suffix) { // a record of a guest of that name
+			continue
+		}
+		b, err := s.note(name)
+		switch {
+		case err == nil:
+			notes = append(notes, b)
+		case !errors.Is(err, fs.ErrNotExist): // it may have gone meanwhile
+			failed = append(failed, err)
+		}
+	}
+	return notes, errs.Join(failed...)
+}
 
 // DeleteNote removes the note; nil where there is none. It needs no room on the disk.
 func (s *Store) DeleteNote(n Note) error { return s.deleteFile(n.file()) }

@@ -35,6 +35,15 @@ func TestNote(t *testing.T) {
 	if b, err := s.Note(n); string(b) != "two" || err != nil {
 		t.Errorf("%q, %v", b, err)
 	}
+	if err := s.PutNote(keep.Note{Kind: "uplink", Of: "br1"}, []byte("three")); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.Notes("uplink"); err != nil || string(bytes.Join(all, []byte(" "))) != "two three" {
+		t.Errorf("%s, %v", all, err)
+	}
+	if all, err := s.Notes("up"); err != nil || len(all) > 0 {
+		t.Errorf("%s, %v", all, err)
+	}
 	if err := s.PutNote(n, bytes.Repeat([]byte("x"), 5<<20)); !errors.Is(err, fs.ErrInvalid) {
 		t.Error(err)
 	}
@@ -48,6 +57,9 @@ func TestNote(t *testing.T) {
 	defer func() { _ = again.Close() }()
 	if all, damaged, err := again.All(); len(all)+len(damaged) > 0 || err != nil {
 		t.Error(all, damaged, err)
+	}
+	if err := s.DeleteNote(keep.Note{Kind: "uplink", Of: "br1"}); err != nil {
+		t.Fatal(err)
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "uplink.br0_100.*"))
 	if len(files) != 1 {

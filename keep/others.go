@@ -29,7 +29,7 @@ func (d *dirHandle) sweep() error                           { return errUnimplem
 func (d *dirHandle) putFile(string, []byte) error           { return errUnimplemented }
 func (d *dirHandle) deleteFile(string) error                { return errUnimplemented }
 func (d *dirHandle) note(string) ([]byte, error)            { return nil, errUnimplemented }
-func (d *dirHandle) notes(string) ([][]byte, error)         { return nil, errUnimplemented }
+func (d *dirHandle) names() ([]string, error)               { return nil, errUnimplemented }
 
 type former struct{}
 

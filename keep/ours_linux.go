@@ -37,7 +37,7 @@ func isRecord(name string) bool {
 }
 
 // noteKinds are the kinds of notes that there are.
-var noteKinds = []string{"uplink", "unconfirmed"}
+var noteKinds = []string{"uplink", "unconfirmed", "shim"}
 
 // isNote says whether name has the form that Note.file gives.
 func isNote(name string) bool {

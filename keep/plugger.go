@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/go-pipework/pipework"
@@ -31,6 +32,21 @@ type Plugger struct {
 	// Output hears, in lines for people, what goes on while a lease is waited for and
 	// kept; nil hears nothing.
 	Output io.Writer
+	// Follow brings up to date what follows the records, such as the routes of a shim to its
+	// guests: uplink.Follow. Attach, Detach and DetachGuest call it once records have changed. Its
+	// error is a warning. nil: nothing does.
+	Follow func(ctx context.Context, s *Store, host *ns.Handle) error
+}
+
+// follow calls Follow, and returns its error as warnings.
+func follow(ctx context.Context, p *Plugger) (warnings []string) {
+	if p.Follow == nil || p.Store == nil {
+		return nil
+	}
+	if err := p.Follow(ctx, p.Store, p.Host); err != nil {
+		return strings.Split(err.Error(), "\n")
+	}
+	return nil
 }
 
 // attacher is the Attacher, which finds other guests as the Plugger does.

@@ -180,23 +180,6 @@ func (d *dirHandle) note(name string) ([]byte, error) {
 	return nil, errs.New(fs.ErrInvalid, "%s is damaged: %w", d.path(name), err)
 }
 
-// notes reads all notes whose files' names begin so.
-func (d *dirHandle) notes(prefix string) (all [][]byte, err error) {
-	names, err := d.names()
-	for _, name := range names {
-		if !strings.HasPrefix(name, prefix) {
-			continue
-		}
-		switch b, wrong := d.note(name); {
-		case wrong == nil:
-			all = append(all, b)
-		case !errors.Is(wrong, fs.ErrNotExist): // gone meanwhile
-			err = errs.Join(err, wrong)
-		}
-	}
-	return all, err
-}
-
 // readFile reads a file, and of one that is longer than most one byte more than that. No FIFO
 // makes it wait, no link leads it elsewhere.
 func (d *dirHandle) readFile(name string, most int64) ([]byte, error) {

@@ -38,7 +38,7 @@ func (m *MacvlanMode) UnmarshalText(text []byte) error {
 
 // A Macvlan plugs guests into the network that a NIC of the host is in: they get
 // interfaces with MACs of their own on it. Guests and the host itself do not
-// reach each other that way. Needs CAP_NET_ADMIN in the host's and in the
+// reach each other that way, but by an uplink.Shim. Needs CAP_NET_ADMIN in the host's and in the
 // guest's network namespace, and CONFIG_MACVLAN; with a VLAN CONFIG_VLAN_8021Q.
 type Macvlan struct {
 	// Parent is the interface on the host. It is set up where it is down, and

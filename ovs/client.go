@@ -9,11 +9,10 @@ import (
 	"sync"
 	"time"
 
+	libovsdb "github.com/ovn-org/libovsdb/ovsdb"
+
 	"github.com/go-pipework/pipework/internal/ovsdb"
 )
-
-// standardEndpoint is where Open vSwitch listens unless it is told otherwise.
-const standardEndpoint = "unix:/var/run/openvswitch/db.sock"
 
 // A Client speaks to one OVSDB server. It connects when it is first used,
 // again when the connection has ended, and keeps the connection until Close,
@@ -66,6 +65,22 @@ func (c *Client) session() (s *Client, end func()) {
 	return s, func() { _ = s.Close() }
 }
 
+var _ Transactor = (*Client)(nil)
+
+// Transact runs one transaction, as a [Transactor] does, for what this package has no call for.
+// The Client must not be nil. While the server is silent, it fails at once.
+func (c *Client) Transact(ctx context.Context, ops ...libovsdb.Operation) ([]libovsdb.OperationResult, error) {
+	if err := c.hush.lasts(); err != nil {
+		return nil, err
+	}
+	if err := c.connect(ctx); err != nil {
+		return nil, err
+	}
+	got, err := c.transactor().Transact(ctx, ops...)
+	c.hush.heard(err)
+	return got, err
+}
+
 // transact runs one transaction; what names it. When the call returns with an
 // error that is no refusal, the server may or may not have committed it, or may
 // do so later. While the server is silent, it fails at once.
@@ -115,7 +130,7 @@ func (c *Client) server() *ovsdb.Client {
 	if c.own == nil {
 		c.own = &ovsdb.Client{Database: database, Endpoint: c.Endpoint, TLS: c.TLS}
 		if c.Endpoint == "" {
-			c.own.Endpoint = standardEndpoint
+			c.own.Endpoint = ovsdb.StandardEndpoint
 		}
 	}
 	return c.own

@@ -24,7 +24,9 @@ import (
 // gone when the host has no device of the port's name any more and the process
 // or the name that the guest was found by does not lead to its namespace. Ports
 // of others, and ports whose guest lives although their device is missing, stay. With
-// them go the flows of a pin, also of ports that others removed.
+// them go the flows of a pin, also of ports that others removed. NICs of the host that package uplink
+// put under bridges before the machine started again are taken out: their addresses are not the
+// bridges' any more.
 // It returns the ports that it removed; none where no server listens.
 //
 // h is the namespace that the bridges are in. PIDs are those of the PID namespace
@@ -34,6 +36,11 @@ func (c *Client) Collect(ctx context.Context, h link.Host) ([]link.Collected, er
 	s, end := c.session()
 	defer end()
 	all, err := s.collectPorts(ctx, h)
+	if err != nil {
+		return all, unlessAbsent(err)
+	}
+	nics, err := s.collectUplinks(ctx, h)
+	all = append(all, nics...)
 	if err != nil {
 		return all, unlessAbsent(err)
 	}
@@ -71,6 +78,13 @@ func (c *Client) Orphans(ctx context.Context, h link.Host) (all []link.Collected
 	ports, err := s.lookTwice(ctx, h)
 	for _, port := range ports {
 		all = append(all, collected(port))
+	}
+	if err != nil {
+		return all, unlessAbsent(err)
+	}
+	nics, err := s.formerUplinks(ctx)
+	for _, port := range nics {
+		all = append(all, formerUplink(port))
 	}
 	return all, unlessAbsent(err)
 }

@@ -8,4 +8,7 @@ import (
 	"github.com/go-pipework/pipework/internal/nstest"
 )
 
-func TestMain(m *testing.M) { nstest.MainRoot(m) }
+func TestMain(m *testing.M) {
+	nstest.MainRoot(m, "TestContract/dummy, bridge made", "TestContract/dummy, fake bridge", "TestContract/userspace, bridge made",
+		"TestContract/userspace, bridge there", "TestContract/dummy, bridge there", "TestContractPinned")
+}

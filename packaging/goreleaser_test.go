@@ -22,7 +22,10 @@ func TestGoreleaser(t *testing.T) {
 	here, err := nfpm.ParseFileWithEnvMapping("nfpm.yaml", func(string) string { return "amd64" })
 	must(t, err)
 	type content struct{ Source, Destination, Packager string }
-	theirs := []content{{"bin/dist/pipework", packages.Bindir + "/pipework", ""}} // which goreleaser adds itself
+	var theirs []content
+	for _, b := range release.Builds { // goreleaser adds these itself
+		theirs = append(theirs, content{"bin/dist/" + b.Binary, packages.Bindir + "/" + b.Binary, ""})
+	}
 	for _, c := range packages.Contents {
 		theirs = append(theirs, content{c.Source, c.Destination, c.Packager})
 	}

@@ -26,6 +26,8 @@ func TestMain(m *testing.M) { nstest.Main(m) }
 // elsewhere.
 var installed = strings.Fields(`
 	usr/bin/pipework
+	usr/bin/pipework-cni
+	usr/bin/pipework-runtime
 	usr/lib/systemd/system/pipework.service
 	usr/share/bash-completion/completions/pipework
 	usr/share/doc/pipework/copyright
@@ -33,7 +35,9 @@ var installed = strings.Fields(`
 	usr/share/man/man1/pipework-attach.1.gz
 	usr/share/man/man1/pipework-detach.1.gz
 	usr/share/man/man1/pipework-watch.1.gz
-	usr/share/man/man1/pipework.1.gz`)
+	usr/share/man/man1/pipework.1.gz
+	usr/share/pipework/hooks.d/pipework-createRuntime.json
+	usr/share/pipework/hooks.d/pipework-poststop.json`)
 
 // TestPackages makes the packages, installs the .deb where there is nothing but a shell, and
 // removes it again.

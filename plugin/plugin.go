@@ -20,6 +20,7 @@ import (
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 	"github.com/go-pipework/pipework/ovs"
+	"github.com/go-pipework/pipework/uplink"
 )
 
 // A Host is the host as a plugin works on it.
@@ -32,21 +33,21 @@ type Host struct {
 // Kinds are those of the links that Specs may have.
 func Kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 
-// Open opens the records in the directory that the variable PIPEWORK_STATE names, or else the
-// default one, and reads the policy, where there is one.
-func Open() (*Host, error) {
-	h := new(Host)
-	policy, err := readPolicy(config.DefaultPolicy)
-	if err != nil {
+// Open opens the records in the directory, or in that which the variable PIPEWORK_STATE names,
+// or else in the default one.
+func Open(dir string, d config.Declarations) (*Host, error) {
+	h := &Host{Declarations: d}
+	var err error
+	if h.Store, err = keep.Open(cmp.Or(dir, os.Getenv("PIPEWORK_STATE"), keep.DefaultDir), Kinds()...); err != nil {
 		return nil, err
 	}
-	h.Declarations.Policy = policy
-	if h.Store, err = keep.Open(cmp.Or(os.Getenv("PIPEWORK_STATE"), keep.DefaultDir), Kinds()...); err != nil {
-		return nil, err
-	}
-	h.OVS = ovs.FromEnvironment()
-	h.Target = func(guest ns.Ref) pipework.Target { return find.Target(h.Store.Known(guest)) }
+	h.OVS, h.Target, h.Follow = ovs.FromEnvironment(), Target(h.Store), uplink.Follow
 	return h, nil
+}
+
+// Target finds guests, those of CNI's by their records.
+func Target(records *keep.Store) func(ns.Ref) pipework.Target {
+	return func(guest ns.Ref) pipework.Target { return find.Target(records.Known(guest)) }
 }
 
 // Close lets go what Open opened.
@@ -101,12 +102,13 @@ func (h *Host) declare(ctx context.Context, guest ns.Ref, who config.Who, line c
 	if d.Spec, _, err = h.Declarations.Permit(who, d.Spec, line.Interface); err != nil {
 		return nil, err
 	}
+	d.Source = keep.FromLabel
 	at, _, err := h.Attach(ctx, guest, d)
 	return at, err
 }
 
-// readPolicy reads the file of the policy, where that is there.
-func readPolicy(path string) (*config.Policy, error) {
+// Policy reads the file of a policy, where that is there.
+func Policy(path string) (*config.Policy, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -32,9 +32,12 @@ func guarded(t *testing.T, p *uplink.Plan, within time.Duration) (ended chan err
 }
 
 // TestConfirm has a move undone that nobody confirms, and stay once somebody has.
-func TestConfirm(t *testing.T) {
+func TestConfirm(t *testing.T) { sorts(t, testConfirm) }
+
+func testConfirm(t *testing.T, as sort) {
 	s := newScene(t)
-	before := snapshot(t, s.host)
+	as.on(t, s)
+	before := s.snapshot(t)
 	ended := guarded(t, &s.plan, time.Second)
 	if err := uplink.Confirm(t.Context(), s.plan); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("nothing to confirm: %v", err)
@@ -45,7 +48,7 @@ func TestConfirm(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	unchanged(t, s.host, before)
+	s.unchanged(t, before)
 	if err := uplink.Confirm(t.Context(), s.plan); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("too late: %v", err)
 	}
@@ -65,15 +68,18 @@ func TestConfirm(t *testing.T) {
 		t.Errorf("confirmed: %+v, %v", m, err)
 	}
 	undoAll(t, s)
-	unchanged(t, s.host, before)
+	s.unchanged(t, before)
 }
 
 // TestGuardOfTheKilled stops a move before every step: the guard, which outlives it, makes the host
 // what it was.
-func TestGuardOfTheKilled(t *testing.T) {
+func TestGuardOfTheKilled(t *testing.T) { sorts(t, testGuardOfTheKilled) }
+
+func testGuardOfTheKilled(t *testing.T, as sort) {
 	s := newScene(t)
+	as.on(t, s)
 	s.richly(t)
-	before := snapshot(t, s.host)
+	before := s.snapshot(t)
 	contract.SomeSteps(t, fault.Kill, func(ctx context.Context) error {
 		plan := s.plan
 		ended := guarded(t, &plan, time.Millisecond)
@@ -89,16 +95,19 @@ func TestGuardOfTheKilled(t *testing.T) {
 				t.Error(failed)
 			}
 		}
-		unchanged(t, s.host, before)
+		s.unchanged(t, before)
 		undoAll(t, s)
 		return err
 	})
 }
 
 // TestProbe has a move undone at once when what is probed is not reached, and confirmed when it is.
-func TestProbe(t *testing.T) {
+func TestProbe(t *testing.T) { sorts(t, testProbe) }
+
+func testProbe(t *testing.T, as sort) {
 	s := newScene(t)
-	before := snapshot(t, s.host)
+	as.on(t, s)
+	before := s.snapshot(t)
 	var l net.Listener
 	if err := s.remote.Do(t.Context(), func() (err error) {
 		l, err = net.Listen("tcp", "10.9.0.2:0")
@@ -126,7 +135,7 @@ func TestProbe(t *testing.T) {
 		if reached {
 			undoAll(t, s)
 		}
-		unchanged(t, s.host, before)
+		s.unchanged(t, before)
 	}
 	for _, wrong := range []string{"gate", "arp:", "arp:fd00::1", "tcp:10.0.0.1", "tcp::22"} {
 		s.plan.Probe = wrong

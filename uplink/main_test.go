@@ -8,4 +8,4 @@ import (
 	"github.com/go-pipework/pipework/internal/nstest"
 )
 
-func TestMain(m *testing.M) { nstest.Main(m) }
+func TestMain(m *testing.M) { nstest.MainRoot(m) }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,13 +31,27 @@ type manager struct {
 var managers = []manager{
 	{"NetworkManager", "NetworkManager", byNetworkManager, "nmcli device set %[1]s managed no"},
 	{"systemd-network", "systemd-networkd", byNetworkd, "write Unmanaged=yes into the [Link] section of its .network file, networkctl reload"},
-	{"dhclient", "dhclient", byClient, "stop it, and have it run on %[2]s"},
-	{"dhcpcd", "dhcpcd", byClient, "write denyinterfaces %[1]s into /etc/dhcpcd.conf, and have it run on %[2]s"},
-	{"udhcpc", "udhcpc", byClient, "stop it, and have it run on %[2]s"},
+	{"dhclient", "dhclient", byClient, "stop it, and have it run on %[2]s, or have its lease taken over with --dhcp"},
+	{"dhcpcd", "dhcpcd", byClient, "write denyinterfaces %[1]s into /etc/dhcpcd.conf, and have it run on %[2]s, or have its lease taken over with --dhcp"},
+	{"udhcpc", "udhcpc", byClient, "stop it, and have it run on %[2]s, or have its lease taken over with --dhcp"},
+}
+
+// config is what --print-config calls who keeps the manager's configuration.
+func (m manager) config() string {
+	switch m.name {
+	case "NetworkManager":
+		return m.name
+	case "systemd-networkd":
+		if all, _ := filepath.Glob("/etc/netplan/*.yaml"); len(all) > 0 {
+			return "netplan"
+		}
+		return "networkd"
+	}
+	return "ifupdown"
 }
 
 // refusedManaged refuses a NIC that a program of this namespace looks after, unless told so.
-func (j *job) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
 	var found *manager
 	err := j.do(ctx, func() error {
 		here, err := os.Readlink("/proc/thread-self/ns/net")
@@ -46,7 +61,7 @@ func (j *job) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
 		for _, pid := range process.All() {
 			comm := strings.TrimSpace(string(readSome(fmt.Sprintf("/proc/%d/comm", pid))))
 			i := slices.IndexFunc(managers, func(m manager) bool { return m.called == comm })
-			if i < 0 || found != nil {
+			if i < 0 || found != nil || j.DHCP && slices.Contains(clientNames, comm) {
 				continue
 			}
 			where, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
@@ -64,7 +79,7 @@ func (j *job) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
 		j.warn("%s looks after %s, and may give it its addresses again: %s", found.name, j.NIC, mend)
 		return nil
 	}
-	return errs.New(fs.ErrInvalid, "%s looks after %s, and would give it its addresses again: %s; or move it all the same with --managed", found.name, j.NIC, mend)
+	return errs.New(fs.ErrInvalid, "%s looks after %s, and would give it its addresses again: %s; or move it all the same with --managed; what makes it last: pipework uplink --print-config %s %s %s", found.name, j.NIC, mend, found.config(), j.Bridge, j.NIC)
 }
 
 // someBytes bounds what is read of a file of others.
@@ -89,11 +104,6 @@ func says(path string, lines ...string) bool {
 		}
 	}
 	return false
-}
-
-// byNetworkManager reads what NetworkManager keeps of each device.
-func byNetworkManager(nic *rtnl.Link, _ int) bool {
-	return says(fmt.Sprintf("/run/NetworkManager/devices/%d", nic.Index), "managed=true")
 }
 
 // byNetworkd reads what systemd-networkd keeps of each link.

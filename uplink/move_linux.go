@@ -2,10 +2,7 @@ package uplink
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/announce"
 	"github.com/go-pipework/pipework/internal/errs"
@@ -15,6 +12,9 @@ import (
 )
 
 func (p Plan) move(ctx context.Context) (*Moved, error) {
+	if p.DryRun {
+		return p.planMove(ctx)
+	}
 	j, end, err := p.open(ctx)
 	if err != nil {
 		return nil, err
@@ -25,21 +25,36 @@ func (p Plan) move(ctx context.Context) (*Moved, error) {
 		return nil, err
 	}
 	if old != nil {
-		if there, err := j.existed(ctx, old); there || err != nil {
+		there, err := j.existed(ctx, old)
+		if there && err == nil {
+			err = j.refresh(ctx, old)
+		}
+		if there || err != nil {
 			return j.moved, err
 		}
 		if err := j.restore(ctx, old); err != nil {
 			return nil, fmt.Errorf("undo what an earlier call has left: %w", err)
 		}
 	}
-	nic, br, err := j.look(ctx)
+	return j.put(ctx)
+}
+
+// put puts the NIC under the bridge, or leaves everything as it is.
+func (j *job) put(ctx context.Context) (*Moved, error) {
+	nic, br, err := refuser{j}.look(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if j.DHCP && j.taken == nil {
+		if j.taken, err = (leaser{j}).takeLease(ctx, nic); err != nil {
+			return nil, err
+		}
 	}
 	r, err := j.record(ctx, nic, br)
 	if err != nil {
 		return nil, err
 	}
+	r.Taken = j.taken
 	if err := j.under(ctx, r, nic); err != nil {
 		if fault.Killed(ctx) {
 			return nil, err
@@ -49,7 +64,7 @@ func (p Plan) move(ctx context.Context) (*Moved, error) {
 		if failed := j.restore(late, r); failed != nil {
 			err = errs.Join(err, fmt.Errorf("undo it: %w: pipework uplink --undo %s %s tries again", failed, j.Bridge, j.NIC))
 		}
-		return nil, fmt.Errorf("put %s under %s: %w", j.NIC, j.Bridge, err)
+		return nil, fmt.Errorf("%s: %w", j.doing(), err)
 	}
 	return j.moved, nil
 }
@@ -63,12 +78,28 @@ func (j *job) existed(ctx context.Context, old *record) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	br, err := rtnl.LinkByName(ctx, j.host.Conn, j.Bridge)
-	if err != nil || nic.Master != br.Index {
+	br, err := j.kind.find(ctx)
+	if br == nil || err != nil || old.recreated(br) {
+		return false, err
+	}
+	if enslaved, err := j.kind.enslaved(ctx, old, nic, br); !enslaved || err != nil {
 		return false, err
 	}
 	j.moved.Existed = true
 	return true, j.count(ctx, br)
+}
+
+// refresh puts right what the bridge may have lost.
+func (j *job) refresh(ctx context.Context, r *record) error {
+	nic, err := rtnl.LinkByName(ctx, j.host.Conn, j.NIC)
+	if err != nil {
+		return err
+	}
+	br, err := j.kind.find(ctx)
+	if br == nil || err != nil {
+		return err
+	}
+	return j.kind.refresh(ctx, r, nic, br)
 }
 
 // count notes what the link has.
@@ -101,9 +132,11 @@ func (j *job) record(ctx context.Context, nic, br *rtnl.Link) (r *record, err er
 		return nil, err
 	}
 	if br != nil {
-		r.Was, err = j.was(ctx, br)
+		if r.Was, err = j.was(ctx, br); err != nil {
+			return nil, err
+		}
 	}
-	return r, err
+	return r, j.kind.note(ctx, r)
 }
 
 // save notes the link's addresses and routes in the record.
@@ -129,18 +162,21 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err := j.arm(ctx); err != nil {
 		return err
 	}
+	if err := (leaser{j}).stopClient(ctx, r); err != nil {
+		return err
+	}
 	conf, err := j.conf(ctx, nic)
 	if err != nil {
 		return err
 	}
-	br, err := j.makeBridge(ctx, nic, conf)
+	br, err := j.makeBridge(ctx, r, nic, conf)
 	if err != nil {
 		return err
 	}
-	if err := j.keepRouters(ctx, nic, br); err != nil {
+	if err := j.keepRouters(ctx, nic, br, r.sign()); err != nil {
 		return err
 	}
-	if err := j.enslave(ctx, nic, br); err != nil {
+	if err := j.kind.enslave(ctx, r, nic, br); err != nil {
 		return err
 	}
 	if br, err = rtnl.LinkByIndex(ctx, j.host.Conn, br.Index); err != nil { // with its settings
@@ -169,6 +205,11 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err := j.compare(ctx, want, br); err != nil {
 		return err
 	}
+	if r.Taken != nil {
+		if err := j.lifetime(ctx, br, r.Taken); err != nil {
+			return err
+		}
+	}
 	if err := j.count(ctx, br); err != nil {
 		return err
 	}
@@ -184,18 +225,6 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 		return nil
 	}
 	return j.Store.DeleteNote(j.unconfirmed())
-}
-
-// enslave makes the NIC a port of the bridge.
-func (j *job) enslave(ctx context.Context, nic, br *rtnl.Link) error {
-	err := rtnl.SetMaster(ctx, j.host.Conn, nic.Index, br.Index)
-	switch {
-	case errors.Is(err, unix.EBUSY):
-		return errs.New(errors.ErrUnsupported, "%s cannot be a port of a bridge (%w): macvlan or ipvlan interfaces stand on it: detach those guests first", j.NIC, err)
-	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ELOOP):
-		return errs.New(errors.ErrUnsupported, "no bridge takes %s (%w): a wireless one is taken only with 4-address mode (iw dev %s set 4addr on), which its access point has to know, too; or plug guests into it by ipvlan", j.NIC, err, j.NIC)
-	}
-	return err
 }
 
 // announce tells neighbours; the MAC is the one that they know. It is no failure that it fails.

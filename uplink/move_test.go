@@ -13,10 +13,13 @@ import (
 )
 
 // TestMove moves all that a NIC can have, and back.
-func TestMove(t *testing.T) {
+func TestMove(t *testing.T) { sorts(t, testMove) }
+
+func testMove(t *testing.T, as sort) {
 	s := newScene(t, "net.ipv6.conf.default.accept_dad=1")
+	as.on(t, s)
 	s.richly(t)
-	before := snapshot(t, s.host)
+	before := s.snapshot(t)
 	routes := func(dev string) string {
 		return show(t, s.host, "-4 route show table all type unicast dev "+dev) + show(t, s.host, "-6 route show table all type unicast dev "+dev)
 	}
@@ -59,5 +62,5 @@ func TestMove(t *testing.T) {
 	for _, w := range m.Warnings {
 		t.Error(w)
 	}
-	unchanged(t, s.host, before)
+	s.unchanged(t, before)
 }

@@ -36,7 +36,27 @@ type record struct {
 	AcceptDAD  string        `json:"accept_dad"` // of the NIC, while it is changed
 	// Was is what the bridge was; nil: there was none.
 	Was *bridge `json:"was"`
+	// NICConf are settings of the NIC that a macvlan changes, by their paths in a record of
+	// ifconf.Read, and Heard says whether it followed routers before.
+	NICConf map[string]string `json:"nic_conf,omitempty"`
+	Heard   bool              `json:"heard,omitempty"`
+	// Taken is the lease that was a DHCP client's; nil: none.
+	Taken *takenLease `json:"taken,omitempty"`
+	// OVS tells of rows; nil: the bridge is one of Linux.
+	OVS *rows `json:"ovs,omitempty"`
 }
+
+// sign is the DSCP of what routers say by the NIC; 0: that has a mark.
+func (r *record) sign() uint8 {
+	if r.OVS == nil || !r.OVS.Userspace {
+		return 0
+	}
+	return r.OVS.Sign
+}
+
+// recreated says whether the bridge's interface is another one by now, which has nothing of the
+// host's: ovs-vswitchd that forwards in userspace has begun anew.
+func (r *record) recreated(br *rtnl.Link) bool { return r.OVS != nil && r.OVS.Device != br.Index }
 
 // version is that of the record's form.
 const version = 1
@@ -58,6 +78,14 @@ type bridge struct {
 }
 
 func (p Plan) note() keep.Note { return keep.Note{Kind: "uplink", Of: p.Bridge} }
+
+// records is the directory of the records, for people.
+func (p Plan) records() string {
+	if p.Store == nil {
+		return "no directory"
+	}
+	return p.Store.Dir()
+}
 
 // write writes the record.
 func (j *job) write(ctx context.Context, r *record) error {
@@ -84,9 +112,12 @@ func (j *job) forget(ctx context.Context) error {
 	return nil
 }
 
-// read is the record, or nil where there is none. One of another boot tells of what the machine
-// has forgotten: it is removed.
+// read is the record, or nil where there is none; it tells the kind of the bridge. One of another
+// boot tells of what the machine has forgotten, but for Open vSwitch's database: it is removed.
 func (j *job) read(ctx context.Context) (*record, error) {
+	if j.Store == nil {
+		return nil, nil
+	}
 	b, err := j.Store.Note(j.note())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -98,8 +129,18 @@ func (j *job) read(ctx context.Context) (*record, error) {
 	if err := json.Unmarshal(b, r); err != nil || r.Version != version || r.Bridge != j.Bridge {
 		return nil, errs.New(fs.ErrInvalid, "the record of the uplink of %s cannot be read (%v): if %s is no uplink, remove its file in %s", j.Bridge, err, j.Bridge, j.Store.Dir())
 	}
+	if r.OVS != nil {
+		j.kind = openvswitch{j}
+	}
 	switch {
+	case r.Boot != ns.BootID() && j.DryRun:
+		return nil, nil
 	case r.Boot != ns.BootID():
+		if r.OVS != nil {
+			if err := (openvswitch{j}).forgotten(ctx, r); err != nil {
+				return nil, err
+			}
+		}
 		return nil, j.forget(ctx)
 	case r.Cookie != j.host.Conn.Cookie():
 		return nil, errs.New(fs.ErrInvalid, "the record of the uplink of %s is of another network namespace: name another directory with --state-dir", j.Bridge)

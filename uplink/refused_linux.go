@@ -2,7 +2,6 @@ package uplink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/rtnl"
-	"github.com/go-pipework/pipework/link"
 )
 
 // This file says why a NIC cannot be put under a bridge. Nothing is changed.
@@ -21,20 +19,17 @@ import (
 const routesMost = 4096
 
 // look finds the NIC, and the bridge, which is nil where there is none.
-func (j *job) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
+func (j refuser) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
 	if nic, err = rtnl.LinkByName(ctx, j.host.Conn, j.NIC); err != nil {
 		return nil, nil, fmt.Errorf("%w that could be put under %s: see `ip link`", err, j.Bridge)
 	}
-	if br, err = j.findBridge(ctx); err != nil {
+	if err := j.choose(ctx); err != nil {
 		return nil, nil, err
 	}
-	for _, refused := range []func() error{
-		func() error { return j.refusedNIC(ctx, nic) },
-		func() error { return j.refusedBridge(ctx, nic, br) },
-		func() error { return j.refusedRules(ctx) },
-		func() error { return j.refusedRoutes(ctx, nic) },
-		func() error { return j.refusedManaged(ctx, nic) },
-	} {
+	if br, err = j.kind.find(ctx); err != nil {
+		return nil, nil, err
+	}
+	for _, refused := range j.refusals(ctx, nic, br) {
 		if err := refused(); err != nil {
 			return nil, nil, err
 		}
@@ -42,34 +37,20 @@ func (j *job) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
 	return nic, br, nil
 }
 
-// findBridge is the bridge; nil where there is none.
-func (j *job) findBridge(ctx context.Context) (*rtnl.Link, error) {
-	br, err := rtnl.LinkByName(ctx, j.host.Conn, j.Bridge)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case br.Kind == "openvswitch":
-		return nil, errs.New(errors.ErrUnsupported, "%s is a bridge of Open vSwitch, which is not supported yet: choose a Linux bridge", j.Bridge)
-	case br.Kind != "bridge":
-		return nil, errs.New(fs.ErrInvalid, "%s is no bridge: choose another name", j.Bridge)
+// refusals say, each, why it cannot be done; nil is none.
+func (j refuser) refusals(ctx context.Context, nic, br *rtnl.Link) []func() error {
+	return []func() error{
+		func() error { return j.refusedNIC(ctx, nic) },
+		func() error { return j.refusedUpper(ctx, nic) },
+		func() error { return j.refusedWireless(ctx, nic) },
+		func() error { return j.kind.refused(ctx, nic, br) },
+		func() error { return j.refusedRules(ctx) },
+		func() error { return j.refusedRoutes(ctx, nic) },
+		func() error { return j.refusedManaged(ctx, nic) },
 	}
-	return br, nil
 }
 
-// aliasOf is why the bridge is one that a Move made, or used; "": it did not.
-func aliasOf(br *rtnl.Link) string {
-	if br.Unfinished() {
-		return link.UplinkMark
-	}
-	if br.Alias == link.UplinkMark {
-		return br.Alias
-	}
-	return ""
-}
-
-func (j *job) refusedNIC(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) refusedNIC(ctx context.Context, nic *rtnl.Link) error {
 	switch {
 	case nic.Master != 0:
 		return j.partOf(ctx, nic)
@@ -88,7 +69,7 @@ func (j *job) refusedNIC(ctx context.Context, nic *rtnl.Link) error {
 }
 
 // partOf is the error of a NIC that is part of something else.
-func (j *job) partOf(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) partOf(ctx context.Context, nic *rtnl.Link) error {
 	master, err := rtnl.LinkByIndex(ctx, j.host.Conn, nic.Master)
 	if err != nil {
 		return err
@@ -102,35 +83,18 @@ func (j *job) partOf(ctx context.Context, nic *rtnl.Link) error {
 	return errs.New(fs.ErrInvalid, "%s is part of the %s %s already: ip link set %s nomaster", nic.Name, master.Kind, master.Name, nic.Name)
 }
 
-func (j *job) refusedBridge(ctx context.Context, nic, br *rtnl.Link) error {
-	if br == nil {
-		return nil
-	}
-	if br.Alias == link.UplinkMark {
-		return errs.New(fs.ErrExist, "%s is the uplink of another NIC, of which %s has no record: choose another bridge", br.Name, j.Store.Dir())
-	}
+// refusedAddrs refuses a bridge with addresses.
+func (j refuser) refusedAddrs(ctx context.Context, br *rtnl.Link) error {
 	addrs, err := rtnl.WholeAddrs(ctx, j.host.Conn, br.Index)
-	if err != nil {
-		return err
-	}
 	if len(addrs) > 0 {
 		a, _ := addrs[0].Addr()
 		return errs.New(fs.ErrExist, "%s has addresses of its own (%s): ip addr del %s dev %s, or choose another bridge", br.Name, a.Prefix, a.Prefix, br.Name)
 	}
-	on, _ := br.VLANFiltering()
-	switch {
-	case br.MTU != nic.MTU:
-		return errs.New(fs.ErrInvalid, "%s has an MTU of %d, and %s one of %d: ip link set %s mtu %d", br.Name, br.MTU, nic.Name, nic.MTU, br.Name, nic.MTU)
-	case br.SpanningTree():
-		return errs.New(fs.ErrInvalid, "%s takes part in a spanning tree, which keeps frames from a new port for half a minute: ip link set %s type bridge stp_state 0", br.Name, br.Name)
-	case on && br.DefaultPVID() == 0:
-		return errs.New(fs.ErrInvalid, "%s filters VLANs, and passes no frames without a tag: ip link set %s type bridge vlan_default_pvid 1", br.Name, br.Name)
-	}
-	return nil
+	return err
 }
 
 // refusedRules refuses a NIC that rules name: they would not match the bridge.
-func (j *job) refusedRules(ctx context.Context) error {
+func (j refuser) refusedRules(ctx context.Context) error {
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		rules, err := rtnl.RulesOf(ctx, j.host.Conn, family, j.NIC)
 		if err != nil {
@@ -143,7 +107,7 @@ func (j *job) refusedRules(ctx context.Context) error {
 	return nil
 }
 
-func (j *job) refusedRoutes(ctx context.Context, nic *rtnl.Link) error {
+func (j refuser) refusedRoutes(ctx context.Context, nic *rtnl.Link) error {
 	routes, err := rtnl.WholeRoutes(ctx, j.host.Conn, nic.Index)
 	if err != nil {
 		return err
@@ -161,7 +125,7 @@ func (j *job) refusedRoutes(ctx context.Context, nic *rtnl.Link) error {
 
 // refusedOrder refuses a route that another one, elsewhere, with the same key comes after: it
 // would come last.
-func (j *job) refusedOrder(ctx context.Context, nic *rtnl.Link, mine []rtnl.Route) error {
+func (j refuser) refusedOrder(ctx context.Context, nic *rtnl.Link, mine []rtnl.Route) error {
 	dsts := map[netip.Prefix]bool{}
 	for _, r := range mine {
 		if !r.Joins() && !learned(r) {

@@ -16,42 +16,49 @@ import (
 	"github.com/go-pipework/pipework/uplink"
 )
 
-// TestRefused has what cannot be done refused with a reason and a way, and nothing changed.
+// TestRefused has what cannot be done refused with a reason and a way, and nothing changed; and
+// Examine tell the same.
 func TestRefused(t *testing.T) {
-	for name, c := range map[string]struct {
+	s := newScene(t)
+	for _, c := range []struct {
+		name  string
 		lines []string
+		undo  []string
 		plan  func(p *uplink.Plan)
 		is    error
 		says  string
 	}{
-		"no NIC":           {nil, func(p *uplink.Plan) { p.NIC = "nic9" }, fs.ErrNotExist, "no interface nic9 that could be put under br0: see `ip link`"},
-		"loopback":         {nil, func(p *uplink.Plan) { p.NIC = "lo" }, fs.ErrInvalid, "loopback"},
-		"itself":           {nil, func(p *uplink.Plan) { p.Bridge = "nic0" }, fs.ErrInvalid, "its own bridge"},
-		"no store":         {nil, func(p *uplink.Plan) { p.Store = nil }, fs.ErrInvalid, "no store"},
-		"name":             {nil, func(p *uplink.Plan) { p.Bridge = "a b" }, fs.ErrInvalid, `"a b"`},
-		"bridge as NIC":    {[]string{"link add b1 type bridge", "link set b1 up"}, func(p *uplink.Plan) { p.NIC = "b1" }, fs.ErrInvalid, "itself a bridge"},
-		"enslaved":         {[]string{"link add b1 type bridge", "link set nic0 master b1"}, nil, fs.ErrInvalid, "part of the bridge b1 already: ip link set nic0 nomaster"},
-		"down":             {[]string{"link set nic0 down"}, nil, fs.ErrInvalid, "ip link set nic0 up"},
-		"no bridge":        {[]string{"link add br0 type veth peer name b1"}, nil, fs.ErrInvalid, "br0 is no bridge"},
-		"other addresses":  {[]string{"link add br0 mtu 1500 type bridge", "addr add 10.7.0.1/24 dev br0"}, nil, fs.ErrExist, "ip addr del 10.7.0.1/24 dev br0"},
-		"MTU":              {[]string{"link add br0 mtu 1400 type bridge"}, nil, fs.ErrInvalid, "ip link set br0 mtu 1500"},
-		"spanning tree":    {[]string{"link add br0 mtu 1500 type bridge stp_state 1"}, nil, fs.ErrInvalid, "stp_state 0"},
-		"another's uplink": {[]string{"link add br0 mtu 1500 type bridge", "link set br0 alias 'pipework uplink'"}, nil, fs.ErrExist, "has no record"},
-		"rule":             {[]string{"rule add iif nic0 table 9"}, nil, fs.ErrInvalid, "ip rule"},
-		"nexthop object":   {[]string{"nexthop add id 7 via 10.0.0.1 dev nic0", "route add 10.30.0.0/16 nhid 7"}, nil, fs.ErrInvalid, "nexthop object"},
-		"order":            {[]string{"link add v1 type veth peer name v2", "link set v1 up", "link set v2 up", "addr add 10.8.0.2/24 dev v1", "route append default via 10.8.0.1"}, nil, fs.ErrInvalid, "another metric"},
-		"macvlan on it":    {[]string{"link add link nic0 name m1 type macvlan mode bridge"}, nil, errors.ErrUnsupported, "macvlan"},
-		"macvlan":          {[]string{"link add link nic0 name m1 type macvlan mode bridge", "link set m1 up"}, func(p *uplink.Plan) { p.NIC = "m1" }, fs.ErrInvalid, "stands on"},
+		{"no NIC", nil, nil, func(p *uplink.Plan) { p.NIC = "nic9" }, fs.ErrNotExist, "no interface nic9 that could be put under br0: see `ip link`"},
+		{"loopback", nil, nil, func(p *uplink.Plan) { p.NIC = "lo" }, fs.ErrInvalid, "loopback"},
+		{"itself", nil, nil, func(p *uplink.Plan) { p.Bridge = "nic0" }, fs.ErrInvalid, "its own bridge"},
+		{"no store", nil, nil, func(p *uplink.Plan) { p.Store = nil }, fs.ErrInvalid, "no store"},
+		{"name", nil, nil, func(p *uplink.Plan) { p.Bridge = "a b" }, fs.ErrInvalid, `"a b"`},
+		{"bridge as NIC", []string{"link add b1 type bridge", "link set b1 up"}, []string{"link del b1"}, func(p *uplink.Plan) { p.NIC = "b1" }, fs.ErrInvalid, "itself a bridge"},
+		{"enslaved", []string{"link add b1 type bridge", "link set nic0 master b1"}, []string{"link del b1"}, nil, fs.ErrInvalid, "part of the bridge b1 already: ip link set nic0 nomaster"},
+		{"no bridge", []string{"link add br0 type veth peer name b1"}, []string{"link del br0"}, nil, fs.ErrInvalid, "br0 is no bridge"},
+		{"other addresses", []string{"link add br0 mtu 1500 type bridge", "addr add 10.7.0.1/24 dev br0"}, []string{"link del br0"}, nil, fs.ErrExist, "ip addr del 10.7.0.1/24 dev br0"},
+		{"MTU", []string{"link add br0 mtu 1400 type bridge"}, []string{"link del br0"}, nil, fs.ErrInvalid, "ip link set br0 mtu 1500"},
+		{"spanning tree", []string{"link add br0 mtu 1500 type bridge stp_state 1"}, []string{"link del br0"}, nil, fs.ErrInvalid, "stp_state 0"},
+		{"another's uplink", []string{"link add br0 mtu 1500 type bridge", "link set br0 alias 'pipework uplink'"}, []string{"link del br0"}, nil, fs.ErrExist, "has no record"},
+		{"rule", []string{"rule add iif nic0 table 9"}, []string{"rule del iif nic0 table 9"}, nil, fs.ErrInvalid, "ip rule"},
+		{"nexthop object", []string{"nexthop add id 7 via 10.0.0.1 dev nic0", "route add 10.30.0.0/16 nhid 7"}, []string{"route del 10.30.0.0/16", "nexthop del id 7"}, nil, fs.ErrInvalid, "nexthop object"},
+		{"order", []string{"link add v1 type veth peer name v2", "link set v1 up", "link set v2 up", "addr add 10.8.0.2/24 dev v1", "route append default via 10.8.0.1"}, []string{"link del v1"}, nil, fs.ErrInvalid, "another metric"},
+		{"macvlan on it", []string{"link add link nic0 name m1 type macvlan mode bridge"}, []string{"link del m1"}, nil, errors.ErrUnsupported, "macvlan"},
+		{"macvlan", []string{"link add link nic0 name m1 type macvlan mode bridge", "link set m1 up"}, []string{"link del m1"}, func(p *uplink.Plan) { p.NIC = "m1" }, fs.ErrInvalid, "stands on"},
+		{"down", []string{"link set nic0 down"}, nil, nil, fs.ErrInvalid, "ip link set nic0 up"}, // with which addresses go
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := newScene(t)
-			for _, line := range c.lines {
-				run(t, s.host, exec.CommandContext(t.Context(), "sh", "-c", "ip "+line))
+		t.Run(c.name, func(t *testing.T) {
+			some := func(lines []string) {
+				for _, line := range lines {
+					run(t, s.host, exec.CommandContext(t.Context(), "sh", "-c", "ip "+line))
+				}
 			}
-			if name != "down" {
+			some(c.lines)
+			defer some(c.undo)
+			if c.undo != nil {
 				atRest(t, s.host)
 			}
-			before := snapshot(t, s.host)
+			before := s.snapshot(t)
 			plan := s.plan
 			if c.plan != nil {
 				c.plan(&plan)
@@ -60,7 +67,7 @@ func TestRefused(t *testing.T) {
 			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v", err)
 			}
-			unchanged(t, s.host, before)
+			s.unchanged(t, before)
 			if _, err := uplink.Undo(t.Context(), s.plan); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("nothing to undo: %v", err)
 			}
@@ -74,6 +81,7 @@ func TestManaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := newScene(t)
 	for name, c := range map[string]struct {
 		args []string
 		file string
@@ -89,7 +97,6 @@ func TestManaged(t *testing.T) {
 		"dhcpcd":                    {[]string{"nic0"}, "", "", "denyinterfaces nic0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScene(t)
 			if c.file != "" {
 				var index int
 				if _, err := fmt.Sscanf(raw(t, s.host, "-o link show nic0"), "%d:", &index); err != nil {
@@ -121,7 +128,9 @@ func TestManaged(t *testing.T) {
 				comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cmd.Process.Pid))
 				return strings.HasPrefix(program, strings.TrimSpace(string(comm)))
 			})
-			_, err = uplink.Move(t.Context(), s.plan)
+			plan := s.plan
+			_, err = uplink.Move(t.Context(), plan)
+			defer undoAll(t, s)
 			if c.says == "" {
 				if err != nil {
 					t.Error(err)
@@ -131,8 +140,8 @@ func TestManaged(t *testing.T) {
 			if !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v", err)
 			}
-			s.plan.Managed = true
-			m, err := uplink.Move(t.Context(), s.plan)
+			plan.Managed = true
+			m, err := uplink.Move(t.Context(), plan)
 			if err != nil || len(m.Warnings) != 1 || !strings.Contains(m.Warnings[0], c.says) {
 				t.Errorf("%+v, %v", m, err)
 			}

@@ -45,23 +45,29 @@ var messages = []struct {
 	proto, kind byte
 }{{unix.ETH_P_IPV6, unix.IPPROTO_ICMPV6, 134}, {unix.ETH_P_IPV6, unix.IPPROTO_ICMPV6, 137}, {unix.ETH_P_IP, unix.IPPROTO_ICMP, 5}}
 
-// keepRouters makes the tables. Where the kernel cannot, a NIC that follows no advertisements can do
-// without.
-func (j *job) keepRouters(ctx context.Context, nic, br *rtnl.Link) error {
+// keepRouters makes the tables; sign is not 0 where the NIC's messages bear that DSCP instead of the
+// mark, and the other table has another use. Where the kernel cannot, a NIC that follows no
+// advertisements can do without.
+func (j *job) keepRouters(ctx context.Context, nic, br *rtnl.Link, sign uint8) error {
 	atNIC, atBridge := j.tables()
 	err := j.nft(ctx, "make tables of nftables", func(c *nftables.Conn) {
-		for _, t := range []*nftables.Table{atNIC, atBridge} {
+		all := []*nftables.Table{atNIC, atBridge}
+		if sign != 0 {
+			all = all[1:]
+		}
+		for _, t := range all {
 			c.AddTable(t) // or one that a call that was killed has left
 			c.DelTable(t)
 			c.AddTable(t)
 		}
-		mark := c.AddChain(&nftables.Chain{Name: "mark", Table: atNIC, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress, Priority: markPriority, Device: nic.Name})
+		var mark *nftables.Chain
+		if sign == 0 {
+			mark = c.AddChain(&nftables.Chain{Name: "mark", Table: atNIC, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress, Priority: markPriority, Device: nic.Name})
+		}
 		drop := c.AddChain(&nftables.Chain{Name: "drop", Table: atBridge, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting, Priority: dropPriority})
 		byBridge := []expr.Any{
 			&expr.Meta{Key: expr.MetaKeyIIF, Register: 1},
 			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: u32(uint32(br.Index))},
-			&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
-			&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: u32(routerMark)},
 		}
 		for _, m := range messages {
 			is := []expr.Any{
@@ -72,9 +78,19 @@ func (j *job) keepRouters(ctx context.Context, nic, br *rtnl.Link) error {
 				&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Len: 1},
 				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{m.kind}},
 			}
-			c.AddRule(&nftables.Rule{Table: atNIC, Chain: mark, Exprs: append(slices.Clone(is),
+			unmarked := []expr.Any{
+				&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+				&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: u32(routerMark)},
+			}
+			if sign != 0 {
+				unmarked = hasSign(m.ether, sign, expr.CmpOpNeq)
+			}
+			c.AddRule(&nftables.Rule{Table: atBridge, Chain: drop, Exprs: append(slices.Concat(byBridge, is, unmarked), &expr.Verdict{Kind: expr.VerdictDrop})})
+			if sign != 0 {
+				continue
+			}
+			c.AddRule(&nftables.Rule{Table: atNIC, Chain: mark, Exprs: append(j.fromNIC(is),
 				&expr.Immediate{Register: 1, Data: u32(routerMark)}, &expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1})})
-			c.AddRule(&nftables.Rule{Table: atBridge, Chain: drop, Exprs: append(slices.Concat(byBridge, is), &expr.Verdict{Kind: expr.VerdictDrop})})
 		}
 	})
 	switch {
@@ -93,12 +109,20 @@ func u32(v uint32) []byte { return binaryutil.NativeEndian.PutUint32(v) }
 func (j *job) dropRouters(ctx context.Context) error {
 	atNIC, atBridge := j.tables()
 	for _, t := range []*nftables.Table{atBridge, atNIC} {
-		err := j.nft(ctx, "remove table of nftables", func(c *nftables.Conn) { c.DelTable(t) })
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errors.ErrUnsupported) {
+		if err := j.dropTable(ctx, t); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// dropTable removes one; nil where there is none.
+func (m mover) dropTable(ctx context.Context, t *nftables.Table) error {
+	err := m.nft(ctx, "remove table of nftables", func(c *nftables.Conn) { c.DelTable(t) })
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 // nft makes changes in one transaction.

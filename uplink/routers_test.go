@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mdlayher/ndp"
+	"golang.org/x/net/ipv6"
 
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/internal/testwait"
@@ -23,7 +24,8 @@ import (
 
 // An advertiser is a router that keeps advertising, ten times a second.
 type advertiser struct {
-	ra atomic.Pointer[ndp.RouterAdvertisement]
+	ra      atomic.Pointer[ndp.RouterAdvertisement]
+	classes bool // one traffic class after the other
 }
 
 // advertisement is one of a prefix.
@@ -34,8 +36,13 @@ func advertisement(prefix string, lifetime, valid time.Duration) *ndp.RouterAdve
 	}}}
 }
 
-// advertise has the guest advertise on its interface until the test ends.
-func advertise(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertisement) *advertiser {
+// advertise has the guest advertise on its interface until the test ends, to all or to one.
+func advertise(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertisement, to ...netip.Addr) *advertiser {
+	t.Helper()
+	return (&advertiser{}).start(t, g, name, ra, to...)
+}
+
+func (a *advertiser) start(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertisement, to ...netip.Addr) *advertiser {
 	t.Helper()
 	atRest(t, g)
 	var conn *ndp.Conn
@@ -50,7 +57,6 @@ func advertise(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertiseme
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &advertiser{}
 	a.ra.Store(ra)
 	stop, done := make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() {
@@ -60,22 +66,39 @@ func advertise(t *testing.T, g *ns.Guest, name string, ra *ndp.RouterAdvertiseme
 	})
 	go func() {
 		defer close(done)
-		for {
-			_ = conn.WriteTo(a.ra.Load(), nil, netip.IPv6LinkLocalAllNodes())
+		for n := 0; ; n++ {
+			var cm *ipv6.ControlMessage
+			if a.classes {
+				cm = &ipv6.ControlMessage{HopLimit: 255, TrafficClass: n % 64 << 2}
+			}
+			for _, dst := range append(to, netip.IPv6LinkLocalAllNodes())[:max(1, len(to))] {
+				_ = conn.WriteTo(a.ra.Load(), cm, dst)
+			}
 			select {
 			case <-stop:
 				return
-			case <-time.After(100 * time.Millisecond):
+			case <-time.After(a.pause()):
 			}
 		}
 	}()
 	return a
 }
 
+// pause is short where there are many to be sent.
+func (a *advertiser) pause() time.Duration {
+	if a.classes {
+		return 10 * time.Millisecond
+	}
+	return 100 * time.Millisecond
+}
+
 // TestAdvertised has an address and a default route of a router that keeps advertising survive, and
 // the router still able to prolong, and to take back, what it advertised.
-func TestAdvertised(t *testing.T) {
+func TestAdvertised(t *testing.T) { sorts(t, testAdvertised) }
+
+func testAdvertised(t *testing.T, as sort) {
 	s := newScene(t)
+	as.on(t, s)
 	ip(t, s.host, "route del default via fd00::1")
 	ip(t, s.router, "addr add 2001:db8:1::1/64 dev eth0 nodad")
 	router := advertise(t, s.router, "eth0", advertisement("2001:db8:1::", 30*time.Minute, time.Hour))
@@ -93,7 +116,7 @@ func TestAdvertised(t *testing.T) {
 	atRest(t, s.host)
 	own := regexp.MustCompile(`2001:db8:1::?[0-9a-f:]+`).FindString(show(t, s.host, "-6 addr show dev nic0 scope global"))
 	st := s.newStream(t, own)
-	before := snapshot(t, s.host)
+	before := s.snapshot(t)
 	for range 2 {
 		m, err := uplink.Move(t.Context(), s.plan)
 		if err != nil {
@@ -103,14 +126,14 @@ func TestAdvertised(t *testing.T) {
 			t.Error(m.Warnings)
 		}
 		if !has("br0", addr) || !has("br0", defaultRoute) || has("br0", "metric 1025") || has("nic0", "2001:db8:1:|proto ra") {
-			t.Errorf("not moved:\n%s", snapshot(t, s.host))
+			t.Errorf("not moved:\n%s", s.snapshot(t))
 		}
 		st.flows(t)
 		if _, err := uplink.Undo(t.Context(), s.plan); err != nil {
 			t.Fatal(err)
 		}
 		st.flows(t)
-		unchanged(t, s.host, before)
+		s.unchanged(t, before)
 	}
 	if _, err := uplink.Move(t.Context(), s.plan); err != nil {
 		t.Fatal(err)
@@ -128,19 +151,26 @@ func TestAdvertised(t *testing.T) {
 	router.ra.Store(advertisement("2001:db8:1::", time.Hour, 2*time.Hour))
 	eventually("br0", defaultRoute)
 
-	// A guest advertises itself, in vain.
+	// A guest advertises itself, in vain, whatever it writes into the header.
 	_, guest := nstest.Guest(t)
 	ip(t, guest, "link add eth1 type veth peer name port netns "+s.name, "link set eth1 up")
-	ip(t, s.host, "link set port master br0 up")
-	advertise(t, guest, "eth1", advertisement("2001:db8:bad::", time.Hour, time.Hour))
+	s.join(t, "port")
+	heard := received(t, s.router)
+	(&advertiser{classes: true}).start(t, guest, "eth1", advertisement("2001:db8:bad::", time.Hour, time.Hour))
 	testwait.Eventually(t, "the guest's advertisements come as far as the router", func() bool {
-		return received(t, s.router) > 3
+		return received(t, s.router) > heard+64
 	})
-	if text := snapshot(t, s.host); strings.Contains(text, "db8:bad") {
+	if text := s.snapshot(t); strings.Contains(text, "db8:bad") {
 		t.Errorf("the host follows what a guest advertises:\n%s", text)
 	}
 	if m, err := uplink.Undo(t.Context(), s.plan); err != nil || len(m.Warnings) != 1 {
 		t.Errorf("%+v, %v", m, err)
+	}
+	if s.db != nil {
+		if ports := s.db.Vsctl(t, "list-ports", "br0"); ports != "port\n" {
+			t.Errorf("the guest's bridge has the ports %q", ports)
+		}
+		return
 	}
 	if text := show(t, s.host, "-d link show br0"); !strings.Contains(text, "alias pipework bridge") {
 		t.Errorf("the guest's bridge is %s", text)

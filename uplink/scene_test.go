@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/ovstest"
 	"github.com/go-pipework/pipework/internal/testwait"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/uplink"
 )
@@ -24,6 +24,9 @@ type scene struct {
 	host, lan, router, remote *ns.Guest
 	name                      string // of the host's namespace
 	plan                      uplink.Plan
+	db                        *ovstest.Database // of Open vSwitch, where the bridge is one of that
+	vswitchd                  *ovstest.Process
+	datapath                  ovstest.Datapath
 }
 
 // Settings are those of the host, where duplicates are not looked for.
@@ -50,7 +53,7 @@ func newScene(t *testing.T, settings ...string) *scene {
 	ip(t, s.host, "link set nic0 up", "addr add 10.0.0.2/24 brd + dev nic0", "addr add fd00::2/64 dev nic0 nodad",
 		"route add default via 10.0.0.1", "route add default via fd00::1")
 	atRest(t, s.host)
-	store, err := keep.Open(t.TempDir())
+	store, err := keep.Open(t.TempDir(), link.Kinds()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +149,7 @@ func lasting(shown string) string {
 	return regexp.MustCompile(`(valid_lft|preferred_lft|expires|\w+_timer) +[0-9.]+ ?(sec)?`).ReplaceAllString(shown, "$1 some")
 }
 
-// snapshot is all that is to be as before.
+// snapshot is what is to be as before of the guest.
 func snapshot(t *testing.T, g *ns.Guest) string {
 	t.Helper()
 	return lasting(run(t, g, exec.CommandContext(t.Context(), "sh", "-c", `
@@ -154,19 +157,4 @@ func snapshot(t *testing.T, g *ns.Guest) string {
 			echo "ip $words"; ip $words || exit
 		done
 		cd /proc/sys/net; grep -r . ipv[46]/conf ipv[46]/neigh 2>/dev/null | sort`)))
-}
-
-// unchanged compares with what was before, once addresses have come to rest.
-func unchanged(t *testing.T, g *ns.Guest, before string) {
-	t.Helper()
-	var now string
-	for range 100 {
-		if now = snapshot(t, g); now == before {
-			return
-		}
-		if !strings.Contains(now, "tentative") {
-			break
-		}
-	}
-	t.Errorf("the host is not as before (-before +after):\n%s", cmp.Diff(before, now))
 }

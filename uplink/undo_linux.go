@@ -26,8 +26,11 @@ func (p Plan) undo(ctx context.Context) (*Moved, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r == nil {
-		return nil, errs.New(fs.ErrNotExist, "%s was not put under %s by pipework, as far as is recorded in %s: nothing to undo", j.NIC, j.Bridge, j.Store.Dir())
+	switch {
+	case r == nil:
+		return nil, errs.New(fs.ErrNotExist, "%s was not put under %s by pipework, as far as is recorded in %s: nothing to undo", j.NIC, j.Bridge, j.records())
+	case j.DryRun:
+		return j.moved, j.planUndo(ctx, r)
 	}
 	late, cancel := finish.Context(ctx) // what has begun is finished
 	defer cancel()
@@ -39,6 +42,9 @@ func (p Plan) undo(ctx context.Context) (*Moved, error) {
 
 // take is restore, but of what the bridge has by now, where a call has put it there.
 func (j *job) take(ctx context.Context, r *record) error {
+	if err := j.kind.ready(ctx); err != nil {
+		return err
+	}
 	if r.Phase == moved {
 		if err := j.update(ctx, r); err != nil {
 			return err
@@ -50,8 +56,8 @@ func (j *job) take(ctx context.Context, r *record) error {
 // update records what the bridge has by now as what the NIC is to have. Where the disk is full the
 // former record has to do for whoever is interrupted.
 func (j *job) update(ctx context.Context, r *record) error {
-	br, err := j.findBridge(ctx)
-	if br == nil || err != nil {
+	br, err := j.kind.find(ctx)
+	if br == nil || err != nil || r.recreated(br) {
 		return err // nothing is left of it, so that what was is the best that is known
 	}
 	nic, err := rtnl.LinkByName(ctx, j.host.Conn, j.NIC)
@@ -108,7 +114,7 @@ func (j *job) restore(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
-	want.learns = nic.HearsRouters()
+	want.learns = nic.HearsRouters() || r.Heard
 	br, err := j.ours(ctx, r, nic)
 	if err != nil {
 		return err
@@ -131,10 +137,8 @@ func (j *job) restore(ctx context.Context, r *record) error {
 	if err := j.putNeighbours(ctx, r, nic); err != nil { // they went with its last address
 		return err
 	}
-	if br != nil && nic.Master == br.Index {
-		if err := rtnl.SetMaster(ctx, j.host.Conn, nic.Index, 0); err != nil {
-			return fmt.Errorf("take it from the bridge: %w", err)
-		}
+	if err := j.kind.release(ctx, r, nic, br); err != nil {
+		return fmt.Errorf("take it from the bridge: %w", err)
 	}
 	if err := j.learn(ctx, want, nic); err != nil {
 		return err
@@ -162,20 +166,29 @@ func (j *job) restoreBridge(ctx context.Context, r *record) error {
 	if err := j.dropRouters(ctx); err != nil {
 		return err
 	}
+	if err := (leaser{j}).continueClient(ctx, r); err != nil {
+		return err
+	}
 	return j.forget(ctx)
 }
 
 // ours is the bridge as far as a call has come: nil where it has none of the NIC's yet.
 func (j *job) ours(ctx context.Context, r *record, nic *rtnl.Link) (*rtnl.Link, error) {
-	br, err := j.findBridge(ctx)
+	br, err := j.kind.find(ctx)
 	if br == nil || err != nil {
 		return nil, err
 	}
-	if r.Was == nil && aliasOf(br) == "" {
-		return nil, nil // somebody else's, made meanwhile
+	if r.Was == nil {
+		if made, err := j.kind.made(ctx, r, br); !made || err != nil {
+			return nil, err // somebody else's, made meanwhile
+		}
 	}
-	if nic.Master != br.Index && nic.Master != 0 {
-		return nil, errs.New(fs.ErrInvalid, "%s is part of something else by now: ip link set %s nomaster", j.NIC, j.NIC)
+	enslaved, err := j.kind.enslaved(ctx, r, nic, br)
+	if err != nil || enslaved || nic.Master == 0 {
+		return br, err
 	}
-	return br, nil
+	if master, err := rtnl.LinkByIndex(ctx, j.host.Conn, nic.Master); err != nil || r.OVS == nil || master.Kind != "openvswitch" {
+		return nil, errs.Join(err, errs.New(fs.ErrInvalid, "%s is part of something else by now: ip link set %s nomaster", j.NIC, j.NIC))
+	}
+	return br, nil // the database has no port, and ovs-vswitchd is still to hear of it
 }

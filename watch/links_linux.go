@@ -20,6 +20,9 @@ type links struct {
 	host   *ns.Handle
 	known  map[string]known // the host's links, by their names
 	wakes  wakes
+	heard  func(name string) // of each event, beside guests; nil: nobody hears
+	// changed hears that something has happened; nil: nobody does.
+	changed func()
 }
 
 // A known is what was told of a link last.
@@ -85,8 +88,14 @@ func (l *links) follow(ctx context.Context, q *queue, compare bool) error {
 		if lost {
 			l.lost(ctx, q, now)
 		}
+		if l.changed != nil && (lost || len(events) > 0) {
+			l.changed()
+		}
 		for _, e := range events {
 			name, kind := l.about(e)
+			if l.heard != nil {
+				l.heard(name)
+			}
 			for _, k := range q.users(name, kind) {
 				l.wakes.add(k, now)
 			}

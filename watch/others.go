@@ -26,7 +26,10 @@ func (*process) known() bool                             { return false }
 func (*process) ended() bool                             { return false }
 func (*process) close()                                  {}
 
-type links struct{}
+type links struct {
+	heard   func(string)
+	changed func()
+}
 
 func newLinks(context.Context, *ns.Handle) (*links, error) { return nil, errUnimplemented }
 func (*links) follow(context.Context, *queue, bool) error  { return errUnimplemented }

@@ -19,7 +19,9 @@ type run struct {
 	exits   *exits
 	changes *changes
 	links   *links
+	uplinks *uplinks
 	records *recordFollower
+	shims   *shims
 	ready   *readiness
 }
 
@@ -32,8 +34,11 @@ func (w *Watcher) newRun(plugger *keep.Plugger, exits *exits, changes *changes) 
 		leases:  &leases{plugger: plugger, lost: q.lost, metrics: &w.metrics, log: log},
 		cleanup: &cleanup{plugger: plugger, sources: w.Sources, requested: make(chan struct{}, 1), metrics: &w.metrics, log: log},
 		records: &recordFollower{records: state, queue: q, sources: w.Sources, others: w.Plugger.Target != nil, log: log},
+		shims:   &shims{plugger: plugger, requested: make(chan struct{}, 1), log: log},
 		ready:   &readiness{waiting: map[ns.Source]bool{}},
 	}
+	r.shims.leases = &uplinkLeases{plugger: plugger, keeper: &r.leases.keeper, kept: map[string]func(){}, gone: make(chan string, 16), log: log}
+	r.uplinks = newUplinks(plugger, longestCalm(w.Resync), log)
 	for _, s := range w.Sources {
 		r.ready.waiting[s] = true
 	}
@@ -54,10 +59,13 @@ func (r *run) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		func() error { return r.leases.run(ctx) },
 		func() error { return r.followExits(ctx) },
 		func() error { return r.cleanup.run(ctx) },
+		func() error { return r.cleanup.awaitSwitch(ctx, r.cleanup.plugger.OVS) },
 		func() error { return r.watchdog(ctx) },
 		func() error { return r.resync(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
-		func() error { return r.changes.follow(ctx, r.records.reconcile) },
+		func() error { return r.changes.follow(ctx, r.recordsChanged) },
 		func() error { return r.links.follow(ctx, r.queue, r.watcher.Resync >= 0) },
+		func() error { return r.shims.run(ctx) },
+		func() error { return r.uplinks.follow(ctx, cmp.Or(r.watcher.Resync, time.Minute)) },
 	}
 	for _, s := range r.watcher.Sources {
 		f := &sourceFollower{source: s, queue: r.queue, cleanup: r.cleanup, listed: r.listed, metrics: &r.watcher.metrics, log: logger{r.watcher.Log}}
@@ -123,6 +131,7 @@ func (r *run) resync(ctx context.Context, interval time.Duration) error {
 	}
 	for {
 		known := r.queue.known()
+		r.shims.request()
 		if len(known) == 0 && pause.For(ctx, interval) != nil {
 			return nil
 		}
@@ -133,6 +142,13 @@ func (r *run) resync(ctx context.Context, interval time.Duration) error {
 			r.queue.compare(ctx, k)
 		}
 	}
+}
+
+// recordsChanged has reconciled what records tell of.
+func (r *run) recordsChanged(ctx context.Context) {
+	r.shims.request()
+	r.uplinks.wake()
+	r.records.reconcile(ctx)
 }
 
 // watchdog tells the service manager that nothing hangs.

@@ -106,6 +106,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 	r := w.newRun(&plugger, exits, changes)
 	r.links = links
+	links.changed, links.heard = r.shims.request, r.uplinks.heard
 	defer r.end()
 	r.run(ctx, cancel)
 	return context.Cause(ctx)

@@ -20,6 +20,7 @@ import (
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/find"
 	"github.com/go-pipework/pipework/ovs"
+	"github.com/go-pipework/pipework/uplink"
 )
 
 func main() {
@@ -37,10 +38,9 @@ type command struct {
 func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	c := &command{asked: cli.Options{Printer: cli.Printer{Out: out, Err: warn}}}
 	c.Target = func(guest ns.Ref) pipework.Target { return find.Target(c.Store.Known(guest)) }
-	c.OVS, c.Output = ovs.FromEnvironment(), charset.Escaping(warn)
+	c.OVS, c.Output, c.Follow = ovs.FromEnvironment(), charset.Escaping(warn), uplink.Follow
 	defer func() { _, _ = c.OVS.Close(), c.Store.Close() }()
-	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch, DockerDriver: c.dockerDriver}
-	verbs.Plugger, verbs.Kinds = &c.Plugger, kinds()
+	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch, DockerDriver: c.dockerDriver, Plugger: &c.Plugger, Kinds: kinds()}
 	verbs.Before = func() { c.Log, c.Probe = c.asked.Logger(), c.asked.Probe }
 	return c.asked.Do(ctx, args, verbs, find.Guest)
 }

@@ -54,14 +54,6 @@ func completeGuests(verb *cobra.Command, most int) {
 	})
 }
 
-// completeUplink has the shell offer the host's interfaces, for the bridge and for the NIC.
-func completeUplink(_ *cobra.Command, args []string, begun string) (names []string, _ cobra.ShellCompDirective) {
-	if len(args) < 2 {
-		names = hostInterfaces(begun)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
 // completeValues has the shell offer files only where an option takes one.
 func completeValues(verb *cobra.Command) {
 	verb.Flags().VisitAll(func(f *pflag.Flag) {

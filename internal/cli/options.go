@@ -28,9 +28,10 @@ type Options struct {
 	Line      config.Line        // the options of an attachment, of which detach has -i
 	waiting   waiting            // --wait
 	uplinking uplinkverb.Options // those of uplink
-	Spec      string             // --spec: the file whose Spec is attached, in place of a line; "" is none
-	Probe     time.Duration      // --probe: how long to look for other hosts that have an address
-	WaitGuest time.Duration      // --wait-guest: how long to wait for a guest that is not there yet
+	shimming  uplinkverb.ShimOptions
+	Spec      string        // --spec: the file whose Spec is attached, in place of a line; "" is none
+	Probe     time.Duration // --probe: how long to look for other hosts that have an address
+	WaitGuest time.Duration // --wait-guest: how long to wait for a guest that is not there yet
 
 	Detach keep.DetachOptions
 	All    bool // --all: detach every interface
@@ -78,16 +79,15 @@ func Tree() *cobra.Command { return new(Options).commands(Verbs{}, nil) }
 
 func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Command {
 	attach, detach := Verb("attach", 0, -1, v.Attach), Verb("detach", 1, -1, o.oneOrAll(v.Detach))
-	list, check, gc := Verb("list", 0, -1, v.List), Verb("check", 0, -1, o.check(v)), Verb("gc", 0, 0, v.Collect)
+	list, check, gc := Verb("list", 0, -1, uplinkverb.After(v.List, uplinkverb.Call.List, o.call(v))), Verb("check", 0, -1, uplinkverb.After(o.check(v), uplinkverb.Call.Check, o.call(v))), Verb("gc", 0, 0, v.Collect)
 	watch := Verb("watch", 0, 0, o.withPolicy(v.Watch))
 	driver := Verb("docker-driver", 0, 0, v.DockerDriver)
 	version := Verb("version", 0, 0, func(context.Context, []string) error { return o.PrintVersion() })
 	doctor := Verb("doctor", 0, 0, func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) })
-	uplink := Verb("uplink", 2, 2, func(ctx context.Context, args []string) error {
-		return o.uplinking.Do(ctx, args[0], args[1], o.RecordsDir(), o)
-	})
+	uplink := Verb("uplink", 0, 2, func(ctx context.Context, args []string) error { return o.uplinking.Do(ctx, args, o.call(v)()) })
+	shim := Verb("shim", 1, 2, func(ctx context.Context, args []string) error { return o.shimming.Do(ctx, args, o.call(v)()) })
 	tool := func(verb string, words ...string) *cobra.Command { return Tool(verb, find, words...) }
-	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, driver, uplink, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
+	root := Root(o.root(v.Attach), attach, detach, list, check, gc, watch, driver, uplink, shim, doctor, version, tool("route", "ip", "route"), tool("rule", "ip", "rule"), tool("tc", "tc"))
 
 	root.PersistentPreRun = func(*cobra.Command, []string) { v.Before() }
 	o.everywhere(root.PersistentFlags())
@@ -101,7 +101,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	option.Duration(check.Flags(), &o.Probe, "probe", "look so long for other hosts that have an IPv4 address of an interface")
 	o.ofExplaining(check.Flags())
 	option.Bool(check.Flags(), &o.Mend, "mend", "put right what is not as declared")
-	for _, verb := range []*cobra.Command{root, attach, detach, gc, check} {
+	for _, verb := range []*cobra.Command{root, attach, detach, gc, check, uplink} {
 		option.Switch(verb.Flags(), "dry-run", "", "change nothing, and say what would be done", func() error {
 			o.DryRun, o.Detach.DryRun = true, true
 			return nil
@@ -110,8 +110,9 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	o.ofWatch(watch.Flags())
 	option.Add(driver.Flags(), "socket", "", "path", "where Docker finds the driver (/run/docker/plugins/pipework.sock)", config.Path("--socket", &o.Socket))
 	o.ofEngines(driver.Flags())
-	o.uplinking.AddFlags(uplink.Flags())
-	uplink.ValidArgsFunction = completeUplink
+	o.uplinking.AddTo(uplink, hostInterfaces)
+	o.shimming.AddFlags(shim.Flags())
+	uplinkverb.Complete(shim, 1, hostInterfaces)
 	completeGuests(list, math.MaxInt)
 	completeGuests(check, math.MaxInt)
 	completeGuests(detach, 1)
@@ -134,6 +135,13 @@ func (o *Options) root(attach Run) Run {
 			return err
 		}
 		return attach(ctx, args)
+	}
+}
+
+// call tells what uplinks are asked.
+func (o *Options) call(v Verbs) func() uplinkverb.Call {
+	return func() uplinkverb.Call {
+		return uplinkverb.Call{Dir: o.RecordsDir(), OVS: v.Plugger.OVS, DryRun: o.DryRun, Mend: o.Mend, JSON: o.JSON, Skip: o.explaining, Out: o}
 	}
 }
 

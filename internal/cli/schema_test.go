@@ -18,7 +18,8 @@ import (
 var outputs = map[string]string{
 	"attach": "attachment", "detach": "attachment or null", "detach --all": "[]attachment", "list": "[]attachment",
 	"check": "[]status", "check --mend": "[]attachment", "check --policy": "[]request",
-	"gc": "[]collected", "doctor": "[]finding", "uplink": "moved", "version": "build",
+	"gc": "[]collected", "doctor": "[]finding", "uplink": "moved", "uplink --check": "examined",
+	"uplink --print-config": "[]file", "uplink without words": "[]uplinked", "shim": "shimmed", "shim without an address": "moved", "version": "build",
 }
 
 // TestOutputSchema compares docs/output.schema.json with what the types say, and
@@ -26,7 +27,7 @@ var outputs = map[string]string{
 // prints.
 func TestOutputSchema(t *testing.T) {
 	m := schematest.Maker{
-		Docs: schematest.ReadDocs(t, "../..", "../../link", "../../ns", "../../dhcp", "../../keep", "../doctor", "../../watch", "../../uplink", "."),
+		Docs: schematest.ReadDocs(t, "../..", "../../link", "../../ns", "../../dhcp", "../../keep", "../doctor", "../../watch", "../../uplink", "../hostconf", "."),
 		Special: map[reflect.Type]schematest.Schema{
 			reflect.TypeFor[[]byte]():               {Type: "string", Encoding: "base64"},
 			reflect.TypeFor[pipework.Spec]():        {Ref: "spec.schema.json"},
@@ -44,7 +45,7 @@ func TestOutputSchema(t *testing.T) {
 	for name, v := range map[string]any{
 		"attachment": pipework.Attachment{}, "status": keep.Status{}, "request": watch.Request{},
 		"collected": link.Collected{}, "finding": doctor.Finding{}, "build": built{},
-		"moved": uplink.Moved{},
+		"moved": uplink.Moved{}, "examined": uplink.Examined{}, "uplinked": uplink.Status{}, "file": uplink.ConfigFile{}, "shimmed": uplink.Shimmed{},
 	} {
 		s.Defs[name] = m.Of(reflect.TypeOf(v))
 	}

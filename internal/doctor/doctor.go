@@ -62,7 +62,7 @@ const patience = 3 * time.Second
 func (m Machine) Examine(ctx context.Context) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
-	looks := []func(context.Context) []Finding{capabilities, kernel, m.firewall, sysctls, m.runtimes, m.openvswitch, programs, m.records}
+	looks := []func(context.Context) []Finding{capabilities, kernel, m.firewall, sysctls, m.runtimes, m.openvswitch, programs, m.records, m.uplinks}
 	found := make([][]Finding, len(looks))
 	var all sync.WaitGroup
 	for i, look := range looks {

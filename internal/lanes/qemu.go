@@ -49,7 +49,7 @@ func prepareQEMU(ctx context.Context, c cache) (machine, error) {
 		modules: filepath.Join(kernel, "lib", "modules"),
 		load: []string{
 			"tun", "dummy numdummies=0", "8021q", "veth", "bridge", "macvlan", "macvtap",
-			"ipvlan", "ib_ipoib", "softhca", "virtio_net", "mac80211_hwsim radios=1",
+			"ipvlan", "ib_ipoib", "softhca", "virtio_net", "mac80211_hwsim radios=1", "openvswitch",
 		},
 		up:  []string{"ib0"},
 		env: []string{"PIPEWORK_CLOCKSHIM=" + clock},

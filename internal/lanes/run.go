@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	pollInterval = 10 * time.Millisecond
+	pollInterval = 50 * time.Millisecond
 	powerOffWait = 5 * time.Second // for a guest whose program has ended
 )
 

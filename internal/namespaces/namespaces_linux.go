@@ -69,11 +69,16 @@ func All() iter.Seq[ns.Target] {
 	}
 }
 
-// hidden yields the paths by which the process's threads may have namespaces.
+// hidden yields the paths by which the process's threads may have namespaces. Of a thread
+// whose namespace we may not read, we may read no open file either: both ask for
+// PTRACE_MODE_READ_FSCREDS (proc_ns_readlink and proc_fd_access_allowed in the kernel's fs/proc).
 func hidden(pid int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*", pid))
 		for _, thread := range threads {
+			if _, err := os.Readlink(thread + "/ns/net"); errors.Is(err, fs.ErrPermission) {
+				continue
+			}
 			if !yield(thread + "/ns/net") {
 				return
 			}

@@ -24,19 +24,19 @@ import (
 
 // Main runs a package's tests in a sandbox; call it from TestMain. Where the
 // machine does not permit one, the tests are skipped with the reason, unless
-// PIPEWORK_REQUIRE promises the lane "userns".
-func Main(m *testing.M) {
+// PIPEWORK_REQUIRE promises the lane "userns". What long is for says [Split].
+func Main(m *testing.M, long ...string) {
 	sandbox.GuestMain()
-	Split(m, nil)
+	Split(m, nil, long...)
 	Enter("userns")
 	os.Exit(runClean(m))
 }
 
 // MainRoot is Main for packages with tests that need the machine's root: where
 // root calls it, the sandbox has no user namespace. See [sandbox.IsRoot].
-func MainRoot(m *testing.M) {
+func MainRoot(m *testing.M, long ...string) {
 	sandbox.GuestMain()
-	Split(m, nil)
+	Split(m, nil, long...)
 	EnterRoot("userns")
 	os.Exit(runClean(m))
 }

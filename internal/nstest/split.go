@@ -22,6 +22,9 @@ import (
 // flag -run takes it, or "list".
 const splitEnv = "PIPEWORK_TESTS"
 
+// splitSkipEnv tells it what of these to leave to others, as the flag -skip takes it.
+const splitSkipEnv = "PIPEWORK_TESTS_SKIP"
+
 // splitTimeEnv tells it how long it may take, as the flag -timeout takes it.
 const splitTimeEnv = "PIPEWORK_TESTS_TIMEOUT"
 
@@ -38,13 +41,16 @@ const (
 // is waiting. TestMain calls it before it makes a sandbox; Main does. In such a process
 // it returns, as it does where the flags ask for only some tests, or for a result that
 // several processes cannot have together: then the tests run one after the other. Of the
-// tests in apart, each test below them is one of its own.
-func Split(m *testing.M, apart map[string][]string) {
+// tests in apart, each test below them is one of its own. Each of long, such as
+// "TestContract/pinned", takes longer than most: it has a process to itself, and they begin
+// first, so that none is left to end alone. What is below a test and is not named runs with
+// the others.
+func Split(m *testing.M, apart map[string][]string, long ...string) {
 	flag.Parse()
 	switch os.Getenv(splitEnv) {
 	case "":
 		if splits() {
-			os.Exit(splitTests(apart))
+			os.Exit(splitTests(apart, long))
 		}
 	case "list":
 		os.Exit(m.Run())
@@ -62,7 +68,7 @@ func Run(m *testing.M) {
 func Chosen() {
 	if pattern := os.Getenv(splitEnv); pattern != "" {
 		flag.Parse()
-		err := errors.Join(flag.Set("test.run", pattern), os.Unsetenv(splitEnv))
+		err := errors.Join(flag.Set("test.run", pattern), flag.Set("test.skip", os.Getenv(splitSkipEnv)), os.Unsetenv(splitEnv), os.Unsetenv(splitSkipEnv))
 		if left := os.Getenv(splitTimeEnv); left != "" {
 			err = errors.Join(err, flag.Set("test.timeout", left), os.Unsetenv(splitTimeEnv))
 		}
@@ -84,7 +90,38 @@ func splits() bool {
 	return os.Getenv("PIPEWORK_LANE") == ""
 }
 
-func splitTests(apart map[string][]string) (status int) {
+// A part is what one process runs.
+type part struct{ run, skip string }
+
+// parts shares the tests out, the long ones first.
+func parts(all, long []string) (parts []part) {
+	for _, test := range long {
+		parts = append(parts, part{run: exactly(strings.Split(test, "/")...)})
+	}
+	skip := make([]string, len(parts))
+	for i, p := range parts {
+		skip[i] = p.run
+	}
+	processes := min(inAll, len(all))
+	for i := range processes {
+		var some []string
+		for n := i; n < len(all); n += processes {
+			some = append(some, all[n])
+		}
+		parts = append(parts, part{strings.Join(some, "|"), strings.Join(skip, "|")})
+	}
+	return parts
+}
+
+// exactly is the pattern of one test: the last of these names, below the others.
+func exactly(names ...string) string {
+	for i, name := range names {
+		names[i] = "^" + regexp.QuoteMeta(name) + "$"
+	}
+	return strings.Join(names, "/")
+}
+
+func splitTests(apart map[string][]string, long []string) (status int) {
 	end := deadline()
 	all, err := listTests(apart)
 	if err == nil && len(all) == 0 {
@@ -94,14 +131,10 @@ func splitTests(apart map[string][]string) (status int) {
 		fmt.Fprintln(os.Stderr, "list the tests:", err)
 		return 1
 	}
-	processes := min(inAll, len(all))
-	queue := make(chan string, processes)
-	for i := range processes {
-		var some []string
-		for n := i; n < len(all); n += processes {
-			some = append(some, all[n])
-		}
-		queue <- strings.Join(some, "|")
+	todo := parts(all, long)
+	queue := make(chan part, len(todo))
+	for _, p := range todo {
+		queue <- p
 	}
 	close(queue)
 	var wg sync.WaitGroup
@@ -113,8 +146,8 @@ func splitTests(apart map[string][]string) (status int) {
 	for range most {
 		wg.Go(func() {
 			runtime.LockOSThread() // Pdeathsig is sent when the thread ends
-			for pattern := range queue {
-				said, err := runTests(pattern, end, os.Args[1:]...)
+			for part := range queue {
+				said, err := runTests(part, end, os.Args[1:]...)
 				mu.Lock()
 				if err != nil {
 					status = 1
@@ -134,17 +167,17 @@ func splitTests(apart map[string][]string) (status int) {
 
 // listTests is what there is to run, each as a pattern of its own.
 func listTests(apart map[string][]string) (patterns []string, err error) {
-	out, err := runTests("list", time.Time{}, "-test.list=^(Test|Fuzz|Example)")
+	out, err := runTests(part{run: "list"}, time.Time{}, "-test.list=^(Test|Fuzz|Example)")
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
 	}
 	for name := range strings.FieldsSeq(string(out)) {
 		below := apart[name]
 		if below == nil {
-			patterns = append(patterns, "^"+name+"$")
+			patterns = append(patterns, exactly(name))
 		}
 		for _, test := range below {
-			patterns = append(patterns, "^"+name+"$/^"+regexp.QuoteMeta(test)+"$")
+			patterns = append(patterns, exactly(name, test))
 		}
 	}
 	return patterns, nil
@@ -161,11 +194,11 @@ func deadline() (end time.Time) {
 }
 
 // runTests runs this program again, until end at most, and returns what it said.
-func runTests(pattern string, end time.Time, args ...string) ([]byte, error) {
+func runTests(p part, end time.Time, args ...string) ([]byte, error) {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = os.Args[0]
 	// The race detector would wait for a second at the end of each process.
-	cmd.Env = append(os.Environ(), splitEnv+"="+pattern, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	cmd.Env = append(os.Environ(), splitEnv+"="+p.run, splitSkipEnv+"="+p.skip, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	if !end.IsZero() { // the process tells then what it was at
 		cmd.Env = append(cmd.Env, splitTimeEnv+"="+max(time.Until(end), time.Second).String())
 	}

@@ -16,7 +16,7 @@ import (
 const splitTestEnv = "PIPEWORK_SPLIT_TEST"
 
 func TestMain(m *testing.M) {
-	Split(m, map[string][]string{"TestApart": {"one", "two"}})
+	Split(m, map[string][]string{"TestApart": {"one", "two"}}, "TestLong/of three, one", "TestBroken")
 	Chosen()
 	os.Exit(m.Run())
 }
@@ -47,6 +47,13 @@ func TestApart(t *testing.T) {
 	}
 }
 
+// TestLong has one part that has a process to itself; the others are not named.
+func TestLong(t *testing.T) {
+	for _, name := range []string{"of three, one", "two", "three"} {
+		t.Run(name, ran)
+	}
+}
+
 func TestBroken(t *testing.T) {
 	ran(t)
 	t.Error("as it should")
@@ -69,7 +76,7 @@ func TestSplit(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := slices.Sorted(strings.FieldsSeq(string(text)))
-	if want := []string{"TestApart/one", "TestApart/two", "TestBroken", "TestWhole"}; !slices.Equal(names, want) {
+	if want := []string{"TestApart/one", "TestApart/two", "TestBroken", "TestLong/of_three,_one", "TestLong/three", "TestLong/two", "TestWhole"}; !slices.Equal(names, want) {
 		t.Errorf("ran %q, want %q", names, want)
 	}
 }

@@ -22,10 +22,25 @@ func (f Flow) Key() string {
 
 // Again is what to do for writing a register and looking the frame up in table 0 once more:
 // an instruction OFPIT_APPLY_ACTIONS of NXAST_REG_LOAD and NXAST_RESUBMIT_TABLE.
-func Again(register byte, value uint32) []byte {
+func Again(register byte, value uint32) []byte { return apply(again(register, value)) }
+
+// SetAgain is Again, with a field changed before (OFPAT_SET_FIELD).
+func SetAgain(f Field, register byte, value uint32) []byte {
+	set := f.append([]byte{0, 25, 0, 0})
+	set = append(set, make([]byte, padding(len(set)))...)
+	set[3] = byte(len(set))
+	return apply(append(set, again(register, value)...))
+}
+
+// apply is the instruction for actions.
+func apply(actions []byte) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{0, 4}, uint16(8+len(actions)))
+	return append(append(b, 0, 0, 0, 0), actions...)
+}
+
+func again(register byte, value uint32) []byte {
 	const nicira, load, resubmit = 0x00002320, 7, 14
-	b := []byte{0, 4, 0, 8 + 24 + 16, 0, 0, 0, 0}
-	b = append(b, 0xff, 0xff, 0, 24)
+	b := []byte{0xff, 0xff, 0, 24}
 	b = binary.BigEndian.AppendUint32(b, nicira)
 	b = append(b, 0, load, 0, 31)                         // bits 0 to 31
 	b = append(b, 0, classNXM, register<<1, 4)            // of the register

@@ -37,6 +37,7 @@ func two(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
 func InPort(n uint32) Field         { return basic(0, binary.BigEndian.AppendUint32(nil, n)...) }
 func EthSrc(mac []byte) Field       { return basic(4, mac...) }
 func EthType(n uint16) Field        { return basic(5, two(n)...) }
+func IPDSCP(n byte) Field           { return basic(8, n) }
 func IPProto(n byte) Field          { return basic(10, n) }
 func IPv4Src(a []byte) Field        { return basic(11, a...) }
 func UDPSrc(n uint16) Field         { return basic(15, two(n)...) }

@@ -1,17 +1,32 @@
 package ovsdb
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/go-pipework/pipework/internal/errs"
 )
+
+// StandardEndpoint is where Open vSwitch listens unless it is told otherwise.
+const StandardEndpoint = "unix:/var/run/openvswitch/db.sock"
+
+// Management is where ovs-vswitchd speaks OpenFlow for a bridge: beside the database's socket,
+// ovs-vswitchd(8). Another machine's is out of reach.
+func Management(endpoint, bridge string) (path string, err error) {
+	file, here := strings.CutPrefix(cmp.Or(endpoint, StandardEndpoint), "unix:")
+	if !here {
+		return "", errs.New(errors.ErrUnsupported, "OpenFlow is spoken by a socket on the switch's own machine: use an endpoint unix:FILE there, instead of %s", endpoint)
+	}
+	return filepath.Join(filepath.Dir(file), bridge+".mgmt"), nil
+}
 
 // standardPort is IANA's for OVSDB.
 const standardPort = "6640"

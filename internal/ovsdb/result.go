@@ -121,12 +121,21 @@ func (r Record) Bool(column string) bool {
 
 // Row is the first row that a column refers to.
 func (r Record) Row(column string) UUID {
-	for _, v := range elements(r[column]) {
-		if id, ok := v.(UUID); ok {
-			return id
-		}
+	for _, id := range r.AllRows(column) {
+		return id
 	}
 	return UUID{}
+}
+
+// AllRows are those that a column refers to.
+func (r Record) AllRows(column string) []UUID {
+	var list []UUID
+	for _, v := range elements(r[column]) {
+		if id, ok := v.(UUID); ok {
+			list = append(list, id)
+		}
+	}
+	return list
 }
 
 // Numbers are the elements of a set of integers, or of an integer column.

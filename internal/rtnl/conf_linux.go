@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // IgnoreRouters makes the kernel believe nothing that others on the link say about
@@ -41,6 +42,22 @@ func EnableIPv6(ctx context.Context, name string) error {
 	return writeConf(ctx, "ipv6/conf/"+name+"/disable_ipv6", '0')
 }
 
+// SetToken has the addresses that routers advertise to the link end so (ip-token(8)). The kernel
+// takes that only where the link follows routers (accept_ra).
+func SetToken(ctx context.Context, c *ns.Conn, index int, token [8]byte) error {
+	m := linkHeader(index, 0, 0)
+	spec := m.nest(unix.IFLA_AF_SPEC)
+	inet6 := m.nest(unix.AF_INET6)
+	m.attr(inet6Token, append(make([]byte, 8), token[:]...)...)
+	m.end(inet6)
+	m.end(spec)
+	_, err := c.Do(ctx, m.request(unix.RTM_SETLINK, unix.NLM_F_ACK), 0)
+	if err != nil {
+		return fmt.Errorf("set the end of advertised addresses (ip token): %w", err)
+	}
+	return nil
+}
+
 // writeConf writes one digit to a setting below /proc/sys/net, without the poller's
 // cost. What is not there needs no setting.
 func writeConf(ctx context.Context, name string, digit byte) error {
@@ -65,6 +82,7 @@ func writeConf(ctx context.Context, name string, digit byte) error {
 const (
 	inet6Conf        = 2 // IFLA_INET6_CONF: a list of 32-bit numbers
 	inet6AddrGenMode = 8 // IFLA_INET6_ADDR_GEN_MODE
+	inet6Token       = 7 // IFLA_INET6_TOKEN
 	addrGenModeNone  = 1 // IN6_ADDR_GEN_MODE_NONE
 
 	// Places in the list of inet6Conf, DEVCONF_* of linux/ipv6.h.

@@ -33,6 +33,7 @@ type Link struct {
 	Alias     string
 	AltNames  []string
 	Up        bool   // IFF_UP
+	Promisc   bool   // IFF_PROMISC: somebody has set the flag
 	NoARP     bool   // IFF_NOARP: has no neighbours to tell anything
 	Running   bool   // carrier, and operational
 	Downs     uint32 // IFLA_CARRIER_DOWN_COUNT: how often it has lost its carrier
@@ -257,7 +258,16 @@ func setLinkAttr(ctx context.Context, c *ns.Conn, index, attr int, value []byte)
 
 // SetDown sets the link down.
 func SetDown(ctx context.Context, c *ns.Conn, index int) error {
-	msg := &nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Index: int32(index), Change: unix.IFF_UP}}
+	return clearFlag(ctx, c, index, unix.IFF_UP)
+}
+
+// ClearPromisc takes back that somebody has set IFF_PROMISC.
+func ClearPromisc(ctx context.Context, c *ns.Conn, index int) error {
+	return clearFlag(ctx, c, index, unix.IFF_PROMISC)
+}
+
+func clearFlag(ctx context.Context, c *ns.Conn, index int, flag uint32) error {
+	msg := &nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Index: int32(index), Change: flag}}
 	_, err := c.Do(ctx, LinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK, msg), 0)
 	return err
 }
@@ -324,6 +334,7 @@ func parseLink(m []byte) (*Link, error) {
 		Index: int(msg.Index), Type: msg.Type, PortState: -1,
 		Up:      msg.Flags&unix.IFF_UP != 0,
 		NoARP:   msg.Flags&unix.IFF_NOARP != 0,
+		Promisc: msg.Flags&unix.IFF_PROMISC != 0,
 		Running: msg.Flags&unix.IFF_RUNNING != 0 && msg.Flags&unix.IFF_LOWER_UP != 0,
 	}
 	l.Settings.Flags = msg.Flags & settable

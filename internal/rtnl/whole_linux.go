@@ -173,3 +173,15 @@ func Beneath(r Route) Route {
 	r.attrs = slices.DeleteFunc(slices.Clone(r.attrs), func(a nlAttr) bool { return a.attrType == unix.RTA_PRIORITY })
 	return r.With(metric, netip.Addr{})
 }
+
+// Static says whether somebody has made the route who does not look after it: no routing daemon,
+// router advertisement or DHCP client has, nor the kernel.
+func (r Route) Static() bool {
+	return r.lasts() && r.Protocol() != unix.RTPROT_DHCP && !r.Expires()
+}
+
+// Unicast says whether the route leads somewhere, and does not refuse what goes there.
+func Unicast(r Route) bool { return r.msg.Type == unix.RTN_UNICAST }
+
+// OnLink says whether the gateway is taken to be on the link, whatever addresses the link has.
+func OnLink(r Route) bool { return r.msg.Flags&unix.RTNH_F_ONLINK != 0 }

@@ -6,48 +6,58 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
+	"github.com/go-pipework/pipework/internal/hostconf"
 	"github.com/go-pipework/pipework/internal/option"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/ovs"
 	"github.com/go-pipework/pipework/uplink"
 )
 
 // Options are those of the verb.
 type Options struct {
-	undo, keep, managed, guard bool
-	confirm                    time.Duration
-	probe                      string
+	undo, keep, managed, guard, examine, dhcp bool
+	confirm                                   time.Duration
+	probe, manager                            string
 }
 
 // probeTime is how long --probe tries without --confirm.
 const probeTime = 10 * time.Second
 
-// AddFlags adds them.
-func (u *Options) AddFlags(fs *pflag.FlagSet) {
-	option.Bool(fs, &u.undo, "undo", "take the NIC from the bridge, and give it back what the bridge has by now")
-	option.Duration(fs, &u.confirm, "confirm", "undo it, unless it is kept within this time (--keep)")
-	option.Text(fs, &u.probe, "probe", "what", "undo it, unless this is reached in time, and keep it then: gateway, arp:<address> or tcp:<host>:<port>")
-	option.Bool(fs, &u.keep, "keep", "confirm: the NIC stays under the bridge")
-	option.Bool(fs, &u.managed, "managed", "also a NIC that a network manager or a DHCP client looks after")
-	option.Bool(fs, &u.guard, "guard", "wait until it is kept, or else undo it")
-	fs.Lookup("guard").Hidden = true // what --confirm starts
+// AddTo adds them to the verb; interfaces are what the shell offers for its words.
+func (u *Options) AddTo(verb *cobra.Command, interfaces func(begun string) []string) {
+	set := verb.Flags()
+	option.Bool(set, &u.undo, "undo", "take the NIC from the bridge, and give it back what the bridge has by now")
+	option.Duration(set, &u.confirm, "confirm", "undo it, unless it is kept within this time (--keep)")
+	option.Text(set, &u.probe, "probe", "what", "undo it, unless this is reached in time, and keep it then: gateway, arp:<address> or tcp:<host>:<port>")
+	option.Bool(set, &u.keep, "keep", "confirm: the NIC stays under the bridge")
+	option.Bool(set, &u.examine, "check", "change nothing, and say what would be refused, and what switches and the like must allow")
+	option.Text(set, &u.manager, "print-config", "manager", "change nothing, and print what makes it last: "+strings.Join(hostconf.Managers(), ", "))
+	option.Bool(set, &u.managed, "managed", "also a NIC that a network manager or a DHCP client looks after")
+	option.Bool(set, &u.dhcp, "dhcp", "take the lease over of the DHCP client (dhclient, dhcpcd, udhcpc) that looks after the NIC")
+	option.Bool(set, &u.guard, "guard", "wait until it is kept, or else undo it")
+	set.Lookup("guard").Hidden = true // what --confirm starts
+	Complete(verb, 2, interfaces)
+	_ = verb.RegisterFlagCompletionFunc("print-config", cobra.FixedCompletions(hostconf.Managers(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check refuses options that contradict each other.
 func (u *Options) check() error {
 	n := 0
-	for _, asked := range []bool{u.undo, u.keep, u.guard, u.confirm > 0 || u.managed || u.probe != ""} {
+	for _, asked := range []bool{u.undo, u.keep, u.guard, u.examine, u.manager != "", u.confirm > 0 || u.managed || u.dhcp || u.probe != ""} {
 		if asked {
 			n++
 		}
 	}
 	if n > 1 {
-		return option.Usage(errors.New("--undo and --keep stand alone: leave the other options out"))
+		return option.Usage(errors.New("--undo, --keep, --check and --print-config stand alone: leave the other options out"))
 	}
 	return nil
 }
@@ -58,48 +68,138 @@ type Printer interface {
 	Warn(warnings ...string)
 }
 
-// Do puts a NIC under a bridge, or undoes or keeps that; dir is where that is recorded.
-func (u *Options) Do(ctx context.Context, bridge, nic, dir string, out Printer) error {
+// A Call is what is asked for beside the options.
+type Call struct {
+	Dir    string // of the records
+	OVS    *ovs.Client
+	DryRun bool
+	Mend   bool // of check
+	JSON   bool
+	Skip   bool // a verb is about something else than uplinks
+	Out    Printer
+}
+
+// Do puts a NIC under a bridge, or undoes, keeps, examines or describes that, as the words and the
+// options say. Without words it lists what there is.
+func (u *Options) Do(ctx context.Context, words []string, c Call) error {
+	switch {
+	case len(words) == 0 && *u == Options{}:
+		return c.list(ctx)
+	case len(words) < 2:
+		return option.Usage(errors.New("too few words: write pipework uplink <bridge> <nic>, or pipework uplink alone for a list"))
+	}
 	if err := u.check(); err != nil {
 		return err
 	}
-	store, err := keep.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
 	if u.probe != "" && u.confirm == 0 {
 		u.confirm = probeTime
 	}
-	p := uplink.Plan{Bridge: bridge, NIC: nic, Store: store, Managed: u.managed, Confirm: u.confirm, Probe: u.probe}
+	p := uplink.Plan{Bridge: words[0], NIC: words[1], OVS: c.OVS, Managed: u.managed, DHCP: u.dhcp, Confirm: u.confirm, Probe: u.probe, DryRun: c.DryRun}
+	open := keep.Open
+	if c.DryRun || u.examine || u.manager != "" {
+		open = keep.OpenExisting
+	}
+	var err error
+	if p.Store, err = open(c.Dir); err != nil && !(errors.Is(err, fs.ErrNotExist) && p.Store == nil && (c.DryRun || u.examine || u.manager != "")) {
+		return err
+	}
+	defer func() { _ = p.Store.Close() }()
 	switch {
 	case u.guard:
 		_, err := uplink.Guard(ctx, p)
 		return err
 	case u.keep:
-		if err := uplink.Confirm(ctx, p); err != nil {
-			return err
-		}
-		return out.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, fmt.Sprintf("%s stays under %s", p.NIC, p.Bridge))
+		return u.confirmed(ctx, p, c)
 	case u.undo:
-		m, err := uplink.Undo(ctx, p)
-		if err != nil {
-			return err
-		}
-		out.Warn(m.Warnings...)
-		return out.Show(m, fmt.Sprintf("%s is not under %s any more, and has %s", p.NIC, p.Bridge, m.Carried()))
+		return u.undone(ctx, p, c)
+	case u.examine:
+		return c.examined(uplink.Examine(ctx, p))
+	case u.manager != "":
+		return c.configured(uplink.Config(ctx, p, u.manager))
 	}
-	p.Guarded = func(context.Context) error { return startGuard(p, dir) }
+	return u.moved(ctx, p, c)
+}
+
+func (u *Options) confirmed(ctx context.Context, p uplink.Plan, c Call) error {
+	if c.DryRun {
+		return option.Usage(errors.New("--keep changes nothing but that nothing is undone: leave --dry-run out"))
+	}
+	if err := uplink.Confirm(ctx, p); err != nil {
+		return err
+	}
+	p.Bridge = p.Bridge[strings.LastIndexByte(p.Bridge, ':')+1:] // without its kind
+	return c.Out.Show(uplink.Moved{NIC: p.NIC, Bridge: p.Bridge, Existed: true}, of(p).kept)
+}
+
+func (u *Options) undone(ctx context.Context, p uplink.Plan, c Call) error {
+	m, err := uplink.Undo(ctx, p)
+	if err != nil {
+		return err
+	}
+	c.Out.Warn(m.Warnings...)
+	p.Bridge = m.Bridge
+	return c.Out.Show(m, c.lines(m, fmt.Sprintf(of(p).undone, m.Carried()))...)
+}
+
+func (u *Options) moved(ctx context.Context, p uplink.Plan, c Call) error {
+	p.Guarded = func(context.Context) error { return startGuard(p, c.Dir) }
 	m, err := uplink.Move(ctx, p)
 	if err != nil {
 		return err
 	}
-	out.Warn(m.Warnings...)
-	text := []string{fmt.Sprintf("%s is under %s, which has %s", p.NIC, p.Bridge, m.Carried())}
-	if p.Confirm > 0 && p.Probe == "" && !m.Existed {
-		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework uplink --keep %s %s", p.Confirm, p.Bridge, p.NIC))
+	c.Out.Warn(m.Warnings...)
+	typed := of(p).keep
+	p.Bridge = m.Bridge
+	text := c.lines(m, fmt.Sprintf(of(p).moved, m.Carried()))
+	if p.Confirm > 0 && p.Probe == "" && !m.Existed && !c.DryRun {
+		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework %s", p.Confirm, typed))
 	}
-	return out.Show(m, text...)
+	return c.Out.Show(m, text...)
+}
+
+// A told is what is said of an uplink; %s stands for what it has.
+type told struct{ moved, undone, kept, keep string }
+
+func of(p uplink.Plan) told {
+	if p.Bridge == uplink.ShimName(p.NIC) {
+		return told{
+			moved:  p.Bridge + " has taken over what " + p.NIC + " had: %s",
+			undone: p.NIC + " has no shim any more, and has %s",
+			kept:   p.Bridge + " keeps what it has taken over from " + p.NIC,
+			keep:   "shim --keep " + p.NIC,
+		}
+	}
+	return told{
+		moved:  p.NIC + " is under " + p.Bridge + ", which has %s",
+		undone: p.NIC + " is not under " + p.Bridge + " any more, and has %s",
+		kept:   p.NIC + " stays under " + p.Bridge,
+		keep:   "uplink --keep " + p.Bridge + " " + p.NIC,
+	}
+}
+
+// lines are the text, or of a dry run what would be done.
+func (c Call) lines(m *uplink.Moved, text string) (lines []string) {
+	if !c.DryRun {
+		return []string{text}
+	}
+	about := fmt.Sprintf("dry run: uplink %s: ", m.Bridge)
+	for _, step := range m.Plan {
+		lines = append(lines, about+step)
+	}
+	if lines == nil {
+		lines = []string{about + "nothing to do"}
+	}
+	return lines
+}
+
+// Complete has the shell offer interfaces for the first words, so many.
+func Complete(cmd *cobra.Command, most int, interfaces func(begun string) []string) {
+	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, begun string) (names []string, _ cobra.ShellCompDirective) {
+		if len(args) < most {
+			names = interfaces(begun)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
 }
 
 // startGuard starts this program again to undo what is not kept. It has a session and files of

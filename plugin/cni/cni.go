@@ -24,6 +24,7 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/keep"
@@ -64,7 +65,11 @@ func run(ctx context.Context, a *skel.CmdArgs, do func(context.Context, *call) e
 	if err != nil {
 		return err
 	}
-	h, err := plugin.Open()
+	policy, err := plugin.Policy(config.DefaultPolicy)
+	if err != nil {
+		return err
+	}
+	h, err := plugin.Open("", config.Declarations{Policy: policy})
 	if err != nil {
 		return err
 	}

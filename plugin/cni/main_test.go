@@ -6,7 +6,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/go-pipework/pipework/internal/nstest"
+	"github.com/go-pipework/pipework/internal/runtimetest"
 	"github.com/go-pipework/pipework/plugin/cni"
 )
 
@@ -16,5 +16,5 @@ func TestMain(m *testing.M) {
 		cni.Main()
 		return
 	}
-	nstest.Main(m)
+	runtimetest.Main(m)
 }

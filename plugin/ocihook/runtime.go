@@ -1,0 +1,207 @@
+package ocihook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/go-pipework/pipework/config"
+	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/plugin"
+)
+
+// Runtime is the program pipework-runtime, an OCI runtime in the place of runc: it adds itself as
+// hooks to the container that is to be created, and becomes runc. As one of those hooks, "hook
+// STAGE", it is [Run]. Its own options stand first, as dockerd's runtimeArgs may have them:
+//
+//	--pipework-runc=/usr/sbin/runc   the runtime to become; "" is runc in PATH
+//	--pipework-state-dir=DIR         where attachments are recorded
+//	--pipework-policy=FILE           what containers may ask for
+//	--pipework-allow=br*,ovs0        interfaces of the host that containers may ask for
+//	--pipework-trust-images          honour what images declare, too
+//
+// It returns an error, or not at all.
+func Runtime(ctx context.Context, args []string, stdin io.Reader) error {
+	var o options
+	words, err := o.take(args)
+	if err != nil {
+		return err
+	}
+	if len(words) == 2 && words[0] == "hook" {
+		return o.hook(ctx, words[1], stdin)
+	}
+	if bundle, creates := creating(words); creates {
+		if err := o.addHooks(bundle, args[:len(args)-len(words)]); err != nil {
+			return fmt.Errorf("pipework-runtime: %w", err)
+		}
+	}
+	return o.become(words)
+}
+
+// options are those before the words of runc.
+type options struct {
+	runc, state, policy string
+	declarations        config.Declarations
+}
+
+// take takes the options, and returns the words after them.
+func (o *options) take(args []string) ([]string, error) {
+	for i, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		var err error
+		switch name {
+		case "--pipework-runc":
+			o.runc = value
+		case "--pipework-state-dir":
+			o.state = value
+		case "--pipework-policy":
+			o.policy = value
+		case "--pipework-allow":
+			o.declarations.Allow, err = config.ParseAllow(value)
+		case "--pipework-trust-images":
+			o.declarations.TrustImages = true
+		default:
+			if strings.HasPrefix(name, "--pipework-") {
+				err = errs.New(errors.ErrUnsupported, "pipework-runtime has no option %s", name)
+				break
+			}
+			return args[i:], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// hook is one of the hooks.
+func (o *options) hook(ctx context.Context, stage string, state io.Reader) error {
+	path := o.policy
+	if path == "" {
+		path = config.DefaultPolicy
+	}
+	policy, err := plugin.Policy(path)
+	if err != nil {
+		return err
+	}
+	if o.policy != "" && policy == nil {
+		return fmt.Errorf("there is no policy %s", o.policy)
+	}
+	o.declarations.Policy = policy
+	h, err := plugin.Open(o.state, o.declarations)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = h.Close() }()
+	return Run(ctx, h, stage, state)
+}
+
+// creating is the bundle of the container that these words of runc create.
+func creating(words []string) (bundle string, creates bool) {
+	bundle = "."
+	for i, word := range words {
+		name, value, given := strings.Cut(word, "=")
+		switch {
+		case word == "create", word == "run", word == "restore":
+			creates = true
+		case name != "--bundle" && name != "-b":
+		case given:
+			bundle = value
+		case i+1 < len(words):
+			bundle = words[i+1]
+		}
+	}
+	return bundle, creates
+}
+
+// A hook entry of config.json.
+type entry struct {
+	Path    string   `json:"path"`
+	Args    []string `json:"args,omitempty"`
+	Env     []string `json:"env,omitempty"`
+	Timeout int      `json:"timeout,omitempty"`
+}
+
+// addHooks writes the hooks into the bundle's config.json; everything else there stays as it is.
+func (o *options) addHooks(bundle string, own []string) error {
+	path := filepath.Join(bundle, "config.json")
+	var spec, hooks map[string]json.RawMessage
+	if err := readFile(path, &spec); err != nil {
+		return err
+	}
+	if old := spec["hooks"]; old != nil {
+		if err := json.Unmarshal(old, &hooks); err != nil {
+			return fmt.Errorf("%s: hooks: %w", path, err)
+		}
+	}
+	if hooks == nil {
+		hooks = map[string]json.RawMessage{}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for _, stage := range []string{"createRuntime", "poststop"} {
+		var all []json.RawMessage
+		if old := hooks[stage]; old != nil {
+			if err := json.Unmarshal(old, &all); err != nil {
+				return fmt.Errorf("%s: hooks.%s: %w", path, stage, err)
+			}
+		}
+		e := entry{Path: self, Args: slices.Concat([]string{"pipework-runtime"}, own, []string{"hook", stage}), Env: []string{"PATH=" + os.Getenv("PATH")}, Timeout: 2 * int(Patience.Seconds())}
+		for _, name := range []string{"OVS_RUNDIR", "PIPEWORK_STATE"} {
+			if value, is := os.LookupEnv(name); is {
+				e.Env = append(e.Env, name+"="+value)
+			}
+		}
+		b, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		if hooks[stage], err = json.Marshal(append(all, b)); err != nil {
+			return err
+		}
+	}
+	if spec["hooks"], err = json.Marshal(hooks); err != nil {
+		return err
+	}
+	b, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	return replace(path, b)
+}
+
+// replace writes the file in place of the one that is there, with its mode.
+func replace(path string, b []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	next := path + ".pipework"
+	if err := os.WriteFile(next, b, info.Mode().Perm()); err != nil {
+		return err
+	}
+	return os.Rename(next, path)
+}
+
+// become has this process go on as runc.
+func (o *options) become(words []string) error {
+	path := o.runc
+	if path == "" {
+		var err error
+		if path, err = exec.LookPath("runc"); err != nil {
+			return fmt.Errorf("pipework-runtime: %w: say where it is with --pipework-runc=PATH", err)
+		}
+	}
+	err := syscall.Exec(path, append([]string{"runc"}, words...), os.Environ())
+	return fmt.Errorf("pipework-runtime: %s: %w", path, err)
+}

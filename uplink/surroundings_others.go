@@ -1,0 +1,6 @@
+//go:build !linux
+
+package uplink
+
+// VirtualNICs needs Linux.
+func VirtualNICs() []string { return nil }
