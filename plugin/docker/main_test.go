@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/dockertest"
 	"github.com/go-pipework/pipework/plugin"
 	"github.com/go-pipework/pipework/plugin/docker"
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 func drive(engine string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	h, err := plugin.Open()
+	h, err := plugin.Open("", config.Declarations{})
 	if err != nil {
 		return err
 	}
