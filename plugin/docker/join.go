@@ -186,7 +186,9 @@ func (d *Driver) detach(ctx context.Context, t *turn, e *endpoint) error {
 	}
 	name, err := d.fromHost(ctx, e)
 	if err == nil && e.Spec.DHCP != nil && name == e.src() { // a lease is given back by who has its address
-		_, err = d.makeInRoom(ctx, e)
+		if _, err := d.Attacher.Update(ctx, d.roomTarget(e), e.inRoom()); err != nil {
+			d.Log.Warn("a lease is not given back, and ends by itself", "endpoint", short(e.ID), "error", err)
+		}
 	}
 	failed = append(failed, unlessMissing(err))
 	_, err = d.Attacher.Detach(ctx, d.roomTarget(e), pipework.Spec{Name: cmp.Or(name, e.src()), Link: e.Spec.Link, DHCP: e.Spec.DHCP})

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/go-pipework/pipework/internal/dockertest"
+	"github.com/go-pipework/pipework/internal/testwait"
 )
 
 // TestKilled kills the driver, and dockerd, at each message of a container's life, before it is
@@ -19,35 +20,50 @@ import (
 func TestKilled(t *testing.T) {
 	h := newHost(t)
 	h.e.Image(t)
+	leases := h.lan()
 	before := h.left()
+	h.network("dhcp", client.NetworkCreateOptions{IPAM: null, Options: map[string]string{"link": "lan0", "address": "dhcp"}})
 	h.network("lan", client.NetworkCreateOptions{IPAM: subnet("10.9.0.0/24"), Options: map[string]string{"link": "br-lan"}})
 	for _, message := range []string{"CreateEndpoint", "Join", "Leave", "DeleteEndpoint"} {
 		for _, when := range []string{"", " after"} {
 			for _, victim := range []string{"driver", "dockerd"} {
-				if os.Getenv("PIPEWORK_LONG") == "" && (victim == "dockerd") == (when == "") {
-					continue
+				for _, network := range []string{"lan", "dhcp"} {
+					if os.Getenv("PIPEWORK_LONG") == "" && !few[victim+" "+network+" "+message+when] {
+						continue
+					}
+					t.Run(strings.Join([]string{victim, "at", message + when, "of", network}, " "), func(t *testing.T) {
+						defer func(was testing.TB) { h.t = was }(h.t)
+						h.t = t
+						h.killed(victim, "NetworkDriver."+message+when, network)
+						h.nothingLeft(before)
+						if victim == "driver" || !strings.Contains(message, "Leave") {
+							testwait.Eventually(t, "leases are given back", func() bool { return leases() == "" })
+						}
+					})
 				}
-				t.Run(victim+" at "+message+when, func(t *testing.T) {
-					defer func(was testing.TB) { h.t = was }(h.t)
-					h.t = t
-					h.killed(victim, "NetworkDriver."+message+when)
-					h.nothingLeft(before)
-				})
 			}
 		}
 	}
 	h.removeNetwork("lan")
+	h.removeNetwork("dhcp")
 	if files, _ := filepath.Glob(h.state + "/[a-z]*"); len(files) > 0 {
 		t.Errorf("left: %q", files)
 	}
 }
 
+// few are those that are tried each time; the long tests try all.
+var few = map[string]bool{
+	"driver lan CreateEndpoint": true, "dockerd lan CreateEndpoint after": true,
+	"driver lan Join": true, "driver dhcp Join after": true, "dockerd dhcp Join": true, "dockerd lan Join after": true,
+	"driver dhcp Leave": true, "dockerd lan Leave": true, "driver lan DeleteEndpoint": true,
+}
+
 // killed kills the victim at the message, and brings it back.
-func (h *host) killed(victim, message string) {
+func (h *host) killed(victim, message, network string) {
 	h.t.Helper()
 	h.kill()
 	h.driveTo(message)
-	id := h.e.Create(h.t, dockertest.Container{Network: "lan"})
+	id := h.e.Create(h.t, dockertest.Container{Network: network})
 	c, done := h.e.Client(), make(chan struct{})
 	go func() { // which may fail
 		defer close(done)
@@ -75,7 +91,7 @@ func (h *host) killed(victim, message string) {
 	}
 	<-done
 	h.e.StartContainer(h.t, id) // nothing is done where it runs
-	if out, _ := h.e.Exec(h.t, id, "ip", "-o", "-4", "addr", "show", "eth0"); !strings.Contains(out, " 10.9.0.") {
+	if out, _ := h.e.Exec(h.t, id, "ip", "-o", "-4", "addr", "show", "eth0"); !strings.Contains(out, map[string]string{"lan": " 10.9.0.", "dhcp": " 10.77.0."}[network]) {
 		h.t.Errorf("no eth0: %s", out)
 	}
 	h.settled(1)
