@@ -110,10 +110,6 @@ func TestIPv6(t *testing.T) {
 	before := h.left()
 	for _, address := range []string{"dhcp6", "dhcp,slaac"} {
 		h.network("lan", client.NetworkCreateOptions{IPAM: null, Options: map[string]string{"link": "lan0", "address": address}})
-		got := h.e.Output(t, dockertest.Container{Network: "lan", Cmd: []string{"sh", "-c", "ip -o -6 addr show eth0"}})
-		if !strings.Contains(got, " inet6 fd77::") {
-			t.Errorf("%s: the first instruction sees no address: %s", address, got)
-		}
 		h.e.Run(t, dockertest.Container{Name: "web", Network: "lan"})
 		h.settled(1)
 		at := h.e.Inspect(t, "web").NetworkSettings.Networks["lan"]

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -141,6 +142,16 @@ func (h *host) run(words ...string) string {
 	return string(out)
 }
 
+// ask is what `pipework list`, `check` and `gc` find on the host.
+func (h *host) ask() string {
+	h.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return h.run("env", askEnv+"=1", "PIPEWORK_STATE="+h.state, self)
+}
+
 // left is what the driver has made on the host that is there: links, rooms, notes and records.
 func (h *host) left() (all []string) {
 	h.t.Helper()
@@ -201,6 +212,15 @@ func TestBridge(t *testing.T) {
 	h.e.Run(t, dockertest.Container{Name: "db", Network: "lan"})
 	h.settled(2)
 	h.ping("web", "10.9.0.3")
+	got = strings.Join(slices.Sorted(strings.Lines(h.ask())), "")
+	want := `check docker-network:lan/db: eth0 ok
+check docker-network:lan/web: eth0 ok
+list docker-network:lan/db eth0 bridge:br-lan
+list docker-network:lan/web eth0 bridge:br-lan
+`
+	if got != want {
+		t.Errorf("list, check and gc say\n%s, want\n%s", got, want)
+	}
 	mac := h.e.Inspect(t, "db").NetworkSettings.Networks["lan"].MacAddress.String()
 	h.e.Restart(t, "db")
 	h.ping("web", "10.9.0.3")
@@ -261,5 +281,27 @@ func TestManyAtOnce(t *testing.T) {
 		all.Go(func() { h.e.Remove(t, fmt.Sprint("web", i)) })
 	}
 	all.Wait()
+	h.nothingLeft(before)
+}
+
+// TestReboot is a machine that loses its power: networks are known again, and containers that are
+// to restart have theirs.
+func TestReboot(t *testing.T) {
+	h := newHost(t)
+	before := h.left()
+	h.network("lan", client.NetworkCreateOptions{IPAM: subnet("10.9.0.0/24"), Options: map[string]string{"link": "br-lan"}})
+	h.e.Run(t, dockertest.Container{Name: "web", Network: "lan", Restart: "always"})
+	h.settled(1)
+	h.kill()
+	h.e.Crash(t)
+	h.run("sh", "-c", "for l in $(ip -o link | grep -o ' vpl[0-9a-f]*'); do ip link del $l; done; ip link del br-lan || true")
+	h.drive()
+	h.e.Boot(t)
+	testwait.Eventually(t, "the container runs again", func() bool { return h.e.Inspect(t, "web").State.Running })
+	if out, _ := h.e.Exec(t, "web", "ip", "-o", "-4", "addr", "show", "eth0"); !strings.Contains(out, " 10.9.0.2/24") {
+		t.Errorf("no eth0: %s", out)
+	}
+	h.settled(1)
+	h.e.Remove(t, "web")
 	h.nothingLeft(before)
 }

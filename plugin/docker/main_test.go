@@ -29,8 +29,45 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if os.Getenv(askEnv) != "" {
+		if err := ask(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	dockertest.Supervise()
 	os.Exit(m.Run())
+}
+
+// askEnv has a test's binary print what `pipework list`, `check` and `gc` find.
+const askEnv = "PIPEWORK_TEST_ASK"
+
+func ask() error {
+	ctx := context.Background()
+	h, err := plugin.Open("", config.Declarations{})
+	if err != nil {
+		return err
+	}
+	all, _, err := h.Listing(ctx)
+	if err != nil {
+		return err
+	}
+	for _, at := range all {
+		fmt.Println("list", at.Guest.Name, at.Name, at.Link)
+	}
+	found, err := h.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range found {
+		fmt.Println("check", s)
+	}
+	done, err := h.Collect(ctx)
+	for _, c := range done {
+		fmt.Println("gc", c)
+	}
+	return err
 }
 
 // drive is the driver.
