@@ -18,7 +18,8 @@ type Plan struct {
 	// NIC is the interface of the host, and Bridge the bridge, which is made where there is none.
 	// One that is there must have no addresses. It is one of Open vSwitch where that has one of
 	// this name, or where nothing has the name and it begins with "ovs"; "ovs:" or "bridge:" before
-	// the name says outright which it is.
+	// the name says outright which it is. Where it is [ShimName] of the NIC there is no bridge: a
+	// macvlan interface of that name takes over what the NIC has, which stays as it is beneath it.
 	NIC, Bridge string
 	// OVS is the Open vSwitch to ask, which has to run on this machine; nil is the one at the
 	// standard socket.
@@ -31,7 +32,8 @@ type Plan struct {
 	// after. They may give it addresses again.
 	Managed bool
 	// DHCP takes the lease over of a DHCP client that looks after the NIC: dhclient, dhcpcd, udhcpc.
-	// The server is asked to extend it as that client's, who is stopped (SIGSTOP) until an undo.
+	// The server is asked to extend it as that client's, who is stopped (SIGSTOP) until an undo;
+	// dhcpcd is ended by that, since it would take the address away.
 	// Then [Leases] tells of it, and package watch keeps it; without that the kernel takes the
 	// address away when the lease ends.
 	DHCP bool
