@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strconv"
 
+	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
@@ -14,7 +15,7 @@ const ownKeys = "pipework."
 
 // The keys, most of them those of the classic tool.
 const (
-	keyMade          = ownKeys + "made" // "port" or "bridge": pipework made it
+	keyMade          = ovsdb.MadeKey    // "port" or "bridge": pipework made it
 	keyMark          = ownKeys + "mark" // link.Mark
 	keyInterface     = ownKeys + "interface"
 	keyBridge        = ownKeys + "bridge"
@@ -29,7 +30,7 @@ const (
 
 const (
 	madePort   = "port"
-	madeBridge = "bridge"
+	madeBridge = ovsdb.MadeBridge
 )
 
 // externalIDs are those of a guest's port and interface.
