@@ -34,12 +34,15 @@ type Host struct {
 // Kinds are those of the links that Specs may have.
 func Kinds() []link.Kind { return append(link.Kinds(), ovs.Kind()) }
 
-// Open opens the records in the directory, or in that which the variable PIPEWORK_STATE names,
-// or else in the default one.
+// RecordsDir is the directory of the records: this one, or for "" the one that the variable
+// PIPEWORK_STATE names, or else [keep.DefaultDir].
+func RecordsDir(dir string) string { return cmp.Or(dir, os.Getenv("PIPEWORK_STATE"), keep.DefaultDir) }
+
+// Open opens the records in RecordsDir. The Host is to be closed.
 func Open(dir string, d config.Declarations) (*Host, error) {
 	h := &Host{Declarations: d}
 	var err error
-	if h.Store, err = keep.Open(cmp.Or(dir, os.Getenv("PIPEWORK_STATE"), keep.DefaultDir), Kinds()...); err != nil {
+	if h.Store, err = keep.Open(RecordsDir(dir), Kinds()...); err != nil {
 		return nil, err
 	}
 	h.OVS, h.Target, h.Follow = ovs.FromEnvironment(), Target(h.Store), uplink.Follow
@@ -112,19 +115,26 @@ func (h *Host) declare(ctx context.Context, guest ns.Ref, who config.Who, line c
 	return at, err
 }
 
-// Policy reads the file of a policy, where that is there.
-func Policy(path string) (*config.Policy, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+// Policy reads the policy in the file, "" being that of [config.DefaultPolicy], where that is there:
+// else it is nil, which permits what it always did. A file that is named and is not there satisfies
+// fs.ErrNotExist, and what is no file fs.ErrInvalid.
+func Policy(file string) (*config.Policy, error) {
+	path := cmp.Or(file, config.DefaultPolicy)
+	info, err := os.Stat(path)
+	switch {
+	case file == "" && errors.Is(err, fs.ErrNotExist):
 		return nil, nil
+	case err == nil && !info.Mode().IsRegular():
+		return nil, errs.New(fs.ErrInvalid, "policy: %s is no file: name one with --policy", path)
 	}
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("policy: %w", err)
 	}
 	defer func() { _ = f.Close() }()
 	text, err := io.ReadAll(io.LimitReader(f, config.SpecMax+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("policy: %w", err)
 	}
 	return config.ParsePolicy(path, text)
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,13 +13,12 @@ import (
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
+	"github.com/go-pipework/pipework/plugin"
 )
 
 // RecordsDir is the directory of --state-dir, or the one that the variable PIPEWORK_STATE
 // names, or else the default.
-func (o *Options) RecordsDir() string {
-	return cmp.Or(o.State, os.Getenv("PIPEWORK_STATE"), keep.DefaultDir)
-}
+func (o *Options) RecordsDir() string { return plugin.RecordsDir(o.State) }
 
 // OpenRecords opens the records in RecordsDir. Where that is the default, and this user
 // may not write there, it returns no Store, and a warning: they can be done without. For a

@@ -1,45 +1,24 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 
-	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ns/docker"
+	"github.com/go-pipework/pipework/plugin"
 	"github.com/go-pipework/pipework/watch"
 )
 
 // withPolicy has run know the policy.
 func (o *Options) withPolicy(run Run) Run {
-	return func(ctx context.Context, args []string) error {
-		if err := o.readPolicy(); err != nil {
+	return func(ctx context.Context, args []string) (err error) {
+		if o.Declarations.Policy, err = plugin.Policy(o.policy); err != nil {
 			return err
 		}
 		return run(ctx, args)
 	}
-}
-
-// readPolicy reads the policy of --policy, or [config.DefaultPolicy], where that is there.
-func (o *Options) readPolicy() error {
-	path := cmp.Or(o.policy, config.DefaultPolicy)
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("policy: %s is no file: name one with --policy", path)
-	}
-	text, err := read(path)
-	if o.policy == "" && errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("policy: %w", err)
-	}
-	o.Declarations.Policy, err = config.ParsePolicy(path, text)
-	return err
 }
 
 // check is the verb: with --policy it explains that.

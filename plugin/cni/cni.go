@@ -153,7 +153,7 @@ func add(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	// Only who attaches asks the policy: one that cannot be read keeps nobody from being detached.
-	if c.Declarations.Policy, err = plugin.Policy(config.DefaultPolicy); err != nil {
+	if c.Declarations.Policy, err = plugin.Policy(""); err != nil {
 		return err
 	}
 	given := &given{}

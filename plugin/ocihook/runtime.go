@@ -1,13 +1,11 @@
 package ocihook
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,9 +85,11 @@ func (o *options) take(args []string) ([]string, error) {
 // hook is one of the hooks.
 func (o *options) hook(ctx context.Context, stage string, state io.Reader) error {
 	if stage == createRuntime { // a policy that cannot be read keeps nothing from being taken away
-		if err := o.readPolicy(); err != nil {
+		policy, err := plugin.Policy(o.policy)
+		if err != nil {
 			return err
 		}
+		o.declarations.Policy = policy
 	}
 	h, err := plugin.Open(o.state, o.declarations)
 	if err != nil {
@@ -97,15 +97,6 @@ func (o *options) hook(ctx context.Context, stage string, state io.Reader) error
 	}
 	defer func() { _ = h.Close() }()
 	return Run(ctx, h, stage, state)
-}
-
-// readPolicy reads the policy that was named, or else the default one, where that is there.
-func (o *options) readPolicy() (err error) {
-	o.declarations.Policy, err = plugin.Policy(cmp.Or(o.policy, config.DefaultPolicy))
-	if err == nil && o.declarations.Policy == nil && o.policy != "" {
-		err = errs.New(fs.ErrNotExist, "there is no policy %s", o.policy)
-	}
-	return err
 }
 
 // creating is the bundle of the container that these words of runc create. runc's command is the
