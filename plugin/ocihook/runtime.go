@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,14 +105,24 @@ func (o *options) hook(ctx context.Context, stage string, state io.Reader) error
 	return Run(ctx, h, stage, state)
 }
 
-// creating is the bundle of the container that these words of runc create.
+// verbs are the commands of runc; those that create a container are true.
+var verbs = map[string]bool{
+	"create": true, "run": true, "restore": true,
+	"checkpoint": false, "delete": false, "events": false, "exec": false, "features": false, "kill": false, "list": false,
+	"pause": false, "ps": false, "resume": false, "spec": false, "start": false, "state": false, "update": false,
+}
+
+// creating is the bundle of the container that these words of runc create. The first verb is the
+// one that counts: what follows may be a container's name, or its program.
 func creating(words []string) (bundle string, creates bool) {
-	bundle = "."
+	verb := slices.IndexFunc(words, func(word string) bool { _, is := verbs[word]; return is })
+	if verb < 0 || !verbs[words[verb]] {
+		return "", false
+	}
+	bundle, words = ".", words[verb+1:]
 	for i, word := range words {
 		name, value, given := strings.Cut(word, "=")
 		switch {
-		case word == "create", word == "run", word == "restore":
-			creates = true
 		case name != "--bundle" && name != "-b":
 		case given:
 			bundle = value
@@ -119,7 +130,7 @@ func creating(words []string) (bundle string, creates bool) {
 			bundle = words[i+1]
 		}
 	}
-	return bundle, creates
+	return bundle, true
 }
 
 // A hook entry of config.json.
@@ -141,6 +152,9 @@ func (o *options) addHooks(bundle string, own []string) error {
 		if err := json.Unmarshal(old, &hooks); err != nil {
 			return fmt.Errorf("%s: hooks: %w", path, err)
 		}
+	}
+	if spec == nil {
+		return errs.New(fs.ErrInvalid, "%s is no object", path)
 	}
 	if hooks == nil {
 		hooks = map[string]json.RawMessage{}
@@ -186,11 +200,19 @@ func replace(path string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	next := path + ".pipework"
-	if err := os.WriteFile(next, b, info.Mode().Perm()); err != nil {
+	next, err := os.CreateTemp(filepath.Dir(path), "config.*.pipework") // no link that was there before
+	if err != nil {
 		return err
 	}
-	return os.Rename(next, path)
+	_, err = next.Write(b)
+	err = errors.Join(err, next.Chmod(info.Mode().Perm()), next.Close())
+	if err == nil {
+		err = os.Rename(next.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(next.Name())
+	}
+	return err
 }
 
 // become has this process go on as runc.
