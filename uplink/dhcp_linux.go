@@ -330,17 +330,29 @@ func (p Plan) applyLease(ctx context.Context, old, next *dhcp.Lease) error {
 		if err := rtnl.DelAddr(ctx, j.host.Conn, br.Index, old.Addr); err != nil {
 			return err
 		}
+		r.forgetLease(old)
 	}
-	if next == nil {
-		return nil
-	}
-	if err := (leaser{j}).leaseRouter(ctx, br, old, next); err != nil {
-		return err
+	if next != nil {
+		if err := (leaser{j}).leaseRouter(ctx, br, old, next); err != nil {
+			return err
+		}
 	}
 	if err := j.write(ctx, r); err != nil && !errs.IsUnwritable(err) {
 		return err
 	}
 	return nil
+}
+
+// forgetLease takes what came of a former lease out of what the bridge is to have.
+func (r *record) forgetLease(old *dhcp.Lease) {
+	r.Addrs = slices.DeleteFunc(r.Addrs, func(s rtnl.Saved) bool {
+		a, ok := s.Addr()
+		return ok && a.Prefix.Addr() == old.Addr.Addr()
+	})
+	r.Routes = slices.DeleteFunc(r.Routes, func(b rtnl.Saved) bool {
+		route, ok := rtnl.ParseSaved(b)
+		return ok && route.Gateway.IsValid() && route.Gateway == old.Gateway() || ok && route.Src == old.Addr.Addr()
+	})
 }
 
 // leaseRouter has the default route lead to the lease's router, where that, or the address, is

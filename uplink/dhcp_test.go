@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,7 +89,7 @@ func TestDHCP(t *testing.T) {
 			sysctl(t, g, "net.ipv6.conf.default.disable_ipv6=1")
 			eth1 := dhcptest.Plug(t, g)
 			mac := eth1.Attrs().HardwareAddr.String()
-			client(t, g, line, script)
+			cmd := client(t, g, line, script)
 			var had string
 			lease := func(leases string) string { // MAC, address and identifier
 				for l := range strings.Lines(leases) {
@@ -113,6 +114,17 @@ func TestDHCP(t *testing.T) {
 				t.Errorf("a client was not seen: %v", err)
 			}
 			p.DHCP = true
+			if name == "udhcpc" { // what fails has the client go on
+				p.Probe, p.Confirm = "arp:10.77.0.250", time.Second
+				if _, err := uplink.Move(t.Context(), p); err == nil {
+					t.Error("nobody has that address")
+				}
+				p.Probe, p.Confirm = "", 0
+				state, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/stat")
+				if err != nil || strings.Contains(string(state), ") T ") {
+					t.Errorf("the client is stopped: %s, %v", state, err)
+				}
+			}
 			m, err := uplink.Move(t.Context(), p)
 			if err != nil {
 				t.Fatal(err)

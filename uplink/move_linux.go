@@ -41,6 +41,7 @@ func (p Plan) move(ctx context.Context) (*Moved, error) {
 
 // put puts the NIC under the bridge, or leaves everything as it is.
 func (j *job) put(ctx context.Context) (*Moved, error) {
+	j.late = false
 	nic, br, err := refuser{j}.look(ctx)
 	if err != nil {
 		return nil, err

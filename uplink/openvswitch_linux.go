@@ -234,7 +234,7 @@ func (b openvswitch) enslaved(ctx context.Context, r *record, _, _ *rtnl.Link) (
 // release leaves no doubt that the NIC is the kernel's again.
 func (b openvswitch) release(ctx context.Context, r *record, nic, _ *rtnl.Link) error {
 	if r.OVS.Userspace {
-		if err := errs.Join(b.hear(ctx), b.unsignRouters(ctx)); err != nil {
+		if err := errs.Join(b.hear(ctx), b.unsignRouters(ctx, r)); err != nil {
 			return err
 		}
 	}

@@ -66,8 +66,12 @@ func (b openvswitch) signRouters(ctx context.Context, sign uint8, nic uint32) er
 }
 
 // unsignRouters deletes the flows; with the bridge, or ovs-vswitchd, they are gone.
-func (b openvswitch) unsignRouters(ctx context.Context) error {
-	err := b.flows(ctx, []openflow.Mod{openflow.Delete(uplinkCookie, wholeCookie)})
+func (b openvswitch) unsignRouters(ctx context.Context, r *record) error {
+	got, err := b.run(ctx, "look for bridge", ovsdb.Select("Bridge", ovsdb.IsRow(r.OVS.Bridge), "name"))
+	if err != nil || len(got[0]) == 0 {
+		return err
+	}
+	err = b.flows(ctx, []openflow.Mod{openflow.Delete(uplinkCookie, wholeCookie)})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}

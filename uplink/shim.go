@@ -25,7 +25,8 @@ type Shim struct {
 	NIC string
 	// Addrs are those to add, or to remove. A shim that there is keeps its others.
 	Addrs []netip.Prefix
-	// Store is where they are recorded, and where guests are; it must not be nil.
+	// Store is where they are recorded, and where guests are; it must not be nil, and be opened
+	// for link.Kinds.
 	Store *keep.Store
 	// Host is the namespace that the NIC is in; nil is that of the calling thread.
 	Host *ns.Handle

@@ -11,7 +11,9 @@ import (
 	"testing"
 
 	"github.com/go-pipework/pipework"
+	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/contract"
+	"github.com/go-pipework/pipework/internal/dhcptest"
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/nstest"
 	"github.com/go-pipework/pipework/keep"
@@ -218,4 +220,35 @@ func TestShimFaults(t *testing.T) {
 			return err
 		})
 	}
+}
+
+// TestShimLeased reaches a guest whose address came by DHCP.
+func TestShimLeased(t *testing.T) {
+	dhcptest.Need(t, "dnsmasq")
+	dhcptest.Network(t)
+	dhcptest.Dnsmasq(t)
+	_, host := nstest.Guest(t)
+	dhcptest.Plug(t, host)
+	ip(t, host, "addr add 10.77.0.2/24 dev eth1")
+	store, err := keep.Open(t.TempDir(), link.Kinds()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	s := &scene{host: host, plan: uplink.Plan{Store: store, Host: host.Handle}}
+	shim := s.shim("10.77.0.5/24")
+	shim.NIC = "eth1"
+	added(t, shim)
+	name, guest := nstest.Guest(t)
+	spec := pipework.Spec{Link: link.Macvlan{Parent: "eth1"}, DHCP: &dhcp.Config{}}
+	at, _, err := s.plugger().Attach(t.Context(), ns.ParseRef("netns:"+string(name)), keep.Declared{Spec: spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nstest.Ping(t, host.Handle, at.Lease.Addr.Addr().String())
+	nstest.Ping(t, guest.Handle, "10.77.0.5")
+	if got := show(t, host, "route get "+at.Lease.Addr.Addr().String()); !strings.Contains(got, "dev shim-eth1") {
+		t.Error(got)
+	}
+	removed(t, shim)
 }

@@ -36,7 +36,7 @@ func (s Status) String() string {
 }
 
 // List compares every uplink that p.Store has a record of, of p.Host and since the machine has
-// started, with what is. It changes nothing. What cannot be read is told in the error, beside what was
+// started, and every shim, with what is. It changes nothing. What cannot be read is told in the error, beside what was
 // found. NIC and Bridge of the Plan are not looked at.
 func List(ctx context.Context, p Plan) ([]Status, error) { return p.list(ctx) }
 

@@ -31,7 +31,8 @@ func (p Plan) list(ctx context.Context) (all []Status, err error) {
 			all = append(all, *s)
 		}
 	}
-	return all, errs.Join(failed...)
+	shims, wrong := p.listShims(ctx)
+	return append(all, shims...), errs.Join(append(failed, wrong...)...)
 }
 
 // status compares one uplink with its record; nil: it is of another boot or namespace, or has gone
@@ -87,6 +88,9 @@ func (p Plan) status(ctx context.Context) (*Status, error) {
 }
 
 func (p Plan) mend(ctx context.Context) (mended []string, err error) {
+	if mended, found, err := p.mendShim(ctx); found || err != nil {
+		return mended, err
+	}
 	j, end, err := p.open(ctx)
 	if err != nil {
 		return nil, err

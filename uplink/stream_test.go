@@ -170,6 +170,20 @@ func testGap(t *testing.T, as sort) {
 	}
 	st.flows(t)
 	t.Logf("pipework uplink --undo:     %v", st.gap())
+	if s.db == nil {
+		shim := s.plan
+		shim.Bridge = uplink.ShimName(shim.NIC)
+		if _, err := uplink.Move(t.Context(), shim); err != nil {
+			t.Fatal(err)
+		}
+		st.flows(t)
+		t.Logf("pipework shim:              %v", st.gap())
+		if _, err := uplink.Undo(t.Context(), shim); err != nil {
+			t.Fatal(err)
+		}
+		st.flows(t)
+		t.Logf("pipework shim --undo:       %v", st.gap())
+	}
 	enslave := func() { ip(t, s.host, "link set nic0 master br0") }
 	if s.db == nil {
 		ip(t, s.host, "link add br0 type bridge", "link set br0 up")

@@ -260,7 +260,7 @@ func TestRefusedBySwitch(t *testing.T) {
 			"secure":        {"set-fail-mode br0 secure", "del-fail-mode br0", fs.ErrInvalid, "ovs-vsctl del-fail-mode br0"},
 			"spanning tree": {"set bridge br0 rstp_enable=true", "set bridge br0 rstp_enable=false -- clear bridge br0 rstp_status", fs.ErrInvalid, "rstp_enable=false"},
 			"VLAN of host":  {"set port br0 tag=7", "clear port br0 tag", fs.ErrInvalid, "ovs-vsctl clear port br0 tag"},
-			"MTU":           {"set interface br0 mtu_request=1400", "set interface br0 mtu_request=1500 -- clear interface br0 mtu_request", fs.ErrInvalid, "mtu_request=1500"},
+			"MTU":           {"set interface br0 mtu_request=1400", "set interface br0 mtu_request=1500", fs.ErrInvalid, "mtu_request=1500"},
 			"port":          {"add-port br0 nic0", "del-port nic0", fs.ErrInvalid, "ovs-vsctl del-port nic0"},
 			"bond":          {"add-bond br0 bond0 nic0 p1", "del-port bond0", fs.ErrInvalid, "part of the bond bond0 of Open vSwitch"},
 			"DPDK":          {"--no-wait add-port br0 dpdk0 -- set interface dpdk0 type=dpdk", "--no-wait del-port dpdk0", fs.ErrInvalid, "dpdk0 by DPDK"},

@@ -45,7 +45,7 @@ func (o *Options) ShowMended(ctx context.Context, found []keep.Status, p *keep.P
 		}
 	}
 	if len(all) == 0 && failed == nil {
-		texts = []string{"nothing to mend"}
+		texts = []string{"no attachment is to be mended"}
 	}
 	return errors.Join(append(failed, o.Show(all, texts...))...)
 }

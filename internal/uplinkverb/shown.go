@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-pipework/pipework/internal/option"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/uplink"
 )
 
@@ -68,7 +69,7 @@ func (u unopened) Unwrap() error { return u.error }
 
 // uplinks are those of the records; none where there are no records.
 func (c Call) uplinks(ctx context.Context, do func(uplink.Plan, []uplink.Status) error) error {
-	store, err := keep.OpenExisting(c.Dir)
+	store, err := keep.OpenExisting(c.Dir, link.Kinds()...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return do(uplink.Plan{}, nil)
 	}
