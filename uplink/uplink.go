@@ -68,10 +68,14 @@ type Moved struct {
 
 // Carried is what was moved, on one line.
 func (m *Moved) Carried() string {
-	if len(m.Addrs) == 0 {
-		return fmt.Sprintf("no addresses and %d routes", m.Routes)
+	addrs := "no addresses"
+	if len(m.Addrs) > 0 {
+		addrs = told.List("", m.Addrs)
 	}
-	return fmt.Sprintf("%s and %d routes", told.List("", m.Addrs), m.Routes)
+	if m.Routes == 1 {
+		return addrs + " and 1 route"
+	}
+	return fmt.Sprintf("%s and %d routes", addrs, m.Routes)
 }
 
 // Move puts the NIC under the bridge. After an error everything is as before. What is refused
