@@ -61,9 +61,11 @@ type Moved struct {
 	Addrs  []netip.Prefix `json:"addrs"`  // that were moved
 	Routes int            `json:"routes"` // that were moved: their number
 	// Existed says that the NIC was under the bridge already.
-	Existed  bool     `json:"existed,omitempty"`
-	Plan     []string `json:"plan,omitempty"`     // of a dry run: what would be done, one line each
-	Warnings []string `json:"warnings,omitempty"` // one line each
+	Existed bool `json:"existed,omitempty"`
+	// Undone is when it is undone unless it is confirmed; zero: nothing waits for that.
+	Undone   time.Time `json:"undone,omitzero"`
+	Plan     []string  `json:"plan,omitempty"`     // of a dry run: what would be done, one line each
+	Warnings []string  `json:"warnings,omitempty"` // one line each
 }
 
 // Carried is what was moved, on one line.
