@@ -21,6 +21,6 @@ func (a attached) Open(ctx context.Context) (*ns.Guest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a, err)
 	}
-	g.Identity = ns.Identity{Name: a.Name, ID: a.ID}
+	g.Identity = ns.Identity{Name: a.String(), ID: a.ID}
 	return g, nil
 }
