@@ -9,7 +9,7 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// An attached guest is one that a CNI runtime named, with the file of its namespace as its ID.
+// An attached guest is one that a CNI runtime or Docker named, with the file of its namespace as its ID.
 type attached struct{ ns.Ref }
 
 // Open opens the file.
