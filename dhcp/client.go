@@ -25,6 +25,9 @@ type Client struct {
 	Name  string // of the interface, for messages
 	Index int    // of the interface inside the guest
 	MAC   net.HardwareAddr
+	// Port is the index of that port of the bridge Index which servers are behind: over DHCPv4 they
+	// are asked by it, and answers that came in by another port do not count. 0 is none.
+	Port int
 	Config
 }
 

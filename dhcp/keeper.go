@@ -22,6 +22,9 @@ type Kept struct {
 	Target ns.Target
 	// Interface is the interface's name inside the guest.
 	Interface string
+	// Port is the name of that port of the bridge Interface which servers are behind; see
+	// [Client.Port]. "" is none.
+	Port string
 	// Config is how to ask; its Family is the lease's, IPv4 or IPv6.
 	Config Config
 	// Lease is what was acquired, and given to the interface, before.

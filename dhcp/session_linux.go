@@ -3,6 +3,7 @@ package dhcp
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
 	"net"
 
@@ -70,7 +71,17 @@ func openSession(ctx context.Context, e *entry) (session, error) {
 		_ = g.Close()
 		return nil, err
 	}
-	return &openGuest{&Client{Guest: g.Handle, Name: e.Interface, Index: index, MAC: mac, Config: e.Config}, g}, nil
+	o := &openGuest{&Client{Guest: g.Handle, Name: e.Interface, Index: index, MAC: mac, Config: e.Config}, g}
+	if e.Port == "" {
+		return o, nil
+	}
+	port, err := lookUp(ctx, g, e.Port)
+	if err != nil {
+		_ = g.Close()
+		return nil, fmt.Errorf("dhcp: %s has no port now: %v", e.Interface, err) // it may come back: no fs.ErrNotExist
+	}
+	o.Port = port.Index
+	return o, nil
 }
 
 // Guest is the open guest.

@@ -2,11 +2,13 @@ package dhcp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 
 	"github.com/mdlayher/packet"
@@ -39,16 +41,53 @@ func (c *Client) packet(ctx context.Context, kind packet.Type, protocol int, fil
 	if err := fault.Step(ctx, "dhcp open"); err != nil {
 		return nil, err
 	}
+	index := c.Index
+	if c.Port != 0 {
+		index, filter = c.Port, slices.Concat(comesIn(protocol), filter)
+	}
 	program, err := bpf.Assemble(filter)
 	if err != nil {
 		return nil, err
 	}
 	err = c.Guest.Do(ctx, func() (err error) {
 		// The name is not looked up, and would be in the wrong namespace.
-		conn, err = packet.Listen(&net.Interface{Index: c.Index}, kind, protocol, &packet.Config{Filter: program})
+		conn, err = packet.Listen(&net.Interface{Index: index}, kind, protocol, &packet.Config{Filter: program})
 		return err
 	})
+	if err == nil && c.Port != 0 {
+		if err = hearAll(conn, index); err != nil {
+			_ = conn.Close()
+		}
+	}
 	return conn, c.openError(err)
+}
+
+// comesIn lets frames of the protocol pass that come in: what a bridge sends by its port is none of
+// a server's.
+func comesIn(protocol int) []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtProto},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(protocol), SkipTrue: 2},
+		bpf.LoadExtension{Num: bpf.ExtType},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.PACKET_OUTGOING, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+	}
+}
+
+// hearAll has a socket that sends one protocol receive all: of a bridge's port no other one
+// receives anything, since the bridge takes the frames (__netif_receive_skb_core in
+// net/core/dev.c).
+func hearAll(conn *packet.Conn, index int) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	all := binary.NativeEndian.Uint16([]byte{unix.ETH_P_ALL >> 8, unix.ETH_P_ALL & 0xff})
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.Bind(int(fd), &unix.SockaddrLinklayer{Protocol: all, Ifindex: index})
+	})
+	return errors.Join(err, failed)
 }
 
 func (c *Client) openError(err error) error {

@@ -320,7 +320,7 @@ func leases(ctx context.Context, store *keep.Store, host *ns.Handle) (all []dhcp
 			continue // List tells what is wrong, and others what is theirs
 		}
 		p := Plan{NIC: r.NIC, Bridge: r.Bridge, Store: store, Host: host}
-		kept := dhcp.Kept{Target: hostTarget{host}, Interface: r.Bridge, Config: r.Taken.config(), Lease: r.Taken.Lease}
+		kept := dhcp.Kept{Target: hostTarget{host}, Interface: r.Bridge, Port: r.NIC, Config: r.Taken.config(), Lease: r.Taken.Lease}
 		kept.Apply = func(ctx context.Context, _ *ns.Guest, old, next *dhcp.Lease) error {
 			return p.applyLease(ctx, old, next)
 		}

@@ -182,3 +182,64 @@ func TestDHCP(t *testing.T) {
 		})
 	}
 }
+
+// TestForgedDHCP has a guest of the bridge play the server, once the real one has gone: what it says does
+// not count, and it does not hear what it is asked.
+func TestForgedDHCP(t *testing.T) {
+	for _, program := range []string{"dnsmasq", "udhcpc"} {
+		dhcptest.Need(t, program)
+	}
+	dhcptest.Network(t)
+	server := dhcptest.Dnsmasq(t, "--dhcp-option=option:router,"+dhcptest.Router)
+	host, g := nstest.Guest(t)
+	sysctl(t, g, "net.ipv6.conf.default.disable_ipv6=1")
+	dhcptest.Plug(t, g)
+	client(t, g, "udhcpc -f -i eth1 -s $PWD/script", map[string]string{"script": dhcpScript})
+	testwait.Eventually(t, "the client has a lease", func() bool { return strings.Contains(show(t, g, "route"), "default") })
+	store, err := keep.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	p := uplink.Plan{NIC: "eth1", Bridge: "br0", Store: store, Host: g.Handle, DHCP: true}
+	if _, err := uplink.Move(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	_, guest := nstest.Guest(t)
+	ip(t, guest, "link add eth0 type veth peer name port netns "+string(host), "link set eth0 up", "addr add 10.77.0.66/24 dev eth0")
+	ip(t, g, "link set port master br0 up")
+	server.Stop()
+	said := filepath.Join(t.TempDir(), "said")
+	client(t, guest, "dnsmasq -d -C /dev/null --port=0 --user=root --pid-file= --dhcp-leasefile=$PWD/l --log-facility="+said+
+		" --interface=eth0 --bind-interfaces --dhcp-authoritative --dhcp-range=10.77.0.10,10.77.0.250,1h --dhcp-option=option:router,10.77.0.66", nil)
+	testwait.Eventually(t, "the guest's server is up", func() bool {
+		text, _ := os.ReadFile(said)
+		return strings.Contains(string(text), "DHCP, IP range")
+	})
+	kept, err := uplink.Leases(t.Context(), store, g.Handle)
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("%d leases, %v", len(kept), err)
+	}
+	before := show(t, g, "route")
+	asked, end := context.WithCancel(t.Context())
+	kept[0].Lease.Renew, kept[0].Lease.Rebind = time.Now().Add(-2*time.Second), time.Now().Add(-time.Second) // all are asked
+	kept[0].Config.Timeout, kept[0].Config.Tries = time.Second, 1
+	kept[0].Event = func(e dhcp.Event) {
+		if e.Kind == dhcp.Renewed {
+			t.Errorf("a guest's answer counts: %+v", e)
+		}
+		end()
+	}
+	if err := dhcp.Keep(asked, kept...); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if now := show(t, g, "route"); now != before {
+		t.Errorf("the routes were\n%s, and are\n%s", before, now)
+	}
+	if text, _ := os.ReadFile(said); strings.Contains(string(text), "DHCPREQUEST") {
+		t.Errorf("the guest hears what its server is asked:\n%s", text)
+	}
+	if _, err := uplink.Undo(t.Context(), p); err != nil {
+		t.Error(err)
+	}
+}

@@ -64,6 +64,9 @@ func (p Plan) status(ctx context.Context) (*Status, error) {
 		s.Details = []string{fmt.Sprintf("a call is at work, or was killed: pipework uplink --undo %s %s", r.Bridge, r.NIC)}
 		return s, nil
 	}
+	if s.Undone, err = p.undone(); err != nil {
+		return nil, err
+	}
 	drifts, err := drifter{j}.drifts(ctx, r)
 	if err != nil {
 		return nil, err

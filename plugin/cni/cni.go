@@ -105,16 +105,18 @@ func coded(err error) error {
 	return types.NewError(code, charset.Escaped(err.Error(), ""), "")
 }
 
-// guest is who is attached.
+// guest is who is attached. One whose interface has another name than the runtime knows has that
+// of the runtime's in its own, by which gc tells what is valid.
 func (c *call) guest() ns.Ref {
+	if c.conf.Interface != "" {
+		return c.further()
+	}
 	return ns.Ref{Kind: ns.CNI, Name: c.conf.Name + "/" + c.ContainerID, ID: c.Netns}
 }
 
 // further is the guest as that of what its annotations declare, which goes with the interface.
 func (c *call) further() ns.Ref {
-	guest := c.guest()
-	guest.Name += "/" + c.IfName
-	return guest
+	return ns.Ref{Kind: ns.CNI, Name: c.conf.Name + "/" + c.ContainerID + "/" + c.IfName, ID: c.Netns}
 }
 
 // name is the interface's in the guest.
@@ -305,7 +307,7 @@ func gc(ctx context.Context, c *call) error {
 	there, _, err := c.Listing(ctx)
 	failed = append(failed, err)
 	for _, at := range there {
-		guest := ns.Ref{Kind: ns.CNI, Name: at.Guest.Name}
+		guest := ns.ParseRef(at.Guest.Name)
 		if !stale(guest, at.Name) || at.Namespace == nil {
 			continue
 		}

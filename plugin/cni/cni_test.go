@@ -145,6 +145,9 @@ func TestVerbs(t *testing.T) {
 			if err != nil || at.MTU != 1400 || !slices.Contains(at.Addrs, netip.MustParsePrefix("10.5.0.2/24")) {
 				t.Errorf("%v, %v", at, err)
 			}
+			if all, err := pipework.List(t.Context(), ns.Path(c.NetNS)); err != nil || len(all) != 1 || all[0].Guest.Name != "cni:lan/3f2a" { // by which detach finds it
+				t.Errorf("%v, %v", all, err)
+			}
 			if version != "0.3.1" {
 				if err := r.cni.CheckNetworkList(t.Context(), lan, c); err != nil {
 					t.Error(err)
@@ -307,7 +310,8 @@ func TestCheckOne(t *testing.T) {
 // TestChained is a second interface, after another plugin's.
 func TestChained(t *testing.T) {
 	r := newRuntime(t)
-	lan := network(t, "1.0.0", "lan", plain, `"type": "pipework", "interface": "eth1", "link": {"bridge": {"name": "br-more"}}, "addrs": ["10.6.0.2/24"]`)
+	const second = `"type": "pipework", "interface": "eth1", "link": {"bridge": {"name": "br-more"}}, "addrs": ["10.6.0.2/24"]`
+	lan := network(t, "1.0.0", "lan", plain, second)
 	c, g := container(t, "3f2a", nil)
 	before := nstest.Observe(t, g.Handle)
 	got := r.add(lan, c)
@@ -320,6 +324,23 @@ func TestChained(t *testing.T) {
 	}
 	if err := r.cni.CheckNetworkList(t.Context(), lan, c); err != nil {
 		t.Error(err)
+	}
+	// GC knows both by the name of the runtime's, and leaves them while that is valid.
+	if err := os.RemoveAll(filepath.Join(filepath.Dir(r.state), "cache")); err != nil { // else libcni detaches all that it knows
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		valid []types.GCAttachment
+		stay  bool
+	}{{[]types.GCAttachment{{ContainerID: "3f2a", IfName: "eth0"}}, true}, {nil, false}} {
+		if err := r.cni.GCNetworkList(t.Context(), network(t, "1.1.0", "lan", plain, second), &libcni.GCArgs{ValidAttachments: row.valid}); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"eth0", "eth1"} {
+			if has(t, c.NetNS, name) != row.stay {
+				t.Errorf("with %v valid, there is an %s: %v", row.valid, name, !row.stay)
+			}
+		}
 	}
 	r.del(lan, c)
 	before.Unchanged(t)

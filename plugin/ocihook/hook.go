@@ -143,9 +143,16 @@ func (k *hook) again(ctx context.Context, r *keep.Record) error {
 // recorded are the records of the container.
 func (k *hook) recorded() ([]keep.Record, error) {
 	all, _, err := k.Store.All()
-	return slices.DeleteFunc(all, func(r keep.Record) bool {
-		return r.Guest.ID != k.container.ID && !r.Guest.Same(k.guest)
-	}), err
+	return slices.DeleteFunc(all, func(r keep.Record) bool { return !k.is(r.Guest) }), err
+}
+
+// is says whether the guest of a record is the container. IDs of several runtimes may be alike, and
+// the number of a process that has ended may be this one's.
+func (k *hook) is(guest ns.Ref) bool {
+	if guest.Kind == "" { // of no runtime in particular
+		return guest.ID == k.container.ID
+	}
+	return guest.Kind == k.guest.Kind && (guest.ID == k.container.ID || guest.Name == k.guest.Name && guest.Kind != ns.Process)
 }
 
 // stop takes away what the container declared, and of what was typed for it what is left on

@@ -145,6 +145,9 @@ func (o *options) addHooks(bundle string, own []string) error {
 			return fmt.Errorf("%s: hooks: %w", path, err)
 		}
 	}
+	if spec == nil {
+		return errs.New(fs.ErrInvalid, "%s is no object", path)
+	}
 	if hooks == nil {
 		hooks = map[string]json.RawMessage{}
 	}
@@ -189,11 +192,19 @@ func replace(path string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	next := path + ".pipework"
-	if err := os.WriteFile(next, b, info.Mode().Perm()); err != nil {
+	next, err := os.CreateTemp(filepath.Dir(path), "config.*.pipework") // no link that was there before
+	if err != nil {
 		return err
 	}
-	return os.Rename(next, path)
+	_, err = next.Write(b)
+	err = errors.Join(err, next.Chmod(info.Mode().Perm()), next.Close())
+	if err == nil {
+		err = os.Rename(next.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(next.Name())
+	}
+	return err
 }
 
 // become has this process go on as runc.
