@@ -24,7 +24,7 @@ const (
 // An Error is what every call of this package returns when it fails. It prints
 // on one line.
 type Error struct {
-	Op        string // "attach", "update", "detach", "list", "check", "collect", "detect", "lease"
+	Op        string // "attach", "update", "adopt", "detach", "list", "check", "collect", "detect", "lease"
 	Stage     Stage
 	Guest     string // the guest's name; empty when it was not found
 	Interface string // its name inside the guest; empty for List

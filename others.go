@@ -26,6 +26,11 @@ func (a *Attacher) Update(context.Context, Target, Spec) (*Attachment, error) {
 	return nil, unsupported("update")
 }
 
+// Adopt needs Linux.
+func (a *Attacher) Adopt(context.Context, Target, Spec) (string, error) {
+	return "", unsupported("adopt")
+}
+
 // Detach needs Linux.
 func (a *Attacher) Detach(context.Context, Target, Spec) (bool, error) {
 	return false, unsupported("detach")

@@ -57,6 +57,9 @@ type Config struct {
 	// which takes 7.75 s.
 	Timeout time.Duration `json:"timeout,omitempty"`
 	Tries   int           `json:"tries,omitempty"`
+	// NoGateway leaves the default route alone: an IPv4 lease's gateway is told, and does not
+	// become the interface's. It is for guests whose default route others see to.
+	NoGateway bool `json:"no_gateway,omitempty"`
 	// ResolvConf is the path of a resolv.conf to write DNS servers and search
 	// domains into; "" writes none. What is there is kept as comments, and comes
 	// back when the lease ends. See [WriteResolvConf].

@@ -92,8 +92,8 @@ func (r *Record) asksDefault() bool {
 func (p *Plugger) specOf(ctx context.Context, r *Record) (pipework.Spec, error) {
 	d := r.Declared()
 	var b link.Backend
-	if r.Attachment != nil {
-		b = backend(r.Attachment.Link, p.OVS)
+	if at := r.Attachment; at != nil && (at.Link != link.Unmarked || d.Spec.Link == nil) { // of one without a mark the record knows more
+		b = backend(at.Link, p.OVS)
 	}
 	if b == nil && r.line != nil {
 		found, err := p.Declared(ctx, *r.line)

@@ -77,9 +77,9 @@ func (s *Store) Guest(name string) (guest ns.Ref) {
 }
 
 // Known is the Ref with the ID that is recorded of it, where a guest of its kind is found by
-// that: one of CNI's.
+// that: see ns.Kind.ByFile.
 func (s *Store) Known(guest ns.Ref) ns.Ref {
-	if s == nil || guest.Kind != ns.CNI || guest.ID != "" {
+	if s == nil || !guest.Kind.ByFile() || guest.ID != "" {
 		return guest
 	}
 	all, _ := s.scan(func(string, error) {}) // whoever works on the records hears what is wrong with them

@@ -8,6 +8,7 @@ import (
 	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/link/firewall"
+	"github.com/go-pipework/pipework/ns"
 )
 
 // Collect removes from the host what pipework made there and nobody uses any
@@ -72,9 +73,13 @@ func (c *collection) take(what Collected, f func() error) error {
 
 // isOrphan says whether a link of the host was in a guest that is gone, or was
 // on its way into one: it bears a guest's mark, or none yet, and is down. One that
-// was plugged into the host itself on purpose is up.
+// was plugged into the host itself on purpose is up. One that Docker is going to move into its
+// container is on the host only for that, and `pipework docker-driver` sees to it.
 func isOrphan(l *rtnl.Link) bool {
-	_, ours := ParseMark(l.Alias)
+	m, ours := ParseMark(l.Alias)
+	if ours && strings.HasPrefix(m.Guest.Name, string(ns.DockerNetwork)+":") {
+		return false
+	}
 	return !l.Up && (ours || l.Unfinished() || l.Kind == "macvlan" && strings.HasPrefix(l.Name, claimPrefix))
 }
 

@@ -84,7 +84,7 @@ func number[T int | uint64](n T) string {
 }
 
 // short is a container ID as runtimes print it: its first twelve characters. Of a namespace's
-// file, which is the ID of a guest of CNI's, there is nothing to tell.
+// file, which is the ID of some guests (ns.Kind.ByFile), there is nothing to tell.
 func short(id string) string {
 	if strings.HasPrefix(id, "/") {
 		return ""

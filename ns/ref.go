@@ -21,7 +21,14 @@ const (
 	Process    Kind = "pid"
 	File       Kind = "path" // a namespace's file; its text is the path alone, which begins with a slash
 	CNI        Kind = "cni"  // what a CNI runtime attached: network/container, with the namespace's file as its ID
+
+	// DockerNetwork is what a network of `pipework docker-driver` attached: network/container,
+	// with the namespace's file as its ID.
+	DockerNetwork Kind = "docker-network"
 )
+
+// ByFile says that the ID of such a guest is its namespace's file, which only its record knows.
+func (k Kind) ByFile() bool { return k == CNI || k == DockerNetwork }
 
 // A Ref names a guest. Its text is what people type, and what records and marks
 // hold: "docker:web", "podman:alice/web", "containerd:k8s.io/web", "netns:blue",
@@ -31,8 +38,8 @@ type Ref struct {
 	// not is kept: resolving the Ref says so.
 	Kind Kind
 	// Name is what the kind calls the guest. Podman's may begin with the user that the
-	// container is of, containerd's with a namespace, CNI's begins with the network, each before
-	// a slash.
+	// container is of, containerd's with a namespace, CNI's and DockerNetwork's begins with the network, each
+	// before a slash.
 	Name string
 	// ID is the runtime's full identifier; empty where there is none, or where it is
 	// not known. It is not part of the text.
@@ -78,7 +85,7 @@ func (r Ref) WithID(id string) Ref {
 func (r Ref) Same(o Ref) bool { return r.Kind == o.Kind && r.Name == o.Name }
 
 // Owner is what stands before the slash in the name, Podman's user, containerd's
-// namespace, or CNI's network, and Base what follows it; a leading slash, as Docker writes it before
+// namespace, or the network of CNI's and DockerNetwork's, and Base what follows it; a leading slash, as Docker writes it before
 // names, is neither's.
 func (r Ref) Owner() string {
 	owner, _ := r.split()
@@ -94,7 +101,7 @@ func (r Ref) Base() string {
 func (r Ref) split() (owner, base string) {
 	name := strings.TrimPrefix(r.Name, "/")
 	owner, base, owned := strings.Cut(name, "/")
-	if !owned || r.Kind != Podman && r.Kind != Containerd && r.Kind != CNI {
+	if !owned || r.Kind != Podman && r.Kind != Containerd && !r.Kind.ByFile() {
 		return "", name
 	}
 	return owner, base
@@ -103,7 +110,7 @@ func (r Ref) split() (owner, base string) {
 // ByID is the Ref that means the guest by its ID, which no other guest can take over;
 // not ok where the ID is not known.
 func (r Ref) ByID() (byID Ref, ok bool) {
-	if r.ID == "" || r.Kind == "" || r.Kind == File || r.Kind == CNI {
+	if r.ID == "" || r.Kind == "" || r.Kind == File || r.Kind.ByFile() {
 		return Ref{}, false
 	}
 	byID = Ref{Kind: r.Kind, Name: r.ID, ID: r.ID}
@@ -114,10 +121,10 @@ func (r Ref) ByID() (byID Ref, ok bool) {
 }
 
 // Ephemeral says that a guest that is gone cannot come back under this Ref: the
-// number of a process may go to another one, and a CNI runtime attaches it anew.
+// number of a process may go to another one, and CNI runtimes and Docker attach it anew.
 func (r Ref) Ephemeral() bool {
 	switch r.Kind {
-	case Process, CNI:
+	case Process, CNI, DockerNetwork:
 		return true
 	case Netns, File:
 		return strings.HasPrefix(path.Clean(r.Name), "/proc/")

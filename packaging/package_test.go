@@ -28,6 +28,8 @@ var installed = strings.Fields(`
 	usr/bin/pipework
 	usr/bin/pipework-cni
 	usr/bin/pipework-runtime
+	usr/lib/systemd/system/pipework-docker.service
+	usr/lib/systemd/system/pipework-docker.socket
 	usr/lib/systemd/system/pipework.service
 	usr/share/bash-completion/completions/pipework
 	usr/share/doc/pipework/copyright

@@ -15,6 +15,7 @@ import (
 	"github.com/go-pipework/pipework"
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
@@ -67,15 +68,19 @@ func (h *Host) Link(ctx context.Context, word string, vlan int) (keep.Declared, 
 //
 //	pipework.eth1=br1 192.168.1.1/24
 //
-// as far as that is permitted: all of it, or nothing of it after an error.
+// as far as that is permitted: all of it, or after an error nothing that was not there before.
 func (h *Host) Declare(ctx context.Context, guest ns.Ref, c *ns.Container) (all []*pipework.Attachment, err error) {
 	defer func() {
 		if err == nil {
 			return
 		}
+		late, end := finish.Context(ctx)
+		defer end()
 		for _, at := range all {
-			_, undo := h.Detach(context.WithoutCancel(ctx), guest, at.Name, keep.DetachOptions{})
-			err = errors.Join(err, undo)
+			if !at.Existed {
+				_, undo := h.Detach(late, guest, at.Name, keep.DetachOptions{})
+				err = errs.Join(err, undo)
+			}
 		}
 		all = nil
 	}()

@@ -16,9 +16,11 @@ import (
 	"github.com/go-pipework/pipework/dhcp"
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
+	"github.com/go-pipework/pipework/internal/onhost"
 	"github.com/go-pipework/pipework/internal/process"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -209,21 +211,43 @@ func (j leaser) leased(ctx context.Context, nic *rtnl.Link, told netip.Prefix) (
 	return told, false, errs.New(fs.ErrNotExist, "which address of %s is leased cannot be told: leave --dhcp out", nic.Name)
 }
 
-// signal stops the client, or has it go on, and says whether it is there.
-func (c dhcpClient) signal(ctx context.Context, s unix.Signal) (there bool, err error) {
+// signal stops the client, has it go on, or ends it, and says whether it is at work then.
+func (c dhcpClient) signal(ctx context.Context, s unix.Signal) (atWork bool, err error) {
 	if err := fault.Step(ctx, "signal "+s.String()); err != nil {
 		return false, err
 	}
 	for _, p := range c.All {
-		if started, err := process.Started(p.PID); err != nil || started != p.Started {
-			continue
+		is, err := p.signal(s)
+		if err != nil {
+			return atWork, fmt.Errorf("%s (process %d): %w", c.Name, p.PID, err)
 		}
-		if err := unix.Kill(p.PID, s); err != nil && !errors.Is(err, unix.ESRCH) {
-			return there, fmt.Errorf("%s (process %d): %w", c.Name, p.PID, err)
-		}
-		there = true
+		atWork = atWork || is
 	}
-	return there, nil
+	return atWork, nil
+}
+
+// signal signals the process, unless it has ended: no other one that got its number meanwhile. It
+// ends none that was not stopped: that was never told of a bridge.
+func (p clientProcess) signal(s unix.Signal) (atWork bool, err error) {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if started, err := process.Started(p.PID); err != nil || started != p.Started {
+		return false, nil
+	}
+	if s == unix.SIGKILL && !process.Stopped(p.PID) {
+		s = unix.SIGCONT
+	}
+	err = unix.PidfdSendSignal(fd, s, nil, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return false, nil
+	}
+	return err == nil && s == unix.SIGCONT, err
 }
 
 // stopClient has the client leave the lease alone.
@@ -253,8 +277,8 @@ func (j leaser) continueClient(ctx context.Context, r *record) error {
 	if r.Taken.Client.Name == dhcpcd {
 		signal = unix.SIGKILL
 	}
-	there, err := r.Taken.Client.signal(ctx, signal)
-	if err == nil && (!there || signal == unix.SIGKILL) {
+	atWork, err := r.Taken.Client.signal(ctx, signal)
+	if err == nil && !atWork {
 		j.warn("nobody renews the lease of %s on %s any more: start %s again", r.Taken.Lease.Addr.Addr(), j.NIC, r.Taken.Client.Name)
 	}
 	return err
@@ -265,7 +289,7 @@ func (m mover) lifetime(ctx context.Context, l *rtnl.Link, t *takenLease) error 
 	lease := t.Lease
 	a := rtnl.Addr{Index: l.Index, Prefix: lease.Addr, Valid: rtnl.Forever, Preferred: rtnl.Forever}
 	if left := lease.Remaining(time.Now()); left >= 0 {
-		a.Valid = uint32(min(left/time.Second, rtnl.Forever-1))
+		a.Valid = uint32(max(1, min(left/time.Second, rtnl.Forever-1))) // the kernel takes no 0
 		a.Preferred = a.Valid
 	}
 	have, err := rtnl.Addrs(ctx, m.host.Conn, l.Index)
@@ -286,11 +310,20 @@ func (m mover) lifetime(ctx context.Context, l *rtnl.Link, t *takenLease) error 
 
 func leases(ctx context.Context, store *keep.Store, host *ns.Handle) (all []dhcp.Kept, err error) {
 	notes, err := store.Notes(Plan{}.note().Kind)
-	failed := []error{err}
+	if len(notes) == 0 {
+		return nil, err
+	}
+	var cookie uint64
+	if err := onhost.Do(ctx, host, func(h link.Host) error {
+		cookie = h.Conn.Cookie()
+		return nil
+	}); err != nil {
+		return nil, err
+	}
 	for _, b := range notes {
 		r, err := parseRecord(b)
-		if err != nil || r.Taken == nil || r.Phase != moved || r.Boot != ns.BootID() {
-			continue // which others tell
+		if err != nil || r.Taken == nil || r.Phase != moved || r.Boot != ns.BootID() || r.Cookie != cookie {
+			continue // List tells what is wrong, and others what is theirs
 		}
 		p := Plan{NIC: r.NIC, Bridge: r.Bridge, Store: store, Host: host}
 		kept := dhcp.Kept{Target: hostTarget{host}, Interface: r.Bridge, Port: r.NIC, Config: r.Taken.config(), Lease: r.Taken.Lease}
@@ -299,7 +332,7 @@ func leases(ctx context.Context, store *keep.Store, host *ns.Handle) (all []dhcp
 		}
 		all = append(all, kept)
 	}
-	return all, errs.Join(failed...)
+	return all, err
 }
 
 // A hostTarget is the host as a guest.
@@ -342,7 +375,7 @@ func (p Plan) applyLease(ctx context.Context, old, next *dhcp.Lease) error {
 		}
 	}
 	if old != nil && (next == nil || next.Addr.Addr() != old.Addr.Addr()) {
-		if err := rtnl.DelAddr(ctx, j.host.Conn, br.Index, old.Addr); err != nil {
+		if err := j.withdraw(ctx, br, old); err != nil {
 			return err
 		}
 		r.forgetLease(old)
@@ -356,6 +389,27 @@ func (p Plan) applyLease(ctx context.Context, old, next *dhcp.Lease) error {
 		return err
 	}
 	return nil
+}
+
+// withdraw takes the leased address away, with whatever prefix length the client gave it. The
+// kernel keeps the others of its subnet meanwhile (promote_secondaries), the next lease's among them.
+func (m mover) withdraw(ctx context.Context, l *rtnl.Link, lease *dhcp.Lease) (err error) {
+	promote := "/proc/sys/net/ipv4/conf/" + l.Name + "/promote_secondaries"
+	was, err := m.setting(ctx, promote)
+	if err == nil {
+		err = m.set(ctx, promote, "1")
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errs.Join(err, m.set(ctx, promote, was)) }()
+	have, err := rtnl.Addrs(ctx, m.host.Conn, l.Index)
+	for _, h := range have {
+		if h.Prefix.Addr() == lease.Addr.Addr() {
+			err = errs.Join(err, rtnl.DelAddr(ctx, m.host.Conn, l.Index, h.Prefix))
+		}
+	}
+	return err
 }
 
 // forgetLease takes what came of a former lease out of what the bridge is to have.
@@ -382,14 +436,24 @@ func (j leaser) leaseRouter(ctx context.Context, br *rtnl.Link, old, next *dhcp.
 		return err
 	}
 	var metric uint32
+	var former []rtnl.Route
 	for _, r := range all {
 		if r.Index != br.Index || old != nil && r.Gateway != old.Gateway() && r.Gateway != gw {
 			continue
 		}
-		metric = r.Metric
+		if metric = r.Metric; r.Gateway != gw {
+			former = append(former, r)
+		}
+	}
+	// Add takes no other interface's route away, as Put would, and the new route is there first.
+	to := rtnl.Via(netip.PrefixFrom(netip.IPv4Unspecified(), 0), gw, br.Index).With(metric, netip.Addr{}).By(unix.RTPROT_DHCP)
+	if err := to.Add(ctx, j.host.Conn); err != nil {
+		return err
+	}
+	for _, r := range former {
 		if err := r.Delete(ctx, j.host.Conn); err != nil {
 			return err
 		}
 	}
-	return rtnl.Via(netip.PrefixFrom(netip.IPv4Unspecified(), 0), gw, br.Index).With(metric, netip.Addr{}).By(unix.RTPROT_DHCP).Put(ctx, j.host.Conn)
+	return nil
 }

@@ -3,10 +3,8 @@ package uplink
 import (
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"golang.org/x/sys/unix"
 
 	"github.com/go-pipework/pipework/internal/rtnl"
 )
@@ -26,7 +23,7 @@ import (
 func (c *dhcpClient) lease(nic *rtnl.Link) (addr netip.Prefix, ids [][]byte) {
 	pid := c.All[0].PID
 	words := strings.Split(strings.TrimRight(string(readSome(fmt.Sprintf("/proc/%d/cmdline", pid))), "\x00"), "\x00")
-	read := func(path string) []byte { return readPlain(fmt.Sprintf("/proc/%d/root%s", pid, path)) }
+	read := func(path string) []byte { return readSome(fmt.Sprintf("/proc/%d/root%s", pid, path)) }
 	byMAC := append([]byte{1}, nic.MAC...)
 	switch c.Name {
 	case "dhclient":
@@ -42,20 +39,6 @@ func (c *dhcpClient) lease(nic *rtnl.Link) (addr netip.Prefix, ids [][]byte) {
 		}
 	}
 	return addr, ids
-}
-
-// readPlain is the beginning of a regular file; nil where there is none. A pipe makes nobody wait.
-func readPlain(path string) []byte {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	b, _ := io.ReadAll(io.LimitReader(f, someBytes))
-	return b
 }
 
 // after is the word behind an option; "": there is none.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/process"
 	"github.com/go-pipework/pipework/internal/rtnl"
@@ -85,13 +87,17 @@ func (j refuser) refusedManaged(ctx context.Context, nic *rtnl.Link) error {
 // someBytes bounds what is read of a file of others.
 const someBytes = 64 << 10
 
-// readSome is the beginning of a file; nil where it cannot be read.
+// readSome is the beginning of a file; nil where it cannot be read. It waits for nobody who is to
+// write: what a container has in the place of a file may be a named pipe.
 func readSome(path string) []byte {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil
 	}
 	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
 	b, _ := io.ReadAll(io.LimitReader(f, someBytes))
 	return b
 }

@@ -71,7 +71,7 @@ func TestSlips(t *testing.T) {
 		{"doctor web", `the first too many is "web": write pipework doctor`},
 		{"uplink br0", "too few words: write pipework uplink <bridge> <nic>, or pipework uplink alone for a list"},
 		{"uplink br0 eth0 -x", `unknown option "-x": the options are --check, --confirm, --dhcp, --dry-run, --json, `},
-		{"help nosuch", `unknown verb "nosuch": there are attach, check, completion, detach, doctor, gc, help, list, route, rule, shim, tc, uplink, version, watch (see pipework --help)`},
+		{"help nosuch", `unknown verb "nosuch": there are attach, check, completion, detach, docker-driver, doctor, gc, help, list, route, rule, shim, tc, uplink, version, watch (see pipework --help)`},
 		{"help detatch", `unknown verb "detatch": did you mean detach?`},
 		{"help attach now", `the first too many is "now": write pipework help [<verb>]`},
 		{"version now", `the first too many is "now": write pipework version`},

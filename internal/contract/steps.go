@@ -25,6 +25,11 @@ func EveryStep(t *testing.T, do func(context.Context) error) int {
 	return fails(t, every(), fault.With, do)
 }
 
+// EveryKill is EveryStep for a caller that is killed at each.
+func EveryKill(t *testing.T, do func(context.Context) error) int {
+	return fails(t, every(), fault.Kill, do)
+}
+
 // Stride is how far apart the steps are that a test of its own has fail: 1, and with -short 13.
 func Stride() int {
 	if testing.Short() {

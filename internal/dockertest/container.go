@@ -9,6 +9,7 @@ import (
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 )
 
@@ -23,6 +24,8 @@ type Container struct {
 	Env     []string
 	Labels  map[string]string
 	Restart container.RestartPolicyMode // "" is never
+	// Endpoint is how it is on the Network; nil: as the engine chooses.
+	Endpoint *network.EndpointSettings
 }
 
 // Run creates and starts a container and returns its ID.
@@ -40,8 +43,12 @@ func (e *Engine) Create(t testing.TB, c Container) string {
 	if cmd == nil {
 		cmd = []string{"sleep", "1000000"}
 	}
+	var endpoints *network.NetworkingConfig
+	if c.Endpoint != nil {
+		endpoints = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{c.Network: c.Endpoint}}
+	}
 	res, err := e.client.ContainerCreate(t.Context(), client.ContainerCreateOptions{
-		Name:   c.Name,
+		Name: c.Name, NetworkingConfig: endpoints,
 		Config: &container.Config{Image: cmp.Or(c.Image, e.Image(t)), Cmd: cmd, Env: c.Env, Labels: c.Labels},
 		HostConfig: &container.HostConfig{
 			NetworkMode:   container.NetworkMode(c.Network),
@@ -102,6 +109,27 @@ func (e *Engine) Inspect(t testing.TB, name string) container.InspectResponse {
 	res, err := e.client.ContainerInspect(t.Context(), name, client.ContainerInspectOptions{})
 	check(t, "inspect", name, err)
 	return res.Container
+}
+
+// Output runs a container to its end, removes it, and returns what it wrote.
+func (e *Engine) Output(t testing.TB, c Container) string {
+	t.Helper()
+	id := e.Create(t, c)
+	wait := e.client.ContainerWait(t.Context(), id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	e.StartContainer(t, id)
+	select {
+	case <-wait.Result:
+	case err := <-wait.Error:
+		check(t, "wait for", id, err)
+	}
+	logs, err := e.client.ContainerLogs(t.Context(), id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
+	check(t, "read the output of", id, err)
+	defer func() { _ = logs.Close() }()
+	var out bytes.Buffer
+	_, err = stdcopy.StdCopy(&out, &out, logs)
+	check(t, "read the output of", id, err)
+	e.Remove(t, id)
+	return out.String()
 }
 
 // Exec runs a program in a container and returns what it wrote and its status.

@@ -4,6 +4,7 @@ package dockertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -117,7 +118,30 @@ func (e *Engine) Crash(t testing.TB) {
 	}
 }
 
-// Boot starts the engine again after a Crash, and returns when it answers. It
+// Kill ends dockerd alone, by SIGKILL, and returns when it is gone; its containers go on.
+func (e *Engine) Kill(t testing.TB) {
+	t.Helper()
+	pid := e.PID(t)
+	if err := e.cmd.Process.Signal(killed); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("dockerd does not end\n%s", e.log())
+		}
+	}
+}
+
+// Enter is the beginning of a command line that runs a program in the namespaces that are the
+// host's to the engine.
+func (e *Engine) Enter() []string {
+	return []string{"nsenter", "-t", strconv.Itoa(e.cmd.Process.Pid), "-m", "-n", "--"}
+}
+
+// Boot starts the engine again after a Crash or a Kill, and returns when it answers. It
 // starts the containers that are to restart always.
 func (e *Engine) Boot(t testing.TB) {
 	t.Helper()

@@ -50,7 +50,7 @@ func supervise(dir string) error {
 	wake := make(chan os.Signal, 1)
 	signal.Notify(wake, unix.SIGCHLD)
 	power := make(chan os.Signal, 1)
-	signal.Notify(power, powerOff, powerOn)
+	signal.Notify(power, powerOff, powerOn, killed)
 	engine, err := startEngine(dir)
 	if err != nil {
 		return err
@@ -66,6 +66,9 @@ func supervise(dir string) error {
 			engine, err = 0, errors.Join(endAll(dir, time.Now().Add(patience/2)), emptyRun())
 		case errors.Is(how, errOn):
 			engine, err = startEngine(dir)
+		case errors.Is(how, errKilled):
+			err = unix.Kill(engine, unix.SIGKILL)
+			engine = 0
 		default:
 			return clean(dir, how)
 		}
@@ -107,15 +110,17 @@ func engineArgs() []string {
 	return nil
 }
 
-// What a test asks for, by signals: see Crash and Boot.
+// What a test asks for, by signals: see Crash, Boot and Kill.
 const (
 	powerOff = unix.SIGHUP
 	powerOn  = unix.SIGUSR1
+	killed   = unix.SIGUSR2
 )
 
 var (
-	errOff = errors.New("power off")
-	errOn  = errors.New("power on")
+	errOff    = errors.New("power off")
+	errOn     = errors.New("power on")
+	errKilled = errors.New("killed")
 )
 
 // watch reaps orphans until the end comes, which may be nil, or a test asks for
@@ -126,8 +131,11 @@ func watch(engine int, wake, power <-chan os.Signal, end <-chan error) error {
 		case err := <-end:
 			return err
 		case s := <-power:
-			if s == powerOff {
+			switch s {
+			case powerOff:
 				return errOff
+			case killed:
+				return errKilled
 			}
 			return errOn
 		case <-wake:

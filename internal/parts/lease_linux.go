@@ -38,8 +38,10 @@ var (
 
 func (p Leases) asks(f dhcp.Family) bool { return p.Config != nil && p.Config.Family.Wants(f) }
 
-// ownGateway says whether the Spec has an IPv4 gateway.
-func (p Leases) ownGateway() bool { return slices.ContainsFunc(p.Gateways.Via, netip.Addr.Is4) }
+// ownGateway says whether a lease's gateway does not count: the Spec has one of IPv4, or wants none.
+func (p Leases) ownGateway() bool {
+	return p.Config != nil && p.Config.NoGateway || slices.ContainsFunc(p.Gateways.Via, netip.Addr.Is4)
+}
 
 // Apply gets the leases for a new interface; see [Part].
 func (p Leases) Apply(ctx context.Context, s *Site) error {

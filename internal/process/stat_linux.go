@@ -16,6 +16,12 @@ func Started(pid int) (uint64, error) {
 	return strconv.ParseUint(fields[19], 10, 64)
 }
 
+// Stopped tells whether a process is stopped by a signal; one that has ended is not.
+func Stopped(pid int) bool {
+	fields, err := stat(pid)
+	return err == nil && fields[0] == "T"
+}
+
 // stat returns the fields of /proc/PID/stat that follow the process's name, the
 // state first.
 func stat(pid int) ([]string, error) {

@@ -10,7 +10,7 @@ import (
 // Patience is how long a test waits at most for anything. It is no measure of how
 // long a thing may take: it only ends a test that waits in vain, so it is longer
 // than the busiest machine needs.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // interval is the time between two looks.
 const interval = 5 * time.Millisecond

@@ -9,7 +9,7 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// An attached guest is one that a CNI runtime named, with the file of its namespace as its ID.
+// An attached guest is one that a CNI runtime or Docker named, with the file of its namespace as its ID.
 type attached struct{ ns.Ref }
 
 // Open opens the file.
@@ -22,5 +22,8 @@ func (a attached) Open(ctx context.Context) (*ns.Guest, error) {
 		return nil, fmt.Errorf("%s: %w", a, err)
 	}
 	g.Identity = ns.Identity{Name: a.Name, ID: a.ID}
+	if a.Kind == ns.DockerNetwork {
+		g.Identity.Name = a.String() // no other container of Docker's is called so
+	}
 	return g, nil
 }

@@ -37,6 +37,7 @@ import (
 //	cgroup:web         the processes in the control group of this name
 //	pid:1234           the process with this number
 //	cni:lan/3f2a       what a CNI runtime attached to the network lan, as far as it is recorded
+//	docker-network:lan/web  what a Docker network of pipework's attached, as far as it is recorded
 //	/proc/1234/ns/net  a namespace's file
 //	/web               web, as Docker writes it, where there is no such file
 //	web                any of the first seven kinds; see [Name]
@@ -59,7 +60,7 @@ func Target(ref ns.Ref) ns.Target {
 		return pid(ref.Name)
 	case kind == ns.Netns:
 		return named(ref.Name)
-	case kind == ns.CNI:
+	case kind.ByFile():
 		return attached{ref}
 	case kind == "nspawn":
 		kind = ns.Machine

@@ -27,6 +27,7 @@ import (
 	"github.com/go-pipework/pipework/config"
 	"github.com/go-pipework/pipework/internal/charset"
 	"github.com/go-pipework/pipework/internal/errs"
+	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/plugin"
@@ -65,11 +66,7 @@ func run(ctx context.Context, a *skel.CmdArgs, do func(context.Context, *call) e
 	if err != nil {
 		return err
 	}
-	policy, err := plugin.Policy(config.DefaultPolicy)
-	if err != nil {
-		return err
-	}
-	h, err := plugin.Open("", config.Declarations{Policy: policy})
+	h, err := plugin.Open("", config.Declarations{})
 	if err != nil {
 		return err
 	}
@@ -157,6 +154,10 @@ func add(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
+	// Only who attaches asks the policy: one that cannot be read keeps nobody from being detached.
+	if c.Declarations.Policy, err = plugin.Policy(config.DefaultPolicy); err != nil {
+		return err
+	}
 	given := &given{}
 	if !c.conf.IPAM.IsEmpty() {
 		if given, err = c.ipam(ctx); err != nil {
@@ -179,7 +180,12 @@ func (c *call) attach(ctx context.Context, d keep.Declared, given *given, before
 	}
 	more, err := c.Declare(ctx, c.further(), &ns.Container{ID: c.ContainerID, Name: c.ContainerID, Labels: c.conf.Runtime.Annotations, ImageKnown: true})
 	if err != nil {
-		_, undo := c.Detach(context.WithoutCancel(ctx), c.guest(), d.Spec.Name, keep.DetachOptions{})
+		if at.Existed {
+			return nil, err
+		}
+		late, end := finish.Context(ctx)
+		defer end()
+		_, undo := c.Detach(late, c.guest(), d.Spec.Name, keep.DetachOptions{})
 		return nil, errs.Join(err, undo)
 	}
 	r := with(before, at, c.Netns)
@@ -225,7 +231,8 @@ func (c *call) recorded(of func(*keep.Record) bool) ([]keep.Record, error) {
 	return slices.DeleteFunc(all, func(r keep.Record) bool { return !of(&r) }), err
 }
 
-// check compares what is attached with what was asked for.
+// check compares what is attached with what was asked for: this interface, and those that
+// annotations declare, but none of the guest's others, which have checks of their own.
 func check(ctx context.Context, c *call) error {
 	d, err := c.declared(ctx)
 	if err != nil {
@@ -236,17 +243,29 @@ func check(ctx context.Context, c *call) error {
 			return err
 		}
 	}
-	found, err := c.Status(ctx, c.guest())
+	all, err := c.Status(ctx, c.guest())
 	if err != nil {
 		return err
+	}
+	found := slices.DeleteFunc(all, func(s keep.Status) bool { return s.Interface != d.Spec.Name })
+	if len(found) == 0 {
+		return errs.New(fs.ErrNotExist, "%s has no %s of pipework's", c.guest(), d.Spec.Name)
+	}
+	further, err := c.recorded(func(r *keep.Record) bool { return r.Guest.Same(c.further()) })
+	if err != nil {
+		return err
+	}
+	if len(further) > 0 {
+		more, err := c.Status(ctx, c.further())
+		if err != nil {
+			return err
+		}
+		found = append(found, more...)
 	}
 	for _, s := range found {
 		if !s.OK() || s.State == keep.Absent {
 			return types.NewError(other, charset.Escaped(s.String(), ""), "")
 		}
-	}
-	if !slices.ContainsFunc(found, func(s keep.Status) bool { return s.Interface == d.Spec.Name }) {
-		return errs.New(fs.ErrNotExist, "%s has no %s of pipework's", c.guest(), d.Spec.Name)
 	}
 	return nil
 }
@@ -283,7 +302,7 @@ func gc(ctx context.Context, c *call) error {
 	failed = append(failed, err)
 	for _, r := range all {
 		_, err := c.Detach(ctx, r.Guest, r.Interface, keep.DetachOptions{})
-		failed = append(failed, err)
+		failed = append(failed, unlessMissing(err)) // it may have gone meanwhile
 	}
 	there, _, err := c.Listing(ctx)
 	failed = append(failed, err)

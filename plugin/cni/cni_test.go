@@ -267,6 +267,13 @@ func TestAnnotations(t *testing.T) {
 	if !slices.ContainsFunc(got.IPs, func(ip *types100.IPConfig) bool { return ip.Address.String() == "10.6.0.2/24" }) || !has(t, c.NetNS, "eth5") {
 		t.Errorf("%v", got)
 	}
+	if err := r.cni.CheckNetworkList(t.Context(), lan, c); err != nil {
+		t.Error(err)
+	}
+	nstest.Spoil(t, g, "eth5")
+	if err := r.cni.CheckNetworkList(t.Context(), lan, c); err == nil || !strings.Contains(err.Error(), "eth5 ") {
+		t.Errorf("of a drift of what annotations declare: %v", err)
+	}
 	r.del(lan, c)
 	before.Unchanged(t)
 	c.CapabilityArgs = map[string]any{"io.kubernetes.cri.pod-annotations": map[string]string{"pipework.eth5": "br-more 10.6.0.2"}}
@@ -274,6 +281,27 @@ func TestAnnotations(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	before.Unchanged(t)
+}
+
+// TestCheckOne: a check is of one interface, whatever became of another one of the guest's.
+func TestCheckOne(t *testing.T) {
+	r := newRuntime(t)
+	lan := network(t, "1.0.0", "lan", `"type": "pipework", "link": "br-cni"`)
+	one, g := container(t, "3f2a", nil)
+	two := *one
+	two.IfName = "eth1"
+	r.add(lan, one)
+	r.add(lan, &two)
+	nstest.Spoil(t, g, "eth1")
+	if err := r.cni.CheckNetworkList(t.Context(), lan, one); err != nil {
+		t.Error(err)
+	}
+	if err := r.cni.CheckNetworkList(t.Context(), lan, &two); err == nil {
+		t.Error("a drift is not told")
+	}
+	r.del(lan, one)
+	r.del(lan, &two)
+	r.nothingLeft()
 }
 
 // TestChained is a second interface, after another plugin's.

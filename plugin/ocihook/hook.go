@@ -24,6 +24,12 @@ import (
 // then; ours is to be over before.
 const Patience = 20 * time.Second
 
+// The stages of the OCI runtime specification that this is for.
+const (
+	createRuntime = "createRuntime"
+	poststop      = "poststop"
+)
+
 // Run is the hook of this stage, createRuntime or poststop; state is what the runtime writes.
 func Run(ctx context.Context, h *plugin.Host, stage string, state io.Reader) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, Patience, errs.New(context.DeadlineExceeded, "the hook has taken %v", Patience))
@@ -42,9 +48,9 @@ func Run(ctx context.Context, h *plugin.Host, stage string, state io.Reader) err
 	}
 	k.Target = k.target
 	switch stage {
-	case "createRuntime":
+	case createRuntime:
 		return k.create(ctx)
-	case "poststop":
+	case poststop:
 		return k.stop(ctx)
 	}
 	return errs.New(fs.ErrInvalid, "there is no stage %q here: createRuntime or poststop", stage)

@@ -1,6 +1,7 @@
 package ocihook
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,18 +86,11 @@ func (o *options) take(args []string) ([]string, error) {
 
 // hook is one of the hooks.
 func (o *options) hook(ctx context.Context, stage string, state io.Reader) error {
-	path := o.policy
-	if path == "" {
-		path = config.DefaultPolicy
+	if stage == createRuntime { // a policy that cannot be read keeps nothing from being taken away
+		if err := o.readPolicy(); err != nil {
+			return err
+		}
 	}
-	policy, err := plugin.Policy(path)
-	if err != nil {
-		return err
-	}
-	if o.policy != "" && policy == nil {
-		return fmt.Errorf("there is no policy %s", o.policy)
-	}
-	o.declarations.Policy = policy
 	h, err := plugin.Open(o.state, o.declarations)
 	if err != nil {
 		return err
@@ -105,25 +99,32 @@ func (o *options) hook(ctx context.Context, stage string, state io.Reader) error
 	return Run(ctx, h, stage, state)
 }
 
-// verbs are the commands of runc; those that create a container are true.
-var verbs = map[string]bool{
-	"create": true, "run": true, "restore": true,
-	"checkpoint": false, "delete": false, "events": false, "exec": false, "features": false, "kill": false, "list": false,
-	"pause": false, "ps": false, "resume": false, "spec": false, "start": false, "state": false, "update": false,
+// readPolicy reads the policy that was named, or else the default one, where that is there.
+func (o *options) readPolicy() (err error) {
+	o.declarations.Policy, err = plugin.Policy(cmp.Or(o.policy, config.DefaultPolicy))
+	if err == nil && o.declarations.Policy == nil && o.policy != "" {
+		err = errs.New(fs.ErrNotExist, "there is no policy %s", o.policy)
+	}
+	return err
 }
 
-// creating is the bundle of the container that these words of runc create. The first verb is the
-// one that counts: what follows may be a container's name, or its program.
+// creating is the bundle of the container that these words of runc create. runc's command is the
+// first word that is neither an option nor the value of one; crun's options are known, too.
 func creating(words []string) (bundle string, creates bool) {
-	verb := slices.IndexFunc(words, func(word string) bool { _, is := verbs[word]; return is })
-	if verb < 0 || !verbs[words[verb]] {
+	for len(words) > 0 && strings.HasPrefix(words[0], "-") {
+		if slices.Contains([]string{"log", "log-format", "log-level", "root", "criu", "rootless", "cgroup-manager"}, strings.TrimLeft(words[0], "-")) {
+			words = words[1:] // the value is a word of its own
+		}
+		words = words[min(1, len(words)):]
+	}
+	if len(words) == 0 || !slices.Contains([]string{"create", "run", "restore"}, words[0]) {
 		return "", false
 	}
-	bundle, words = ".", words[verb+1:]
+	bundle = "."
 	for i, word := range words {
 		name, value, given := strings.Cut(word, "=")
 		switch {
-		case name != "--bundle" && name != "-b":
+		case !slices.Contains([]string{"--bundle", "-bundle", "--b", "-b"}, name):
 		case given:
 			bundle = value
 		case i+1 < len(words):
@@ -163,7 +164,7 @@ func (o *options) addHooks(bundle string, own []string) error {
 	if err != nil {
 		return err
 	}
-	for _, stage := range []string{"createRuntime", "poststop"} {
+	for _, stage := range []string{createRuntime, poststop} {
 		var all []json.RawMessage
 		if old := hooks[stage]; old != nil {
 			if err := json.Unmarshal(old, &all); err != nil {

@@ -84,30 +84,15 @@ func (s *state) container() (ns.Kind, *ns.Container, error) {
 // podman is a container of Podman's, whose names are in the storage. It has the annotations of its
 // image among its own.
 func (s *state) podman(storage string) (*ns.Container, error) {
-	var all []struct {
-		ID    string   `json:"id"`
-		Names []string `json:"names"`
-		Image string   `json:"image"`
-	}
-	// Where the storage is on a tmpfs, as the bundle's may be, the list is elsewhere.
 	c := &ns.Container{ID: s.ID, Name: s.ID, Labels: s.Annotations}
-	if err := readFile(filepath.Join(storage, "containers.json"), &all); err != nil {
+	own, err := listed(storage, s.ID)
+	if own == nil || err != nil {
 		return c, err
 	}
-	i := slices.IndexFunc(all, func(one struct {
-		ID    string   `json:"id"`
-		Names []string `json:"names"`
-		Image string   `json:"image"`
-	}) bool {
-		return one.ID == s.ID
-	})
-	if i < 0 {
-		return c, nil
+	if len(own.Names) > 0 {
+		c.Name = own.Names[0]
 	}
-	if len(all[i].Names) > 0 {
-		c.Name = all[i].Names[0]
-	}
-	if c.Image = all[i].Image; c.Image == "" { // a directory is its root
+	if c.Image = own.Image; c.Image == "" { // a directory is its root
 		c.ImageKnown = true
 		return c, nil
 	}
@@ -118,9 +103,31 @@ func (s *state) podman(storage string) (*ns.Container, error) {
 	if filepath.Base(c.Image) != c.Image {
 		return c, errs.New(fs.ErrInvalid, "%q is no ID of an image", c.Image)
 	}
-	err := readFile(filepath.Join(images, c.Image, "manifest"), &manifest)
+	err = readFile(filepath.Join(images, c.Image, "manifest"), &manifest)
 	c.ImageKnown, c.ImageLabels = err == nil, manifest.Annotations
 	return c, nil
+}
+
+// A stored is a container in a list of Podman's storage.
+type stored struct {
+	ID    string   `json:"id"`
+	Names []string `json:"names"`
+	Image string   `json:"image"`
+}
+
+// listed is the container in the storage's lists: since Podman 4.4 one for containers of `podman
+// run --rm`, beside that of all others. nil: it is in neither, as where the storage is on a tmpfs.
+func listed(storage, id string) (*stored, error) {
+	for _, list := range []string{"containers.json", "volatile-containers.json"} {
+		var all []stored
+		if err := readFile(filepath.Join(storage, list), &all); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if i := slices.IndexFunc(all, func(one stored) bool { return one.ID == id }); i >= 0 {
+			return &all[i], nil
+		}
+	}
+	return nil, nil
 }
 
 // docker is a container of Docker's, as the engine's own files tell: it answers no question about
