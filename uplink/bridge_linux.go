@@ -97,7 +97,7 @@ func (b linux) enslave(ctx context.Context, _ *record, nic, br *rtnl.Link) error
 	err := rtnl.SetMaster(ctx, b.host.Conn, nic.Index, br.Index)
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return errs.New(errors.ErrUnsupported, "%w (%w)", refuser{b.job}.standOn("macvlan or ipvlan interfaces"), err)
+		return errs.New(errors.ErrUnsupported, "%w (%w)", refuser{b.job}.standOn("a macvlan or ipvlan interface"), err)
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ELOOP):
 		return errs.New(errors.ErrUnsupported, "%w (%w)", refuser{b.job}.noWireless(), err)
 	}

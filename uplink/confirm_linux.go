@@ -73,6 +73,15 @@ func (p Plan) unguarded() (bool, error) {
 	return waiting && left < -guardLate, err
 }
 
+// undone is when the move is undone; zero where nothing waits to be confirmed.
+func (p Plan) undone() (time.Time, error) {
+	left, waiting, err := p.left()
+	if !waiting || err != nil {
+		return time.Time{}, err
+	}
+	return time.Now().Add(left).Round(time.Second), nil
+}
+
 func (p Plan) confirm(ctx context.Context) error {
 	j, end, err := p.open(ctx)
 	if err != nil {

@@ -88,6 +88,9 @@ func (j *job) existed(ctx context.Context, old *record) (bool, error) {
 		return false, err
 	}
 	j.moved.Existed = true
+	if j.moved.Undone, err = j.undone(); err != nil {
+		return true, err
+	}
 	return true, j.count(ctx, br)
 }
 
@@ -227,7 +230,8 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 		return err
 	}
 	if j.Probe == "" {
-		return nil
+		j.moved.Undone, err = j.undone()
+		return err
 	}
 	return j.Store.DeleteNote(j.unconfirmed())
 }

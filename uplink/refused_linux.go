@@ -40,6 +40,7 @@ func (j refuser) look(ctx context.Context) (nic, br *rtnl.Link, err error) {
 // refusals say, each, why it cannot be done; nil is none.
 func (j refuser) refusals(ctx context.Context, nic, br *rtnl.Link) []func() error {
 	return []func() error{
+		func() error { return j.refusedElsewhere(ctx, nic) },
 		func() error { return j.refusedNIC(ctx, nic) },
 		func() error { return j.refusedUpper(ctx, nic) },
 		func() error { return j.refusedWireless(ctx, nic) },

@@ -253,6 +253,12 @@ func (j *shimJob) refused(ctx context.Context) error {
 	case !nic.Up:
 		return errs.New(fs.ErrInvalid, "%s is down: ip link set %s up", nic.Name, nic.Name)
 	}
+	if err := elsewhere(j.Store, j.NIC, ShimName(j.NIC), j.host.Conn.Cookie()); err != nil {
+		return err
+	}
+	if err := j.refusedGuests(); err != nil {
+		return err
+	}
 	all, err := rtnl.Addrs(ctx, j.host.Conn, 0)
 	if err != nil {
 		return err
@@ -267,6 +273,25 @@ func (j *shimJob) refused(ctx context.Context) error {
 		}
 		if slices.ContainsFunc(j.Addrs, func(a netip.Prefix) bool { return a.Addr() == have.Prefix.Addr() }) {
 			return errs.New(fs.ErrExist, "the host has the address %s already, on another interface: give the shim one of its own, which no other host has", have.Prefix.Addr())
+		}
+	}
+	return nil
+}
+
+// refusedGuests refuses an address that a guest on the NIC has by its record.
+func (j *shimJob) refusedGuests() error {
+	records, _, err := j.Store.All()
+	if err != nil {
+		return err
+	}
+	for _, rec := range records {
+		if rec.Attachment == nil || !standsOn(rec.Attachment.Link, j.NIC) {
+			continue
+		}
+		for _, p := range rec.Attachment.Addrs {
+			if slices.ContainsFunc(j.Addrs, func(a netip.Prefix) bool { return a.Addr() == p.Addr() }) {
+				return errs.New(fs.ErrExist, "the guest %s has the address %s: give the shim one of its own, which no other host has", rec.Guest, p.Addr())
+			}
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/go-pipework/pipework/keep"
 )
@@ -21,6 +22,8 @@ type Status struct {
 	Details []string       `json:"details,omitempty"`
 	Addrs   []netip.Prefix `json:"addrs"`  // that the bridge has now
 	Routes  int            `json:"routes"` // that lead through it now: their number
+	// Undone is when it is undone unless it is confirmed; zero: nothing waits for that.
+	Undone time.Time `json:"undone,omitzero"`
 }
 
 // OK says that nothing has to be done.
@@ -30,9 +33,18 @@ func (s Status) OK() bool { return s.State == keep.AsDeclared }
 func (s Status) String() string {
 	text := fmt.Sprintf("uplink %s: %s %s: ", s.Bridge, s.NIC, s.State)
 	if len(s.Details) > 0 {
-		return text + strings.Join(s.Details, "; ")
+		text += strings.Join(s.Details, "; ")
+	} else {
+		text += (&Moved{Addrs: s.Addrs, Routes: s.Routes}).Carried()
 	}
-	return text + (&Moved{Addrs: s.Addrs, Routes: s.Routes}).Carried()
+	if s.Undone.IsZero() {
+		return text
+	}
+	keep := "uplink --keep " + s.Bridge + " " + s.NIC
+	if s.Bridge == ShimName(s.NIC) {
+		keep = "shim --keep " + s.NIC
+	}
+	return fmt.Sprintf("%s; undone at %s unless you type: pipework %s", text, s.Undone.Format(time.TimeOnly), keep)
 }
 
 // List compares every uplink that p.Store has a record of, of p.Host and since the machine has

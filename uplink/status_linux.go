@@ -71,6 +71,9 @@ func (p Plan) status(ctx context.Context) (*Status, error) {
 		s.State, s.Details = keep.Drifted, []string{notConfirmed}
 		return s, nil
 	}
+	if s.Undone, err = p.undone(); err != nil {
+		return nil, err
+	}
 	drifts, err := drifter{j}.drifts(ctx, r)
 	if err != nil {
 		return nil, err

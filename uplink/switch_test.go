@@ -288,6 +288,10 @@ func TestRefusedBySwitch(t *testing.T) {
 		refused(s.plan, fs.ErrExist, "ip addr del 10.7.0.1/24 dev br0")
 		ip(t, s.host, "addr del 10.7.0.1/24 dev br0")
 		plan := s.plan
+		s.db.Vsctl(t, "add-port", "br0", "nic0") // which in userspace the NIC does not tell
+		plan.Bridge = "bridge:br1"
+		refused(plan, fs.ErrInvalid, "nic0 is a port of Open vSwitch: ovs-vsctl del-port nic0")
+		s.db.Vsctl(t, "del-port", "nic0")
 		s.db.Vsctl(t, "add-br", "br0-v7", "br0", "7")
 		plan.Bridge = "br0-v7"
 		refused(plan, fs.ErrInvalid, "stands for one VLAN of another bridge")

@@ -61,17 +61,23 @@ type Moved struct {
 	Addrs  []netip.Prefix `json:"addrs"`  // that were moved
 	Routes int            `json:"routes"` // that were moved: their number
 	// Existed says that the NIC was under the bridge already.
-	Existed  bool     `json:"existed,omitempty"`
-	Plan     []string `json:"plan,omitempty"`     // of a dry run: what would be done, one line each
-	Warnings []string `json:"warnings,omitempty"` // one line each
+	Existed bool `json:"existed,omitempty"`
+	// Undone is when it is undone unless it is confirmed; zero: nothing waits for that.
+	Undone   time.Time `json:"undone,omitzero"`
+	Plan     []string  `json:"plan,omitempty"`     // of a dry run: what would be done, one line each
+	Warnings []string  `json:"warnings,omitempty"` // one line each
 }
 
 // Carried is what was moved, on one line.
 func (m *Moved) Carried() string {
-	if len(m.Addrs) == 0 {
-		return fmt.Sprintf("no addresses and %d routes", m.Routes)
+	addrs := "no addresses"
+	if len(m.Addrs) > 0 {
+		addrs = told.List("", m.Addrs)
 	}
-	return fmt.Sprintf("%s and %d routes", told.List("", m.Addrs), m.Routes)
+	if m.Routes == 1 {
+		return addrs + " and 1 route"
+	}
+	return fmt.Sprintf("%s and %d routes", addrs, m.Routes)
 }
 
 // Move puts the NIC under the bridge. After an error everything is as before. What is refused

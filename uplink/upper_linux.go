@@ -27,8 +27,11 @@ func (j refuser) refusedUpper(ctx context.Context, nic *rtnl.Link) error {
 		}
 		switch l.Kind {
 		case "macvlan", "macvtap":
-			if j.isShim() {
+			switch {
+			case j.isShim():
 				continue
+			case l.Alias == shimMark:
+				return errs.New(errors.ErrUnsupported, "%s cannot be a port of a bridge while it has a shim: pipework shim --undo %s", j.NIC, j.NIC)
 			}
 			fallthrough
 		case "ipvlan", "ipvtap":
@@ -38,9 +41,9 @@ func (j refuser) refusedUpper(ctx context.Context, nic *rtnl.Link) error {
 	return nil
 }
 
-// standOn is the error of a NIC on which such interfaces stand.
+// standOn is the error of a NIC on which such an interface stands.
 func (j refuser) standOn(what string) error {
-	return errs.New(errors.ErrUnsupported, "%s cannot be a port of a bridge, as %s on it take its frames: detach those guests first", j.NIC, what)
+	return errs.New(errors.ErrUnsupported, "%s cannot be a port of a bridge: %s on it takes its frames: detach that guest first, or remove it (ip link del)", j.NIC, what)
 }
 
 // refusedWireless refuses a station of a wireless network without 4-address mode: such a one

@@ -25,7 +25,7 @@ func TestGiven(t *testing.T) {
 	for manager, want := range map[string][]string{
 		"networkd":       {"DHCP=ipv4\nIPv6AcceptRA=yes\n", "[DHCPv4]\nClientIdentifier=mac\n", "MTUBytes=9000"},
 		"netplan":        {"dhcp4: true\n", "accept-ra: true\n", "dhcp-identifier: mac\n", "mtu: 9000"},
-		"NetworkManager": {"[ipv4]\nmethod=auto\ndhcp-client-id=mac\n", "[ipv6]\nmethod=auto\n", "mtu=9000"},
+		"NetworkManager": {"[ipv4]\nmethod=auto\ndhcp-client-id=mac\n", "[ipv6]\nmethod=auto\n", "mtu=9000", "chmod 600\n"},
 		"ifupdown":       {"iface br0 inet dhcp\n", "iface br0 inet6 auto\n", "mtu 9000"},
 	} {
 		files, err := hostconf.Write(manager, given)

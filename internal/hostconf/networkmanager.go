@@ -11,6 +11,9 @@ func networkManager(b Bridge) []File {
 	const dir = "/etc/NetworkManager/system-connections/"
 	var br, port, alone text
 	br.unsaid(b)
+	const mode = "# NetworkManager reads it only where nobody else may: chmod 600"
+	br.line(mode)
+	port.line(mode)
 	br.line("[connection]\nid=pipework-%s\ntype=bridge\ninterface-name=%s\nautoconnect-priority=100", b.Name, b.Name)
 	br.line("\n[bridge]\nmac-address=%s\nstp=false", b.MAC)
 	if b.MTU != usualMTU {

@@ -150,30 +150,40 @@ func (u *Options) moved(ctx context.Context, p uplink.Plan, c Call) error {
 	c.Out.Warn(m.Warnings...)
 	typed := of(p).keep
 	p.Bridge = m.Bridge
-	text := c.lines(m, fmt.Sprintf(of(p).moved, m.Carried()))
-	if p.Confirm > 0 && p.Probe == "" && !m.Existed && !c.DryRun {
-		text = append(text, fmt.Sprintf("undone %v after it began, unless you type: pipework %s", p.Confirm, typed))
+	done := of(p).moved
+	if m.Existed {
+		done = of(p).existed
+	}
+	text := c.lines(m, fmt.Sprintf(done, m.Carried()))
+	switch {
+	case c.DryRun:
+	case !m.Undone.IsZero():
+		text = append(text, fmt.Sprintf("undone at %s, unless you type: pipework %s", m.Undone.Format(time.TimeOnly), typed))
+	case m.Existed && p.Confirm > 0:
+		text = append(text, "it stays: nothing waits to be confirmed")
 	}
 	return c.Out.Show(m, text...)
 }
 
 // A told is what is said of an uplink; %s stands for what it has.
-type told struct{ moved, undone, kept, keep string }
+type told struct{ moved, existed, undone, kept, keep string }
 
 func of(p uplink.Plan) told {
 	if p.Bridge == uplink.ShimName(p.NIC) {
 		return told{
-			moved:  p.Bridge + " has taken over what " + p.NIC + " had: %s",
-			undone: p.NIC + " has no shim any more, and has %s",
-			kept:   p.Bridge + " keeps what it has taken over from " + p.NIC,
-			keep:   "shim --keep " + p.NIC,
+			moved:   p.Bridge + " has taken over what " + p.NIC + " had: %s",
+			existed: p.Bridge + " has already taken over what " + p.NIC + " had: %s",
+			undone:  p.NIC + " has no shim any more, and has %s",
+			kept:    p.Bridge + " keeps what it has taken over from " + p.NIC,
+			keep:    "shim --keep " + p.NIC,
 		}
 	}
 	return told{
-		moved:  p.NIC + " is under " + p.Bridge + ", which has %s",
-		undone: p.NIC + " is not under " + p.Bridge + " any more, and has %s",
-		kept:   p.NIC + " stays under " + p.Bridge,
-		keep:   "uplink --keep " + p.Bridge + " " + p.NIC,
+		moved:   p.NIC + " is under " + p.Bridge + ", which has %s",
+		existed: p.NIC + " is under " + p.Bridge + " already, which has %s",
+		undone:  p.NIC + " is not under " + p.Bridge + " any more, and has %s",
+		kept:    p.NIC + " stays under " + p.Bridge,
+		keep:    "uplink --keep " + p.Bridge + " " + p.NIC,
 	}
 }
 

@@ -21,9 +21,6 @@ func (a attached) Open(ctx context.Context) (*ns.Guest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a, err)
 	}
-	g.Identity = ns.Identity{Name: a.Name, ID: a.ID}
-	if a.Kind == ns.DockerNetwork {
-		g.Identity.Name = a.String() // no other container of Docker's is called so
-	}
+	g.Identity = ns.Identity{Name: a.String(), ID: a.ID}
 	return g, nil
 }

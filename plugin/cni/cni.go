@@ -307,7 +307,7 @@ func gc(ctx context.Context, c *call) error {
 	there, _, err := c.Listing(ctx)
 	failed = append(failed, err)
 	for _, at := range there {
-		guest := ns.Ref{Kind: ns.CNI, Name: at.Guest.Name}
+		guest := ns.ParseRef(at.Guest.Name)
 		if !stale(guest, at.Name) || at.Namespace == nil {
 			continue
 		}

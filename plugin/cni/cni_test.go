@@ -145,6 +145,9 @@ func TestVerbs(t *testing.T) {
 			if err != nil || at.MTU != 1400 || !slices.Contains(at.Addrs, netip.MustParsePrefix("10.5.0.2/24")) {
 				t.Errorf("%v, %v", at, err)
 			}
+			if all, err := pipework.List(t.Context(), ns.Path(c.NetNS)); err != nil || len(all) != 1 || all[0].Guest.Name != "cni:lan/3f2a" { // by which detach finds it
+				t.Errorf("%v, %v", all, err)
+			}
 			if version != "0.3.1" {
 				if err := r.cni.CheckNetworkList(t.Context(), lan, c); err != nil {
 					t.Error(err)
