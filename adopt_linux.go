@@ -22,13 +22,16 @@ func (a *Attacher) Adopt(ctx context.Context, t Target, s Spec) (name string, er
 			return err
 		}
 		defer unlock()
-		name, err = j.adopt(ctx)
+		name, err = adopter{j}.adopt(ctx)
 		return err
 	})
 	return name, err
 }
 
-func (j *job) adopt(ctx context.Context) (name string, err error) {
+// An adopter is a job that finds what another program has moved on into the guest.
+type adopter struct{ *job }
+
+func (j adopter) adopt(ctx context.Context) (name string, err error) {
 	was := j.spec.Name
 	l, mark, err := j.moved(ctx, was)
 	if err != nil {
@@ -52,7 +55,7 @@ func (j *job) adopt(ctx context.Context) (name string, err error) {
 
 // moved is the interface that was plugged in as was, and its own mark: also one that a call which
 // was killed has marked already.
-func (j *job) moved(ctx context.Context, was string) (*rtnl.Link, link.Mark, error) {
+func (j adopter) moved(ctx context.Context, was string) (*rtnl.Link, link.Mark, error) {
 	links, err := rtnl.Links(ctx, j.port.Conn)
 	if err != nil {
 		return nil, link.Mark{}, j.fail(StageLink, err)
@@ -77,7 +80,7 @@ func (j *job) moved(ctx context.Context, was string) (*rtnl.Link, link.Mark, err
 
 // adoptHost marks the host's end of a pair. The guest could write the mark by which its own end
 // was found, so that the host's end has to say the same.
-func (j *job) adoptHost(ctx context.Context, l *rtnl.Link, mark link.Mark, was string) error {
+func (j adopter) adoptHost(ctx context.Context, l *rtnl.Link, mark link.Mark, was string) error {
 	if l.Kind != "veth" {
 		return nil
 	}

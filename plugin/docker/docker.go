@@ -32,6 +32,12 @@ const DefaultSocket = "/run/docker/plugins/" + Name + ".sock"
 // DefaultRooms is where the namespaces of endpoints that are not joined yet are.
 const DefaultRooms = "/run/pipework/endpoints"
 
+// A sweeper is a Driver that looks at what was left.
+type sweeper struct{ *Driver }
+
+// Rooms are the namespaces that endpoints are in until they are joined.
+type rooms struct{ *Driver }
+
 // A Driver answers Docker.
 type Driver struct {
 	// Host is where to work, and with which records. Its Target finds a guest by its file.
@@ -66,7 +72,7 @@ func (d *Driver) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	d.ctx, d.endpoints, d.sweeping = ctx, map[string]*turn{}, make(chan struct{}, 1)
 	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 10 * time.Second}
-	d.atWork.Go(func() { d.sweepAll(ctx) })
+	d.atWork.Go(func() { sweeper{d}.sweepAll(ctx) })
 	d.atWork.Go(func() {
 		<-ctx.Done()
 		late, end := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)

@@ -128,7 +128,7 @@ func (d *Driver) createEndpoint(ctx context.Context, m *endpointMessage) (_ any,
 			err = errs.Join(err, d.remove(context.WithoutCancel(ctx), t, e))
 		}
 	}()
-	at, err := d.makeInRoom(ctx, e)
+	at, err := rooms{d}.makeInRoom(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func (d *Driver) defaultMAC(ctx context.Context, n *network, addrs []netip.Prefi
 }
 
 // room is where the endpoint's namespace is.
-func (d *Driver) room(e *endpoint) string {
+func (d rooms) room(e *endpoint) string {
 	return filepath.Join(cmp.Or(d.Rooms, DefaultRooms), short(e.ID))
 }
 
@@ -201,12 +201,12 @@ func (r waitingRoom) Open(ctx context.Context) (*ns.Guest, error) {
 	return g, err
 }
 
-func (d *Driver) roomTarget(e *endpoint) ns.Target {
+func (d rooms) roomTarget(e *endpoint) ns.Target {
 	return waitingRoom{ns.Path(d.room(e)), e.waiting().String()}
 }
 
 // inRoom is the Plugger for rooms, of which there are no records.
-func (d *Driver) inRoom(e *endpoint) *keep.Plugger {
+func (d rooms) inRoom(e *endpoint) *keep.Plugger {
 	p := d.Plugger
 	p.Store = nil
 	p.Target = func(ns.Ref) pipework.Target { return d.roomTarget(e) }
@@ -214,7 +214,7 @@ func (d *Driver) inRoom(e *endpoint) *keep.Plugger {
 }
 
 // makeInRoom makes the room, and the interface in it.
-func (d *Driver) makeInRoom(ctx context.Context, e *endpoint) (*pipework.Attachment, error) {
+func (d rooms) makeInRoom(ctx context.Context, e *endpoint) (*pipework.Attachment, error) {
 	if err := makeRoom(d.room(e)); err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (d *Driver) join(ctx context.Context, m *endpointMessage) (any, error) {
 	if err := d.offer(ctx, e); err != nil {
 		return nil, err
 	}
-	if err := removeRoom(d.room(e)); err != nil {
+	if err := removeRoom((rooms{d}).room(e)); err != nil {
 		return nil, err
 	}
 	t.halt()
@@ -56,17 +56,17 @@ func (d *Driver) join(ctx context.Context, m *endpointMessage) (any, error) {
 // offer has the interface be where Docker fetches it. Docker asks again where this process has
 // died: then it may be there already, or nowhere any more.
 func (d *Driver) offer(ctx context.Context, e *endpoint) error {
-	err := d.toHost(ctx, e)
+	err := rooms{d}.toHost(ctx, e)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if waits, err := d.waits(ctx, e); waits || err != nil {
+	if waits, err := (rooms{d}).waits(ctx, e); waits || err != nil {
 		return err
 	}
-	if _, err := d.makeInRoom(ctx, e); err != nil {
+	if _, err := (rooms{d}).makeInRoom(ctx, e); err != nil {
 		return err
 	}
-	return d.toHost(ctx, e)
+	return rooms{d}.toHost(ctx, e)
 }
 
 // leave detaches the interface, as long as it is in the container: a lease is given back from
@@ -184,14 +184,14 @@ func (d *Driver) detach(ctx context.Context, t *turn, e *endpoint) error {
 		d.Log.Debug("detached", "guest", e.Guest, "interface", e.Interface, "found", r != nil, "error", err)
 		failed = append(failed, unlessMissing(err))
 	}
-	name, err := d.fromHost(ctx, e)
+	name, err := rooms{d}.fromHost(ctx, e)
 	if err == nil && e.Spec.DHCP != nil && name == e.src() { // a lease is given back by who has its address
-		if _, err := d.Attacher.Update(ctx, d.roomTarget(e), e.inRoom()); err != nil {
+		if _, err := d.Attacher.Update(ctx, (rooms{d}).roomTarget(e), e.inRoom()); err != nil {
 			d.Log.Warn("a lease is not given back, and ends by itself", "endpoint", short(e.ID), "error", err)
 		}
 	}
 	failed = append(failed, unlessMissing(err))
-	_, err = d.Attacher.Detach(ctx, d.roomTarget(e), pipework.Spec{Name: cmp.Or(name, e.src()), Link: e.Spec.Link, DHCP: e.Spec.DHCP})
+	_, err = d.Attacher.Detach(ctx, rooms{d}.roomTarget(e), pipework.Spec{Name: cmp.Or(name, e.src()), Link: e.Spec.Link, DHCP: e.Spec.DHCP})
 	failed = append(failed, unlessMissing(err))
 	return errs.Join(failed...)
 }
@@ -201,7 +201,7 @@ func (d *Driver) remove(ctx context.Context, t *turn, e *endpoint) error {
 	if err := d.detach(ctx, t, e); err != nil {
 		return err
 	}
-	if err := removeRoom(d.room(e)); err != nil {
+	if err := removeRoom((rooms{d}).room(e)); err != nil {
 		return err
 	}
 	return d.Store.DeleteNote(endpointNote(e.ID))

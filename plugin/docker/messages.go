@@ -60,7 +60,7 @@ func (d *Driver) messages() map[string]message {
 	const driver = "NetworkDriver."
 	return map[string]message{
 		"Plugin.Activate": func(context.Context, []byte) (any, error) {
-			d.sweep() // Docker has started, and may have forgotten what it was about to create
+			sweeper{d}.sweep() // Docker has started, and may have forgotten what it was about to create
 			return map[string]any{"Implements": []string{"NetworkDriver"}}, nil
 		},
 		driver + "GetCapabilities": func(context.Context, []byte) (any, error) {

@@ -11,7 +11,7 @@ import (
 )
 
 // sweep has what was left be looked at soon.
-func (d *Driver) sweep() {
+func (d sweeper) sweep() {
 	select {
 	case d.sweeping <- struct{}{}:
 	default:
@@ -21,7 +21,7 @@ func (d *Driver) sweep() {
 // sweepAll takes up what an earlier run left, and what Docker forgot when it died: it follows the
 // endpoints that Docker has, and takes away the others. It does so at the start, and whenever
 // Docker has started, until ctx ends.
-func (d *Driver) sweepAll(ctx context.Context) {
+func (d sweeper) sweepAll(ctx context.Context) {
 	for d.sweep(); ; {
 		select {
 		case <-ctx.Done():
@@ -32,7 +32,7 @@ func (d *Driver) sweepAll(ctx context.Context) {
 	}
 }
 
-func (d *Driver) sweepOnce(ctx context.Context, since time.Time) {
+func (d sweeper) sweepOnce(ctx context.Context, since time.Time) {
 	left, err := d.notes(endpointKind)
 	if err != nil {
 		d.Log.Warn("state", "error", err)
@@ -51,7 +51,7 @@ func (d *Driver) sweepOnce(ctx context.Context, since time.Time) {
 }
 
 // forget forgets a network that Docker has not any more.
-func (d *Driver) forget(ctx context.Context, id string, since time.Time) error {
+func (d sweeper) forget(ctx context.Context, id string, since time.Time) error {
 	_, err := d.netInfo(ctx, id)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -64,7 +64,7 @@ func (d *Driver) forget(ctx context.Context, id string, since time.Time) error {
 }
 
 // collect takes away what killed calls left on the host.
-func (d *Driver) collect(ctx context.Context) {
+func (d sweeper) collect(ctx context.Context) {
 	all, err := d.Collect(ctx)
 	for _, what := range all {
 		d.Log.Info("collected", "what", what.String())
@@ -75,7 +75,7 @@ func (d *Driver) collect(ctx context.Context) {
 }
 
 // retry goes on until Docker answers.
-func (d *Driver) retry(ctx context.Context, do func() error) {
+func (d sweeper) retry(ctx context.Context, do func() error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		err := do()
 		if err == nil || ctx.Err() != nil {
@@ -92,7 +92,7 @@ func (d *Driver) retry(ctx context.Context, do func() error) {
 }
 
 // notes are the notes of a kind: which networks they are about.
-func (d *Driver) notes(kind string) (map[string]string, error) {
+func (d sweeper) notes(kind string) (map[string]string, error) {
 	all, err := d.Store.Notes(kind)
 	about := map[string]string{}
 	for _, b := range all {
@@ -107,7 +107,7 @@ func (d *Driver) notes(kind string) (map[string]string, error) {
 }
 
 // takeUp takes up one endpoint, unless a message about it came since then.
-func (d *Driver) takeUp(ctx context.Context, id, network string, since time.Time) error {
+func (d sweeper) takeUp(ctx context.Context, id, network string, since time.Time) error {
 	known, err := d.has(ctx, id, network)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (d *Driver) takeUp(ctx context.Context, id, network string, since time.Time
 }
 
 // has says whether Docker has the endpoint.
-func (d *Driver) has(ctx context.Context, id, network string) (bool, error) {
+func (d sweeper) has(ctx context.Context, id, network string) (bool, error) {
 	n, err := d.netInfo(ctx, network)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

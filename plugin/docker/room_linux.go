@@ -63,7 +63,7 @@ func removeRoom(path string) error {
 }
 
 // toHost moves the interface from its room to where Docker fetches it.
-func (d *Driver) toHost(ctx context.Context, e *endpoint) error {
+func (d rooms) toHost(ctx context.Context, e *endpoint) error {
 	return onhost.Do(ctx, d.Attacher.Host, func(h link.Host) error {
 		g, err := d.roomTarget(e).Open(ctx)
 		if err != nil {
@@ -75,7 +75,7 @@ func (d *Driver) toHost(ctx context.Context, e *endpoint) error {
 }
 
 // waits says whether the interface waits on the host.
-func (d *Driver) waits(ctx context.Context, e *endpoint) (is bool, err error) {
+func (d rooms) waits(ctx context.Context, e *endpoint) (is bool, err error) {
 	err = onhost.Do(ctx, d.Attacher.Host, func(h link.Host) error {
 		l, err := rtnl.LinkByName(ctx, h.Conn, e.src())
 		if errors.Is(err, fs.ErrNotExist) {
@@ -96,7 +96,7 @@ func isOurs(l *rtnl.Link) bool {
 // fromHost moves the interface back into its room, and returns its name there: one that waited
 // for Docker, or that Docker moved back from the container. Where there is none, the error
 // satisfies fs.ErrNotExist.
-func (d *Driver) fromHost(ctx context.Context, e *endpoint) (name string, err error) {
+func (d rooms) fromHost(ctx context.Context, e *endpoint) (name string, err error) {
 	err = onhost.Do(ctx, d.Attacher.Host, func(h link.Host) error {
 		l, err := rtnl.LinkByName(ctx, h.Conn, e.src())
 		if err != nil {
