@@ -60,6 +60,19 @@ func (p Plan) left() (left time.Duration, waiting bool, err error) {
 	return time.Duration(at) - sinceBoot(), true, nil
 }
 
+const (
+	// notConfirmed is the drift of a move whose guard was killed: what mends it is the undo.
+	notConfirmed = "nobody has confirmed it in time"
+	// guardLate is how long after that time a guard has begun its work.
+	guardLate = time.Second
+)
+
+// unguarded says whether the time to confirm is over, and no guard has undone the move.
+func (p Plan) unguarded() (bool, error) {
+	left, waiting, err := p.left()
+	return waiting && left < -guardLate, err
+}
+
 // undone is when the move is undone; zero where nothing waits to be confirmed.
 func (p Plan) undone() (time.Time, error) {
 	left, waiting, err := p.left()

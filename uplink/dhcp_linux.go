@@ -2,7 +2,6 @@ package uplink
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,6 +48,22 @@ type takenLease struct {
 	ClientID []byte `json:"client_id"`
 	// Forever says that the client gave the address no end, and watches over that itself.
 	Forever bool `json:"forever,omitempty"`
+}
+
+// valid says what keeps a record's from being used; t may be nil.
+func (t *takenLease) valid() error {
+	if t == nil {
+		return nil
+	}
+	if t.Lease == nil || !t.Lease.Addr.Addr().Is4() || len(t.Client.All) == 0 {
+		return errors.New("it has no lease, or no client of that")
+	}
+	for _, p := range t.Client.All {
+		if p.PID <= 0 {
+			return fmt.Errorf("no process has the number %d", p.PID)
+		}
+	}
+	return nil
 }
 
 // config is how to ask for it.
@@ -315,8 +330,8 @@ func leases(ctx context.Context, store *keep.Store, host *ns.Handle) (all []dhcp
 		return nil, err
 	}
 	for _, b := range notes {
-		r := new(record)
-		if json.Unmarshal(b, r) != nil || r.Taken == nil || r.Phase != moved || r.Boot != ns.BootID() || r.Cookie != cookie {
+		r, err := parseRecord(b)
+		if err != nil || r.Taken == nil || r.Phase != moved || r.Boot != ns.BootID() || r.Cookie != cookie {
 			continue // List tells what is wrong, and others what is theirs
 		}
 		p := Plan{NIC: r.NIC, Bridge: r.Bridge, Store: store, Host: host}

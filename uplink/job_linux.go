@@ -11,6 +11,7 @@ import (
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/ifconf"
 	"github.com/go-pipework/pipework/internal/rtnl"
+	"github.com/go-pipework/pipework/keep"
 	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 	"github.com/go-pipework/pipework/ovs"
@@ -54,11 +55,9 @@ func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 			return nil, nil, err
 		}
 	}
-	var unlock func()
+	unlock := func() {}
 	end = func() {
-		if unlock != nil {
-			unlock()
-		}
+		unlock()
 		if j.host.Conn != nil {
 			_ = j.host.Conn.Close()
 		}
@@ -70,13 +69,28 @@ func (p Plan) open(ctx context.Context) (j *job, end func(), err error) {
 		}
 	}
 	if j.host.Conn, err = j.host.Handle.Conn(ctx); err == nil && !p.DryRun {
-		unlock, err = p.Store.LockNote(ctx, p.note())
+		unlock, err = p.lock(ctx)
 	}
 	if err != nil {
 		end()
 		return nil, nil, err
 	}
 	return j, end, nil
+}
+
+// lock keeps others from the NIC, whatever bridge they mean, and then from the bridge: none waits for
+// one who waits for it.
+func (p Plan) lock(ctx context.Context) (unlock func(), err error) {
+	nic, err := p.Store.LockNote(ctx, keep.Note{Kind: "uplinked", Of: p.NIC})
+	if err != nil {
+		return func() {}, err
+	}
+	bridge, err := p.Store.LockNote(ctx, p.note())
+	if err != nil {
+		nic()
+		return func() {}, err
+	}
+	return func() { bridge(); nic() }, nil
 }
 
 // choose finds out of which kind the bridge is, by the rules for guests: [link.Detect].

@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"fmt"
+	"io/fs"
 
 	"github.com/go-pipework/pipework/internal/announce"
 	"github.com/go-pipework/pipework/internal/errs"
@@ -221,6 +222,9 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 	if err := j.probe(ctx, br); err != nil {
 		return err
 	}
+	if err := j.stays(ctx, r, br); err != nil {
+		return err
+	}
 	r.Phase = moved
 	if err := j.write(ctx, r); err != nil {
 		return err
@@ -230,6 +234,18 @@ func (j *job) under(ctx context.Context, r *record, nic *rtnl.Link) error {
 		return err
 	}
 	return j.Store.DeleteNote(j.unconfirmed())
+}
+
+// stays says whether somebody has taken the NIC from the bridge meanwhile.
+func (j *job) stays(ctx context.Context, r *record, br *rtnl.Link) error {
+	nic, err := rtnl.LinkByName(ctx, j.host.Conn, j.NIC)
+	if err != nil {
+		return err
+	}
+	if enslaved, err := j.kind.enslaved(ctx, r, nic, br); enslaved || err != nil {
+		return err
+	}
+	return errs.New(fs.ErrInvalid, "somebody has taken %s from %s meanwhile", j.NIC, j.Bridge)
 }
 
 // announce tells neighbours; the MAC is the one that they know. It is no failure that it fails.

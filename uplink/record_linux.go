@@ -15,6 +15,7 @@ import (
 	"github.com/go-pipework/pipework/internal/fault"
 	"github.com/go-pipework/pipework/internal/rtnl"
 	"github.com/go-pipework/pipework/keep"
+	"github.com/go-pipework/pipework/link"
 	"github.com/go-pipework/pipework/ns"
 )
 
@@ -125,9 +126,12 @@ func (j *job) read(ctx context.Context) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := new(record)
-	if err := json.Unmarshal(b, r); err != nil || r.Version != version || r.Bridge != j.Bridge {
-		return nil, errs.New(fs.ErrInvalid, "the record of the uplink of %s cannot be read (%v): if %s is no uplink, remove its file in %s", j.Bridge, err, j.Bridge, j.Store.Dir())
+	r, err := parseRecord(b)
+	if err == nil && r.Bridge != j.Bridge {
+		err = fmt.Errorf("it is of %s", r.Bridge)
+	}
+	if err != nil {
+		return nil, errs.New(fs.ErrInvalid, "the record of the uplink of %s cannot be read (%w): if %s is no uplink, remove its file in %s", j.Bridge, err, j.Bridge, j.Store.Dir())
 	}
 	if r.OVS != nil {
 		j.kind = openvswitch{j}
@@ -148,6 +152,38 @@ func (j *job) read(ctx context.Context) (*record, error) {
 		return nil, errs.New(fs.ErrExist, "the uplink of %s is %s: undo that first (pipework uplink --undo %s %s)", j.Bridge, r.NIC, j.Bridge, r.NIC)
 	}
 	return r, nil
+}
+
+// parseRecord reads a record, which a bad disk, or somebody, may have made another one: what it has can be
+// used without another look.
+func parseRecord(b []byte) (*record, error) {
+	r := new(record)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, err
+	}
+	if r.Version != version {
+		return nil, fmt.Errorf("it is of version %d, and not %d", r.Version, version)
+	}
+	wrong := []error{link.ValidName(r.NIC), link.ValidName(r.Bridge), r.Taken.valid()}
+	if r.Phase != moving && r.Phase != moved {
+		wrong = append(wrong, fmt.Errorf("there is no phase %q", r.Phase))
+	}
+	for _, a := range r.Addrs {
+		if _, ok := a.Addr(); !ok {
+			wrong = append(wrong, errors.New("it has what is no address"))
+		}
+	}
+	for _, route := range r.Routes {
+		if _, ok := rtnl.ParseSaved(route); !ok {
+			wrong = append(wrong, errors.New("it has what is no route"))
+		}
+	}
+	for _, n := range r.Neighbours {
+		if !n.Neighbour() {
+			wrong = append(wrong, errors.New("it has what is no neighbour"))
+		}
+	}
+	return r, errs.Join(wrong...)
 }
 
 // sinceBoot is the time since the machine started, sleep included.

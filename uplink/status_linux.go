@@ -2,7 +2,6 @@ package uplink
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,8 +17,8 @@ func (p Plan) list(ctx context.Context) (all []Status, err error) {
 	notes, err := p.Store.Notes(Plan{}.note().Kind)
 	failed := []error{err}
 	for _, b := range notes {
-		r := new(record)
-		if err := json.Unmarshal(b, r); err != nil {
+		r, err := parseRecord(b)
+		if err != nil {
 			failed = append(failed, errs.New(fs.ErrInvalid, "a record of an uplink in %s cannot be read: %w", p.Store.Dir(), err))
 			continue
 		}
@@ -48,10 +47,10 @@ func (p Plan) status(ctx context.Context) (*Status, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	r := new(record)
-	if err == nil {
-		err = json.Unmarshal(b, r)
+	if err != nil {
+		return nil, err
 	}
+	r, err := parseRecord(b)
 	if err != nil || r.Boot != ns.BootID() || r.Cookie != j.host.Conn.Cookie() {
 		return nil, err
 	}
@@ -62,6 +61,14 @@ func (p Plan) status(ctx context.Context) (*Status, error) {
 	if r.Phase != moved {
 		s.State = keep.Unfinished
 		s.Details = []string{fmt.Sprintf("a call is at work, or was killed: pipework uplink --undo %s %s", r.Bridge, r.NIC)}
+		return s, nil
+	}
+	late, err := j.unguarded()
+	if err != nil {
+		return nil, err
+	}
+	if late {
+		s.State, s.Details = keep.Drifted, []string{notConfirmed}
 		return s, nil
 	}
 	if s.Undone, err = p.undone(); err != nil {
@@ -107,6 +114,13 @@ func (p Plan) mend(ctx context.Context) (mended []string, err error) {
 		return nil, nil
 	case r.Phase != moved:
 		return []string{"undone what a call has left that was killed"}, j.restore(ctx, r)
+	}
+	late, err := j.unguarded()
+	switch {
+	case err != nil:
+		return nil, err
+	case late:
+		return []string{notConfirmed}, j.take(ctx, r)
 	}
 	drifts, err := drifter{j}.drifts(ctx, r)
 	if err != nil {

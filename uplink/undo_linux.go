@@ -61,6 +61,9 @@ func (j *job) update(ctx context.Context, r *record) error {
 		return err // nothing is left of it, so that what was is the best that is known
 	}
 	nic, err := rtnl.LinkByName(ctx, j.host.Conn, j.NIC)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing is put back
+	}
 	if err != nil {
 		return err
 	}
@@ -105,6 +108,9 @@ func (j *job) restore(ctx context.Context, r *record) error {
 	nic, err := rtnl.LinkByName(ctx, j.host.Conn, j.NIC)
 	if errors.Is(err, fs.ErrNotExist) {
 		j.warn("%s is gone: its addresses and routes went with it", j.NIC)
+		if err := j.dropAddrs(ctx, r); err != nil {
+			return err
+		}
 		return j.restoreBridge(ctx, r)
 	}
 	if err != nil {
@@ -156,6 +162,23 @@ func (j *job) restore(ctx context.Context, r *record) error {
 		return err
 	}
 	return j.restoreBridge(ctx, r)
+}
+
+// dropAddrs takes from the bridge what a NIC that is gone had: the bridge is not used for that.
+func (j *job) dropAddrs(ctx context.Context, r *record) error {
+	br, err := j.kind.find(ctx)
+	if br == nil || err != nil {
+		return err
+	}
+	if made, err := j.kind.made(ctx, r, br); r.Was == nil && !made || err != nil {
+		return err // somebody else's, made meanwhile
+	}
+	for _, a := range r.Addrs {
+		if err := a.DelAddr(ctx, j.host.Conn, br.Index); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // restoreBridge makes the bridge what it was, and forgets the record.

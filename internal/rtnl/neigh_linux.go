@@ -42,6 +42,9 @@ func Neighbours(ctx context.Context, c *ns.Conn, index int) (saved []Saved, err 
 	return saved, nil
 }
 
+// Neighbour says whether s is one.
+func (s Saved) Neighbour() bool { return len(s) >= sizeofNdMsg }
+
 func (s Saved) state() uint16 { return binary.NativeEndian.Uint16(s[8:]) }
 
 // unknown says whether the entry has no MAC that was learned, or set.
