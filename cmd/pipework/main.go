@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, out, warn io.Writer) error {
 	c.Target = func(guest ns.Ref) pipework.Target { return find.Target(c.Store.Known(guest)) }
 	c.OVS, c.Output, c.Follow = ovs.FromEnvironment(), charset.Escaping(warn), uplink.Follow
 	defer func() { _, _ = c.OVS.Close(), c.Store.Close() }()
-	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch, DockerDriver: c.dockerDriver, Plugger: &c.Plugger, Kinds: kinds()}
+	verbs := cli.Verbs{Attach: c.attach, Detach: c.detach, List: c.list, Check: c.check, Collect: c.collect, Watch: c.watch, Plugger: &c.Plugger, Kinds: kinds()}
 	verbs.Before = func() { c.Log, c.Probe = c.asked.Logger(), c.asked.Probe }
 	return c.asked.Do(ctx, args, verbs, find.Guest)
 }

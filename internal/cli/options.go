@@ -43,7 +43,7 @@ type Options struct {
 	policy       string              // --policy: a file; "" is the default
 	Engines      []string            // --engine: sockets of Docker and Podman; nil: the usual ones
 	Metrics      string              // --metrics: a socket to tell counters at; "": none
-	Socket       string              // --socket: where Docker finds the driver
+	socket       string              // --socket: where Docker finds the driver
 }
 
 // A Run is what a verb does with its words, whose number is right.
@@ -51,7 +51,7 @@ type Run func(ctx context.Context, args []string) error
 
 // Verbs are what the verbs do, and what they need. Attach evaluates its words itself.
 type Verbs struct {
-	Attach, Detach, List, Check, Collect, Watch, DockerDriver Run
+	Attach, Detach, List, Check, Collect, Watch Run
 	// Before comes before each of them, when the options are known.
 	Before  func()
 	Plugger *keep.Plugger // with what it plugs in
@@ -81,7 +81,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 	attach, detach := Verb("attach", 0, -1, v.Attach), Verb("detach", 1, -1, o.oneOrAll(v.Detach))
 	list, check, gc := Verb("list", 0, -1, uplinkverb.After(v.List, uplinkverb.Call.List, o.call(v))), Verb("check", 0, -1, uplinkverb.After(o.check(v), uplinkverb.Call.Check, o.call(v))), Verb("gc", 0, 0, v.Collect)
 	watch := Verb("watch", 0, 0, o.withPolicy(v.Watch))
-	driver := Verb("docker-driver", 0, 0, v.DockerDriver)
+	driver := Verb("docker-driver", 0, 0, func(ctx context.Context, _ []string) error { return o.dockerDriver(ctx, v) })
 	version := Verb("version", 0, 0, func(context.Context, []string) error { return o.PrintVersion() })
 	doctor := Verb("doctor", 0, 0, func(ctx context.Context, _ []string) error { return o.doctor(ctx, v) })
 	uplink := Verb("uplink", 0, 2, func(ctx context.Context, args []string) error { return o.uplinking.Do(ctx, args, o.call(v)()) })
@@ -108,7 +108,7 @@ func (o *Options) commands(v Verbs, find func(word string) ns.Target) *cobra.Com
 		})
 	}
 	o.ofWatch(watch.Flags())
-	option.Add(driver.Flags(), "socket", "", "path", "where Docker finds the driver (/run/docker/plugins/pipework.sock)", config.Path("--socket", &o.Socket))
+	option.Add(driver.Flags(), "socket", "", "path", "where Docker finds the driver (/run/docker/plugins/pipework.sock)", config.Path("--socket", &o.socket))
 	o.ofEngines(driver.Flags())
 	o.uplinking.AddTo(uplink, hostInterfaces)
 	o.shimming.AddFlags(shim.Flags())

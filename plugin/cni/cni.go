@@ -36,7 +36,7 @@ import (
 // Main is the plugin's program: it does what CNI_COMMAND says, and ends the process where that
 // fails.
 func Main() {
-	skel.PluginMainFuncs(skel.CNIFuncs{Add: verb(add), Del: verb(del), Check: verb(check), GC: verb(gc), Status: verb(status)},
+	skel.PluginMainFuncs(skel.CNIFuncs{Add: verb(false, add), Del: verb(true, del), Check: verb(false, check), GC: verb(true, gc), Status: verb(false, status)},
 		version.PluginSupports("0.3.1", "0.4.0", "1.0.0", "1.1.0"), "pipework: plugs containers into networks")
 }
 
@@ -51,19 +51,20 @@ type call struct {
 }
 
 // verb runs one verb, and tells its errors with the codes of the specification.
-func verb(do func(context.Context, *call) error) func(*skel.CmdArgs) error {
+func verb(takesAway bool, do func(context.Context, *call) error) func(*skel.CmdArgs) error {
 	return func(a *skel.CmdArgs) error {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		return coded(run(ctx, a, do))
+		return coded(run(ctx, a, takesAway, do))
 	}
 }
 
-func run(ctx context.Context, a *skel.CmdArgs, do func(context.Context, *call) error) error {
+// run does the verb. One that takes away does so also where the configuration has become wrong.
+func run(ctx context.Context, a *skel.CmdArgs, takesAway bool, do func(context.Context, *call) error) error {
 	c, err := parse(a.StdinData)
-	if err != nil {
+	if err != nil && !(takesAway && c != nil) {
 		return err
 	}
 	h, err := plugin.Open("", config.Declarations{})

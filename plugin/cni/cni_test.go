@@ -378,3 +378,15 @@ func TestRefused(t *testing.T) {
 	}
 	before.Unchanged(t)
 }
+
+// TestDelOfWrongConfiguration: a configuration that has become wrong keeps nothing from being taken
+// away.
+func TestDelOfWrongConfiguration(t *testing.T) {
+	r := newRuntime(t)
+	c, g := container(t, "3f2a", nil)
+	before := nstest.Observe(t, g.Handle)
+	r.add(network(t, "1.0.0", "lan", plain), c)
+	r.del(network(t, "1.0.0", "lan", `"type": "pipework", "link": "", "adrs": 5`), c)
+	r.nothingLeft()
+	before.Unchanged(t)
+}

@@ -59,11 +59,12 @@ type args struct {
 var theirs = []string{"cniVersion", "cniVersions", "name", "type", "capabilities", "ipam", "dns", "prevResult", "runtimeConfig", "args",
 	"disableCheck", "disableGC", "loadOnlyInlinedPlugins", "cni.dev/valid-attachments", "cni.dev/attachments"}
 
-// parse reads a configuration. Its error satisfies fs.ErrInvalid.
+// parse reads a configuration. Beside an error there is, as far as the text is JSON, what it takes
+// to take away what was attached by it.
 func parse(text []byte) (*conf, error) {
 	c, err := parseAll(text)
 	if err != nil {
-		return nil, errs.New(fs.ErrInvalid, "%w", err)
+		return c, errs.New(fs.ErrInvalid, "%w", err)
 	}
 	return c, nil
 }
@@ -85,20 +86,20 @@ func parseAll(text []byte) (*conf, error) {
 		err = errors.Join(err, take(keys, "link", &c.Word))
 	}
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	rest, err := json.Marshal(keys)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	if c.Spec, err = config.ParseSpec(rest, plugin.Kinds()...); err != nil {
-		return nil, err
+		return c, err
 	}
 	switch {
 	case c.Word == "" && c.Spec.Link == nil:
-		return nil, errors.New(`link is missing: write what to plug into, such as "link": "br1"`)
+		return c, errors.New(`link is missing: write what to plug into, such as "link": "br1"`)
 	case c.Word == "" && c.VLAN != 0:
-		return nil, errors.New(`vlan belongs to a link that is a word, such as "br1": write it into the link`)
+		return c, errors.New(`vlan belongs to a link that is a word, such as "br1": write it into the link`)
 	}
 	return c, nil
 }
