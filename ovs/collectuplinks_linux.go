@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/finish"
 	"github.com/go-pipework/pipework/internal/ovsdb"
 	"github.com/go-pipework/pipework/link"
@@ -39,28 +40,33 @@ func (c *Client) collectUplinks(ctx context.Context, host link.Host) (all []link
 	}
 	late, done := finish.Context(ctx) // what has begun is finished
 	defer done()
-	for _, port := range ports {
-		id := port.Row("_uuid")
-		got, err := c.transact(late, "find bridge", []ovsdb.Op{ovsdb.Select("Bridge", ovsdb.Includes("ports", id), "name", "external_ids")})
-		if err != nil {
-			return all, err
-		}
-		bridge := got[0].First()
-		name, ours := bridge.Text("name"), bridge.Texts("external_ids")[keyMade] == madeBridge
-		ops := []ovsdb.Op{removePort(id)}
-		if !ours {
-			ops = append(ops, ovsdb.AdoptedOf(port.Texts("external_ids")).Ask(name)...)
-		}
-		next := reconfigure()
-		if _, err := c.transact(late, "remove uplink", append(ops, next[:]...)); err != nil {
-			return all, err
+	var failed []error
+	for _, port := range ports { // what is stuck does not keep the rest
+		if err := c.collectUplink(late, host, port); err != nil {
+			failed = append(failed, err)
+			continue
 		}
 		all = append(all, formerUplink(port))
-		if ours {
-			if err := (Bridge{Name: name}).release(late, c, host); err != nil {
-				return all, err
-			}
-		}
 	}
-	return all, nil
+	return all, errs.Join(failed...)
+}
+
+// collectUplink takes one of them out of its bridge.
+func (c *Client) collectUplink(ctx context.Context, host link.Host, port ovsdb.Record) error {
+	id := port.Row("_uuid")
+	got, err := c.transact(ctx, "find bridge", []ovsdb.Op{ovsdb.Select("Bridge", ovsdb.Includes("ports", id), "name", "external_ids")})
+	if err != nil {
+		return err
+	}
+	bridge := got[0].First()
+	name, ours := bridge.Text("name"), bridge.Texts("external_ids")[keyMade] == madeBridge
+	ops := []ovsdb.Op{removePort(id)}
+	if !ours {
+		ops = append(ops, ovsdb.AdoptedOf(port.Texts("external_ids")).Ask(name)...)
+	}
+	next := reconfigure()
+	if _, err := c.transact(ctx, "remove uplink", append(ops, next[:]...)); err != nil || !ours {
+		return err
+	}
+	return (Bridge{Name: name}).release(ctx, c, host)
 }
