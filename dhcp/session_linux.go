@@ -78,7 +78,7 @@ func openSession(ctx context.Context, e *entry) (session, error) {
 	port, err := lookUp(ctx, g, e.Port)
 	if err != nil {
 		_ = g.Close()
-		return nil, fmt.Errorf("dhcp: %s has no port now: %v", e.Interface, err) // it may come back: no fs.ErrNotExist
+		return nil, fmt.Errorf("dhcp: %s has no port now: %s", e.Interface, err.Error()) // it may come back: no fs.ErrNotExist
 	}
 	o.Port = port.Index
 	return o, nil

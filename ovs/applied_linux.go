@@ -92,7 +92,7 @@ func portError(p *link.Port, rows ovsdb.Result) error {
 // undecided are the ports that ovs-vswitchd may still come to. What became of the
 // others is in their err.
 func undecided(ctx context.Context, s *Client, all []*joining, number []int) ([]*joining, error) {
-	ops := []ovsdb.Op{ovsdb.Select("Open_vSwitch", theRow(), "cur_cfg")}
+	ops := []ovsdb.Op{ovsdb.Select("Open_vSwitch", ovsdb.TheRow(), "cur_cfg")}
 	for _, j := range all {
 		ops = append(ops, j.read(), ovsdb.Select("Bridge", ovsdb.Has("name", j.on.name), "datapath_type"))
 	}

@@ -221,7 +221,7 @@ func (c *Client) removePorts(ctx context.Context, ports ovsdb.Result) error {
 	for _, port := range ports {
 		ops = append(ops, removePort(port.Row("_uuid")))
 	}
-	next := reconfigure()
+	next := ovsdb.Reconfigure()
 	_, err := c.transact(ctx, "remove port", append(ops, next[:]...))
 	return err
 }
@@ -281,8 +281,8 @@ func untilGone(ctx context.Context, host link.Host, name string) {
 }
 
 func removeBridge(id ovsdb.UUID, unused ovsdb.Op) []ovsdb.Op {
-	op := ovsdb.Remove("Open_vSwitch", theRow(), "bridges", id)
-	next := reconfigure()
+	op := ovsdb.Remove("Open_vSwitch", ovsdb.TheRow(), "bridges", id)
+	next := ovsdb.Reconfigure()
 	return append([]ovsdb.Op{unused, op}, next[:]...)
 }
 

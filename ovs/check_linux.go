@@ -87,7 +87,7 @@ type change struct {
 }
 
 func (c change) to(value any) []ovsdb.Op {
-	next := reconfigure()
+	next := ovsdb.Reconfigure()
 	return append([]ovsdb.Op{ovsdb.Update("Port", c.port, ovsdb.Columns{c.column: value})}, next[:]...)
 }
 

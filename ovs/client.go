@@ -14,6 +14,9 @@ import (
 	"github.com/go-pipework/pipework/internal/ovsdb"
 )
 
+// database is the only one that this package speaks of.
+const database = "Open_vSwitch"
+
 // A Client speaks to one OVSDB server. It connects when it is first used,
 // again when the connection has ended, and keeps the connection until Close,
 // together with one goroutine. Share one among the Bridges of a program that

@@ -64,7 +64,7 @@ func (c *Client) collectUplink(ctx context.Context, host link.Host, port ovsdb.R
 	if !ours {
 		ops = append(ops, ovsdb.AdoptedOf(port.Texts("external_ids")).Ask(name)...)
 	}
-	next := reconfigure()
+	next := ovsdb.Reconfigure()
 	if _, err := c.transact(ctx, "remove uplink", append(ops, next[:]...)); err != nil || !ours {
 		return err
 	}

@@ -104,7 +104,7 @@ func commit(ctx context.Context, s *Client, all []*joining) (number []int, bridg
 	for _, j := range all {
 		ops = append(ops, j.operations()...)
 	}
-	next := reconfigure()
+	next := ovsdb.Reconfigure()
 	ops = append(ops, next[:]...)
 	at := len(ops) - 1
 	names := names(all)

@@ -82,7 +82,7 @@ func reverse(some []leaving) [][]ovsdb.Op {
 	for _, j := range some {
 		ops = append(ops, removePort(j.port))
 	}
-	next := reconfigure()
+	next := ovsdb.Reconfigure()
 	all := [][]ovsdb.Op{append(ops, next[:]...)}
 	for _, j := range some {
 		if j.creates {

@@ -104,7 +104,7 @@ var pinColumns = []string{"name", "controller", "stp_enable", "rstp_enable", "ot
 // besideBridge reads what else cannotPin needs.
 func besideBridge() []ovsdb.Op {
 	return []ovsdb.Op{
-		ovsdb.Select("Open_vSwitch", theRow(), "other_config"),
+		ovsdb.Select("Open_vSwitch", ovsdb.TheRow(), "other_config"),
 		ovsdb.Select("Manager", []libovsdb.Condition{libovsdb.NewCondition("target", libovsdb.ConditionNotEqual, "")}, "target", "connection_mode"),
 	}
 }

@@ -103,6 +103,6 @@ func (j *joining) bridgeOperations() []ovsdb.Op {
 			"name": j.Name, "ports": []ovsdb.UUID{j.local, j.port}, "datapath_type": j.Datapath,
 			"external_ids": map[string]string{keyMade: madeBridge},
 		}),
-		ovsdb.Add("Open_vSwitch", theRow(), "bridges", j.bridge),
+		ovsdb.Add("Open_vSwitch", ovsdb.TheRow(), "bridges", j.bridge),
 	}
 }

@@ -37,7 +37,7 @@ func (b linux) refused(ctx context.Context, nic, br *rtnl.Link) error {
 	if br.Alias == link.UplinkMark {
 		return errs.New(fs.ErrExist, "%s is the uplink of another NIC, of which %s has no record: choose another bridge", br.Name, b.records())
 	}
-	if err := (refuser{b.job}).refusedAddrs(ctx, br); err != nil {
+	if err := refuser(b).refusedAddrs(ctx, br); err != nil {
 		return err
 	}
 	on, _ := br.VLANFiltering()
@@ -97,9 +97,9 @@ func (b linux) enslave(ctx context.Context, _ *record, nic, br *rtnl.Link) error
 	err := rtnl.SetMaster(ctx, b.host.Conn, nic.Index, br.Index)
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return errs.New(errors.ErrUnsupported, "%w (%w)", refuser{b.job}.standOn("a macvlan or ipvlan interface"), err)
+		return errs.New(errors.ErrUnsupported, "%w (%w)", refuser(b).standOn("a macvlan or ipvlan interface"), err)
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ELOOP):
-		return errs.New(errors.ErrUnsupported, "%w (%w)", refuser{b.job}.noWireless(), err)
+		return errs.New(errors.ErrUnsupported, "%w (%w)", refuser(b).noWireless(), err)
 	}
 	return err
 }

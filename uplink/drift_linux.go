@@ -222,5 +222,5 @@ func (j drifter) routersKept(ctx context.Context, sign uint8) (kept bool) {
 		}
 		return nil
 	})
-	return kept && (sign == 0 || openvswitch{j.job}.signed(ctx))
+	return kept && (sign == 0 || openvswitch(j).signed(ctx))
 }

@@ -24,7 +24,7 @@ func (j refuser) refusedElsewhere(ctx context.Context, nic *rtnl.Link) error {
 	if _, is := j.kind.(openvswitch); is {
 		return nil // it looks for itself
 	}
-	b := openvswitch{j.job}
+	b := openvswitch(j)
 	got, err := b.run(ctx, "look at interface", ovsdb.Select("Interface", ovsdb.Has("name", j.NIC), "_uuid", "ifindex"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // there is no Open vSwitch

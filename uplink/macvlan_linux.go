@@ -42,7 +42,7 @@ func (b macvlan) find(ctx context.Context) (*rtnl.Link, error) {
 }
 
 func (b macvlan) refused(ctx context.Context, nic, br *rtnl.Link) error {
-	if kind, _ := (refuser{b.job}).wireless(ctx, nic); kind != 0 {
+	if kind, _ := refuser(b).wireless(ctx, nic); kind != 0 {
 		return errs.New(errors.ErrUnsupported, "%s is wireless: an access point passes frames of the station's own MAC alone, and so none of %s", nic.Name, b.Bridge)
 	}
 	if br != nil && !br.Unfinished() {

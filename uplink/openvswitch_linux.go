@@ -13,7 +13,6 @@ import (
 
 	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
-	libovsdb "github.com/ovn-org/libovsdb/ovsdb"
 
 	"github.com/go-pipework/pipework/internal/errs"
 	"github.com/go-pipework/pipework/internal/fault"
@@ -65,7 +64,7 @@ func (b openvswitch) find(ctx context.Context) (*rtnl.Link, error) {
 }
 
 func (b openvswitch) ready(ctx context.Context) error {
-	_, err := b.run(ctx, "look at switch", ovsdb.Select("Open_vSwitch", theRow(), "next_cfg"))
+	_, err := b.run(ctx, "look at switch", ovsdb.Select("Open_vSwitch", ovsdb.TheRow(), "next_cfg"))
 	return err
 }
 
@@ -99,7 +98,7 @@ func (b openvswitch) note(ctx context.Context, r *record) error {
 // started.
 func (b openvswitch) onlyUserspace(ctx context.Context) (bool, error) {
 	for end := time.Now().Add(lateTime); ; {
-		got, err := b.run(fault.With(ctx, nil), "look at switch", ovsdb.Select("Open_vSwitch", theRow(), "datapath_types"))
+		got, err := b.run(fault.With(ctx, nil), "look at switch", ovsdb.Select("Open_vSwitch", ovsdb.TheRow(), "datapath_types"))
 		if err != nil {
 			return false, err
 		}
@@ -129,7 +128,7 @@ func (b openvswitch) create(ctx context.Context, r *record, nic *rtnl.Link) (*rt
 		ovsdb.Insert("Interface", iface, ovsdb.Columns{"name": b.Bridge, "type": "internal", "mtu_request": []int{nic.MTU}}),
 		ovsdb.Insert("Port", r.OVS.Local, ovsdb.Columns{"name": b.Bridge, "interfaces": iface}),
 		ovsdb.Insert("Bridge", r.OVS.Bridge, bridge),
-		ovsdb.Add("Open_vSwitch", theRow(), "bridges", r.OVS.Bridge))
+		ovsdb.Add("Open_vSwitch", ovsdb.TheRow(), "bridges", r.OVS.Bridge))
 	if err != nil {
 		return nil, err
 	}
@@ -349,7 +348,7 @@ func (b openvswitch) leave(context.Context, *rtnl.Link) error { return nil }
 func (b openvswitch) remove(ctx context.Context, r *record, _ *rtnl.Link) error {
 	err := b.configured(ctx, "remove bridge",
 		ovsdb.Guard("Bridge", ovsdb.IsRow(r.OVS.Bridge), "ports", []ovsdb.UUID{r.OVS.Local}),
-		ovsdb.Remove("Open_vSwitch", theRow(), "bridges", r.OVS.Bridge))
+		ovsdb.Remove("Open_vSwitch", ovsdb.TheRow(), "bridges", r.OVS.Bridge))
 	switch {
 	case ovsdb.Refused(err, ovsdb.TimedOut):
 		return nil // somebody has begun to use it
@@ -380,10 +379,8 @@ var errNotApplied = errs.New(context.DeadlineExceeded, "ovs-vswitchd has not don
 
 // configured runs a transaction, and waits until ovs-vswitchd has done what it says.
 func (b openvswitch) configured(ctx context.Context, what string, ops ...ovsdb.Op) error {
-	ops = append(ops,
-		ovsdb.Mutate("Open_vSwitch", theRow(), "next_cfg", libovsdb.MutateOperationAdd, 1),
-		ovsdb.Select("Open_vSwitch", theRow(), "next_cfg"))
-	got, err := b.run(ctx, what, ops...)
+	next := ovsdb.Reconfigure()
+	got, err := b.run(ctx, what, append(ops, next[:]...)...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -392,7 +389,7 @@ func (b openvswitch) configured(ctx context.Context, what string, ops ...ovsdb.O
 
 // settled waits until ovs-vswitchd has done what others have asked for.
 func (b openvswitch) settled(ctx context.Context) error {
-	got, err := b.run(ctx, "look at switch", ovsdb.Select("Open_vSwitch", theRow(), "next_cfg"))
+	got, err := b.run(ctx, "look at switch", ovsdb.Select("Open_vSwitch", ovsdb.TheRow(), "next_cfg"))
 	if err != nil {
 		return err
 	}
@@ -406,7 +403,7 @@ func (b openvswitch) applied(ctx context.Context, next []int) error {
 		most = lateTime
 	}
 	for wait, end := time.Millisecond, time.Now().Add(most); ; wait = min(2*wait, 20*time.Millisecond) {
-		got, err := b.run(fault.With(ctx, nil), "wait for switch", ovsdb.Select("Open_vSwitch", theRow(), "cur_cfg"))
+		got, err := b.run(fault.With(ctx, nil), "wait for switch", ovsdb.Select("Open_vSwitch", ovsdb.TheRow(), "cur_cfg"))
 		switch {
 		case err != nil:
 			return err
@@ -437,9 +434,4 @@ func (b openvswitch) forgotten(ctx context.Context, r *record) error {
 		return nil // ovs-vswitchd is still to start
 	}
 	return err
-}
-
-// theRow selects the only row of table Open_vSwitch; libovsdb cannot write the empty condition.
-func theRow() []libovsdb.Condition {
-	return []libovsdb.Condition{libovsdb.NewCondition("next_cfg", libovsdb.ConditionGreaterThanOrEqual, 0)}
 }

@@ -21,10 +21,8 @@ func (b openvswitch) refused(ctx context.Context, nic, br *rtnl.Link) error {
 	if err != nil {
 		return err
 	}
-	for _, iface := range got[2] {
-		if err := b.refusedPort(ctx, iface.Row("_uuid")); err != nil {
-			return err
-		}
+	if iface := got[2].First(); iface != nil {
+		return b.refusedPort(ctx, iface.Row("_uuid"))
 	}
 	local := got[1].First()
 	if local.Bool("fake_bridge") {
@@ -58,7 +56,7 @@ func (b openvswitch) refused(ctx context.Context, nic, br *rtnl.Link) error {
 			return errs.New(fs.ErrInvalid, "%s has %s by DPDK, for which ovs-vswitchd takes NICs from the kernel: %s would be a port that it has to poll: choose another bridge", b.Bridge, iface.Text("name"), b.NIC)
 		}
 	}
-	return refuser{b.job}.refusedAddrs(ctx, br)
+	return refuser(b).refusedAddrs(ctx, br)
 }
 
 // refusedPort refuses a NIC that Open vSwitch has already, as this interface.

@@ -12,10 +12,7 @@ import (
 
 // Surroundings are what a NIC's surroundings must allow for guests with MACs of their own to be
 // reached by it, on a bridge or on a macvlan, one line each. Driver is as ethtool tells it.
-func surroundings(nic, driver string, wireless bool) (notes []string) {
-	if wireless {
-		return []string{nic + " is wireless: an access point passes frames of the station's own MAC alone, but in 4-address mode: guests by ipvlan need neither"}
-	}
+func surroundings(nic, driver string) (notes []string) {
 	if what := virtual[driver]; what != "" {
 		notes = append(notes, fmt.Sprintf("%s is a NIC of %s", nic, what))
 	}
@@ -56,9 +53,10 @@ func driverOf(nic string) string {
 
 // notes are the surroundings of the NIC.
 func (j *job) notes(ctx context.Context, nic *rtnl.Link) []string {
-	driver := j.driver(ctx, nic)
-	kind, _ := refuser{j}.wireless(ctx, nic)
-	return surroundings(nic.Name, driver, kind != 0)
+	if kind, _ := (refuser{j}).wireless(ctx, nic); kind != 0 {
+		return []string{nic.Name + " is wireless: an access point passes frames of the station's own MAC alone, but in 4-address mode: guests by ipvlan need neither"}
+	}
+	return surroundings(nic.Name, j.driver(ctx, nic))
 }
 
 // driver is the name of the NIC's driver; "": nobody tells.

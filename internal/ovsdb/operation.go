@@ -94,6 +94,20 @@ func hold(table string, where []libovsdb.Condition, until libovsdb.WaitCondition
 // IsRow selects the row.
 func IsRow(row UUID) []libovsdb.Condition { return Has("_uuid", row) }
 
+// TheRow selects the only row of table Open_vSwitch; libovsdb cannot write the empty condition.
+func TheRow() []libovsdb.Condition {
+	return []libovsdb.Condition{libovsdb.NewCondition("next_cfg", libovsdb.ConditionGreaterThanOrEqual, 0)}
+}
+
+// Reconfigure raises the number of the configuration, by which ovs-vswitchd tells that it has read
+// this one, and reads it.
+func Reconfigure() [2]Op {
+	return [2]Op{
+		Mutate("Open_vSwitch", TheRow(), "next_cfg", libovsdb.MutateOperationAdd, 1),
+		Select("Open_vSwitch", TheRow(), "next_cfg"),
+	}
+}
+
 // Has selects rows whose column has this value.
 func Has(column string, value any) []libovsdb.Condition {
 	return []libovsdb.Condition{libovsdb.NewCondition(column, libovsdb.ConditionEqual, encode(value))}

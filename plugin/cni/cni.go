@@ -36,7 +36,7 @@ import (
 // Main is the plugin's program: it does what CNI_COMMAND says, and ends the process where that
 // fails.
 func Main() {
-	skel.PluginMainFuncs(skel.CNIFuncs{Add: verb(false, add), Del: verb(true, del), Check: verb(false, check), GC: verb(true, gc), Status: verb(false, status)},
+	skel.PluginMainFuncs(skel.CNIFuncs{Add: verb(parse, add), Del: verb(some, del), Check: verb(parse, check), GC: verb(some, gc), Status: verb(parse, status)},
 		version.PluginSupports("0.3.1", "0.4.0", "1.0.0", "1.1.0"), "pipework: plugs containers into networks")
 }
 
@@ -51,20 +51,28 @@ type call struct {
 }
 
 // verb runs one verb, and tells its errors with the codes of the specification.
-func verb(takesAway bool, do func(context.Context, *call) error) func(*skel.CmdArgs) error {
+func verb(read func([]byte) (*conf, error), do func(context.Context, *call) error) func(*skel.CmdArgs) error {
 	return func(a *skel.CmdArgs) error {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		return coded(run(ctx, a, takesAway, do))
+		return coded(run(ctx, a, read, do))
 	}
 }
 
-// run does the verb. One that takes away does so also where the configuration has become wrong.
-func run(ctx context.Context, a *skel.CmdArgs, takesAway bool, do func(context.Context, *call) error) error {
-	c, err := parse(a.StdinData)
-	if err != nil && !(takesAway && c != nil) {
+// some is parse for who takes away: that is done also where the configuration has become wrong.
+func some(text []byte) (*conf, error) {
+	c, err := parse(text)
+	if c != nil {
+		return c, nil
+	}
+	return nil, err
+}
+
+func run(ctx context.Context, a *skel.CmdArgs, read func([]byte) (*conf, error), do func(context.Context, *call) error) error {
+	c, err := read(a.StdinData)
+	if err != nil {
 		return err
 	}
 	h, err := plugin.Open("", config.Declarations{})
@@ -93,7 +101,7 @@ func coded(err error) error {
 	if e, ok := errors.AsType[*types.Error](err); ok {
 		return e
 	}
-	code := uint(other)
+	code := other
 	if e, ok := errors.AsType[*pipework.Error](err); ok && e.Stage == pipework.StageGuest && errors.Is(err, fs.ErrNotExist) {
 		code = unknownContainer
 	} else if errors.Is(err, fs.ErrInvalid) {
