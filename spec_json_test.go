@@ -28,7 +28,7 @@ func full() Spec {
 		DHCP: &dhcp.Config{
 			Family: dhcp.Both, Hostname: "web", ClientID: []byte{255, 0, 1}, DUID: []byte{0, 3, 0, 1}, IAID: 7, RapidCommit: true, VendorClass: "v",
 			Parameters: []uint8{42, 66}, Requested: netip.MustParseAddr("10.0.0.9"), Broadcast: true, Probe: time.Second,
-			Timeout: 250 * time.Millisecond, Tries: 3, ResolvConf: "/tmp/resolv.conf",
+			Timeout: 250 * time.Millisecond, Tries: 3, ResolvConf: "/tmp/resolv.conf", NoGateway: true,
 		},
 		SLAAC: true,
 		Routes: []link.Route{{
