@@ -225,7 +225,10 @@ func (c dhcpClient) signal(ctx context.Context, s unix.Signal) (atWork bool, err
 	if err := fault.Step(ctx, "signal "+s.String()); err != nil {
 		return false, err
 	}
-	for _, p := range c.All {
+	if s == unix.SIGKILL && !slices.ContainsFunc(c.All, clientProcess.stopped) { // it was never told of a bridge
+		s = unix.SIGCONT
+	}
+	for _, p := range c.All { // once one has ended the kernel may have let the others go on
 		is, err := p.signal(s)
 		if err != nil {
 			return atWork, fmt.Errorf("%s (process %d): %w", c.Name, p.PID, err)
@@ -235,8 +238,13 @@ func (c dhcpClient) signal(ctx context.Context, s unix.Signal) (atWork bool, err
 	return atWork, nil
 }
 
-// signal signals the process, unless it has ended: no other one that got its number meanwhile. It
-// ends none that was not stopped: that was never told of a bridge.
+// stopped says that the process is there, and stopped.
+func (p clientProcess) stopped() bool {
+	started, err := process.Started(p.PID)
+	return err == nil && started == p.Started && process.Stopped(p.PID)
+}
+
+// signal signals the process, unless it has ended: no other one that got its number meanwhile.
 func (p clientProcess) signal(s unix.Signal) (atWork bool, err error) {
 	fd, err := unix.PidfdOpen(p.PID, 0)
 	if errors.Is(err, unix.ESRCH) {
@@ -248,9 +256,6 @@ func (p clientProcess) signal(s unix.Signal) (atWork bool, err error) {
 	defer func() { _ = unix.Close(fd) }()
 	if started, err := process.Started(p.PID); err != nil || started != p.Started {
 		return false, nil
-	}
-	if s == unix.SIGKILL && !process.Stopped(p.PID) {
-		s = unix.SIGCONT
 	}
 	err = unix.PidfdSendSignal(fd, s, nil, 0)
 	if errors.Is(err, unix.ESRCH) {

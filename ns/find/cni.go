@@ -2,6 +2,7 @@ package find
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -18,6 +19,9 @@ func (a attached) Open(ctx context.Context) (*ns.Guest, error) {
 		return nil, errs.New(fs.ErrNotExist, "%s: which network namespace that is, only its record knows, and there is none", a)
 	}
 	g, err := ns.Path(a.ID).Open(ctx)
+	if errors.Is(err, fs.ErrInvalid) { // what the namespace was mounted on stays when that is gone
+		err = errs.New(fs.ErrNotExist, "%s is no network namespace any more", a.ID)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a, err)
 	}
