@@ -178,6 +178,9 @@ func (p *Plugger) detach(ctx context.Context, now observed, r *Record, at *pipew
 	if r, err = p.Store.Get(r.Guest, r.Interface); err != nil {
 		return orNil(err) // forgotten meanwhile
 	}
+	if now.ref.Kind.ByFile() && now.ref.ID != "" && r.Guest.Kind == now.ref.Kind && r.Guest.ID != now.ref.ID {
+		return nil // another one has the name by now
+	}
 	going := *r
 	going.Phase, going.Before = Detaching, nil
 	if now.ref.ID != "" && r.Guest.Kind == now.ref.Kind {

@@ -34,7 +34,10 @@ func (p *Plugger) guests() guests { return guests{p.Store, p.Target, p.observer(
 
 // observe looks up which guest the Ref means.
 func (g guests) observe(ctx context.Context, ref ns.Ref) observed {
-	o := observed{ref: ref.WithID("")}
+	o := observed{ref: ref}
+	if !ref.Kind.ByFile() { // else it says which namespace is meant, which the name does not
+		o.ref.ID = ""
+	}
 	opened, err := g.target(ref).Open(ctx)
 	if err != nil {
 		if stopped, ok := errors.AsType[errs.Stopped](err); ok {

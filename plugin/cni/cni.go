@@ -223,8 +223,14 @@ func del(ctx context.Context, c *call) error {
 	return errs.Join(unlessMissing(err), unlessMissing(further), c.giveBack())
 }
 
-// known is the guest with the namespace's file, as it is recorded where the runtime does not tell.
-func (c *call) known(guest ns.Ref) ns.Ref { return c.Store.Known(guest) }
+// known is the guest with the namespace's file as it is recorded, whatever the runtime tells; else
+// as the runtime does.
+func (c *call) known(guest ns.Ref) ns.Ref {
+	if recorded := c.Store.Known(guest.WithID("")); recorded.ID != "" {
+		return recorded
+	}
+	return guest
+}
 
 // unlessMissing is the error, unless it is that there is no such guest, or no such interface.
 func unlessMissing(err error) error {

@@ -179,8 +179,8 @@ func (d *Driver) detach(ctx context.Context, t *turn, e *endpoint) error {
 		}
 	}
 	var failed []error
-	if e.Interface != "" {
-		r, err := d.Detach(ctx, e.Guest, e.Interface, keep.DetachOptions{})
+	if e.Interface != "" { // of this namespace: a container of the same name may have started since
+		r, err := d.Detach(ctx, e.Guest.WithID(e.Sandbox), e.Interface, keep.DetachOptions{})
 		d.Log.Debug("detached", "guest", e.Guest, "interface", e.Interface, "found", r != nil, "error", err)
 		failed = append(failed, unlessMissing(err))
 	}
