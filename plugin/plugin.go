@@ -1,5 +1,6 @@
 // Package plugin is what the ways in by container runtimes share: it opens what attachments are
 // recorded in, and attaches what a guest is declared to have, in the words of labels or as a Spec.
+// It needs the privileges of [pipework.Attach].
 package plugin
 
 import (

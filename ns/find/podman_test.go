@@ -19,28 +19,8 @@ import (
 	"github.com/go-pipework/pipework/ns"
 )
 
-// podmanSettings are what this machine's Podman must be told where RLIMITs cannot
-// be raised and control groups are of both versions.
-const podmanSettings = `[containers]
-default_ulimits = ["nofile=20000:20000", "nproc=1000:1000"]
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-`
-
-func podmanSettled(t *testing.T) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "containers.conf")
-	if err := os.WriteFile(path, []byte(podmanSettings), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("CONTAINERS_CONF", path)
-}
-
 func TestPodman(t *testing.T) {
-	runtimetest.Require(t, "podman", "podman", "conmon", "runc", "busybox")
-	podmanSettled(t)
+	runtimetest.Podman(t, "")
 	fails(t, "podman:fweb", syscall.ECONNREFUSED, "no Podman service at unix:///run/podman/podman.sock")
 	if err := os.MkdirAll("/run/podman", 0o755); err != nil {
 		t.Fatal(err)
@@ -101,8 +81,8 @@ func asUser(t *testing.T) (prefix []string) {
 }
 
 func TestPodmanRootless(t *testing.T) {
-	runtimetest.Require(t, "podman", "podman", "conmon", "runc", "busybox", "setpriv")
-	podmanSettled(t)
+	runtimetest.Require(t, "podman", "setpriv")
+	runtimetest.Podman(t, "")
 	user := asUser(t)
 	socket := "/run/user/1000/podman/podman.sock"
 	runtimetest.Run(t, "setpriv", append(user, "mkdir", "-p", filepath.Dir(socket))...)

@@ -16,14 +16,8 @@ import (
 	"github.com/go-pipework/pipework/internal/testwait"
 )
 
-// podmanSettings are what Podman has to be told: to call CNI plugins, in these directories.
-const podmanSettings = `[containers]
-default_ulimits = ["nofile=20000:20000", "nproc=1000:1000"]
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-[network]
+// podmanSettings have Podman call CNI plugins, in these directories.
+const podmanSettings = `[network]
 network_backend = "cni"
 cni_plugin_dirs = ["%[1]s", "/usr/lib/cni"]
 network_config_dir = "%[1]s/net"
@@ -32,11 +26,9 @@ network_config_dir = "%[1]s/net"
 // podman has it call the plugin, for these networks.
 func podman(t *testing.T, networks map[string]string) (r *runtime, run func(args ...string) string) {
 	t.Helper()
-	runtimetest.Require(t, "podman", "podman", "conmon", "runc", "busybox")
 	r = newRuntime(t)
 	dir := filepath.Dir(r.state)
-	t.Setenv("CONTAINERS_CONF", filepath.Join(dir, "containers.conf"))
-	write(t, filepath.Join(dir, "containers.conf"), fmt.Sprintf(podmanSettings, dir))
+	runtimetest.Podman(t, fmt.Sprintf(podmanSettings, dir))
 	for name, plugins := range networks {
 		write(t, filepath.Join(dir, "net", name+".conflist"), fmt.Sprintf(`{"cniVersion": "1.0.0", "name": %q, "plugins": [{%s}]}`, name, plugins))
 	}

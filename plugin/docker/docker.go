@@ -8,6 +8,8 @@
 // container. From then on it is recorded as all others are, so that `pipework check`, `pipework
 // list` and `pipework watch` know it. What has to outlive this process beside that is in a note
 // of each network and of each endpoint, beside the records.
+//
+// It needs the privileges of [pipework.Attach], and is for Linux.
 package docker
 
 import (

@@ -1,6 +1,7 @@
 // Package ocihook is pipework as hooks of an OCI runtime: createRuntime attaches, before the
 // container's first instruction, what is recorded for it and what its annotations, or with
-// Docker its labels, declare; poststop takes that away.
+// Docker its labels, declare; poststop takes that away. It needs the privileges of
+// [pipework.Attach], in the namespaces of the host that the runtime calls hooks in.
 package ocihook
 
 import (
@@ -30,7 +31,10 @@ const (
 	poststop      = "poststop"
 )
 
-// Run is the hook of this stage, createRuntime or poststop; state is what the runtime writes.
+// Run is the hook of this stage, createRuntime or poststop; state is what the runtime writes, in
+// JSON. Its errors are those of [pipework.Attach] and [pipework.Detach]; a stage or a state that
+// is none satisfies fs.ErrInvalid, what may not be declared fs.ErrPermission, and what has taken
+// longer than Patience context.DeadlineExceeded.
 func Run(ctx context.Context, h *plugin.Host, stage string, state io.Reader) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, Patience, errs.New(context.DeadlineExceeded, "the hook has taken %v", Patience))
 	defer cancel()

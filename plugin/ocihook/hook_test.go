@@ -79,20 +79,10 @@ func (s *scene) records() (all []string) {
 	return all
 }
 
-const podmanSettings = `[containers]
-default_ulimits = ["nofile=20000:20000", "nproc=1000:1000"]
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-hooks_dir = ["%s"]
-`
-
-// podman has it call the hooks, as packaging/hooks.d says.
+// podman has it call the hooks, as contrib/hooks.d says.
 func (s *scene) podman() (run func(args ...string) string) {
 	s.t.Helper()
-	runtimetest.Require(s.t, "podman", "podman", "conmon", "runc", "busybox")
-	s.t.Setenv("CONTAINERS_CONF", s.write("containers.conf", fmt.Sprintf(podmanSettings, filepath.Join(s.dir, "hooks.d"))))
+	runtimetest.Podman(s.t, fmt.Sprintf("hooks_dir = [%q]\n", filepath.Join(s.dir, "hooks.d")))
 	for _, stage := range []string{"createRuntime", "poststop"} {
 		s.write("hooks.d/pipework-"+stage+".json", fmt.Sprintf(`{"version": "1.0.0", "hook": {"path": %q, "args": ["pipework-runtime", "--pipework-state-dir=%s", "hook", %[3]q], "timeout": 40},
 			"when": {"always": true}, "stages": [%[3]q]}`, s.runtime(), s.state, stage))
